@@ -1,0 +1,1 @@
+"""What is seen: figures, report.html and the Streamlit app."""

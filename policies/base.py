@@ -1,0 +1,239 @@
+"""What a ranking policy is given and what it owes: the contract every ranker keeps.
+
+Axes: `users` requests served together (one row per user), `n` candidates per request, `k` slate length,
+`h` history length, `rows` logged views, `videos` and `people` the two catalogues.
+Nothing here is latent: a policy sees what a platform would log.
+"""
+
+from dataclasses import dataclass, fields
+from enum import IntFlag
+from pathlib import Path
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int, Int8, Int16, Int32, UInt16
+from typing_extensions import Self
+
+Slates: TypeAlias = Int[np.ndarray, "users k"]
+"""Video ids per request, best first, without repeats in a row."""
+
+
+class Event(IntFlag):
+    """What a platform logs about one view, one bit each."""
+
+    CLICK = 1
+    LONG_VIEW = 2
+    COMPLETE = 4
+    SKIP = 8
+    LIKE = 16
+    FOLLOW = 32
+    COMMENT = 64
+    FORWARD = 128
+    HATE = 256
+    PROFILE_ENTER = 512
+    ASKED = 1024
+    ANSWERED = 2048
+
+
+@dataclass(frozen=True)
+class VideoTable:
+    """Public features of every video; row `i` is video `i`.
+
+    Attributes:
+        duration_s: Length in seconds.
+        tag: Topic, 0 to `n_tags` - 1.
+        features: Public numeric features, named by `names`.
+        names: One name per column of `features`.
+    """
+
+    duration_s: Float32[np.ndarray, " videos"]
+    tag: Int32[np.ndarray, " videos"]
+    features: Float32[np.ndarray, "videos f"]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class UserTable:
+    """Public features of every user; row `i` is user `i`."""
+
+    features: Float32[np.ndarray, "people f"]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class History:
+    """The last `h` views of each user, oldest first, right-aligned: the newest view is in column -1.
+
+    Attributes:
+        video_id: Videos seen; 0 where `mask` is false.
+        watch_s: Seconds watched.
+        events: `Event` bits.
+        hours_ago: Whole hours between the view and this request.
+        mask: True where there is a view.
+    """
+
+    video_id: Int32[np.ndarray, "users h"]
+    watch_s: Float32[np.ndarray, "users h"]
+    events: UInt16[np.ndarray, "users h"]
+    hours_ago: Int32[np.ndarray, "users h"]
+    mask: Bool[np.ndarray, "users h"]
+
+
+class HistorySource(Protocol):
+    """Gathers the histories of the rows of a request when, and only when, a policy asks for them."""
+
+    def __call__(self) -> History:
+        """Histories of the request's rows, in their order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One feed request per user: everything a recommender may know, nothing latent.
+
+    Attributes:
+        user_id: Row `i` of every other field is about this user; indexes `users`.
+        candidates: Video ids on offer, all different within a row; index `videos`.
+        day: Days since the test began; negative before it.
+        hour: Hour of day, 0 to 23.
+        position: Views already made today.
+        videos: The video catalogue.
+        users: The user catalogue.
+        read_history: Gathers `history`; call it only if you use it.
+    """
+
+    user_id: Int32[np.ndarray, " users"]
+    candidates: Int32[np.ndarray, "users n"]
+    day: int
+    hour: Int8[np.ndarray, " users"]
+    position: Int32[np.ndarray, " users"]
+    videos: VideoTable
+    users: UserTable
+    read_history: HistorySource
+
+    @property
+    def history(self) -> History:
+        """The last views of each user; gathered anew at each call."""
+        return self.read_history()
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """Logged views in canonical order: by user, then time. One row per view that was shown.
+
+    Attributes:
+        user_id: Who watched.
+        video_id: What was shown.
+        day: Days since the test began; negative before it.
+        hour: Hour of day.
+        request: Which request of the user's day the view belongs to, from 0.
+        position: Place in the slate, from 0.
+        watch_s: Seconds watched.
+        events: `Event` bits; read them through the properties.
+        answer: 0 none, 1 dissatisfied, 2 uncertain, 3 satisfied.
+    """
+
+    user_id: Int32[np.ndarray, " rows"]
+    video_id: Int32[np.ndarray, " rows"]
+    day: Int16[np.ndarray, " rows"]
+    hour: Int8[np.ndarray, " rows"]
+    request: Int16[np.ndarray, " rows"]
+    position: Int8[np.ndarray, " rows"]
+    watch_s: Float32[np.ndarray, " rows"]
+    events: UInt16[np.ndarray, " rows"]
+    answer: Int8[np.ndarray, " rows"]
+
+    def __len__(self) -> int:
+        return len(self.user_id)
+
+    def has(self, event: Event) -> Bool[np.ndarray, " rows"]:
+        """True where the view has the event."""
+        return (self.events & np.uint16(event)) != 0
+
+    def take(self, rows: Bool[np.ndarray, " rows"] | Int[np.ndarray, " chosen"] | slice) -> "Feedback":
+        """The chosen rows, in the order given."""
+        return Feedback(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @staticmethod
+    def concatenate(parts: "list[Feedback]") -> "Feedback":
+        """Stack logs one after the other, in the order given; at least one."""
+        return Feedback(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Feedback)))
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a policy is trained on: logged views and the public catalogues they point into."""
+
+    feedback: Feedback
+    users: UserTable
+    videos: VideoTable
+
+
+class Noise(Protocol):
+    """A policy's only source of randomness, keyed to user and request."""
+
+    def uniform(self, purpose: str, n: int) -> Float32[np.ndarray, "users n"]:
+        """Numbers in [0, 1): the same purpose, user and request always give the same row."""
+        ...
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Fills a slate for each user from that user's candidates."""
+
+    def rank(self, obs: Observation, k: int, noise: Noise) -> Slates:
+        """Choose `k` candidates per user, best first, without repeats.
+
+        Args:
+            obs: The requests to serve.
+            k: Slate length, at most the number of candidates.
+            noise: The policy's only source of randomness, keyed to the rows of `obs`.
+
+        Returns:
+            Ids taken from `obs.candidates`, row by row.
+        """
+        ...
+
+
+@runtime_checkable
+class TrainablePolicy(Policy, Protocol):
+    """A policy that is fitted on a log before the test, and can be stored."""
+
+    def fit(self, log: Log, seed: int) -> None:
+        """Learn from a log; the same log and seed give the same policy."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write weights (safetensors) and settings (JSON) into a new folder."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; ranks exactly as the saved policy did."""
+        ...
+
+
+@runtime_checkable
+class LearningPolicy(TrainablePolicy, Protocol):
+    """A policy that goes on learning during the test, after each round."""
+
+    def update(self, feedback: Feedback) -> None:
+        """Learn from one round's feedback of this policy's own arm."""
+        ...
+
+
+def top_k(obs: Observation, scores: Float32[np.ndarray, "users n"], k: int) -> Slates:
+    """The `k` best-scored candidates of each row, best first; ties go to the earlier candidate.
+
+    Raises:
+        ValueError: More candidates wanted than given, or scores of another shape.
+    """
+    if scores.shape != obs.candidates.shape:
+        raise ValueError(
+            f"scores of shape {scores.shape} given, want one per candidate: {obs.candidates.shape}"
+        )
+    n = scores.shape[1]
+    if k > n:
+        raise ValueError(f"slate of k={k} asked for, but only n={n} candidates given")
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(obs.candidates, order, axis=1)

@@ -1,0 +1,1 @@
+"""What happens and what it means: rollout, experiment, environments, statistics, report."""

@@ -1,0 +1,587 @@
+"""One view, one session, one day of a user, as compiled scalar equations.
+
+Everything that happens to a user in a rollout happens here, row by row, so no result depends on how users are
+batched. Bundles are NamedTuples, which numba reads directly; axes: `users`, `videos`, `d` taste dimensions,
+`actions` like, follow, comment, forward, hate, profile_enter, `rungs` of the ladder, `rows` users served now,
+`k` slate length.
+
+All helpers live in this one file because numba's on-disk cache looks at a file's own date only.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int8, Int16, Int32, Int64, UInt16, UInt64
+
+from user_models.keyed import compiled
+from user_models.ladder import COMPLETE_RUNG, LONGEST, N_RUNGS, STRETCH
+
+# Purposes: words that keep the uses of one key apart.
+_WATCH = np.uint64(1)
+_WITHIN = np.uint64(2)
+_SATISFACTION = np.uint64(3)
+_ACTION = np.uint64(4)
+_ASK = np.uint64(16)
+_ANSWER = np.uint64(17)
+_SAY = np.uint64(18)
+_PATIENCE = np.uint64(19)
+_HOUR = np.uint64(20)
+_RETURN = np.uint64(21)
+_SESSIONS = np.uint64(22)
+_ROUND = np.uint64(23)
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(0x94D049BB133111EB)
+
+N_ACTIONS = 6
+HATE = 4
+"""Which action is the hate."""
+
+
+class Videos(NamedTuple):
+    """Latents of every video."""
+
+    duration_s: Float32[np.ndarray, " videos"]
+    rungs_s: Float32[np.ndarray, "videos rungs"]
+    barrier: Float32[np.ndarray, "videos rungs"]
+    """Odds against passing each rung at appeal 0; 0 where the rung has no length."""
+    appeal: Float32[np.ndarray, " videos"]
+    topic: Float32[np.ndarray, "videos d"]
+    quality: Float32[np.ndarray, " videos"]
+    bait: Float32[np.ndarray, " videos"]
+    action: Float32[np.ndarray, "videos actions"]
+
+
+class Users(NamedTuple):
+    """Latents of every user."""
+
+    appeal: Float32[np.ndarray, " users"]
+    taste: Float32[np.ndarray, "users d"]
+    action: Float32[np.ndarray, "users actions"]
+    answering: Float32[np.ndarray, " users"]
+    """Logit of answering, apart from satisfaction and fatigue."""
+    sessions_per_day: Float32[np.ndarray, " users"]
+    """On an active day; at least 1."""
+    views_per_session: Float32[np.ndarray, " users"]
+    loyalty: Float32[np.ndarray, " users"]
+    """Added to the logit of coming back."""
+
+
+class State(NamedTuple):
+    """What changes about every user; the kernels write into these arrays."""
+
+    patience: Float32[np.ndarray, " users"]
+    """Views of average pleasure left in the session; at or below 0 no session is open."""
+    sessions_left: Int16[np.ndarray, "users rounds"]
+    session: Int16[np.ndarray, " users"]
+    """Sessions opened today."""
+    request: Int16[np.ndarray, " users"]
+    """Requests made today."""
+    views: Int32[np.ndarray, " users"]
+    """Views made today."""
+    hour: Int8[np.ndarray, " users"]
+    clicked: Float32[np.ndarray, " users"]
+    """1 if the last view of the session was clicked, else 0; 0.5 at its start."""
+    skips: Int16[np.ndarray, " users"]
+    """Skips in a row."""
+    pleasure: Float32[np.ndarray, " users"]
+    """Sum of satisfaction over today's views."""
+    mood: Float32[np.ndarray, " users"]
+    """Running mean of daily satisfaction."""
+    days_away: Int16[np.ndarray, " users"]
+    """Days since the user was last active; 0 on the day after an active one."""
+    prompts: Float32[np.ndarray, " users"]
+    """Recent questionnaires, fading by the day."""
+    last_asked: Int16[np.ndarray, " users"]
+    """Day of the last questionnaire."""
+
+
+class Rules(NamedTuple):
+    """Parameters of every user model; see `user_models.world` for meaning, source and range."""
+
+    slope: Float32[np.ndarray, " stretches"]
+    hour_effect: Float32[np.ndarray, " hours"]
+    taste: float
+    momentum: float
+    action_base: Float32[np.ndarray, " actions"]
+    action_stage: Float32[np.ndarray, "actions stages"]
+    action_satisfaction: Float32[np.ndarray, " actions"]
+    weight_taste: float
+    weight_quality: float
+    weight_bait: float
+    weight_noise: float
+    ask: float
+    cool_down_days: int
+    answer_base: float
+    answer_satisfaction: float
+    answer_fatigue: float
+    fatigue_kept: float
+    say_noise: float
+    say_dissatisfied: float
+    say_satisfied: float
+    cost_scale: float
+    cost_satisfaction: float
+    cost_skips: float
+    patience_shape: float
+    return_logit: Float32[np.ndarray, " gaps"]
+    return_satisfaction: float
+    mood_kept: float
+    mood_usual: float
+    hour_share: Float64[np.ndarray, " hours"]
+    views_scale: float
+
+
+class Response(NamedTuple):
+    """What happened to a slate. Visible parts and truth sit side by side here, and only here."""
+
+    viewed: Bool[np.ndarray, "rows k"]
+    watch_s: Float32[np.ndarray, "rows k"]
+    events: UInt16[np.ndarray, "rows k"]
+    answer: Int8[np.ndarray, "rows k"]
+    satisfaction: Float32[np.ndarray, "rows k"]
+    appeal: Float32[np.ndarray, "rows k"]
+
+
+@compiled
+def mix(word: np.uint64) -> np.uint64:
+    """SplitMix64's step."""
+    z = word + _GOLDEN
+    z = (z ^ (z >> np.uint64(30))) * _FIRST
+    z = (z ^ (z >> np.uint64(27))) * _SECOND
+    return z ^ (z >> np.uint64(31))
+
+
+@compiled
+def uniform(key: np.uint64, purpose: np.uint64) -> float:
+    """A number in (0, 1), never an end, for one purpose of a key."""
+    return (np.float64(mix(key ^ (purpose * _GOLDEN)) >> np.uint64(12)) + 0.5) * 2.0**-52
+
+
+@compiled
+def normal(u: float) -> float:
+    """Standard normal quantile of `u` in (0, 1), to 1e-9 relative (Acklam's rational approximation)."""
+    if u < 0.02425 or u > 0.97575:
+        q = math.sqrt(-2.0 * math.log(u if u < 0.5 else 1.0 - u))
+        tail = (
+            (
+                (
+                    ((-7.784894002430293e-03 * q - 3.223964580411365e-01) * q - 2.400758277161838) * q
+                    - 2.549732539343734
+                )
+                * q
+                + 4.374664141464968
+            )
+            * q
+            + 2.938163982698783
+        ) / (
+            (
+                ((7.784695709041462e-03 * q + 3.224671290700398e-01) * q + 2.445134137142996) * q
+                + 3.754408661907416
+            )
+            * q
+            + 1.0
+        )
+        return tail if u < 0.5 else -tail
+    q = u - 0.5
+    r = q * q
+    return (
+        (
+            (
+                (
+                    ((-3.969683028665376e01 * r + 2.209460984245205e02) * r - 2.759285104469687e02) * r
+                    + 1.383577518672690e02
+                )
+                * r
+                - 3.066479806614716e01
+            )
+            * r
+            + 2.506628277459239
+        )
+        * q
+    ) / (
+        (
+            (
+                ((-5.447609879822406e01 * r + 1.615858368580409e02) * r - 1.556989798598866e02) * r
+                + 6.680131188771972e01
+            )
+            * r
+            - 1.328068155288572e01
+        )
+        * r
+        + 1.0
+    )
+
+
+@compiled
+def sigmoid(x: float) -> float:
+    """Logistic function."""
+    return 1.0 / (1.0 + math.exp(-x))
+
+
+@compiled
+def happens(u: float, logit: float) -> bool:
+    """Whether `u` < sigma(logit); most rare events are ruled out by exp(-y) < 1 / (1 + y + y^2 / 2) alone."""
+    if logit < 0.0 and u * (1.0 - logit + 0.5 * logit * logit) > 1.0:
+        return False
+    return u * (1.0 + math.exp(-logit)) < 1.0
+
+
+@compiled
+def climb(
+    barrier: Float32[np.ndarray, " rungs"], slope: Float32[np.ndarray, " stretches"], appeal: float, u: float
+) -> int:
+    """How many rungs are passed: the first at which the survival product falls below `u`.
+
+    P(pass rung j | passed j-1) = 1 / (1 + barrier_j exp(-slope_j * appeal)), a continuation-ratio model (Fienberg
+    and Mason 1979); one uniform number decides the whole climb, so more appeal never shortens it when slopes
+    are >= 0. Slopes are shared along a stretch of the ladder, which saves most of the exponentials.
+    """
+    alive = 1.0
+    stretch = -1
+    pull = 1.0
+    for j in range(N_RUNGS):
+        if STRETCH[j] != stretch:
+            stretch = STRETCH[j]
+            pull = math.exp(-slope[stretch] * appeal)
+        alive /= 1.0 + barrier[j] * pull
+        if alive <= u:
+            return j
+    return N_RUNGS
+
+
+@compiled
+def seconds(rungs_s: Float32[np.ndarray, " rungs"], passed: int, u: float) -> float:
+    """Watch seconds of a climb that stopped between two rungs; `u` places it, evenly on a log scale past 7 s."""
+    if passed == 0:
+        return 0.0
+    low = rungs_s[passed - 1]
+    high = rungs_s[passed] if passed < N_RUNGS else LONGEST * rungs_s[COMPLETE_RUNG]
+    if low < 7.0:
+        return low + u * (high - low)
+    return low * (high / low) ** u
+
+
+@compiled
+def respond(
+    keys: UInt64[np.ndarray, " rows"],
+    rows: Int64[np.ndarray, " rows"],
+    slates: Int32[np.ndarray, "rows k"],
+    day: int,
+    users: Users,
+    videos: Videos,
+    state: State,
+    rules: Rules,
+    out: Response,
+) -> None:
+    """Let each user go through a slate, view by view, until its end or the end of their patience.
+
+    `keys` holds one word per row, mixed from (seed, user, day, lap), so that the n-th meeting of a user and a
+    video on a day has the same noise whatever came before. Writes into `state` and the first rows of `out`.
+    """
+    k = slates.shape[1]
+    for i in range(rows.shape[0]):
+        user = rows[i]
+        for position in range(k):
+            if state.patience[user] <= 0.0:
+                out.viewed[i, position] = False
+                out.watch_s[i, position] = 0.0
+                out.events[i, position] = 0
+                out.answer[i, position] = 0
+                continue
+            view(
+                mix(keys[i] + np.uint64(slates[i, position])),
+                i,
+                position,
+                user,
+                slates[i, position],
+                day,
+                users,
+                videos,
+                state,
+                rules,
+                out,
+            )
+
+
+@compiled
+def view(
+    key: np.uint64,
+    i: int,
+    position: int,
+    user: int,
+    video: int,
+    day: int,
+    users: Users,
+    videos: Videos,
+    state: State,
+    rules: Rules,
+    out: Response,
+) -> None:
+    """One user meets one video: attraction, satisfaction, watch, actions, questionnaire, patience."""
+    match = 0.0
+    for j in range(users.taste.shape[1]):
+        match += users.taste[user, j] * videos.topic[video, j]
+    appeal = (
+        users.appeal[user]
+        + videos.appeal[video]
+        + rules.taste * match
+        + rules.hour_effect[state.hour[user]]
+        + rules.momentum * (state.clicked[user] - 0.5)
+    )
+    satisfaction = (
+        rules.weight_taste * match
+        + rules.weight_quality * videos.quality[video]
+        - rules.weight_bait * videos.bait[video]
+        + rules.weight_noise * normal(uniform(key, _SATISFACTION))
+    )
+    passed = climb(videos.barrier[video], rules.slope, appeal, uniform(key, _WATCH))
+    watch_s = np.float32(seconds(videos.rungs_s[video], passed, uniform(key, _WITHIN)))
+    events = watch_events(watch_s, videos.duration_s[video])
+    for action in range(N_ACTIONS):
+        logit = (
+            rules.action_base[action]
+            + users.action[user, action]
+            + videos.action[video, action]
+            + rules.action_stage[action, passed]
+            + rules.action_satisfaction[action] * satisfaction
+        )
+        if happens(uniform(key, _ACTION + np.uint64(action)), logit):
+            events |= 16 << action
+    out.viewed[i, position] = True
+    out.watch_s[i, position] = watch_s
+    out.satisfaction[i, position] = satisfaction
+    out.appeal[i, position] = appeal
+    out.answer[i, position] = 0
+    if (
+        eligible(watch_s, videos.duration_s[video])
+        and uniform(key, _ASK) < rules.ask
+        and day - state.last_asked[user] >= rules.cool_down_days
+    ):
+        events |= 1024
+        out.answer[i, position] = answer(key, satisfaction, user, users, state, rules)
+        if out.answer[i, position] > 0:
+            events |= 2048
+        state.prompts[user] += 1.0
+        state.last_asked[user] = day
+    out.events[i, position] = events
+    tire(user, satisfaction, events, users, state, rules)
+
+
+@compiled
+def watch_events(watch_s: np.float32, duration_s: float) -> int:
+    """Click, long view, complete and skip bits of a watch time, by KuaiRand's definitions (skip: under 3 s)."""
+    events = 0
+    if watch_s >= duration_s or watch_s > 7.0:
+        events |= 1
+    if watch_s >= duration_s or watch_s >= 18.0:
+        events |= 2
+    if watch_s >= duration_s:
+        events |= 4
+    elif watch_s < 3.0:
+        events |= 8
+    return events
+
+
+@compiled
+def eligible(watch_s: np.float32, duration_s: float) -> bool:
+    """Whether a questionnaire may appear: 7 s watched, or half the video (EASQ, arXiv 2601.20215)."""
+    return bool(watch_s >= 7.0 or watch_s >= 0.5 * duration_s)
+
+
+@compiled
+def answer(key: np.uint64, satisfaction: float, user: int, users: Users, state: State, rules: Rules) -> int:
+    """0 no answer, 1 dissatisfied, 2 uncertain, 3 satisfied: a selective answer, then an ordered probit."""
+    logit = (
+        rules.answer_base
+        + users.answering[user]
+        + rules.answer_satisfaction * satisfaction
+        - rules.answer_fatigue * state.prompts[user]
+    )
+    if uniform(key, _ANSWER) >= sigmoid(logit):
+        return 0
+    felt = satisfaction + rules.say_noise * normal(uniform(key, _SAY))
+    if felt < rules.say_dissatisfied:
+        return 1
+    return 2 if felt < rules.say_satisfied else 3
+
+
+@compiled
+def tire(user: int, satisfaction: float, events: int, users: Users, state: State, rules: Rules) -> None:
+    """Spend patience: an average view costs about 1; displeasure and runs of skips cost more."""
+    state.skips[user] = state.skips[user] + 1 if events & 8 else 0
+    cost = 1.0 - rules.cost_satisfaction * satisfaction + rules.cost_skips * max(0, state.skips[user] - 1)
+    state.patience[user] -= np.float32(rules.cost_scale * max(0.1, cost))
+    state.clicked[user] = 1.0 if events & 1 else 0.0
+    state.views[user] += 1
+    state.pleasure[user] += satisfaction
+
+
+@compiled
+def wake(keys: UInt64[np.ndarray, " users"], users: Users, state: State, rules: Rules) -> None:
+    """Begin a day: who comes back, how often today, and in which rounds. `keys` are mixed from (seed, user, day)."""
+    n_rounds = state.sessions_left.shape[1]
+    for user in range(keys.shape[0]):
+        state.session[user] = 0
+        state.request[user] = 0
+        state.views[user] = 0
+        state.pleasure[user] = 0.0
+        state.patience[user] = 0.0
+        state.prompts[user] *= rules.fatigue_kept
+        state.sessions_left[user, :] = 0
+        gap = min(state.days_away[user], rules.return_logit.shape[0] - 1)
+        logit = (
+            rules.return_logit[gap]
+            + users.loyalty[user]
+            + rules.return_satisfaction * (state.mood[user] - rules.mood_usual)
+        )
+        if uniform(keys[user], _RETURN) >= sigmoid(logit):
+            state.days_away[user] += 1
+            continue
+        state.days_away[user] = 0
+        extra = (users.sessions_per_day[user] - 1.0) * rules.views_scale
+        n_sessions = 1 + poisson(extra, uniform(keys[user], _SESSIONS))
+        for session in range(n_sessions):
+            state.sessions_left[
+                user, pick_round(uniform(mix(keys[user] + np.uint64(session)), _ROUND), n_rounds, rules)
+            ] += 1
+
+
+@compiled
+def poisson(mean: float, u: float) -> int:
+    """Poisson quantile by summing its probabilities; `mean` is a few sessions, never large."""
+    term = math.exp(-mean)
+    total = term
+    n = 0
+    while u > total and n < 200:
+        n += 1
+        term *= mean / n
+        total += term
+    return n
+
+
+@compiled
+def pick_round(u: float, n_rounds: int, rules: Rules) -> int:
+    """Round of the day for a session, by the hour profile; rounds split the 24 hours evenly."""
+    hours = 24 // n_rounds
+    total = 0.0
+    for hour in range(24):
+        total += rules.hour_share[hour]
+        if u < total:
+            return hour // hours
+    return n_rounds - 1
+
+
+@compiled
+def open_sessions(
+    keys: UInt64[np.ndarray, " users"],
+    round_of_day: int,
+    users: Users,
+    state: State,
+    rules: Rules,
+    rows: Int64[np.ndarray, " users"],
+) -> int:
+    """Open the next session of every user without one who has one left this round; list who is in session.
+
+    `keys` are mixed from (seed, user, day). Writes the users now in session into `rows`, in order, and returns
+    how many there are.
+    """
+    n = 0
+    hours = 24 // state.sessions_left.shape[1]
+    for user in range(keys.shape[0]):
+        if state.patience[user] <= 0.0:
+            if state.sessions_left[user, round_of_day] == 0:
+                continue
+            state.sessions_left[user, round_of_day] -= 1
+            key = mix(keys[user] + np.uint64(1000 + state.session[user]))
+            state.session[user] += 1
+            state.patience[user] = session_length(user, uniform(key, _PATIENCE), users, rules)
+            state.hour[user] = pick_hour(uniform(key, _HOUR), round_of_day * hours, hours, rules)
+            state.clicked[user] = 0.5
+            state.skips[user] = 0
+        rows[n] = user
+        n += 1
+    return n
+
+
+@compiled
+def session_length(user: int, u: float, users: Users, rules: Rules) -> float:
+    """Patience at a session's start, in average views: Weibull with the user's mean, thinned by `views_scale`.
+
+    `views_scale` s thins a day of N sessions of L views to 1 + (N - 1) s sessions, each shortened so that the
+    day holds s N L views; what a view is like does not change.
+    """
+    n = users.sessions_per_day[user]
+    kept = rules.views_scale * n / (1.0 + (n - 1.0) * rules.views_scale)
+    scale = users.views_per_session[user] * kept / math.gamma(1.0 + 1.0 / rules.patience_shape)
+    return scale * (-math.log(u)) ** (1.0 / rules.patience_shape)
+
+
+@compiled
+def pick_hour(u: float, first: int, n: int, rules: Rules) -> int:
+    """Hour of a session within its round, by the hour profile."""
+    total = 0.0
+    for hour in range(first, first + n):
+        total += rules.hour_share[hour]
+    running = 0.0
+    for hour in range(first, first + n):
+        running += rules.hour_share[hour] / total
+        if u < running:
+            return hour
+    return first + n - 1
+
+
+@compiled
+def sleep(state: State, rules: Rules) -> None:
+    """End a day: the day's mean satisfaction moves the mood of those who came."""
+    for user in range(state.mood.shape[0]):
+        if state.views[user] > 0:
+            today = state.pleasure[user] / state.views[user]
+            state.mood[user] = rules.mood_kept * state.mood[user] + (1.0 - rules.mood_kept) * today
+
+
+@compiled
+def hash_keys(
+    seed: np.uint64,
+    words: Int64[np.ndarray, " rows"],
+    day: int,
+    lap: Int32[np.ndarray, " rows"],
+    out: UInt64[np.ndarray, " rows"],
+) -> None:
+    """One key per row from (seed, user, day, lap)."""
+    for i in range(words.shape[0]):
+        key = mix(seed ^ mix(np.uint64(words[i])))
+        out[i] = mix(mix(key + np.uint64(day + 1000)) + np.uint64(lap[i]))
+
+
+@compiled
+def fill_latents(
+    seed: np.uint64,
+    ids: Int64[np.ndarray, " rows"],
+    kind: Int64[np.ndarray, " rows"],
+    mean: Float32[np.ndarray, "kinds n"],
+    root: Float32[np.ndarray, "n n"],
+    out: Float32[np.ndarray, "rows n"],
+) -> None:
+    """Normal vectors keyed by (seed, id): `mean` of the row's kind plus `root` (lower triangle) times noise."""
+    n = out.shape[1]
+    z = np.empty(n)
+    for i in range(ids.shape[0]):
+        key = mix(seed ^ mix(np.uint64(ids[i])))
+        for j in range(n):
+            z[j] = normal(uniform(key, np.uint64(100 + j)))
+        for j in range(n):
+            total = np.float64(mean[kind[i], j])
+            for m in range(j + 1):
+                total += root[j, m] * z[m]
+            out[i, j] = total
+
+
+@compiled
+def fill_uniforms(
+    seed: np.uint64, ids: Int64[np.ndarray, " rows"], out: Float64[np.ndarray, " rows"]
+) -> None:
+    """Numbers in (0, 1) keyed by (seed, id)."""
+    for i in range(ids.shape[0]):
+        out[i] = uniform(mix(seed ^ mix(np.uint64(ids[i]))), np.uint64(99))

@@ -1,0 +1,117 @@
+"""Every scalar of a world by name, with its value, where it comes from, and the range in which to doubt it."""
+
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Status = Literal["fitted", "published", "assumed"]
+
+
+class Parameter(BaseModel):
+    """One scalar: `fitted` on the rows given, taken from a `published` aggregate, or `assumed`.
+
+    Attributes:
+        value: In the unit that `meaning` states.
+        status: Where the value comes from.
+        source: Rows, table or paper; for an assumed one, the reason.
+        low: Lower end of the plausible range (assumed), or None.
+        high: Upper end of the plausible range (assumed), or None.
+        error: Standard error (fitted), or None.
+        meaning: What it does, with its unit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float
+    status: Status
+    source: str
+    meaning: str
+    low: float | None = None
+    high: float | None = None
+    error: float | None = None
+
+
+def _assumed(value: float, low: float, high: float, meaning: str, source: str) -> Parameter:
+    return Parameter(value=value, status="assumed", source=source, meaning=meaning, low=low, high=high)
+
+
+_DESIGN = "a design choice: no public data identify it"
+_PAPERS = "EASQ (arXiv 2601.20215)"
+
+DEFAULTS: Final[dict[str, Parameter]] = {
+    "watch.taste": _assumed(
+        1.0, 0.5, 1.6, "logit of passing a rung per standard deviation of the user-video match", _DESIGN
+    ),
+    "watch.momentum": _assumed(
+        0.2, 0.0, 0.5, "logit gained when the view before was clicked rather than not", _DESIGN
+    ),
+    "satisfaction.taste": _assumed(0.5, 0.3, 0.7, "weight of the user-video match", _DESIGN),
+    "satisfaction.quality": _assumed(0.4, 0.2, 0.6, "weight of the video's quality", _DESIGN),
+    "satisfaction.bait": _assumed(
+        0.4, 0.2, 0.6, "weight of the video's bait, which lowers satisfaction", _DESIGN
+    ),
+    "satisfaction.noise": _assumed(0.65, 0.4, 0.8, "weight of what no feature tells", _DESIGN),
+    "satisfaction.satisfied_above": _assumed(
+        0.0, -0.5, 0.5, "satisfaction above which a view counts as truly satisfied", _DESIGN
+    ),
+    "questionnaire.ask": _assumed(
+        0.005, 0.0001, 0.5, "chance that an eligible view brings a questionnaire", _PAPERS
+    ),
+    "questionnaire.cool_down_days": _assumed(
+        1.0, 0.0, 30.0, "days between two questionnaires of a user", _DESIGN
+    ),
+    "questionnaire.answer_base": _assumed(
+        -4.2, -6.0, 3.0, "logit of answering at satisfaction 0", _PAPERS + ": under 2% answered"
+    ),
+    "questionnaire.answer_satisfaction": _assumed(
+        0.3,
+        0.0,
+        0.5,
+        "logit of answering gained per unit of satisfaction",
+        "Traverse et al., RecSys 2020: the pleased answer more",
+    ),
+    "questionnaire.answer_spread": _assumed(
+        1.2, 0.5, 2.0, "standard deviation over users of the logit of answering", _DESIGN
+    ),
+    "questionnaire.fatigue": _assumed(
+        0.3, 0.0, 0.6, "logit of answering lost per recent questionnaire", _DESIGN
+    ),
+    "questionnaire.fatigue_kept": _assumed(
+        0.8, 0.5, 0.95, "share of a questionnaire's weariness that lasts a day", _DESIGN
+    ),
+    "questionnaire.say_noise": _assumed(
+        0.5, 0.2, 1.0, "standard deviation of the slip between feeling and answer", _DESIGN
+    ),
+    "questionnaire.dissatisfied_below": _assumed(
+        -0.07,
+        -0.4,
+        0.2,
+        "felt satisfaction below which the answer is dissatisfied",
+        "28.8% of answers negative (SAQRec)",
+    ),
+    "questionnaire.satisfied_above": _assumed(
+        0.2, 0.0, 0.5, "felt satisfaction above which the answer is satisfied", "about 10% uncertain"
+    ),
+    "leaving.cost_scale": _assumed(
+        1.0,
+        0.8,
+        1.2,
+        "patience spent by an average view; set so that sessions have the published length",
+        _DESIGN,
+    ),
+    "leaving.satisfaction": _assumed(0.15, 0.0, 0.4, "patience saved per unit of satisfaction", _DESIGN),
+    "leaving.skips": _assumed(0.03, 0.0, 0.1, "patience lost per earlier skip in a row", _DESIGN),
+    "leaving.shape": _assumed(0.9, 0.6, 1.5, "Weibull shape of session length", _DESIGN),
+    "returning.satisfaction": _assumed(
+        0.1,
+        0.0,
+        0.5,
+        "logit of returning tomorrow per unit of mood",
+        "small, so that +1% satisfied moves LT7 by about .05% (EASQ)",
+    ),
+    "returning.mood_kept": _assumed(0.8, 0.5, 0.95, "share of yesterday's mood that lasts a day", _DESIGN),
+    "returning.mood_usual": _assumed(
+        0.2, -0.5, 1.0, "mood at which the published return rates hold", _DESIGN
+    ),
+}
+"""What a world starts from; `fit` replaces what rows or published tables identify."""
