@@ -142,6 +142,8 @@ class Response(NamedTuple):
     answer: Int8[np.ndarray, "rows k"]
     satisfaction: Float32[np.ndarray, "rows k"]
     appeal: Float32[np.ndarray, "rows k"]
+    propensity: Float32[np.ndarray, "rows k"]
+    """Chance that the view would be answered if asked; 0 where it was not asked."""
 
 
 @compiled
@@ -354,13 +356,15 @@ def view(
     out.satisfaction[i, position] = satisfaction
     out.appeal[i, position] = appeal
     out.answer[i, position] = 0
+    out.propensity[i, position] = 0.0
     if (
         eligible(watch_s, videos.duration_s[video])
         and uniform(key, _ASK) < rules.ask
         and day - state.last_asked[user] >= rules.cool_down_days
     ):
         events |= 1024
-        out.answer[i, position] = answer(key, satisfaction, user, users, state, rules)
+        out.propensity[i, position] = willingness(satisfaction, user, users, state, rules)
+        out.answer[i, position] = answer(key, satisfaction, out.propensity[i, position], rules)
         if out.answer[i, position] > 0:
             events |= 2048
         state.prompts[user] += 1.0
@@ -391,15 +395,20 @@ def eligible(watch_s: np.float32, duration_s: float) -> bool:
 
 
 @compiled
-def answer(key: np.uint64, satisfaction: float, user: int, users: Users, state: State, rules: Rules) -> int:
-    """0 no answer, 1 dissatisfied, 2 uncertain, 3 satisfied: a selective answer, then an ordered probit."""
-    logit = (
+def willingness(satisfaction: float, user: int, users: Users, state: State, rules: Rules) -> float:
+    """Chance of answering when asked: the pleased answer more, the weary less (selection bias)."""
+    return sigmoid(
         rules.answer_base
         + users.answering[user]
         + rules.answer_satisfaction * satisfaction
         - rules.answer_fatigue * state.prompts[user]
     )
-    if uniform(key, _ANSWER) >= sigmoid(logit):
+
+
+@compiled
+def answer(key: np.uint64, satisfaction: float, chance: float, rules: Rules) -> int:
+    """0 no answer, 1 dissatisfied, 2 uncertain, 3 satisfied: a selective answer, then an ordered probit."""
+    if uniform(key, _ANSWER) >= chance:
         return 0
     felt = satisfaction + rules.say_noise * normal(uniform(key, _SAY))
     if felt < rules.say_dissatisfied:

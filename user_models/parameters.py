@@ -115,3 +115,10 @@ DEFAULTS: Final[dict[str, Parameter]] = {
     ),
 }
 """What a world starts from; `fit` replaces what rows or published tables identify."""
+
+PRESETS: Final[dict[str, dict[str, float]]] = {
+    "easq": {"questionnaire.ask": 0.005, "questionnaire.answer_base": -4.6},
+    "saqrec": {"questionnaire.ask": 0.05, "questionnaire.answer_base": -0.8},
+    "dense": {"questionnaire.ask": 0.3, "questionnaire.cool_down_days": 0, "questionnaire.answer_base": 0.0},
+}
+"""How often users are asked and answer: EASQ's rates, SAQRec's (about 1% of views answered), and one for development."""

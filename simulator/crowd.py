@@ -1,0 +1,177 @@
+"""Users and videos of an experiment: fixed blocks of consecutive users, their latents and their changing state.
+
+Sums of floats depend on batch shapes, so users live in blocks of `BLOCK` consecutive ids whatever the number of
+shards or workers; a block is played from start to end by one thread.
+"""
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+from jaxtyping import Float32, Int32, Int64, UInt16
+
+from policies.base import History, UserTable, VideoTable
+from simulator.loop_kernel import recall, remember
+from simulator.noise import seed_word
+from user_models.kernel import Response, Rules, State, Users, Videos
+from user_models.world import Catalogue, Population, World
+
+BLOCK: Final = 2048
+HISTORY: Final = 50
+"""Views that a platform remembers per user."""
+
+
+@final
+@dataclass(frozen=True)
+class Stage:
+    """What all users share: the world's rules, the catalogue, and its public face."""
+
+    world: World
+    rules: Rules
+    videos: Videos
+    video_table: VideoTable
+    user_table: UserTable
+
+
+@final
+@dataclass(frozen=True)
+class Past:
+    """Rings of each user's last views; `n_seen` counts all views ever made."""
+
+    video_id: Int32[np.ndarray, "users h"]
+    watch_s: Float32[np.ndarray, "users h"]
+    events: UInt16[np.ndarray, "users h"]
+    clock_h: Int32[np.ndarray, "users h"]
+    n_seen: Int64[np.ndarray, " users"]
+
+    @staticmethod
+    def empty(n_users: int) -> "Past":
+        """Nobody has seen anything."""
+        shape = (n_users, HISTORY)
+        return Past(
+            np.zeros(shape, np.int32),
+            np.zeros(shape, np.float32),
+            np.zeros(shape, np.uint16),
+            np.zeros(shape, np.int32),
+            np.zeros(n_users, np.int64),
+        )
+
+    def add(
+        self,
+        rows: Int64[np.ndarray, " rows"],
+        slates: Int32[np.ndarray, "rows k"],
+        response: Response,
+        clock_h: Int32[np.ndarray, " rows"],
+    ) -> None:
+        """Write the views of one request per row into the rings."""
+        remember(
+            rows, slates, response.viewed, response.watch_s, response.events, clock_h,
+            self.video_id, self.watch_s, self.events, self.clock_h, self.n_seen,
+        )  # fmt: skip
+
+    def read(self, rows: Int64[np.ndarray, " rows"], clock_h: Int32[np.ndarray, " rows"]) -> History:
+        """The histories of some users, oldest view first, right-aligned."""
+        shape = (len(rows), HISTORY)
+        history = History(
+            np.zeros(shape, np.int32),
+            np.zeros(shape, np.float32),
+            np.zeros(shape, np.uint16),
+            np.zeros(shape, np.int32),
+            np.zeros(shape, bool),
+        )
+        recall(
+            rows, clock_h, self.video_id, self.watch_s, self.events, self.clock_h, self.n_seen,
+            history.video_id, history.watch_s, history.events, history.hours_ago, history.mask,
+        )  # fmt: skip
+        return history
+
+
+@final
+@dataclass(frozen=True)
+class Block:
+    """Consecutive users: who they are, and where they stand now (`state` and `past` change in place)."""
+
+    user_id: Int64[np.ndarray, " users"]
+    users: Users
+    state: State
+    past: Past
+
+    def copy(self) -> "Block":
+        """The same users at the same moment, free to take another course."""
+        state = State(*(array.copy() for array in self.state))
+        past = Past(**{name: array.copy() for name, array in vars(self.past).items()})
+        return Block(self.user_id, self.users, state, past)
+
+
+def fresh_state(users: Users, n_rounds: int, rules: Rules) -> State:
+    """Everybody rested, in their usual mood, active the day before."""
+    n = len(users.appeal)
+    f32, i16 = np.float32, np.int16
+    return State(
+        patience=np.zeros(n, f32),
+        sessions_left=np.zeros((n, n_rounds), i16),
+        session=np.zeros(n, i16),
+        request=np.zeros(n, i16),
+        views=np.zeros(n, np.int32),
+        hour=np.zeros(n, np.int8),
+        clicked=np.full(n, 0.5, f32),
+        skips=np.zeros(n, i16),
+        pleasure=np.zeros(n, f32),
+        mood=np.full(n, rules.mood_usual, f32),
+        days_away=np.zeros(n, i16),
+        prompts=np.zeros(n, f32),
+        last_asked=np.full(n, -1000, i16),
+    )
+
+
+def empty_response(n_rows: int, k: int) -> Response:
+    """Room for what happens to `n_rows` slates of `k` videos."""
+    shape = (n_rows, k)
+    return Response(
+        viewed=np.zeros(shape, bool),
+        watch_s=np.zeros(shape, np.float32),
+        events=np.zeros(shape, np.uint16),
+        answer=np.zeros(shape, np.int8),
+        satisfaction=np.zeros(shape, np.float32),
+        appeal=np.zeros(shape, np.float32),
+        propensity=np.zeros(shape, np.float32),
+    )
+
+
+def make_stage(world: World, n_users: int, n_videos: int, views_scale: float, seed: int) -> tuple[Stage, Population]:
+    """Draw the users and videos of an experiment; ids run from 0."""
+    videos = world.draw_videos(n_videos, int(seed_word(seed, "videos")))
+    people = world.draw_users(np.arange(n_users, dtype=np.int64), int(seed_word(seed, "users")))
+    stage = Stage(world, world.rules(views_scale), videos.latents, public_videos(videos), public_users(world, people))
+    return stage, people
+
+
+def make_blocks(people: Population, n_rounds: int, rules: Rules, size: int = BLOCK) -> list[Block]:
+    """Cut a population into blocks of consecutive users."""
+    n = len(people.latents.appeal)
+    blocks: list[Block] = []
+    for first in range(0, n, size):
+        users = Users(*(array[first : first + size] for array in people.latents))
+        ids = np.arange(first, min(first + size, n), dtype=np.int64)
+        blocks.append(Block(ids, users, fresh_state(users, n_rounds, rules), Past.empty(len(ids))))
+    return blocks
+
+
+def public_videos(videos: Catalogue) -> VideoTable:
+    """What a platform knows of its videos: length and topic."""
+    duration_s = videos.latents.duration_s
+    log_duration = np.log(duration_s)
+    return VideoTable(
+        duration_s, videos.tag, ((log_duration - 4.2) / 1.0)[:, None].astype(np.float32), ("log_duration",)
+    )
+
+
+def public_users(world: World, people: Population) -> UserTable:
+    """What a platform knows of its users: the public columns, one indicator per category."""
+    parts: list[Float32[np.ndarray, "users levels"]] = []
+    names: list[str] = []
+    for j, column in enumerate(world.columns):
+        levels = np.arange(len(column.levels))
+        parts.append((people.profile_code[:, j, None] == levels).astype(np.float32))
+        names += [f"{column.name}={level}" for level in column.levels]
+    return UserTable(np.concatenate(parts, axis=1), tuple(names))

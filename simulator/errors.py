@@ -1,0 +1,13 @@
+"""One exception per cause that a program would catch; each message is one line."""
+
+from typing import final
+
+
+@final
+class SpecError(ValueError):
+    """An experiment spec that cannot be run: says which key, what it holds and what it may hold."""
+
+
+@final
+class RunFolderError(ValueError):
+    """A run folder that is missing, damaged, in use or not empty: says which file and what to do."""

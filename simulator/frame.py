@@ -1,0 +1,167 @@
+"""Reads `user_days` of a run folder into frames: one row per user, or one per world, bucket and day.
+
+duckdb does the grouping. Sums do not depend on the order of rows, files or threads: seconds and weights are
+added as decimals in steps of 1e-9, which is exact.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+import duckdb
+import pandas as pd
+
+from simulator.errors import RunFolderError
+from simulator.metrics import PRE
+from simulator.user_days import COUNTS, SCHEMA, SUMS
+
+TOTALS: Final = ("days", "active_days", *COUNTS, *SUMS)
+"""Columns of totals in every frame. `days` counts assigned days, active or not."""
+
+PRE_WORLD: Final = "pre"
+MIXED_WORLD: Final = "mixed"
+_DECIMAL: Final = "DECIMAL(18, 9)"
+_SUMMED: Final = ", ".join(
+    [
+        "count(*) AS days",
+        "CAST(count(*) FILTER (active) AS BIGINT) AS active_days",
+        *(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in COUNTS),
+        *(f"CAST(sum(CAST({name} AS {_DECIMAL})) AS DOUBLE) AS {name}" for name in SUMS),
+    ]
+)
+
+
+def arm_world(arm: str) -> str:
+    """The world in which every user meets `arm`."""
+    return f"all:{arm}"
+
+
+@final
+@dataclass(frozen=True)
+class UserDays:
+    """The `user_days` table of a run folder, still on disk.
+
+    Attributes:
+        folder: The run folder, for messages.
+        rows: All rows, read when asked for.
+        worlds: Which courses of events there are.
+    """
+
+    folder: Path
+    rows: duckdb.DuckDBPyRelation
+    worlds: frozenset[str]
+
+    def users(self, world: str, days: range) -> pd.DataFrame:
+        """Totals of every user over `days` in one world, by `user_id`.
+
+        Returns:
+            Columns `user_id`, `arm` (the user's bucket), `segment` and `TOTALS`.
+
+        Raises:
+            RunFolderError: A damaged file, or a user without a row on each day.
+        """
+        return self._users(f"world = {_quoted(world)}", world, days)
+
+    def assigned_users(self, days: range) -> pd.DataFrame:
+        """The same as life would have it, each user under the arm of their bucket.
+
+        From the `mixed` world where there is one, else from each bucket's own arm world.
+        """
+        if MIXED_WORLD in self.worlds:
+            return self.users(MIXED_WORLD, days)
+        return self._users("world = 'all:' || bucket", "all:<bucket>", days)
+
+    def day_totals(self) -> pd.DataFrame:
+        """Totals over users by `world`, `arm` (bucket) and `day`; `days` counts the users."""
+        with _readable(self.folder):
+            groups = "world, bucket, day"
+            table = self.rows.aggregate(f"world, bucket AS arm, day, {_SUMMED}", groups)
+            return table.order("world, arm, day").df()
+
+    def _users(self, condition: str, world: str, days: range) -> pd.DataFrame:
+        """Group the rows that meet `condition` by user."""
+        names = f"user_id, min(bucket) AS arm, min(segment) AS segment, {_SUMMED}"
+        with _readable(self.folder):
+            chosen = self.rows.filter(f"{condition} AND day BETWEEN {days[0]} AND {days[-1]}")
+            users = chosen.aggregate(names, "user_id").order("user_id").df()
+        self._check_complete(users, world, days)
+        return users
+
+    def _check_complete(self, users: pd.DataFrame, world: str, days: range) -> None:
+        """Refuse users who lack a row on some day or have two."""
+        wrong = users.loc[users["days"] != len(days)]
+        if len(wrong):
+            first = wrong.iloc[0]
+            raise RunFolderError(
+                f"{self.folder}/user_days: user {first['user_id']} has {first['days']} rows in world {world}, "
+                f"days {days[0]} to {days[-1]}, want {len(days)}; finish the run with `askew run --resume`"
+            )
+
+
+@contextmanager
+def open_user_days(folder: Path) -> Generator[UserDays]:
+    """Open the table of a run folder.
+
+    Raises:
+        RunFolderError: No files, an unreadable one, or one without a column of `user_days.SCHEMA`.
+    """
+    files = sorted(str(path) for path in (folder / "user_days").glob("*.parquet"))
+    if not files:
+        raise RunFolderError(f"{folder}: holds no user_days/*.parquet; give the folder that `askew run --out` wrote")
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
+        with _readable(folder):
+            rows = connection.read_parquet(files)
+            _check_columns(folder, rows.columns)
+            worlds = rows.project("world").distinct().fetchall()
+        yield UserDays(folder, rows, frozenset(world for (world,) in worlds))
+
+
+def join_before(users: pd.DataFrame, before: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Put each user's totals before the test beside those of the test, under the prefix `pre_`.
+
+    Raises:
+        RunFolderError: The two are not about the same users.
+    """
+    check_same_users(users, before, PRE_WORLD, folder)
+    covariates = before[list(TOTALS)].add_prefix(PRE)
+    return pd.concat([users, covariates], axis=1)
+
+
+def check_same_users(users: pd.DataFrame, others: pd.DataFrame, world: str, folder: Path) -> None:
+    """Refuse a world whose users are not those of the test, row by row.
+
+    Raises:
+        RunFolderError: They differ.
+    """
+    if not users["user_id"].equals(others["user_id"]):
+        raise RunFolderError(
+            f"{folder}/user_days: world {world} has {len(others)} users, the test has {len(users)}; "
+            "want the same users in both: finish the run with `askew run --resume`"
+        )
+
+
+def _check_columns(folder: Path, columns: list[str]) -> None:
+    """Refuse tables that lack a column."""
+    missing = [name for name in SCHEMA.names if name not in columns]
+    if missing:
+        raise RunFolderError(
+            f"{folder}/user_days: column {missing[0]} is missing; want those of simulator.user_days.SCHEMA"
+        )
+
+
+@contextmanager
+def _readable(folder: Path) -> Generator[None]:
+    """Turn duckdb's errors into one line."""
+    try:
+        yield
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise RunFolderError(f"{folder}/user_days: cannot be read: {reason}; run the test anew") from None
+
+
+def _quoted(text: str) -> str:
+    """An SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,135 @@
+"""What a test is judged by: each metric is a value object, a ratio of totals over the assigned users.
+
+Axes: `users`, one entry per assigned user whether they came or not (intention to treat).
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, final
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+
+PRE: Final = "pre_"
+"""Prefix of a column's total before the test."""
+
+
+@final
+@dataclass(frozen=True)
+class Ratio:
+    """The two sides of a metric; the metric is the ratio of their sums.
+
+    Attributes:
+        numerator: Total per user.
+        denominator: Total per user; 1 where the metric is a mean over users.
+    """
+
+    numerator: Float64[np.ndarray, " users"]
+    denominator: Float64[np.ndarray, " users"]
+
+    @property
+    def value(self) -> float | None:
+        """The metric, or None where the denominator sums to 0."""
+        below = float(self.denominator.sum())
+        return float(self.numerator.sum()) / below if below else None
+
+
+@final
+@dataclass(frozen=True)
+class Metric:
+    """One number per bucket, and how to read it.
+
+    Attributes:
+        key: Short name, unique.
+        label: For people, at most 25 characters.
+        unit: Of the value.
+        better: Which direction is good.
+        numerator: Columns that are added up.
+        denominator: Columns that are added up below, or None for one per assigned user.
+        scale: Factor on the numerator.
+
+    >>> import pandas as pd
+    >>> METRICS["AVT"].ratio(pd.DataFrame({"watch_s": [30, 0, 50], "views": [2, 0, 6]})).value
+    10.0
+    """
+
+    key: str
+    label: str
+    unit: str
+    better: Literal["up", "down", "neither"]
+    numerator: tuple[str, ...]
+    denominator: tuple[str, ...] | None = None
+    scale: float = 1.0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that a frame of users must have."""
+        return self.numerator + (self.denominator or ())
+
+    def ratio(self, users: pd.DataFrame, prefix: str = "") -> Ratio:
+        """Both sides of the metric, row by row; `prefix` chooses the columns of another period."""
+        above = self.scale * _total(users, self.numerator, prefix)
+        if self.denominator is None:
+            return Ratio(above, np.ones(len(users)))
+        return Ratio(above, _total(users, self.denominator, prefix))
+
+
+def _total(users: pd.DataFrame, columns: tuple[str, ...], prefix: str) -> Float64[np.ndarray, " users"]:
+    """The columns added up, row by row."""
+    chosen = users[[prefix + column for column in columns]]
+    return chosen.to_numpy(dtype=np.float64).sum(axis=1)
+
+
+_POSITIVE = ("likes", "follows", "comments", "forwards")
+
+
+def _per_view(key: str, label: str, unit: str, better: Literal["up", "down"], column: str) -> Metric:
+    """A share of the views."""
+    return Metric(key, label, unit, better, (column,), ("views",))
+
+
+_ALL: Final = (
+    Metric("AUT", "AUT, watch s per user-day", "s/user/day", "up", ("watch_s",), ("days",)),
+    Metric("AVT", "AVT, watch s per view", "s/view", "up", ("watch_s",), ("views",)),
+    Metric("P2N", "P2N, positives per hate", "ratio", "up", _POSITIVE, ("hates",)),
+    Metric("LT7", "LT7, active days", "days/user", "up", ("active_days",)),
+    Metric("active_share", "Active users", "share", "up", ("active_days",), ("days",)),
+    Metric("views", "Views per user-day", "views/user/day", "up", ("views",), ("days",)),
+    _per_view("click_rate", "Click rate", "clicks/view", "up", "clicks"),
+    _per_view("long_view_rate", "Long-view rate", "long views/view", "up", "long_views"),
+    _per_view("skip_rate", "Skip rate", "skips/view", "down", "skips"),
+    _per_view("complete_rate", "Complete-play rate", "completes/view", "up", "completes"),
+    _per_view("like_rate", "Like rate", "likes/view", "up", "likes"),
+    Metric(
+        "hates_per_1000_views",
+        "Hates per 1,000 views",
+        "hates/1000 views",
+        "down",
+        ("hates",),
+        ("views",),
+        scale=1000,
+    ),
+    Metric("exposure_rate", "Questionnaires shown", "shown/eligible", "neither", ("asked",), ("eligible",)),
+    Metric("answer_rate", "Questionnaires answered", "answers/shown", "neither", ("answered",), ("asked",)),
+)
+
+METRICS: Final = {metric.key: metric for metric in _ALL}
+"""Every metric by key. `days` counts a user's assigned days, active or not, so AUT is watch seconds over the
+whole test divided by its days: seconds per user and day."""
+
+MAIN: Final = ("AUT", "AVT", "P2N")
+"""The three scores a test is about."""
+
+DAY_TOTALS: Final = (*MAIN, "active_share")
+"""What is drawn day by day."""
+
+
+def scorecard_metrics(days: int) -> tuple[Metric, ...]:
+    """The scorecard's metrics for a test of that many days; LT7's label says how many."""
+    lt7 = Metric("LT7", f"LT7, active days of {days}", "days/user", "up", ("active_days",))
+    return tuple(lt7 if m.key == "LT7" else m for m in _ALL if m.key != "active_share")
+
+
+def day_metrics() -> tuple[Metric, ...]:
+    """The metrics of one day, where the share of active users stands for LT7."""
+    return tuple(metric for metric in _ALL if metric.key != "LT7")

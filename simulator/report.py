@@ -1,0 +1,228 @@
+"""The report of a run: what `report.json` holds, and how it is read. The only thing dashboards may import.
+
+Non-finite numbers are `null`, and `reasons` says why, under the field's name.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from simulator.errors import RunFolderError
+
+FORMAT: Final = 1
+"""Version of `report.json`."""
+
+Number = float | None
+
+
+class _Row(BaseModel):
+    """Shared settings: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@final
+class ArmSummary(_Row):
+    """One bucket."""
+
+    name: str
+    policy: str
+    users: int
+    share: float
+
+
+@final
+class Estimate(_Row):
+    """A lift estimated from the split users, with its 95% interval (all relative to control)."""
+
+    relative_effect: Number
+    ci_low: Number
+    ci_high: Number
+    p_value: Number
+
+
+@final
+class MetricRow(_Row):
+    """One metric, one treatment against the control.
+
+    Attributes:
+        metric: Key, such as `AUT`.
+        label: For people, with the unit.
+        arm: The treatment arm.
+        baseline: The control arm.
+        control: Mean of the control bucket, unadjusted, in `unit`.
+        treatment: Mean of the treatment bucket, unadjusted.
+        effect: Absolute difference estimated by `method`.
+        relative_effect: Lift over control estimated by `method`; .01 is +1%.
+        ci_low: Lower end of its 95% interval.
+        ci_high: Upper end.
+        p_value: Two-sided.
+        method: `cuped` (pre-period as covariate) or `plain`.
+        plain: The estimate without CUPED; equals the main one where `method` is `plain`.
+        true_control: The metric with every user under control, or None without truth.
+        true_treatment: The same under treatment.
+        true_relative_effect: Lift with every user under both arms, or None without truth.
+        true_relative_effect_se: Standard error of that lift over users and shared noise (paired).
+        unit: Unit of control and treatment.
+        better: Which direction is good.
+        day: Day of the test for a daily row, None for the whole test.
+        segment: Segment for a segment row, None for all users.
+        reasons: Why a number is null, by field; also warnings under `note`.
+    """
+
+    metric: str
+    label: str
+    arm: str
+    baseline: str
+    control: Number
+    treatment: Number
+    effect: Number
+    relative_effect: Number
+    ci_low: Number
+    ci_high: Number
+    p_value: Number
+    method: Literal["cuped", "plain"]
+    plain: Estimate
+    true_control: Number = None
+    true_treatment: Number = None
+    true_relative_effect: Number = None
+    true_relative_effect_se: Number = None
+    unit: str
+    better: Literal["up", "down", "neither"]
+    day: int | None = None
+    segment: str | None = None
+    reasons: dict[str, str] = Field(default_factory=dict)
+
+
+@final
+class Health(_Row):
+    """Whether the split can be trusted.
+
+    Attributes:
+        srm_p_value: Chi-square test of bucket sizes against planned shares; below .001 is an alarm.
+        users_planned: Expected users per arm.
+        users_seen: Assigned users per arm.
+        a_a: True when all arms have the same policy and options.
+        pre_period: p-value of each treatment's difference before the test, by `arm/metric`.
+        warnings: One line each.
+    """
+
+    srm_p_value: Number
+    users_planned: dict[str, float]
+    users_seen: dict[str, int]
+    a_a: bool
+    pre_period: dict[str, Number]
+    warnings: list[str]
+
+
+@final
+class QuestionnaireRow(_Row):
+    """The funnel of one arm's bucket, and what each estimator of the satisfied share says.
+
+    Attributes:
+        arm: Bucket.
+        eligible: Views that may have brought a questionnaire.
+        exposed: Questionnaires shown.
+        answered: Answers given.
+        satisfied: Answers `satisfied`.
+        uncertain: Answers `uncertain`.
+        dissatisfied: Answers `dissatisfied`.
+        naive: Satisfied share of answers.
+        weighted: The same, weighted by inverse estimated answering propensities.
+        true: Share of eligible views that truly satisfied.
+        reasons: Why a number is null, by field.
+    """
+
+    arm: str
+    eligible: int
+    exposed: int
+    answered: int
+    satisfied: int
+    uncertain: int
+    dissatisfied: int
+    naive: Number
+    weighted: Number
+    true: Number
+    reasons: dict[str, str] = Field(default_factory=dict)
+
+
+@final
+class DayTotal(_Row):
+    """Means of one arm's bucket on one day; negative days lie before the test.
+
+    Attributes:
+        true_value: The same with every user under the arm, None without truth.
+    """
+
+    arm: str
+    day: int
+    metric: str
+    value: Number
+    true_value: Number = None
+
+
+@final
+class Report(_Row):
+    """All that a run has to say."""
+
+    format: Literal[1] = FORMAT
+    name: str
+    seed: int
+    days: Annotated[int, Field(ge=1)]
+    pre_days: int
+    users: int
+    world: str
+    views_scale: float
+    arms: list[ArmSummary]
+    metrics: list[MetricRow]
+    daily: list[MetricRow]
+    totals: list[DayTotal]
+    segments: list[MetricRow]
+    health: Health
+    questionnaire: list[QuestionnaireRow]
+
+    def to_json(self) -> str:
+        """The text of `report.json`: stable key order, no non-finite number."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+
+
+def parse_report(text: str, origin: str) -> Report:
+    """Read the text of a `report.json`.
+
+    Raises:
+        RunFolderError: Not JSON, or not a report of this format.
+    """
+    try:
+        keys: Any = json.loads(text)
+        return Report.model_validate(keys)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{origin}: not a JSON file ({error}); run `askew report` to write it anew") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise RunFolderError(f"{origin}: not a report of format {FORMAT}: {key}: {first['msg']}") from None
+
+
+def load_report(folder: Path) -> Report:
+    """The report of a run folder.
+
+    Raises:
+        RunFolderError: No report there, or a damaged one.
+    """
+    path = folder / "report.json"
+    if not path.is_file():
+        raise RunFolderError(f"{folder}: holds no report.json; give the folder that `askew run --out` wrote")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{path}: cannot be read: {error}") from None
+    return parse_report(text, str(path))
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Run folders at or below `folder` (two levels), by name: those that hold a `spec.toml`."""
+    if (folder / "spec.toml").is_file():
+        return [folder]
+    return sorted(path.parent for pattern in ("*/spec.toml", "*/*/spec.toml") for path in folder.glob(pattern))

@@ -1,0 +1,165 @@
+"""The experiment spec: a TOML file, read into a frozen model that knows every key."""
+
+import difflib
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from simulator.errors import SpecError
+
+Name = Annotated[str, Field(min_length=1, max_length=60)]
+
+
+@final
+class ArmSpec(BaseModel):
+    """One bucket of users and the policy they meet.
+
+    Attributes:
+        name: Unique within the experiment.
+        policy: A shipped policy's name or `package.module:Class`.
+        share: Part of the users, relative to the other arms' shares.
+        options: Keyword arguments of the policy.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    policy: Name
+    share: Annotated[float, Field(gt=0)] = 1.0
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+@final
+class ExperimentSpec(BaseModel):
+    """A multi-day test: who, what, for how long. The first arm is the control.
+
+    Attributes:
+        name: Shown on the report.
+        seed: The one seed; every use of it is named.
+        world: A bundled world's name or a folder.
+        users: Users assigned, all of whom count.
+        videos: Size of the catalogue.
+        days: Days of the test.
+        pre_days: Days before it, in which everybody meets `pre_policy`; they give CUPED its covariates.
+        launch_days: Days of random slates before those, from which `pre_policy` learns.
+        rounds_per_day: Policies learn at the end of each round; divides 24.
+        slate_size: Videos per request.
+        candidates: Videos to choose from per request.
+        views_scale: Share of real activity that is simulated (1 is about 380 views a day).
+        questionnaire: Preset of how often users are asked and answer.
+        pre_policy: Production-like policy of the pre-period.
+        salt: Names the assignment; another salt splits the users independently.
+        truth: Run every user under every arm, for the true effect.
+        trace: Share of users whose every impression is kept.
+        training_users: Policies train on the logs of the first users, this many at most.
+        world_values: World parameters set by hand, such as `leaving.satisfaction`.
+        arms: Two or more.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    world: str = "kuairand-pure"
+    users: Annotated[int, Field(ge=2)] = 20_000
+    videos: Annotated[int, Field(ge=1)] = 7_583
+    days: Annotated[int, Field(ge=1, le=365)] = 7
+    pre_days: Annotated[int, Field(ge=1, le=60)] = 7
+    launch_days: Annotated[int, Field(ge=1, le=30)] = 2
+    rounds_per_day: Literal[1, 2, 3, 4, 6, 8] = 3
+    slate_size: Annotated[int, Field(ge=1, le=50)] = 6
+    candidates: Annotated[int, Field(ge=1, le=1000)] = 100
+    views_scale: Annotated[float, Field(gt=0, le=1)] = 0.1
+    questionnaire: Literal["easq", "saqrec", "dense"] = "dense"
+    pre_policy: Name = "base"
+    salt: str = "askew"
+    truth: bool = True
+    trace: Annotated[float, Field(ge=0, le=1)] = 0.0
+    training_users: Annotated[int, Field(ge=1)] = 20_000
+    world_values: dict[str, float] = Field(default_factory=dict)
+    arms: Annotated[tuple[ArmSpec, ...], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ExperimentSpec":
+        """Refuse specs whose keys contradict each other."""
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) < len(names):
+            raise ValueError(f"arms: names {names} given, want all different")
+        if self.slate_size > self.candidates:
+            raise ValueError(f"slate_size: {self.slate_size} given, want at most candidates = {self.candidates}")
+        if self.candidates > self.videos:
+            raise ValueError(f"candidates: {self.candidates} given, want at most videos = {self.videos}")
+        return self
+
+    @property
+    def control(self) -> ArmSpec:
+        """The arm that the others are compared with."""
+        return self.arms[0]
+
+
+def shipped_specs() -> dict[str, Path]:
+    """Specs that come with askew, by the name they are called."""
+    folder = Path(str(files("simulator") / "specs"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_spec(spec: str, seed: int | None = None) -> ExperimentSpec:
+    """Read a spec by path or by the name of a shipped one.
+
+    Args:
+        spec: Path of a TOML file, or a name from `shipped_specs`.
+        seed: Replaces the spec's seed.
+
+    Raises:
+        SpecError: No such file, broken TOML, an unknown key or a value out of range.
+    """
+    path = _find(spec)
+    try:
+        keys = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: not a TOML file: {error}") from None
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_spec(keys if seed is None else {**keys, "seed": seed}, origin=str(path))
+
+
+def parse_spec(keys: dict[str, Any], origin: str) -> ExperimentSpec:
+    """Check the keys of a spec; `origin` names it in messages.
+
+    Raises:
+        SpecError: An unknown key or a value out of range; names the key, the value and what was wanted.
+    """
+    try:
+        return ExperimentSpec.model_validate(keys)
+    except ValidationError as error:
+        raise SpecError(f"{origin}: {_one_line(error)}") from None
+
+
+def _find(spec: str) -> Path:
+    """A shipped spec by name, else a path."""
+    shipped = shipped_specs()
+    if spec in shipped:
+        return shipped[spec]
+    path = Path(spec)
+    if path.is_file():
+        return path
+    near = difflib.get_close_matches(spec, shipped, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; shipped specs: {', '.join(shipped)}"
+    raise SpecError(f"{spec}: no such file, and no shipped spec of that name{hint}")
+
+
+def _one_line(error: ValidationError) -> str:
+    """The first fault of a validation, with its key, value and remedy."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        model = ArmSpec if key.startswith("arms") else ExperimentSpec
+        near = difflib.get_close_matches(str(first["loc"][-1]), model.model_fields, n=1)
+        return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    if first["type"] == "missing":
+        return f"key {key!r} is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    return message if not key else f"{key}: {first['input']!r} given; {message[0].lower()}{message[1:]}"
