@@ -18,6 +18,7 @@ from user_models.store import load_world
 
 from policies.base import Feedback, Log, Policy, TrainablePolicy
 from simulator.assignment import assign, hash_share
+from simulator.checkpoint import Checkpoint
 from simulator.crowd import Block, Stage, make_blocks, make_stage
 from simulator.errors import SpecError
 from simulator.line import BlockDay, Engine, Line, Wanted, canonical, play_day
@@ -34,10 +35,18 @@ from user_models.world import World
 
 
 class Sink(Protocol):
-    """Where tables go."""
+    """Where tables and checkpoints go."""
 
     def write_parquet(self, name: str, table: pa.Table) -> None:
         """Keep a table under a relative file name."""
+        ...
+
+    def write_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Keep where the run stands."""
+        ...
+
+    def read_checkpoint(self, lines: list[Line]) -> Checkpoint | None:
+        """Where an earlier try stood, or None to begin at the beginning."""
         ...
 
 
@@ -77,13 +86,12 @@ def world_of(spec: ExperimentSpec) -> World:
         raise SpecError(f"world_values: unknown parameter {error.args[0]!r}; known: {known}") from None
 
 
-def prepare(spec: ExperimentSpec) -> Setting:
+def prepare(spec: ExperimentSpec, world: World) -> Setting:
     """Draw users and videos, build policies, split the users; nothing is played yet.
 
     Raises:
-        SpecError: An unknown world, parameter or policy, or an arm that gets no user.
+        SpecError: An unknown policy or option, or an arm that gets no user.
     """
-    world = world_of(spec)
     stage, people = make_stage(world, spec.users, spec.videos, spec.views_scale, spec.seed)
     course = Course(stage, spec.seed, spec.slate_size, spec.candidates, constant_model())
     policies = tuple(_build(arm, stage, people.latents) for arm in spec.arms)
@@ -101,19 +109,21 @@ def prepare(spec: ExperimentSpec) -> Setting:
     return Setting(spec, course, blocks, buckets, policies, pre_policy)
 
 
-def run_experiment(spec: ExperimentSpec, sink: Sink, workers: int, progress: Progress) -> None:
-    """Play an experiment and hand its tables to `sink`.
+def run_experiment(setting: Setting, sink: Sink, workers: int, progress: Progress) -> None:
+    """Play an experiment, or the rest of it, and hand its tables to `sink`.
 
     Raises:
-        SpecError: The spec cannot be run.
         RankedBadlyError: A policy broke its contract.
     """
     torch.set_num_threads(1)
-    setting = prepare(spec)
     engine = Engine(workers)
     try:
-        setting = _before(setting, sink, engine, progress)
-        _test(setting, sink, engine, progress)
+        checkpoint = sink.read_checkpoint(_lines(setting))
+        if checkpoint is None:
+            setting = _before(setting, sink, engine, progress)
+            checkpoint = Checkpoint(0, _lines(setting), setting.course.answer_model)
+            sink.write_checkpoint(checkpoint)
+        _test(setting, checkpoint, sink, engine, progress)
     finally:
         engine.close()
 
@@ -166,13 +176,13 @@ def _train(policies: list[Policy], log: Feedback, setting: Setting, engine: Engi
     engine.map(lambda policy: policy.fit(Log(log, stage.user_table, stage.video_table), seed), trainable)
 
 
-def _test(setting: Setting, sink: Sink, engine: Engine, progress: Progress) -> None:
-    """Play the test in every world that is wanted, day by day."""
-    spec = setting.spec
-    lines = _lines(setting)
+def _test(setting: Setting, start: Checkpoint, sink: Sink, engine: Engine, progress: Progress) -> None:
+    """Play the test from where it stands, in every world that is wanted, day by day."""
+    spec, lines = setting.spec, start.lines
+    setting = replace(setting, course=replace(setting.course, answer_model=start.answer_model))
     user_id = np.arange(spec.users, dtype=np.int64)
     traced = user_id[hash_share(user_id, "trace") < spec.trace] if spec.trace > 0 else None
-    for day in range(spec.days):
+    for day in range(start.day, spec.days):
         for index, line in enumerate(lines):
             progress("the test", day * len(lines) + index, spec.days * len(lines))
             block_days = _play(setting, line, day, Wanted(trace=traced), engine)
@@ -182,6 +192,7 @@ def _test(setting: Setting, sink: Sink, engine: Engine, progress: Progress) -> N
             parts = [part for block_day in block_days for part in block_day.trace]
             if parts:
                 sink.write_parquet(f"trace/world{index}-{day:04d}.parquet", trace_table(parts, line.name))
+        sink.write_checkpoint(Checkpoint(day + 1, lines, start.answer_model))
 
 
 def _lines(setting: Setting) -> list[Line]:

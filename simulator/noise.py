@@ -1,5 +1,7 @@
 """Named seeds and row keys: the one seed of an experiment becomes one word per purpose, user, day and lap."""
 
+from functools import lru_cache
+
 import numpy as np
 from jaxtyping import Int32, Int64, UInt64
 
@@ -7,6 +9,7 @@ from policies.noise import mix, purpose_word
 from user_models.kernel import hash_keys
 
 
+@lru_cache(maxsize=1024)
 def seed_word(seed: int, purpose: str) -> np.uint64:
     """The word of one named use of a seed, such as `arrivals` or `response`."""
     return np.uint64(mix(np.array([seed], np.uint64) ^ purpose_word(purpose))[0])

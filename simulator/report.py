@@ -54,9 +54,13 @@ class MetricRow(_Row):
         baseline: The control arm.
         control: Mean of the control bucket, unadjusted, in `unit`.
         treatment: Mean of the treatment bucket, unadjusted.
+        adjusted_control: The mean that the lift is relative to: moved by CUPED where `method` is `cuped`.
+        adjusted_treatment: The same of the treatment bucket.
         effect: Absolute difference estimated by `method`.
+        effect_low: Lower end of its 95% interval.
+        effect_high: Upper end.
         relative_effect: Lift over control estimated by `method`; .01 is +1%.
-        ci_low: Lower end of its 95% interval.
+        ci_low: Lower end of the lift's 95% interval.
         ci_high: Upper end.
         p_value: Two-sided.
         method: `cuped` (pre-period as covariate) or `plain`.
@@ -78,7 +82,11 @@ class MetricRow(_Row):
     baseline: str
     control: Number
     treatment: Number
+    adjusted_control: Number = None
+    adjusted_treatment: Number = None
     effect: Number
+    effect_low: Number = None
+    effect_high: Number = None
     relative_effect: Number
     ci_low: Number
     ci_high: Number

@@ -1,0 +1,194 @@
+"""The command line: the outermost shell. Commands translate; rooms are imported when a command needs them."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from cyclopts import App, CycloptsError, Parameter
+
+app: Final = App(name="askew", help="A wind tunnel for recommender A/B tests.", version_flags=["--version"])
+data: Final = App(name="data", help="Get KuaiRand.")
+app.command(data)
+
+_OURS: Final = ("simulator.", "user_models.", "policies.", "dashboards.")
+Archive: TypeAlias = Literal["kuairand-pure", "kuairand-1k", "kuairand-27k"]
+
+
+def main() -> None:
+    """Run a command; wrong input ends in one line on stderr and exit code 2, never in a traceback."""
+    try:
+        app(exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        _refuse(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        _refuse("interrupted; what was finished is kept", code=130)
+    except Exception as error:
+        if not type(error).__module__.startswith(_OURS):
+            raise
+        _refuse(str(error))
+
+
+def _refuse(message: str, code: int = 2) -> None:
+    """End with one line."""
+    sys.stderr.write(f"askew: {message}\n")
+    sys.exit(code)
+
+
+@app.command
+def run(
+    spec: str,
+    *,
+    out: Path,
+    workers: int | None = None,
+    resume: bool = False,
+    seed: int | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Simulate the test described in SPEC, print its scorecard and write its report to OUT.
+
+    Args:
+        spec: A TOML file, or the name of a shipped spec such as `demo`.
+        out: Folder to create; holds the spec as run, user-days, report.json and report.html.
+        workers: Threads; all cores by default. Results do not depend on it.
+        resume: Go on in OUT from the last day that an interrupted run finished.
+        seed: Replaces the seed of the spec.
+        json_: Print report.json instead of the scorecard.
+    """
+    from simulator.spec import load_spec
+
+    experiment = load_spec(spec, seed=seed)
+    from simulator.progress import progress_bars
+    from simulator.run import run_to_folder
+
+    with progress_bars() as show:
+        run_to_folder(experiment, out, workers or os.cpu_count() or 1, show, resume)
+    _finish(out, json_)
+
+
+@app.command
+def report(folder: Path, *, json_: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+    """Compute the report of a run folder anew from its user-days.
+
+    Args:
+        folder: What `askew run --out` wrote.
+        json_: Print report.json instead of the scorecard.
+    """
+    from simulator.run import write_report
+
+    write_report(folder)
+    _finish(folder, json_)
+
+
+def _finish(folder: Path, as_json: bool) -> None:
+    """Write report.html and print what the run says."""
+    from dashboards.report_html import render_html
+    from simulator.report import load_report
+    from simulator.run import write_html
+    from simulator.scorecard import print_scorecard
+
+    result = load_report(folder)
+    write_html(folder, render_html(result))
+    if as_json:
+        sys.stdout.write(result.to_json())
+    else:
+        print_scorecard(result)
+        sys.stdout.write(f"\n{folder / 'report.html'}\n")
+
+
+@app.command
+def dashboard(runs: Path = Path("runs"), *, port: int | None = None) -> None:
+    """Open the dashboard on the runs in a folder, at the loopback address.
+
+    Args:
+        runs: A run folder, or a folder of run folders.
+        port: Port to listen on; 8501 by default.
+    """
+    import subprocess
+
+    from dashboards.serve import command
+
+    sys.exit(subprocess.run(command(runs, port), check=False).returncode)  # noqa: S603 (our own interpreter and app)
+
+
+@app.command
+def fit(data: Path, *, out: Path, name: str | None = None, seed: int = 0) -> None:
+    """Fit a world on a KuaiRand folder: users, videos, watching, acting; then match both regimes.
+
+    Args:
+        data: A folder in the official layout of KuaiRand-Pure, -1K or -27K.
+        out: Folder to create for the world.
+        name: The world's name; that of OUT by default.
+        seed: Seed of the fit.
+    """
+    from simulator.calibration import fit_and_calibrate
+
+    fit_and_calibrate(data, out, name or out.name, seed)
+
+
+@data.command
+def download(name: Archive, *, to: Path) -> None:
+    """Download a KuaiRand archive from Zenodo and unpack it; an interrupted download is resumed.
+
+    Args:
+        name: Which one: 45 MB, 1 GB or 23 GB.
+        to: Folder to put it in.
+    """
+    from user_models.data.download import download as fetch
+
+    sys.stdout.write(f"{fetch(name, to)}\n")
+
+
+@app.command
+def policies(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+    """List the policies that a spec can name.
+
+    Args:
+        json_: Print a JSON list.
+    """
+    from policies.registry import known_policies
+
+    rows = known_policies()
+    if json_:
+        sys.stdout.write(
+            json.dumps([{"policy": name, "about": about} for name, about in rows.items()], indent=1) + "\n"
+        )
+    else:
+        _print_table(("policy", "about"), list(rows.items()))
+
+
+@app.command
+def bench(
+    *,
+    users: int = 20_000,
+    world: str = "kuairand-pure",
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Measure speed and memory on this machine.
+
+    Args:
+        users: Users in the rollout.
+        world: A bundled world's name or a folder.
+        json_: Print rows of name, value, unit, machine.
+    """
+    from simulator.bench import run_bench
+
+    rows = run_bench(world, users)
+    if json_:
+        sys.stdout.write(json.dumps([vars(row) for row in rows], indent=1) + "\n")
+    else:
+        _print_table(("what", "value", "unit"), [(row.name, f"{row.value:,.4g}", row.unit) for row in rows])
+        sys.stdout.write(f"{rows[0].machine}\n")
+
+
+def _print_table(titles: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    """One table to the terminal."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(*titles)
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    Console().print(table)

@@ -1,0 +1,64 @@
+"""One user's way through the days of an episode: when the next request comes, if any does.
+
+The steps are those of `simulator.line`, for a block of one user, so an episode and a rollout of the same user, seed and
+slates are the same course of events.
+"""
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+from jaxtyping import Int64
+
+from simulator.crowd import Block, Past, fresh_state
+from simulator.rollout import Course, begin_day, end_day, in_session
+from user_models.kernel import Rules, Users
+from user_models.world import Population
+
+LONGEST_WAIT: Final = 365
+"""Days after which a user who has not come is given up."""
+
+
+@final
+@dataclass(frozen=True)
+class Moment:
+    """When a request is made."""
+
+    day: int
+    round_of_day: int
+
+
+def only_row() -> Int64[np.ndarray, " 1"]:
+    """The row of a block's only user."""
+    return np.zeros(1, np.int64)
+
+
+def lone_block(people: Population, user_id: int, n_rounds: int, rules: Rules) -> Block:
+    """A block of one user, rested and with an empty history."""
+    users = Users(*(array[user_id : user_id + 1] for array in people.latents))
+    return Block(np.array([user_id], np.int64), users, fresh_state(users, n_rounds, rules), Past.empty(1))
+
+
+def first_request(course: Course, block: Block) -> Moment | None:
+    """The moment of the user's first request from day 0 on; None if they stay away for `LONGEST_WAIT` days."""
+    begin_day(course, block, 0)
+    return next_request(course, block, Moment(0, 0), LONGEST_WAIT - 1)
+
+
+def next_request(course: Course, block: Block, now: Moment, last_day: int) -> Moment | None:
+    """The moment of the user's next request; lets nights pass in between. None if none comes up to `last_day`."""
+    while (moment := _later_today(course, block, now)) is None:
+        end_day(course, block)
+        if now.day >= last_day:
+            return None
+        now = Moment(now.day + 1, 0)
+        begin_day(course, block, now.day)
+    return moment
+
+
+def _later_today(course: Course, block: Block, now: Moment) -> Moment | None:
+    """The next request in this round of the day or a later one."""
+    for round_of_day in range(now.round_of_day, block.state.sessions_left.shape[1]):
+        if len(in_session(course, block, now.day, round_of_day)):
+            return Moment(now.day, round_of_day)
+    return None

@@ -1,0 +1,10 @@
+"""Makes Gymnasium know `askew/Feed-v0`; nothing heavy is imported before an environment is made.
+
+Gymnasium 1 has no entry points for plug-ins, so this module is named where it is wanted:
+`gymnasium.make("simulator.registration:askew/Feed-v0")`, or `import simulator.registration` once and then
+`gymnasium.make("askew/Feed-v0")`.
+"""
+
+import gymnasium
+
+gymnasium.register(id="askew/Feed-v0", entry_point="simulator.env:FeedEnv")

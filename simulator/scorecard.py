@@ -1,0 +1,113 @@
+"""The report on a terminal: one table per treatment, every estimate beside the truth, at most 100 columns wide."""
+
+from collections.abc import Sequence
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from simulator.report import Health, MetricRow, QuestionnaireRow, Report
+
+
+LIFTS = "lift: adjusted by the time before the test (CUPED) where it can be; control and treatment are not"
+
+
+def scorecard(report: Report) -> Group:
+    """What `askew run` and `askew report` print."""
+    treatments = [arm.name for arm in report.arms[1:]]
+    tables = [_table(report, [row for row in report.metrics if row.arm == arm]) for arm in treatments]
+    warnings = [f"! {warning}" for warning in report.health.warnings]
+    lines = [LIFTS, *_reasons(report.metrics), _split(report.health), *warnings]
+    return Group(*tables, *map(Text, lines), _questionnaires(report.questionnaire))
+
+
+def lift(value: float | None) -> str:
+    """A relative effect in percent, with its sign.
+
+    >>> lift(0.01234), lift(-0.5), lift(None)
+    ('+1.23%', '-50.00%', 'n/a')
+    """
+    return "n/a" if value is None else f"{100 * value:+.2f}%"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """An interval of a relative effect in percent; empty where there is none."""
+    return "" if low is None or high is None else f"[{100 * low:+.2f}, {100 * high:+.2f}]"
+
+
+def covers(row: MetricRow) -> str:
+    """Whether the 95% interval holds the true lift; a dash where either is missing."""
+    if row.ci_low is None or row.ci_high is None or row.true_relative_effect is None:
+        return "-"
+    return "yes" if row.ci_low <= row.true_relative_effect <= row.ci_high else "no"
+
+
+def _table(report: Report, rows: Sequence[MetricRow]) -> Table:
+    """One treatment against control."""
+    first = rows[0]
+    title = f"{report.name}: {first.arm} against {first.baseline}, {report.users:,} users, {report.days} days"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("metric", no_wrap=True)
+    for heading in ("control", "treatment", "lift", "95% interval", "p", "true lift", "covered"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: MetricRow) -> tuple[str, ...]:
+    """One line of the table."""
+    return (
+        row.label,
+        _number(row.control),
+        _number(row.treatment),
+        lift(row.relative_effect),
+        interval(row.ci_low, row.ci_high),
+        _p_value(row.p_value),
+        lift(row.true_relative_effect),
+        covers(row),
+    )
+
+
+def _number(value: float | None) -> str:
+    """Four digits."""
+    return "n/a" if value is None else f"{value:.4g}"
+
+
+def _p_value(value: float | None) -> str:
+    """Three decimals."""
+    if value is None:
+        return "n/a"
+    return "<.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _split(health: Health) -> str:
+    """Whether buckets have the planned sizes."""
+    if health.srm_p_value is None:
+        return "split: not checked"
+    verdict = "sample ratio mismatch" if health.srm_p_value < 0.001 else "as planned"
+    sizes = " : ".join(f"{n:,}" for n in health.users_seen.values())
+    return f"split: {sizes}, {verdict} (p = {_p_value(health.srm_p_value)})"
+
+
+def _questionnaires(rows: Sequence[QuestionnaireRow]) -> Table:
+    """The funnel of each arm, and the satisfied share by three ways of counting."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("questionnaire", no_wrap=True)
+    for heading in ("eligible", "shown", "answered", "satisfied: naive", "weighted", "true"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        counts = (f"{n:,}" for n in (row.eligible, row.exposed, row.answered))
+        table.add_row(row.arm, *counts, _share(row.naive), _share(row.weighted), _share(row.true))
+    return table
+
+
+def _share(value: float | None) -> str:
+    """A share in percent."""
+    return "n/a" if value is None else f"{value:.1%}"
+
+
+def _reasons(rows: Sequence[MetricRow]) -> list[str]:
+    """Why a lift is missing, one line each."""
+    missing = [row for row in rows if row.relative_effect is None]
+    return [f"{row.metric}, {row.arm}: no lift, {row.reasons['relative_effect']}" for row in missing]
