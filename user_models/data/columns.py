@@ -1,0 +1,195 @@
+"""Kinds of column: what a cell may hold, checked a whole batch at a time or cell by cell.
+
+Every kind answers the same two questions. `fits` is asked of each batch that is read and only says that something is
+wrong; `reads` is then asked of the cells, one by one, and says where.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias, final, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+
+ArrowType: TypeAlias = Any
+"""A `pyarrow.DataType`; pyarrow ships no types."""
+Cells: TypeAlias = Any
+"""A `pyarrow.Array` of one column; empty cells are null."""
+MISSING: Final = -124
+"""KuaiRand's code for "not known" in whole-number columns."""
+_LARGEST: Final = 2**63 - 1
+_WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
+_REAL: Final = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+
+
+@runtime_checkable
+class Column(Protocol):
+    """A named column and what its cells may hold."""
+
+    @property
+    def name(self) -> str:
+        """As in the header."""
+        ...
+
+    @property
+    def meaning(self) -> str:
+        """What it says, with its unit."""
+        ...
+
+    @property
+    def wanted(self) -> str:
+        """What a cell may hold, in words."""
+        ...
+
+    @property
+    def arrow(self) -> ArrowType:
+        """The `pyarrow.DataType` that cells are read as."""
+        ...
+
+    def fits(self, cells: Cells) -> bool:
+        """Whether every one of these cells is allowed."""
+        ...
+
+    def reads(self, text: str) -> bool:
+        """Whether a cell with this text is allowed."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class Whole:
+    """Whole numbers, never empty.
+
+    Flags take one byte; everything else takes eight, so that arithmetic on ids, dates and times cannot overflow.
+
+    Attributes:
+        name: As in the header.
+        meaning: What it says, with its unit.
+        low: Smallest allowed value.
+        high: Largest allowed value.
+        code: A further allowed value that stands for "not known".
+    """
+
+    name: str
+    meaning: str
+    low: int = 0
+    high: int = _LARGEST
+    code: int | None = None
+
+    @property
+    def arrow(self) -> ArrowType:
+        """See `Column.arrow`."""
+        return pa.int8() if self.high == 1 else pa.int64()
+
+    @property
+    def wanted(self) -> str:
+        """See `Column.wanted`."""
+        top = "" if self.high == _LARGEST else f" to {self.high}"
+        numbers = "0 or 1" if (self.low, self.high) == (0, 1) else f"a whole number from {self.low}{top}"
+        return numbers if self.code is None else f"{numbers}, or {self.code} for not known"
+
+    def fits(self, cells: Cells) -> bool:
+        """See `Column.fits`."""
+        if cells.null_count:
+            return False
+        values = cells.to_numpy(zero_copy_only=False)
+        outside = values[(values < self.low) | (values > self.high)]
+        return bool(np.all(outside == self.code))
+
+    def reads(self, text: str) -> bool:
+        """See `Column.reads`."""
+        if not _WHOLE.fullmatch(text):
+            return False
+        return self.low <= int(text) <= self.high or int(text) == self.code
+
+
+@final
+@dataclass(frozen=True)
+class Real:
+    """Finite numbers from 0; an empty cell means not known and is read as NaN."""
+
+    name: str
+    meaning: str
+    high: float = float("inf")
+
+    @property
+    def arrow(self) -> ArrowType:
+        """See `Column.arrow`."""
+        return pa.float64()
+
+    @property
+    def wanted(self) -> str:
+        """See `Column.wanted`."""
+        top = "" if np.isinf(self.high) else f" to {self.high:g}"
+        return f"a number from 0{top}, or nothing"
+
+    def fits(self, cells: Cells) -> bool:
+        """See `Column.fits`."""
+        values = cells.to_numpy(zero_copy_only=False)
+        allowed = np.isfinite(values) & (values >= 0) & (values <= self.high)
+        return int(allowed.sum()) + cells.null_count == len(values)
+
+    def reads(self, text: str) -> bool:
+        """See `Column.reads`."""
+        if not text:
+            return True
+        return bool(_REAL.fullmatch(text)) and 0 <= float(text) <= self.high and float(text) < np.inf
+
+
+@final
+@dataclass(frozen=True)
+class Level:
+    """One of a few labels, never empty."""
+
+    name: str
+    meaning: str
+    levels: tuple[str, ...]
+
+    @property
+    def arrow(self) -> ArrowType:
+        """See `Column.arrow`."""
+        return pa.string()
+
+    @property
+    def wanted(self) -> str:
+        """See `Column.wanted`."""
+        return "one of " + " ".join(self.levels)
+
+    def fits(self, cells: Cells) -> bool:
+        """See `Column.fits`."""
+        return set(cells.unique().to_pylist()) <= set(self.levels)
+
+    def reads(self, text: str) -> bool:
+        """See `Column.reads`."""
+        return text in self.levels
+
+
+@final
+@dataclass(frozen=True)
+class Text:
+    """Text of a given form; an empty cell means not known and is read as missing.
+
+    Attributes:
+        name: As in the header.
+        meaning: What it says.
+        form: Regular expression that the whole cell matches.
+        wanted: The form in words.
+    """
+
+    name: str
+    meaning: str
+    form: str
+    wanted: str
+
+    @property
+    def arrow(self) -> ArrowType:
+        """See `Column.arrow`."""
+        return pa.string()
+
+    def fits(self, cells: Cells) -> bool:
+        """See `Column.fits`."""
+        return all(text is None or self.reads(text) for text in cells.unique().to_pylist())
+
+    def reads(self, text: str) -> bool:
+        """See `Column.reads`."""
+        return not text or bool(re.fullmatch(self.form, text))
