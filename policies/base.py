@@ -12,7 +12,6 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int8, Int16, Int32, UInt16
-from typing_extensions import Self
 
 Slates: TypeAlias = Int[np.ndarray, "users k"]
 """Video ids per request, best first, without repeats in a row."""
@@ -79,6 +78,7 @@ class History:
     mask: Bool[np.ndarray, "users h"]
 
 
+@runtime_checkable
 class HistorySource(Protocol):
     """Gathers the histories of the rows of a request when, and only when, a policy asks for them."""
 
@@ -169,6 +169,7 @@ class Log:
     videos: VideoTable
 
 
+@runtime_checkable
 class Noise(Protocol):
     """A policy's only source of randomness, keyed to user and request."""
 
@@ -208,7 +209,7 @@ class TrainablePolicy(Policy, Protocol):
         ...
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path) -> "TrainablePolicy":
         """Read what `save` wrote; ranks exactly as the saved policy did."""
         ...
 
@@ -229,9 +230,7 @@ def top_k(obs: Observation, scores: Float32[np.ndarray, "users n"], k: int) -> S
         ValueError: More candidates wanted than given, or scores of another shape.
     """
     if scores.shape != obs.candidates.shape:
-        raise ValueError(
-            f"scores of shape {scores.shape} given, want one per candidate: {obs.candidates.shape}"
-        )
+        raise ValueError(f"scores of shape {scores.shape} given, want one per candidate: {obs.candidates.shape}")
     n = scores.shape[1]
     if k > n:
         raise ValueError(f"slate of k={k} asked for, but only n={n} candidates given")

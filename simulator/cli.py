@@ -83,17 +83,19 @@ def report(folder: Path, *, json_: Annotated[bool, Parameter(name="--json", nega
 
 def _finish(folder: Path, as_json: bool) -> None:
     """Write report.html and print what the run says."""
+    from rich.console import Console
+
     from dashboards.report_html import render_html
     from simulator.report import load_report
     from simulator.run import write_html
-    from simulator.scorecard import print_scorecard
+    from simulator.scorecard import scorecard
 
     result = load_report(folder)
     write_html(folder, render_html(result))
     if as_json:
         sys.stdout.write(result.to_json())
     else:
-        print_scorecard(result)
+        Console(width=100).print(scorecard(result))
         sys.stdout.write(f"\n{folder / 'report.html'}\n")
 
 

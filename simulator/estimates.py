@@ -108,11 +108,13 @@ def compare(control: Bucket, treatment: Bucket) -> Comparison:
     fault = _value_fault(control) or _value_fault(treatment)
     if fault:
         return Comparison(_unsaid(fault), None, fault)
-    a, b = _moments(control), _moments(treatment)
+    known = control.before is not None and treatment.before is not None
+    a = _moments(control.test, control.before if known else None)
+    b = _moments(treatment.test, treatment.before if known else None)
     if _is_still(a) and _is_still(b):
         fault = "every user of both buckets has the same value, so chance cannot be told"
         return Comparison(_untested(a, b, fault), None, fault)
-    fault = _covariate_fault(control, a, treatment, b)
+    fault = _covariate_fault(a, b) if known else "nothing known from before the test"
     cuped = None if fault else _difference(_CUPED, a, b)
     return Comparison(_difference(_PLAIN, a, b), cuped, fault)
 
@@ -127,10 +129,8 @@ def _value_fault(bucket: Bucket) -> str:
     return ""
 
 
-def _covariate_fault(control: Bucket, a: Aggregates, treatment: Bucket, b: Aggregates) -> str:
+def _covariate_fault(a: Aggregates, b: Aggregates) -> str:
     """Why the time before the test cannot be a covariate; empty if it can."""
-    if control.before is None or treatment.before is None:
-        return "nothing known from before the test"
     if _is_loose(a) or _is_loose(b):
         return "the denominator before the test rests on too few users"
     total = a + b
@@ -165,7 +165,7 @@ def _difference(test: RatioOfMeans, a: Aggregates, b: Aggregates) -> Difference:
 def _lift_fault(a: Aggregates, result: MeanResult) -> str:
     """Why no lift is given; empty if one is."""
     mean = a.mean("numerator") / a.mean("denominator")
-    error = math.sqrt(a.ratio_var("numerator", "denominator") / a.count())
+    error = math.sqrt(max(a.ratio_var("numerator", "denominator"), 0.0) / a.count())
     if abs(mean) <= NEAR_ZERO * error or result.control * mean <= 0:
         return f"control is too near 0 for a lift: {mean:.3g} with a standard error of {error:.2g}"
     if result.treatment * result.control <= 0:
@@ -195,13 +195,12 @@ def _untested(a: Aggregates, b: Aggregates, reason: str) -> Difference:
     return Difference(control, treatment, effect, relative_effect=effect / control, reasons=reasons)
 
 
-def _moments(bucket: Bucket) -> Aggregates:
+def _moments(test: Ratio, before: Ratio | None) -> Aggregates:
     """Means, variances and covariances of the metric's sides, always summed in the order of the rows."""
-    columns = {"denominator": bucket.test.denominator, "numerator": bucket.test.numerator}
-    if bucket.before is not None:
-        columns["pre_denominator"] = bucket.before.denominator
-        columns["pre_numerator"] = bucket.before.numerator
-    n = len(bucket.test.numerator)
+    columns = {"denominator": test.denominator, "numerator": test.numerator}
+    if before is not None:
+        columns |= {"pre_denominator": before.denominator, "pre_numerator": before.numerator}
+    n = len(test.numerator)
     mean = {name: float(values.mean()) for name, values in columns.items()}
     centred = {name: values - mean[name] for name, values in columns.items()}
     return Aggregates(

@@ -105,7 +105,7 @@ def open_user_days(folder: Path) -> Generator[UserDays]:
     """Open the table of a run folder.
 
     Raises:
-        RunFolderError: No files, an unreadable one, or one without a column of `user_days.SCHEMA`.
+        RunFolderError: No files, an unreadable one, or a column of `user_days.SCHEMA` that is missing or has gaps.
     """
     files = sorted(str(path) for path in (folder / "user_days").glob("*.parquet"))
     if not files:
@@ -115,6 +115,7 @@ def open_user_days(folder: Path) -> Generator[UserDays]:
         with _readable(folder):
             rows = connection.read_parquet(files)
             _check_columns(folder, rows.columns)
+            _check_gaps(folder, rows)
             worlds = rows.project("world").distinct().fetchall()
         yield UserDays(folder, rows, frozenset(world for (world,) in worlds))
 
@@ -149,6 +150,18 @@ def _check_columns(folder: Path, columns: list[str]) -> None:
     if missing:
         raise RunFolderError(
             f"{folder}/user_days: column {missing[0]} is missing; want those of simulator.user_days.SCHEMA"
+        )
+
+
+def _check_gaps(folder: Path, rows: duckdb.DuckDBPyRelation) -> None:
+    """Refuse empty cells, which a sum would pass over in silence."""
+    gaps = rows.filter(" OR ".join(f"{name} IS NULL" for name in SCHEMA.names)).limit(1).fetchall()
+    for gap in gaps:
+        row = dict(zip(rows.columns, gap, strict=True))
+        name = next(name for name in SCHEMA.names if row[name] is None)
+        raise RunFolderError(
+            f"{folder}/user_days: column {name} is empty for user {row['user_id']} on day {row['day']}; "
+            "want a value in every cell: run the test anew"
         )
 
 

@@ -50,7 +50,7 @@ def srm_p_value(seen: dict[str, int], planned: dict[str, float]) -> float:
     Fabijan et al., KDD 2019, https://doi.org/10.1145/3292500.3330722.
 
     >>> round(srm_p_value({"a": 821, "b": 790}, {"a": 805.5, "b": 805.5}), 4)
-    0.4398
+    0.4399
     """
     result = chisquare(np.array(list(seen.values())), np.array([planned[arm] for arm in seen]))
     return float(result.pvalue)

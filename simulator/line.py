@@ -46,7 +46,7 @@ class Line:
 
     name: str
     policies: tuple[Policy, ...]
-    served_by: list[Int32[np.ndarray, " users"]]
+    served_by: list[Int32[np.ndarray, " _"]]
     blocks: list[Block]
 
     @property

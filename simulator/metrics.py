@@ -76,8 +76,10 @@ class Metric:
 
 def _total(users: pd.DataFrame, columns: tuple[str, ...], prefix: str) -> Float64[np.ndarray, " users"]:
     """The columns added up, row by row."""
-    chosen = users[[prefix + column for column in columns]]
-    return chosen.to_numpy(dtype=np.float64).sum(axis=1)
+    total = np.zeros(len(users))
+    for column in columns:
+        total += users[prefix + column].to_numpy()
+    return total
 
 
 _POSITIVE = ("likes", "follows", "comments", "forwards")
@@ -107,7 +109,7 @@ _ALL: Final = (
         "down",
         ("hates",),
         ("views",),
-        scale=1000,
+        scale=1000.0,
     ),
     Metric("exposure_rate", "Questionnaires shown", "shown/eligible", "neither", ("asked",), ("eligible",)),
     Metric("answer_rate", "Questionnaires answered", "answers/shown", "neither", ("answered",), ("asked",)),

@@ -67,7 +67,7 @@ def day_ring(course: Course, day: int) -> Ring:
     """The order in which the catalogue is offered on a day; each user enters it at a place of their own."""
     n = len(course.stage.videos.duration_s)
     keys = row_keys(seed_word(course.seed, "catalogue"), np.arange(n, dtype=np.int64), day, np.zeros(n, np.int32))
-    order = np.argsort(keys, kind="stable").astype(np.int32)
+    order = np.argsort(keys).astype(np.int32)  # keys of different videos differ, so any sort gives this order
     return Ring(np.concatenate([order, order[: course.n_candidates]]), n)
 
 
@@ -117,7 +117,7 @@ def observe(course: Course, block: Block, ring: Ring, day: int, rows: Int64[np.n
 
 def clock(block: Block, day: int, rows: Int64[np.ndarray, " rows"]) -> Int32[np.ndarray, " rows"]:
     """Hours since the start of day 0, for each of these users."""
-    return (24 * day + block.state.hour[rows]).astype(np.int32)
+    return block.state.hour[rows].astype(np.int32) + np.int32(24 * day)
 
 
 def choose(course: Course, block: Block, policy: Policy, obs: Observation, rows: Int64[np.ndarray, " rows"]) -> Slates:

@@ -18,8 +18,12 @@ def run(spec: ExperimentSpec, workers: int = 1) -> Report:
         SpecError: The spec cannot be run.
     """
     with TemporaryDirectory() as folder:
-        run_to_folder(spec, Path(folder), workers, lambda stage, done, total: None)
+        run_to_folder(spec, Path(folder), workers, _silent)
         return load_report(Path(folder))
+
+
+def _silent(_stage: str, _done: int, _total: int) -> None:
+    """Show no progress."""
 
 
 def run_to_folder(spec: ExperimentSpec, out: Path, workers: int, progress: Progress, resume: bool = False) -> None:

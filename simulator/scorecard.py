@@ -1,6 +1,7 @@
 """The report on a terminal: one table per treatment, every estimate beside the truth, at most 100 columns wide."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from rich.console import Group
 from rich.table import Table
@@ -8,8 +9,7 @@ from rich.text import Text
 
 from simulator.report import Health, MetricRow, QuestionnaireRow, Report
 
-
-LIFTS = "lift: adjusted by the time before the test (CUPED) where it can be; control and treatment are not"
+LIFTS: Final = "lift: adjusted by the time before the test (CUPED) where it can be; control and treatment are not"
 
 
 def scorecard(report: Report) -> Group:
@@ -70,8 +70,10 @@ def _cells(row: MetricRow) -> tuple[str, ...]:
 
 
 def _number(value: float | None) -> str:
-    """Four digits."""
-    return "n/a" if value is None else f"{value:.4g}"
+    """Four digits, or all before the point where there are more."""
+    if value is None:
+        return "n/a"
+    return f"{value:.4g}" if abs(value) < 1_000 else f"{value:,.0f}"
 
 
 def _p_value(value: float | None) -> str:

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from simulator.day_totals import day_totals
 from simulator.errors import RunFolderError
 from simulator.frame import (
-    MIXED_WORLD,
     PRE_WORLD,
-    TOTALS,
     UserDays,
     arm_world,
     check_same_users,
@@ -17,10 +16,10 @@ from simulator.frame import (
     open_user_days,
 )
 from simulator.health import check_health, planned_users
-from simulator.metrics import DAY_TOTALS, METRICS, Metric, day_metrics, scorecard_metrics
+from simulator.metrics import Metric, day_metrics, scorecard_metrics
 from simulator.questionnaire import questionnaire_rows
 from simulator.readout import compare_arms
-from simulator.report import ArmSummary, DayTotal, Health, MetricRow, Report
+from simulator.report import ArmSummary, Health, MetricRow, Report
 from simulator.segments import FEWEST, segment_rows, small_segments
 from simulator.spec import ExperimentSpec, load_spec
 from simulator.truth import Worlds, with_truth
@@ -51,8 +50,9 @@ def _spec(folder: Path) -> ExperimentSpec:
 def _report(table: UserDays, spec: ExperimentSpec) -> Report:
     """Every part of the report."""
     test_days = range(spec.days)
-    users = _with_before(table, spec, table.assigned_users(test_days))
-    _check_buckets(users, spec, table.folder)
+    assigned = table.assigned_users(test_days)
+    _check_buckets(assigned, spec, table.folder)
+    users = _with_before(table, spec, assigned)
     worlds = _worlds(table, spec, test_days, users)
     arms = _arms(spec)
     rows = _rows(users, scorecard_metrics(spec.days), arms, worlds)
@@ -67,7 +67,7 @@ def _report(table: UserDays, spec: ExperimentSpec) -> Report:
         arms=_arm_summaries(users, spec),
         metrics=rows,
         daily=[row for day in test_days for row in _day_rows(table, spec, day, users)],
-        totals=_day_totals(table, spec),
+        totals=day_totals(table, spec),
         segments=segment_rows(users, arms, worlds),
         health=_health(users, spec, rows),
         questionnaire=questionnaire_rows(users, arms),
@@ -157,41 +157,3 @@ def _missing_segments(users: pd.DataFrame, spec: ExperimentSpec) -> list[str]:
     """One line if segments are too small for rows of their own."""
     small = small_segments(users, _arms(spec))
     return [f"segments left out, under {FEWEST} users in a bucket: {', '.join(small)}"] if small else []
-
-
-def _day_totals(table: UserDays, spec: ExperimentSpec) -> list[DayTotal]:
-    """Means per arm, day and metric, from the first day of the pre-period."""
-    totals = table.day_totals()
-    return [
-        DayTotal(
-            arm=arm,
-            day=day,
-            metric=key,
-            value=_value(totals, _bucket_world(table, arm, day), METRICS[key], day, arm),
-            true_value=_true_value(totals, spec, METRICS[key], day, arm),
-        )
-        for arm in _arms(spec)
-        for day in range(-spec.pre_days, spec.days)
-        for key in DAY_TOTALS
-    ]
-
-
-def _bucket_world(table: UserDays, arm: str, day: int) -> str:
-    """Where the users of an arm's bucket live on a day."""
-    if day < 0:
-        return PRE_WORLD
-    return MIXED_WORLD if MIXED_WORLD in table.worlds else arm_world(arm)
-
-
-def _value(totals: pd.DataFrame, world: str, metric: Metric, day: int, bucket: str | None) -> float | None:
-    """A metric over one bucket (None: everybody) in one world on one day."""
-    chosen = (totals["world"] == world) & (totals["day"] == day)
-    rows = totals.loc[chosen if bucket is None else chosen & (totals["arm"] == bucket)]
-    return metric.ratio(rows[list(TOTALS)]).value
-
-
-def _true_value(totals: pd.DataFrame, spec: ExperimentSpec, metric: Metric, day: int, arm: str) -> float | None:
-    """The same with everybody under the arm; before the test all are under the pre-period's policy."""
-    if not spec.truth:
-        return None
-    return _value(totals, PRE_WORLD if day < 0 else arm_world(arm), metric, day, None)

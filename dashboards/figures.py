@@ -1,0 +1,125 @@
+"""Every figure of a report, with its title and a caption in plain words: pure functions of the report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import plotly.graph_objects as go
+
+from dashboards import answers, checks, curves, forest, levels, scorecard, wording
+from simulator.report import Report
+
+
+@final
+@dataclass(frozen=True)
+class Panel:
+    """A figure and the words around it.
+
+    Attributes:
+        key: Unique among a report's panels; letters and hyphens.
+        title: Heading above the figure.
+        caption: How to read it.
+        figure: In the light look; `theme.wear` changes it.
+        notes: What is missing from the figure, and why.
+    """
+
+    key: str
+    title: str
+    caption: str
+    figure: go.Figure
+    notes: tuple[str, ...] = ()
+
+
+def scorecard_forest(report: Report) -> Panel:
+    """Lift of every metric beside its truth."""
+    caption = (
+        "Each lane is one metric. The bar is the 95% interval of the lift over control; a bar that crosses the line"
+        " at 0 shows no clear change. Solid points are adjusted by the pre-period (CUPED), hollow ones are not. The"
+        " star is the true effect, from running every user under both arms; across many tests, 95 of 100 bars should"
+        " contain it."
+    )
+    notes = scorecard.missing_notes(report.metrics)
+    return Panel("scorecard", "Lift per metric", caption, forest.scorecard(report), tuple(notes))
+
+
+def daily_lift(report: Report, metrics: Sequence[str]) -> Panel:
+    """Lift per day beside the true one."""
+    caption = (
+        "The lift of each day on its own, with its 95% interval. Stars on the dotted line are the true effect of that"
+        " day. An effect that fades is novelty; one that grows is learning. One day is noisy: read the trend."
+    )
+    rows = [row for row in report.daily if row.metric in metrics]
+    notes = scorecard.missing_notes(rows)
+    return Panel("daily-lift", "Lift per day", caption, curves.daily_lift(report, metrics), tuple(notes))
+
+
+def daily_levels(report: Report, metrics: Sequence[str]) -> Panel:
+    """Level of each arm per day."""
+    caption = (
+        "What each bucket measured per day. Left of the dashed line is the pre-period, in which everybody met the"
+        " same policy: the lines should lie on each other there. Dotted lines are the truth: all users under that arm."
+    )
+    notes = levels.missing_levels(report, metrics)
+    return Panel("daily-levels", "Level per day", caption, levels.daily_levels(report, metrics), tuple(notes))
+
+
+def segment_forest(report: Report, metrics: Sequence[str]) -> Panel:
+    """Lift within segments."""
+    caption = (
+        "The lift among users of each segment, all users on top. Segments are small and many: a single bar that"
+        " leaves 0 is expected by chance in one of twenty."
+    )
+    rows = [row for row in report.segments if row.metric in metrics]
+    notes = scorecard.missing_notes(rows)
+    return Panel("segments", "Lift per segment", caption, forest.segments(report, metrics), tuple(notes))
+
+
+def questionnaire_funnel(report: Report) -> Panel:
+    """From views to answers."""
+    caption = (
+        "How many views could bring a questionnaire, how many did, and what was answered, per arm. Where the answer"
+        " rates of two arms differ, the answers of the two cannot be compared as they are."
+    )
+    return Panel("funnel", "Questionnaire funnel", caption, answers.funnel(report))
+
+
+def satisfied_shares(report: Report) -> Panel:
+    """Estimators of the satisfied share."""
+    caption = (
+        "The share of satisfied views three ways. Pleased users answer more readily, so the naive share is too high;"
+        " weighting by the estimated chance of answering corrects what a platform can see; the star is the truth."
+    )
+    notes = scorecard.answer_notes(report)
+    return Panel("satisfied", "Satisfied share", caption, answers.satisfied_shares(report), tuple(notes))
+
+
+def bucket_sizes(report: Report) -> Panel:
+    """Planned and seen users."""
+    p = wording.p_value(report.health.srm_p_value)
+    caption = f"Users assigned to each arm against the plan. Sample ratio check: p = {p}; below 0.001 is an alarm."
+    return Panel("buckets", "Bucket sizes", caption, checks.bucket_sizes(report))
+
+
+def pre_period(report: Report) -> Panel:
+    """Placebo comparisons before the test."""
+    caption = (
+        "Differences between buckets before the test, when everybody met the same policy. With a fair split the dots"
+        " scatter over the whole width; dots crowding into the shaded part (below 0.05) mean the buckets differed"
+        " from the start."
+    )
+    return Panel("pre-period", "Before the test", caption, checks.pre_period(report))
+
+
+def panels(report: Report) -> list[Panel]:
+    """All figures in the order in which they are read, the headline metrics where one must choose."""
+    headline = wording.headline_keys(report)
+    return [
+        scorecard_forest(report),
+        daily_lift(report, headline),
+        daily_levels(report, headline),
+        segment_forest(report, headline),
+        questionnaire_funnel(report),
+        satisfied_shares(report),
+        bucket_sizes(report),
+        pre_period(report),
+    ]

@@ -1,0 +1,168 @@
+"""Forests: one lane per metric or segment, the treatments of a lane side by side, lift along the x axis."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from dashboards import marks, wording
+from dashboards.grid import Cell
+from dashboards.marks import Mark, Symbol
+from dashboards.theme import arm_colour, frame, remark
+from simulator.report import MetricRow, Report
+
+LIFT_TITLE = "Lift over {control} (%), with 95% interval"
+
+
+@final
+@dataclass(frozen=True)
+class Forest:
+    """A forest's lanes and what is drawn in them.
+
+    Attributes:
+        lanes: Names from top to bottom.
+        rows: What is drawn.
+        lane_of: The lane of a row.
+        cell: Its panel in the figure.
+    """
+
+    lanes: list[str]
+    rows: list[MetricRow]
+    lane_of: Callable[[MetricRow], str]
+    cell: Cell
+
+
+def scorecard(report: Report) -> go.Figure:
+    """Lift of every metric: AUT, AVT and P2N above, the others below on their own scale."""
+    keys = wording.metric_keys(report)
+    if not keys:
+        return remark("This report has no metrics.")
+    groups = [group for group in (_headline(keys), _others(keys)) if group]
+    heights = [len(group) + 0.6 for group in groups]
+    figure = make_subplots(
+        rows=len(groups), cols=1, row_heights=heights, vertical_spacing=76 / _height(report, heights)
+    )
+    for place, group in enumerate(groups, start=1):
+        rows = [row for row in report.metrics if row.metric in group]
+        _draw(figure, report, Forest(group, rows, lambda row: row.metric, Cell(place, 1)))
+        names = [wording.in_figure(wording.describe(report, key).label, 34) for key in group]
+        _name_lanes(figure, names, Cell(place, 1))
+    _label_lifts(figure, report)
+    marks.add_legend(figure, report, marks.treatments(report), marks.symbols_in(report.metrics, hollow=True))
+    return frame(figure, _height(report, heights))
+
+
+def segments(report: Report, metrics: Sequence[str]) -> go.Figure:
+    """Lift within each segment of users, one forest per metric, all users on top for comparison."""
+    names = list(dict.fromkeys(row.segment for row in report.segments if row.segment is not None))
+    shown = [key for key in metrics if any(row.metric == key for row in report.segments)]
+    if not shown:
+        return remark("This report has no segments.")
+    titles = [wording.in_figure(wording.describe(report, key).label, 30) for key in shown]
+    figure = make_subplots(rows=1, cols=len(shown), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.05)
+    figure.update_annotations(font_size=13)
+    lanes = ["all users", *names]
+    for column, key in enumerate(shown, start=1):
+        rows = [row for row in (*report.metrics, *report.segments) if row.metric == key]
+        _draw(figure, report, Forest(lanes, rows, lambda row: row.segment or "all users", Cell(1, column)))
+    _name_lanes(figure, [wording.in_figure(name, 24) for name in lanes], Cell(1, 1))
+    _label_lifts(figure, report)
+    marks.add_legend(figure, report, marks.treatments(report), marks.symbols_in(report.segments, hollow=True))
+    return frame(figure, _height(report, [len(lanes) + 1.0]))
+
+
+def _headline(keys: Sequence[str]) -> list[str]:
+    return [key for key in keys if key in wording.HEADLINE]
+
+
+def _others(keys: Sequence[str]) -> list[str]:
+    return [key for key in keys if key not in wording.HEADLINE]
+
+
+def _height(report: Report, heights: Sequence[float]) -> int:
+    """Pixels: a lane grows with its treatments; each forest has an axis below."""
+    lane = 34 + 20 * (len(marks.treatments(report)) - 1)
+    return int(lane * sum(heights) + 76 * (len(heights) - 1) + 130)
+
+
+def _draw(figure: go.Figure, report: Report, forest: Forest) -> None:
+    """Every treatment's intervals, points and stars, and a word where an estimate is missing."""
+    for arm in marks.treatments(report):
+        rows = [row for row in forest.rows if row.arm == arm]
+        shift = marks.offset(report, arm)
+        at = [forest.lanes.index(forest.lane_of(row)) + shift for row in rows]
+        _draw_arm(figure, report, arm, list(zip(rows, at, strict=True)), forest)
+
+
+def _draw_arm(
+    figure: go.Figure, report: Report, arm: str, placed: list[tuple[MetricRow, float]], forest: Forest
+) -> None:
+    """One treatment: plain under adjusted under truth."""
+    below = 0.22 * marks.lane_step(report)
+    cuped = [marks.main_mark(row, at) for row, at in placed if row.method == "cuped"]
+    plain = [marks.plain_mark(row, at + below) for row, at in placed if row.method == "cuped"]
+    plain += [marks.main_mark(row, at) for row, at in placed if row.method == "plain"]
+    truth = [marks.true_mark(row, at) for row, at in placed]
+    colour, group = arm_colour(report, arm), marks.arm_group(report, arm)
+    traces = [
+        *_traces(plain, "circle-open", colour, 1.0),
+        *_traces(cuped, "circle", colour, 3.0),
+        *_traces(truth, "star", colour, 0.0),
+    ]
+    for trace in traces:
+        trace.update(legendgroup=group, showlegend=False, meta=arm)
+        figure.add_trace(trace, row=forest.cell.row, col=forest.cell.column)
+    for row, at in placed:
+        _admit_missing(figure, row, at, forest)
+
+
+def _traces(points: Sequence[Mark], symbol: Symbol, colour: str, width: float) -> list[go.Scatter]:
+    """The intervals as a line, then the points on it; nothing where there is nothing."""
+    seen = [mark for mark in points if mark.value is not None]
+    ends = marks.spans(points)
+    line = go.Scatter(x=ends.value, y=ends.at, mode="lines", line={"width": width, "color": colour}, hoverinfo="skip")
+    dots = go.Scatter(
+        x=[mark.value for mark in seen],
+        y=[mark.at for mark in seen],
+        mode="markers",
+        marker=marks.marker(symbol, colour),
+        hovertext=[mark.hover for mark in seen],
+        hoverinfo="text",
+        name=symbol,
+    )
+    return ([line] if ends.at else []) + ([dots] if seen else [])
+
+
+def _admit_missing(figure: go.Figure, row: MetricRow, at: float, forest: Forest) -> None:
+    """Write the reason in the lane of an estimate that is null."""
+    if row.relative_effect is not None:
+        return
+    reason = wording.in_figure(f"{row.arm}: missing, {wording.why(row.reasons, 'relative_effect')}", 44)
+    figure.add_annotation(
+        text=f"<i>{reason}</i>",
+        x=0.02,
+        xref="x domain",
+        y=at,
+        xanchor="left",
+        showarrow=False,
+        align="left",
+        font={"size": 11},
+        row=forest.cell.row,
+        col=forest.cell.column,
+    )
+
+
+def _name_lanes(figure: go.Figure, names: Sequence[str], where: Cell) -> None:
+    """Lanes from top to bottom; the range leaves room at both ends."""
+    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=list(names), row=where.row, col=where.column)
+    figure.update_yaxes(range=[len(names) - 0.4, -0.6], row=where.row, col=where.column)
+    figure.update_yaxes(showgrid=False, zeroline=False)
+
+
+def _label_lifts(figure: go.Figure, report: Report) -> None:
+    """Percent with a sign along every lift axis."""
+    control = wording.in_figure(report.arms[0].name, 24)
+    figure.update_xaxes(tickformat=".3~%", rangemode="tozero", nticks=7)
+    figure.update_xaxes(title_text=LIFT_TITLE.format(control=control))

@@ -1,0 +1,193 @@
+"""Tables in words: every cell is text, ready to be escaped and shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+from dashboards import wording
+from simulator.report import MetricRow, Number, QuestionnaireRow, Report
+
+
+TEXT_COLUMNS: Final = frozenset({"Metric", "Arm", "Policy", "Method"})
+"""Headings of columns that hold names; all others hold numbers."""
+
+
+@final
+@dataclass(frozen=True)
+class ScoreLine:
+    """One metric and treatment of the scorecard.
+
+    Attributes:
+        metric: Label with the unit.
+        arm: The treatment.
+        control: Mean of the control bucket.
+        treatment: Mean of the treatment bucket.
+        lift: Estimated lift.
+        interval: Its 95% interval.
+        p_value: Two-sided.
+        true_lift: Lift with every user under both arms.
+        method: How the lift was estimated.
+    """
+
+    metric: str
+    arm: str
+    control: str
+    treatment: str
+    lift: str
+    interval: str
+    p_value: str
+    true_lift: str
+    method: str
+
+
+SCORE_HEADINGS: Final = (
+    "Metric",
+    "Arm",
+    "Control",
+    "Treatment",
+    "Lift",
+    "95% interval",
+    "p",
+    "True lift",
+    "Method",
+)
+"""One heading per field of `ScoreLine`."""
+
+
+def score_lines(report: Report) -> list[ScoreLine]:
+    """The scorecard, headline metrics first, treatments in the order of the arms."""
+    order = wording.metric_keys(report)
+    return [_score_line(row) for row in sorted(report.metrics, key=lambda row: order.index(row.metric))]
+
+
+def _score_line(row: MetricRow) -> ScoreLine:
+    return ScoreLine(
+        metric=row.label,
+        arm=row.arm,
+        control=wording.number(row.control),
+        treatment=wording.number(row.treatment),
+        lift=wording.lift(row.relative_effect),
+        interval=wording.interval(row.ci_low, row.ci_high),
+        p_value=wording.p_value(row.p_value),
+        true_lift=_with_error(row.true_relative_effect, row.true_relative_effect_se),
+        method="CUPED" if row.method == "cuped" else "plain",
+    )
+
+
+def _with_error(value: Number, error: Number) -> str:
+    """A true lift and its standard error."""
+    return wording.lift(value) if error is None or value is None else f"{wording.lift(value)} ± {error:.2%}"
+
+
+def score_notes(report: Report) -> list[str]:
+    """One line per row of the scorecard that has something to explain: what is missing, and warnings."""
+    return [f"{_name(row)}: {_said(row)}" for row in report.metrics if row.reasons]
+
+
+def answer_notes(report: Report) -> list[str]:
+    """One line per arm whose questionnaire has something to explain."""
+    return [f"{row.arm}: {_said(row)}" for row in report.questionnaire if row.reasons]
+
+
+def missing_notes(rows: Sequence[MetricRow]) -> list[str]:
+    """One line per null estimate: which, and why."""
+    return [
+        f"{_name(row)}: {wording.MISSING}, {wording.why(row.reasons, 'relative_effect')}"
+        for row in rows
+        if row.relative_effect is None
+    ]
+
+
+def _said(row: MetricRow | QuestionnaireRow) -> str:
+    """All reasons of a row; those that say the same are said once."""
+    return "; ".join(dict.fromkeys(row.reasons.values()))
+
+
+def _name(row: MetricRow) -> str:
+    """Metric, arm and, where there is one, day or segment."""
+    day = [] if row.day is None else [f"day {row.day}"]
+    segment = [] if row.segment is None else [row.segment]
+    return ", ".join([row.metric, row.arm, *day, *segment])
+
+
+@final
+@dataclass(frozen=True)
+class BucketLine:
+    """One arm of the test."""
+
+    arm: str
+    policy: str
+    share: str
+    planned: str
+    seen: str
+
+
+BUCKET_HEADINGS: Final = ("Arm", "Policy", "Planned share", "Users planned", "Users seen")
+"""One heading per field of `BucketLine`."""
+
+
+def bucket_lines(report: Report) -> list[BucketLine]:
+    """The arms, control first."""
+    health = report.health
+    return [
+        BucketLine(
+            arm=arm.name,
+            policy=arm.policy,
+            share=wording.share(arm.share),
+            planned=wording.count(health.users_planned.get(arm.name)),
+            seen=wording.count(health.users_seen.get(arm.name)),
+        )
+        for arm in report.arms
+    ]
+
+
+@final
+@dataclass(frozen=True)
+class AnswerLine:
+    """One arm's questionnaire: counts down the funnel, then the satisfied share three ways."""
+
+    arm: str
+    eligible: str
+    asked: str
+    answered: str
+    satisfied: str
+    uncertain: str
+    dissatisfied: str
+    naive: str
+    weighted: str
+    true: str
+
+
+ANSWER_HEADINGS: Final = (
+    "Arm",
+    "May be asked",
+    "Asked",
+    "Answered",
+    "Satisfied",
+    "Uncertain",
+    "Dissatisfied",
+    "Naive share",
+    "Weighted share",
+    "True share",
+)
+"""One heading per field of `AnswerLine`."""
+
+
+def answer_lines(report: Report) -> list[AnswerLine]:
+    """The questionnaire per arm."""
+    return [_answer_line(row) for row in report.questionnaire]
+
+
+def _answer_line(row: QuestionnaireRow) -> AnswerLine:
+    return AnswerLine(
+        arm=row.arm,
+        eligible=wording.count(row.eligible),
+        asked=wording.count(row.exposed),
+        answered=wording.count(row.answered),
+        satisfied=wording.count(row.satisfied),
+        uncertain=wording.count(row.uncertain),
+        dissatisfied=wording.count(row.dissatisfied),
+        naive=wording.share(row.naive),
+        weighted=wording.share(row.weighted),
+        true=wording.share(row.true),
+    )

@@ -1,0 +1,26 @@
+"""Health: whether the split can be trusted."""
+
+import streamlit as st
+
+from dashboards import figures, scorecard, wording
+from dashboards.screens.parts import show_panel, show_table
+from dashboards.verdict import SRM_ALARM, split_is_off
+from simulator.report import Report
+
+
+def show(report: Report) -> None:
+    """The sample ratio check in a sentence, then sizes and placebo comparisons."""
+    p = wording.p_value(report.health.srm_p_value)
+    if split_is_off(report):
+        st.error(
+            f"Sample ratio mismatch: p = {p}, below {SRM_ALARM}. Bucket sizes differ from plan; find out why first."
+        )
+    else:
+        st.success(f"Sample ratio check: p = {p}; an alarm would be below {SRM_ALARM}.")
+    if report.health.a_a:
+        st.info("A/A test: all arms run the same policy, so every true effect is zero.")
+    for warning in report.health.warnings:
+        st.warning(wording.in_markdown(warning))
+    show_table(scorecard.BUCKET_HEADINGS, scorecard.bucket_lines(report))
+    show_panel(figures.bucket_sizes(report))
+    show_panel(figures.pre_period(report))

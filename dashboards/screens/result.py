@@ -1,0 +1,34 @@
+"""The result: verdict, scorecard, and how the effects developed."""
+
+import streamlit as st
+
+from dashboards import figures, scorecard, wording
+from dashboards.screens.parts import show_notes, show_panel, show_table
+from dashboards.verdict import split_is_off, verdict
+from simulator.report import Report
+
+
+def show(report: Report) -> None:
+    """Verdict first, then the numbers, then the curves."""
+    sentences = "\n\n".join(wording.in_markdown(line) for line in verdict(report))
+    (st.error if split_is_off(report) else st.info)(sentences)
+    for warning in report.health.warnings:
+        st.warning(wording.in_markdown(warning))
+    st.subheader("Scorecard", anchor=False)
+    show_table(scorecard.SCORE_HEADINGS, scorecard.score_lines(report))
+    show_notes(scorecard.score_notes(report))
+    show_panel(figures.scorecard_forest(report))
+    chosen = choose_metrics(report)
+    show_panel(figures.daily_lift(report, chosen))
+    show_panel(figures.daily_levels(report, chosen))
+
+
+def choose_metrics(report: Report) -> list[str]:
+    """The metrics whose curves are shown; the headline ones to begin with."""
+    return st.multiselect(
+        "Metrics of the daily curves",
+        wording.metric_keys(report),
+        default=wording.headline_keys(report),
+        format_func=lambda key: wording.describe(report, key).label,
+        key="metrics",
+    )

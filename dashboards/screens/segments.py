@@ -1,0 +1,17 @@
+"""Segments: whether the effect is the same for everybody."""
+
+import streamlit as st
+
+from dashboards import figures, wording
+from dashboards.screens.parts import show_panel
+from simulator.report import Report
+
+
+def show(report: Report) -> None:
+    """One forest per metric that the report splits by segment."""
+    split = {row.metric for row in report.segments}
+    keys = [key for key in wording.metric_keys(report) if key in split]
+    if not keys:
+        st.info("This report has no segments.")
+        return
+    show_panel(figures.segment_forest(report, keys))

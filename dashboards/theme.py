@@ -1,0 +1,99 @@
+"""One look for everything drawn: fonts, colours that colour-blind people can tell apart, light and dark.
+
+Colours are those of Okabe and Ito, "Color Universal Design" (2008), https://jfly.uni-koeln.de/color/. They read
+on both backgrounds; whatever does not (ink, grid) lives in the template, so a figure changes look by changing
+its template and nothing else.
+"""
+
+from dataclasses import dataclass
+from typing import Final, cast, final
+
+import plotly.graph_objects as go
+
+from simulator.report import Report
+
+FONT: Final = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
+CONTROL: Final = "#8a8f98"
+TREATMENTS: Final = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+"""Blue, bluish green, reddish purple, sky blue, orange; a sixth treatment begins anew."""
+TRUTH: Final = "#D55E00"
+"""Vermilion: stars, and nothing else."""
+QUIET: Final = "#8a8f98"
+"""Lines and remarks that stay in the background, light or dark."""
+_NARROW_PX: Final = 640
+CLEAR: Final = "rgba(0,0,0,0)"
+
+
+@final
+@dataclass(frozen=True)
+class Look:
+    """Colours that depend on the background."""
+
+    paper: str
+    ink: str
+    grid: str
+    zero: str
+
+
+LIGHT: Final = Look(paper="#ffffff", ink="#24292f", grid="#e6e8eb", zero="#9aa1ab")
+DARK: Final = Look(paper="#171614", ink="#e8e6e3", grid="#34322f", zero="#77736d")
+
+
+def template(look: Look) -> go.layout.Template:
+    """The Plotly template of a look; the background stays transparent, so the page shows through."""
+    axis = {
+        "gridcolor": look.grid,
+        "linecolor": look.grid,
+        "zerolinecolor": look.zero,
+        "zerolinewidth": 1.5,
+        "automargin": True,
+        "ticklabelstandoff": 4,
+        "title": {"standoff": 8, "font": {"size": 12}},
+    }
+    hover = {"bgcolor": look.paper, "bordercolor": look.zero, "font": {"color": look.ink}, "align": "left"}
+    layout = {
+        "font": {"family": FONT, "size": 13, "color": look.ink},
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "xaxis": axis,
+        "yaxis": axis,
+        "hoverlabel": hover,
+    }
+    return go.layout.Template(layout=layout)
+
+
+def wear(figure: go.Figure, look: Look) -> go.Figure:
+    """The same figure in a look; the one given is left as it is."""
+    return go.Figure(figure).update_layout(template=template(look))
+
+
+def frame(figure: go.Figure, height: int) -> go.Figure:
+    """Give a finished figure its height in pixels (without the legend), a legend above and room around; returns it."""
+    above = 24 * _legend_rows(figure)
+    legend = {"orientation": "h", "x": 0, "y": 1, "yref": "container", "yanchor": "top", "font": {"size": 12}}
+    margin = {"l": 10, "r": 14, "t": 34 + above, "b": 48}
+    return figure.update_layout(
+        template=template(LIGHT), height=height + above, legend=legend, margin=margin, bargap=0.35, dragmode=False
+    )
+
+
+def _legend_rows(figure: go.Figure) -> int:
+    """Rows that the legend takes where a figure is narrow: it must not cover what it explains."""
+    width, rows = 0, 1
+    for trace in cast("tuple[go.Scatter, ...]", figure.data):
+        entry = 0 if trace.showlegend is False else 44 + 7 * len(str(trace.name or ""))
+        rows, width = (rows, width + entry) if width + entry <= _NARROW_PX else (rows + 1, entry)
+    return rows
+
+
+def remark(message: str) -> go.Figure:
+    """A figure that says why there is nothing to draw."""
+    figure = go.Figure().update_xaxes(visible=False).update_yaxes(visible=False)
+    figure.add_annotation(text=message, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper")
+    return frame(figure, 140)
+
+
+def arm_colour(report: Report, arm: str) -> str:
+    """Grey for the control, which is the first arm; one colour per treatment in the order of the arms."""
+    place = [summary.name for summary in report.arms].index(arm)
+    return CONTROL if place == 0 else TREATMENTS[(place - 1) % len(TREATMENTS)]

@@ -1,0 +1,82 @@
+"""The result in sentences: can the split be trusted, what changed, what is true, which corrections are on."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from dashboards import wording
+from simulator.report import MetricRow, Report
+
+SRM_ALARM: Final = 0.001
+"""A sample-ratio p-value below this means that bucket sizes cannot be chance."""
+
+
+def verdict(report: Report) -> list[str]:
+    """The sentences that stand above everything else, as plain text."""
+    treatments = [arm.name for arm in report.arms[1:]]
+    return [*_trust(report), *(_outcome(report, arm) for arm in treatments), _corrections(report)]
+
+
+def split_is_off(report: Report) -> bool:
+    """True where bucket sizes raise the sample-ratio alarm."""
+    p = report.health.srm_p_value
+    return p is not None and p < SRM_ALARM
+
+
+def _trust(report: Report) -> list[str]:
+    """What has to be said before any effect."""
+    sentences: list[str] = []
+    if split_is_off(report):
+        p = wording.p_value(report.health.srm_p_value)
+        sentences.append(f"Do not trust the effects: bucket sizes differ from plan (sample ratio p = {p}).")
+    if report.health.a_a:
+        sentences.append("A/A test: all arms run the same policy, so every difference is chance.")
+    return sentences
+
+
+def _outcome(report: Report, arm: str) -> str:
+    """One treatment on the headline metrics, estimate and truth."""
+    keys = wording.headline_keys(report)
+    rows = {row.metric: row for row in report.metrics if row.arm == arm}
+    found = [rows[key] for key in keys if key in rows]
+    if not found:
+        return f"{_who(report, arm)}: no headline metric in this report."
+    said = "; ".join(_finding(row) for row in found)
+    return f"{_who(report, arm)} against {_who(report, found[0].baseline)}: {said}.{_truth(found)}"
+
+
+def _who(report: Report, arm: str) -> str:
+    """An arm and its policy."""
+    policy = next((summary.policy for summary in report.arms if summary.name == arm), arm)
+    return arm if policy == arm else f"{arm} ({policy})"
+
+
+def _finding(row: MetricRow) -> str:
+    """One metric: its lift and whether its interval leaves out zero."""
+    if row.relative_effect is None or row.ci_low is None or row.ci_high is None:
+        return f"{row.metric} missing ({wording.why(row.reasons, 'relative_effect')})"
+    span = f"{row.metric} {wording.lift(row.relative_effect)} ({wording.interval(row.ci_low, row.ci_high)})"
+    if row.ci_low <= 0 <= row.ci_high:
+        return f"{span}, no clear change"
+    return f"{span}, {_direction(row, up=row.ci_low > 0)}"
+
+
+def _direction(row: MetricRow, *, up: bool) -> str:
+    """Better or worse where the metric has a good direction, else higher or lower."""
+    if row.better == "neither":
+        return "higher" if up else "lower"
+    return "better" if up == (row.better == "up") else "worse"
+
+
+def _truth(rows: Sequence[MetricRow]) -> str:
+    """The true effects of the same metrics."""
+    known = [row for row in rows if row.true_relative_effect is not None]
+    if not known:
+        return " The true effect was not simulated."
+    return f" True effect: {', '.join(f'{row.metric} {wording.lift(row.true_relative_effect)}' for row in known)}."
+
+
+def _corrections(report: Report) -> str:
+    """Which adjustments the intervals carry."""
+    cuped = any(row.method == "cuped" for row in report.metrics)
+    first = "adjusted by the pre-period (CUPED) where marked" if cuped else "not adjusted by the pre-period"
+    return f"Intervals are 95%, {first}; not corrected for several metrics, several arms or early looks."

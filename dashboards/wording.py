@@ -1,0 +1,141 @@
+"""Numbers and names in plain words. Nothing is computed: a number is only rounded for reading."""
+
+import html
+import re
+import textwrap
+from collections.abc import Mapping
+from typing import Final
+
+from simulator.report import MetricRow, Number, Report
+
+HEADLINE: Final = ("AUT", "AVT", "P2N")
+"""The metrics that come first, in this order."""
+MISSING: Final = "missing"
+_MINUS = "\N{MINUS SIGN}"
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+
+
+def lift(value: Number) -> str:
+    """A relative effect in percent with its sign; exactly zero has none.
+
+    >>> lift(0.0123), lift(-0.004), lift(0.0), lift(None)
+    ('+1.23%', '−0.40%', '0%', 'missing')
+    """
+    if value is None:
+        return MISSING
+    return "0%" if value == 0 else f"{value:+.2%}".replace("-", _MINUS)
+
+
+def interval(low: Number, high: Number) -> str:
+    """Both ends of an interval of lifts; an open end says so."""
+    return MISSING if low is None and high is None else f"{lift(low)} to {lift(high)}"
+
+
+def number(value: Number) -> str:
+    """Four significant digits, with thousands separated.
+
+    >>> number(312.4567), number(0.03217), number(1234567.0), number(None)
+    ('312.5', '0.03217', '1,234,567', 'missing')
+    """
+    if value is None:
+        return MISSING
+    return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}").replace("-", _MINUS)
+
+
+def share(value: Number) -> str:
+    """A share in percent.
+
+    >>> share(0.6241)
+    '62.41%'
+    """
+    return MISSING if value is None else f"{value:.2%}"
+
+
+def count(value: Number) -> str:
+    """A whole number with thousands separated.
+
+    >>> count(10_031)
+    '10,031'
+    """
+    return MISSING if value is None else f"{value:,.0f}"
+
+
+def p_value(value: Number) -> str:
+    """A p-value with four decimals, or that it is smaller.
+
+    >>> p_value(0.03125), p_value(1e-9)
+    ('0.0312', '< 0.0001')
+    """
+    if value is None:
+        return MISSING
+    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def why(reasons: Mapping[str, str], field: str) -> str:
+    """Why a number is null.
+
+    >>> why({"p_value": "no hates"}, "p_value"), why({}, "p_value")
+    ('no hates', 'no reason given')
+    """
+    return reasons.get(field, "no reason given")
+
+
+def in_figure(text: str, width: int = 200) -> str:
+    """Text safe to draw: Plotly reads tags in labels, so they are escaped; wrapped at `width` characters.
+
+    >>> in_figure("<b>bold</b> arm")
+    '&lt;b&gt;bold&lt;/b&gt; arm'
+    """
+    lines = textwrap.wrap(text, width) or [""]
+    return "<br>".join(html.escape(line, quote=False) for line in lines)
+
+
+def in_legend(name: str) -> str:
+    """A name short enough to stand in a row with others; an ellipsis says that there is more.
+
+    >>> in_legend("a name that goes on and on and on")
+    'a name that goes on and on…'
+    """
+    return in_figure(name if len(name) <= 28 else f"{name[:27].rstrip()}…")
+
+
+def in_markdown(text: str) -> str:
+    r"""Text safe in Markdown: every mark of punctuation loses its meaning.
+
+    >>> print(in_markdown("a*b*"))
+    a\*b\*
+    """
+    return _PUNCTUATION.sub(r"\\\1", " ".join(text.split()))
+
+
+def metric_keys(report: Report) -> list[str]:
+    """All metrics of the scorecard: the headline first, then in the report's order."""
+    keys = list(dict.fromkeys(row.metric for row in report.metrics))
+    return [key for key in HEADLINE if key in keys] + [key for key in keys if key not in HEADLINE]
+
+
+def headline_keys(report: Report) -> list[str]:
+    """The headline metrics that this report has."""
+    return [key for key in metric_keys(report) if key in HEADLINE]
+
+
+def describe(report: Report, metric: str) -> MetricRow:
+    """A row of the scorecard that carries the metric's label and unit."""
+    return next(row for row in report.metrics if row.metric == metric)
+
+
+def facts(report: Report) -> str:
+    """What was run, in a line."""
+    before = f" after {report.pre_days} before it" if report.pre_days else ""
+    return (
+        f"{report.users:,} users, {report.days} days of test{before}, world {report.world}, "
+        f"{report.views_scale:.0%} of real activity, seed {report.seed}."
+    )
+
+
+def footer(report: Report) -> str:
+    """What kind of numbers these are."""
+    return (
+        f"Simulated users; written by askew from report.json, format {report.format}. Lift is relative to the control,"
+        " the first arm. A true lift is the paired difference of the same users under both arms, ± its standard error."
+    )

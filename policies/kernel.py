@@ -1,0 +1,285 @@
+"""Serving, compiled: row by row, so that no slate depends on which requests are served together.
+
+All helpers live in this one file because numba's on-disk cache looks at a file's own date only.
+
+Axes: `users` requests, `n` candidates, `k` slate length, `h` history length, `f` user features, `d` embedding
+size, `units` hidden units, `grades` kinds of view.
+"""
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int32, Int64, UInt16
+
+from policies.compiled import compiled, compiled_sums
+
+N_GRADES: Final = 8
+"""Kinds of view, see `grade`."""
+TASKS: Final = 2
+"""Click and log watch time, in this order."""
+
+
+class Towers(NamedTuple):
+    """Both towers of `policies.two_tower`, as arrays.
+
+    A request's user input is (pooled history [d], mean worth, strength, standardised features [f]); hidden units
+    are relu(input . inner + inner_bias); user vectors are (input, hidden) . outer + outer_bias, one of d + 1 per
+    task, the last number of each being added to every score.
+    """
+
+    items: Float32[np.ndarray, "videos c"]
+    """Columns: embedding [d], one bias per task."""
+    usual: Float32[np.ndarray, " videos"]
+    """What a view of the video is usually worth."""
+    worth: Float32[np.ndarray, " grades"]
+    pull: Float32[np.ndarray, " 1"]
+    """Views that an empty history counts for."""
+    feature_mean: Float32[np.ndarray, " f"]
+    feature_spread: Float32[np.ndarray, " f"]
+    inner: Float32[np.ndarray, "i units"]
+    inner_bias: Float32[np.ndarray, " units"]
+    outer: Float32[np.ndarray, "j o"]
+    outer_bias: Float32[np.ndarray, " o"]
+
+
+class Fusion(NamedTuple):
+    """How scores are fused: sum of weight times log-chance of a click, log watch time, log-chance of being pleased.
+
+    The logit of being pleased is `pleased_click * click logit + pleased_watch * log watch + pleased_video`.
+    """
+
+    click: np.float32
+    watch: np.float32
+    pleased: np.float32
+    pleased_click: np.float32
+    pleased_watch: np.float32
+    pleased_video: Float32[np.ndarray, " videos"]
+
+
+class Views(NamedTuple):
+    """The arrays of a `policies.base.History` that serving reads."""
+
+    video_id: Int32[np.ndarray, "users h"]
+    watch_s: Float32[np.ndarray, "users h"]
+    events: UInt16[np.ndarray, "users h"]
+    mask: Bool[np.ndarray, "users h"]
+
+
+class Room(NamedTuple):
+    """Room to work in: one request's user input, hidden units and user vectors."""
+
+    inputs: Float32[np.ndarray, " i"]
+    hidden: Float32[np.ndarray, " units"]
+    vectors: Float32[np.ndarray, " o"]
+
+
+@compiled
+def grade(watch_s: float, events: int) -> int:
+    """How well a view went, by what was done first of: hate, positive act, end, long view, click, seconds."""
+    if events & 256:
+        return 0
+    if events & 240:
+        return 7
+    if events & 4:
+        return 6
+    if events & 2:
+        return 5
+    if events & 1:
+        return 4
+    if watch_s >= 3.0:
+        return 3
+    return 2 if watch_s >= 1.0 else 1
+
+
+@compiled
+def fill_grades(
+    watch_s: Float32[np.ndarray, " rows"], events: UInt16[np.ndarray, " rows"], out: Int64[np.ndarray, " rows"]
+) -> None:
+    """Grades of many views."""
+    for i in range(len(watch_s)):
+        out[i] = grade(watch_s[i], events[i])
+
+
+@compiled
+def select(scores: Float32[np.ndarray, " n"], order: Int64[np.ndarray, " k"], best: Float32[np.ndarray, " k"]) -> None:
+    """Places of the `k` largest scores, largest first; ties go to the earlier place. No score may be NaN."""
+    k = order.shape[0]
+    filled = 0
+    for j in range(scores.shape[0]):
+        score = scores[j]
+        if filled == k and score <= best[k - 1]:
+            continue
+        place = filled if filled < k else k - 1
+        while place > 0 and best[place - 1] < score:
+            best[place] = best[place - 1]
+            order[place] = order[place - 1]
+            place -= 1
+        best[place] = score
+        order[place] = j
+        filled = min(filled + 1, k)
+
+
+@compiled
+def pick(
+    candidates: Int32[np.ndarray, "users n"], scores: Float32[np.ndarray, "users n"], out: Int32[np.ndarray, "users k"]
+) -> None:
+    """The best-scored candidates of each row, best first."""
+    k = out.shape[1]
+    order = np.empty(k, np.int64)
+    best = np.empty(k, np.float32)
+    for i in range(candidates.shape[0]):
+        select(scores[i], order, best)
+        for j in range(k):
+            out[i, j] = candidates[i, order[j]]
+
+
+@compiled
+def log_sigmoid(x: np.float32) -> float:
+    """Logarithm of the logistic function, without overflow."""
+    return min(x, 0.0) - math.log1p(math.exp(-abs(x)))
+
+
+@compiled_sums
+def predict(item: Float32[np.ndarray, " c"], vectors: Float32[np.ndarray, "tasks d+1"]) -> tuple[float, float]:
+    """Logit of a click and expected log watch time of one video for one request."""
+    d = vectors.shape[1] - 1
+    click = np.float32(0.0)
+    watch = np.float32(0.0)
+    for m in range(d):
+        click += vectors[0, m] * item[m]
+        watch += vectors[1, m] * item[m]
+    return click + vectors[0, d] + item[d], watch + vectors[1, d] + item[d + 1]
+
+
+@compiled_sums
+def score_row(
+    candidates: Int32[np.ndarray, " n"],
+    vectors: Float32[np.ndarray, "tasks d+1"],
+    towers: Towers,
+    fusion: Fusion,
+    out: Float32[np.ndarray, " n"],
+) -> None:
+    """Fused scores of one request's candidates."""
+    for j in range(candidates.shape[0]):
+        video = candidates[j]
+        click, watch = predict(towers.items[video], vectors)
+        score = fusion.click * log_sigmoid(click) + fusion.watch * watch
+        if fusion.pleased != 0.0:
+            pleased = fusion.pleased_click * click + fusion.pleased_watch * watch + fusion.pleased_video[video]
+            score += fusion.pleased * log_sigmoid(pleased)
+        out[j] = score
+
+
+@compiled_sums
+def pool(
+    video_id: Int32[np.ndarray, " h"],
+    watch_s: Float32[np.ndarray, " h"],
+    events: UInt16[np.ndarray, " h"],
+    mask: Bool[np.ndarray, " h"],
+    towers: Towers,
+    d: int,
+    out: Float32[np.ndarray, " i"],
+) -> None:
+    """Fill the first `d + 2` user inputs: the history's embeddings weighted by worth, mean worth, strength."""
+    out[: d + 1] = 0.0
+    n = 0
+    for j in range(mask.shape[0]):
+        if not mask[j]:
+            continue
+        video = video_id[j]
+        worth = towers.worth[grade(watch_s[j], events[j])] - towers.usual[video]
+        item = towers.items[video]
+        for m in range(d):
+            out[m] += worth * item[m]
+        out[d] += worth
+        n += 1
+    share = np.float32(1.0) / (np.float32(n) + towers.pull[0])
+    for m in range(d + 1):
+        out[m] *= share
+    out[d + 1] = n * share
+
+
+@compiled_sums
+def encode(
+    inputs: Float32[np.ndarray, " i"],
+    hidden: Float32[np.ndarray, " units"],
+    vectors: Float32[np.ndarray, " o"],
+    towers: Towers,
+) -> None:
+    """User vectors of one request from its user input; `hidden` is room to work in."""
+    n_inputs, units = inputs.shape[0], hidden.shape[0]
+    hidden[:] = towers.inner_bias
+    vectors[:] = towers.outer_bias
+    for i in range(n_inputs):
+        x = inputs[i]
+        for m in range(units):
+            hidden[m] += x * towers.inner[i, m]
+        for m in range(vectors.shape[0]):
+            vectors[m] += x * towers.outer[i, m]
+    for i in range(units):
+        x = hidden[i]
+        if x > 0.0:
+            for m in range(vectors.shape[0]):
+                vectors[m] += x * towers.outer[n_inputs + i, m]
+
+
+@compiled
+def make_room(towers: Towers) -> Room:
+    """Room for towers of this size."""
+    return Room(
+        np.empty(towers.inner.shape[0], np.float32),
+        np.empty(towers.inner.shape[1], np.float32),
+        np.empty(towers.outer.shape[1], np.float32),
+    )
+
+
+@compiled
+def encode_request(
+    features: Float32[np.ndarray, " f"],
+    views: Views,
+    i: int,
+    towers: Towers,
+    room: Room,
+) -> None:
+    """User vectors of request `i`, into `room`."""
+    d = towers.items.shape[1] - TASKS
+    pool(views.video_id[i], views.watch_s[i], views.events[i], views.mask[i], towers, d, room.inputs)
+    for m in range(features.shape[0]):
+        room.inputs[d + 2 + m] = (features[m] - towers.feature_mean[m]) / towers.feature_spread[m]
+    encode(room.inputs, room.hidden, room.vectors, towers)
+
+
+@compiled
+def score_requests(
+    user_id: Int32[np.ndarray, " users"],
+    candidates: Int32[np.ndarray, "users n"],
+    user_features: Float32[np.ndarray, "people f"],
+    views: Views,
+    towers: Towers,
+    fusion: Fusion,
+    out: Float32[np.ndarray, "users n"],
+) -> None:
+    """Fused scores of every candidate of every request."""
+    room = make_room(towers)
+    by_task = room.vectors.reshape(TASKS, -1)
+    for i in range(candidates.shape[0]):
+        encode_request(user_features[user_id[i]], views, i, towers, room)
+        score_row(candidates[i], by_task, towers, fusion, out[i])
+
+
+@compiled
+def predict_requests(
+    user_id: Int32[np.ndarray, " users"],
+    video_id: Int32[np.ndarray, " users"],
+    user_features: Float32[np.ndarray, "people f"],
+    views: Views,
+    towers: Towers,
+    out: Float32[np.ndarray, "users tasks"],
+) -> None:
+    """Both predictions for one video of each request."""
+    room = make_room(towers)
+    by_task = room.vectors.reshape(TASKS, -1)
+    for i in range(video_id.shape[0]):
+        encode_request(user_features[user_id[i]], views, i, towers, room)
+        out[i, 0], out[i, 1] = predict(towers.items[video_id[i]], by_task)

@@ -1,0 +1,40 @@
+"""Building a policy from options by name, with one clear line where they do not fit."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def build(make: Callable[..., T], options: Mapping[str, Any], name: str) -> T:
+    """Call `make` with options.
+
+    Args:
+        make: A policy's class.
+        options: Keyword arguments.
+        name: What the policy is called in messages.
+
+    Raises:
+        ValueError: An option that it does not take, one that is missing, or a value that it refuses.
+    """
+    known = _keywords(make)
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; it takes {', '.join(known) or 'none'}"
+        raise ValueError(f"policy {name!r} has no option {unknown[0]!r}{hint}")
+    missing = [key for key, parameter in known.items() if parameter.default is parameter.empty and key not in options]
+    if missing:
+        raise ValueError(f"policy {name!r} needs option {missing[0]!r}, which is not given")
+    try:
+        return make(**options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"policy {name!r}: {' '.join(str(error).split())}") from error
+
+
+def _keywords(make: Callable[..., object]) -> dict[str, inspect.Parameter]:
+    """Parameters that can be given by name."""
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {key: p for key, p in inspect.signature(make).parameters.items() if p.kind in by_name}

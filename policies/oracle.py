@@ -1,0 +1,35 @@
+"""A ranker that has been told the truth: an upper bound, never a contender."""
+
+from collections.abc import Callable
+from typing import TypeAlias, final
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from policies.base import Noise, Observation, Slates, top_k
+
+Value: TypeAlias = Callable[
+    [Int32[np.ndarray, " users"], Int32[np.ndarray, "users n"]],
+    Float32[np.ndarray, "users n"],
+]
+"""The true worth of each candidate for each user."""
+
+
+@final
+class OraclePolicy:
+    """Ranks by a function that knows what no platform does.
+
+    It has no name in the registry: whoever builds it hands it the truth, visibly.
+    """
+
+    def __init__(self, value: Value) -> None:
+        """Keep the truth.
+
+        Args:
+            value: True worth, row by row: row `i` may depend on user `i` and the candidates of row `i` alone.
+        """
+        self._value = value
+
+    def rank(self, obs: Observation, k: int, noise: Noise) -> Slates:  # noqa: ARG002 - the contract's signature
+        """See `policies.base.Policy.rank`."""
+        return top_k(obs, self._value(obs.user_id, obs.candidates), k)

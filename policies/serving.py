@@ -1,0 +1,99 @@
+"""Serving with fitted towers: scores, predictions, and the arrays that are kept in a policy's folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float32, Int
+
+from policies.base import Feedback, History, Observation, UserTable
+from policies.histories import Requests, gather_history
+from policies.kernel import N_GRADES, TASKS, Fusion, Towers, Views, predict_requests, score_requests
+from policies.storage import PolicyFolderError, want_shapes
+
+_CHUNK: Final = 20_000
+
+
+def plain_fusion(click: float, watch: float) -> Fusion:
+    """Click and watch time alone."""
+    zero = np.float32(0)
+    return Fusion(np.float32(click), np.float32(watch), zero, zero, zero, np.zeros(0, np.float32))
+
+
+def score(towers: Towers, fusion: Fusion, obs: Observation, h: int) -> Float32[np.ndarray, "users n"]:
+    """Fused scores of every candidate, from at most the last `h` views of each user.
+
+    Raises:
+        ValueError: The catalogue or the user features are not those of the log that the towers were fitted on.
+    """
+    _check_tables(towers, obs)
+    scores = np.empty(obs.candidates.shape, np.float32)
+    candidates = np.ascontiguousarray(obs.candidates, np.int32)
+    features = np.ascontiguousarray(obs.users.features, np.float32)
+    score_requests(obs.user_id, candidates, features, _views(obs.history, h), towers, fusion, scores)
+    return scores
+
+
+def predict_rows(
+    towers: Towers,
+    feedback: Feedback,
+    requests: Requests,
+    users: UserTable,
+    rows: Int[np.ndarray, " chosen"],
+    h: int,
+) -> Float32[np.ndarray, "chosen tasks"]:
+    """Click logit and log watch time of some logged views, as they would have been served."""
+    out = np.empty((len(rows), TASKS), np.float32)
+    for begin in range(0, len(rows), _CHUNK):
+        part = rows[begin : begin + _CHUNK]
+        asked = requests.of_row[part]
+        history = gather_history(feedback, requests.first[asked], requests.start[asked], requests.clock_h[asked], h)
+        user_id, video_id = feedback.user_id[part], feedback.video_id[part]
+        room = out[begin : begin + _CHUNK]
+        predict_requests(user_id, video_id, users.features, _views(history, h), towers, room)
+    return out
+
+
+def name_towers(towers: Towers) -> dict[str, np.ndarray]:
+    """Arrays by the name they are kept under."""
+    return dict(towers._asdict())
+
+
+def read_towers(folder: Path, arrays: Mapping[str, np.ndarray]) -> Towers:
+    """Towers out of a policy's arrays.
+
+    Raises:
+        PolicyFolderError: An array is missing or does not fit the others.
+    """
+    try:
+        videos, columns = arrays["items"].shape
+        n_inputs, units = arrays["inner"].shape
+    except (KeyError, ValueError):
+        raise PolicyFolderError(f"{folder}: weights without items or inner found; save the policy anew") from None
+    d = columns - TASKS
+    f = n_inputs - d - 2
+    n_out = TASKS * (d + 1)
+    wanted = {
+        "items": (videos, columns), "usual": (videos,), "worth": (N_GRADES,), "pull": (1,),
+        "feature_mean": (f,), "feature_spread": (f,),
+        "inner": (n_inputs, units), "inner_bias": (units,), "outer": (n_inputs + units, n_out), "outer_bias": (n_out,),
+    }  # fmt: skip
+    want_shapes(folder, arrays, wanted)
+    return Towers(*(np.ascontiguousarray(arrays[name], np.float32) for name in Towers._fields))
+
+
+def _views(history: History, h: int) -> Views:
+    """The newest `h` columns, laid out for the kernel."""
+    arrays = (history.video_id, history.watch_s, history.events, history.mask)
+    return Views(*(np.ascontiguousarray(array[:, -h:]) for array in arrays))
+
+
+def _check_tables(towers: Towers, obs: Observation) -> None:
+    """Refuse tables of another size before a kernel reads past their end."""
+    given = (len(obs.videos.duration_s), obs.users.features.shape[1])
+    fitted = (len(towers.items), len(towers.feature_mean))
+    if given != fitted:
+        raise ValueError(
+            f"{given[0]} videos and {given[1]} user features given, but fitted on {fitted[0]} and {fitted[1]}; fit anew"
+        )

@@ -1,0 +1,288 @@
+"""`askew/Feed-v0`: one simulated user, served slate by slate by an agent that learns.
+
+A thin shell: who the user is, when they come and how they live through a slate is `simulator.rollout`, for a block of
+one user. So an episode shows the same events as a rollout of that user under the same seed and slates.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeAlias, final
+
+import gymnasium
+import numpy as np
+from gymnasium.error import ResetNeeded
+from jaxtyping import Float32
+from typing_extensions import override
+from user_models.store import load_world
+
+from policies.base import Feedback, Observation, Slates, top_k
+from simulator.crowd import Block, make_stage
+from simulator.env_screen import screen
+from simulator.env_spaces import action_space, encode, observation_space
+from simulator.env_visit import LONGEST_WAIT, Moment, first_request, lone_block, next_request, only_row
+from simulator.propensity import constant_model
+from simulator.rewards import Reward, Truth, pick_reward
+from simulator.rollout import Course, Ring, day_ring, logged, observe, react
+from user_models.kernel import Response
+from user_models.parameters import PRESETS
+from user_models.world import World
+
+ROUNDS_PER_DAY: Final = 3
+"""As in a spec by default; the round decides at which hour a session falls."""
+_SEEDS: Final = 2**63
+"""How many seeds there are; a spec takes the same."""
+Observed: TypeAlias = dict[str, Any]
+Info: TypeAlias = dict[str, Any]
+
+
+@final
+@dataclass(frozen=True)
+class Visit:
+    """Where an episode stands: the request that waits for a slate, and the slate before it.
+
+    Attributes:
+        course: World, seed and sizes.
+        block: The user, alone.
+        first_day: Day on which the episode began.
+        now: When the waiting request is made; None once the episode is over.
+        ring: The day's order of the catalogue.
+        offer: The waiting request; after the end, what would have been next.
+        last_answer: Latest answer to a questionnaire, 0 for none yet.
+        slates: The slate before, or None.
+        feedback: What was logged of it, or None.
+    """
+
+    course: Course
+    block: Block
+    first_day: int
+    now: Moment | None
+    ring: Ring
+    offer: Observation
+    last_answer: int = 0
+    slates: Slates | None = None
+    feedback: Feedback | None = None
+
+
+@final
+class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
+    """One user's feed, from their first request until they have left for good.
+
+    Observation: see `simulator.env_spaces.observation_space`. Action: a score per candidate; the `slate_size` best
+    are shown, best first, the earlier candidate first among equals. Reward: see `simulator.rewards`. An episode begins
+    at the user's first request (with an empty history) and covers `horizon_days` days from there. It terminates
+    with the last request of the horizon's last session; nothing truncates it (`max_episode_steps` may).
+
+    `reset(seed=s)` plays the experiment seed `s`: the same user, seed and scores give the same events, alone or
+    in a rollout; without a seed the next one is drawn. `reset(options={"user_id": n})` chooses the user.
+
+    `info` holds `user_id` and, after a step, per place of the slate: `slate`, `viewed`, and what was logged where it
+    was viewed: `watch_s`, `events` (bits of `policies.base.Event`), `answer`. Only if `reveal_truth`, `truth`
+    holds the user's `mood` and, per place, `satisfaction` and `appeal`.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 # as Gymnasium declares it
+
+    def __init__(
+        self,
+        world: str | World = "kuairand-pure",
+        horizon_days: int = 1,
+        reward: str | Reward = "watch_s",
+        slate_size: int = 6,
+        candidates: int = 100,
+        views_scale: float = 0.1,
+        questionnaire: Literal["easq", "saqrec", "dense"] | None = "dense",
+        users: int = 20_000,
+        videos: int = 7_583,
+        population_seed: int = 0,
+        reveal_truth: bool = False,
+        render_mode: str | None = None,
+    ) -> None:
+        """Draw users and videos; nothing is played yet.
+
+        Args:
+            world: A bundled world's name, a folder, or a world.
+            horizon_days: Days that an episode covers.
+            reward: A name from `simulator.rewards.REWARDS`, or a function of the slate's `Feedback`.
+            slate_size: Videos shown per request.
+            candidates: Videos to score per request.
+            views_scale: Share of real activity that is simulated; 1 is about 380 views a day.
+            questionnaire: Preset of how often users are asked and answer; None keeps the world's own.
+            users: Size of the population that `user_id` chooses from.
+            videos: Size of the catalogue.
+            population_seed: Names the population and the catalogue; an experiment's seed gives its users.
+            reveal_truth: Put latents under `info["truth"]`, and let the reward `satisfied` read them.
+            render_mode: `ansi` or None.
+
+        Raises:
+            ValueError: A value out of range or an unknown name.
+        """
+        _check_sizes(horizon_days, slate_size, candidates, videos, users, views_scale)
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ValueError(f"render_mode: {render_mode!r} given, want 'ansi' or None")
+        self.render_mode = render_mode
+        self._pay = pick_reward(reward, reveal_truth)
+        self._world = _ask(load_world(world) if isinstance(world, str) else world, questionnaire)
+        self._stage, self._people = make_stage(self._world, users, videos, views_scale, population_seed)
+        self._slate_size, self._n_candidates = slate_size, candidates
+        self._horizon_days, self._reveal_truth = horizon_days, reveal_truth
+        self._visit: Visit | None = None
+        self.action_space = action_space(candidates)
+        self.observation_space = observation_space(self._stage, candidates, horizon_days)
+
+    @override
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observed, Info]:
+        """Begin an episode at the first request of a user.
+
+        Args:
+            seed: The experiment seed to play; None draws the next one.
+            options: `user_id` chooses the user; without it one is drawn.
+
+        Raises:
+            ValueError: An unknown option, a user or seed out of range, or a user who never comes.
+        """
+        if seed is not None and seed >= _SEEDS:
+            raise ValueError(f"seed: {seed} given, want 0 to {_SEEDS - 1}")
+        super().reset(seed=seed)
+        n_users = len(self._people.latents.appeal)
+        drawn_seed, drawn_user = self.np_random.integers(_SEEDS), self.np_random.integers(n_users)
+        user_id = _chosen_user(options or {}, n_users, int(drawn_user))
+        self._visit = visit = self._arrive(int(drawn_seed) if seed is None else seed, user_id)
+        info: Info = {"user_id": user_id}
+        if self._reveal_truth:
+            info["truth"] = {"mood": float(visit.block.state.mood[0])}
+        return encode(visit.offer, visit.first_day, 0), info
+
+    @override
+    def step(self, action: Float32[np.ndarray, " n"]) -> tuple[Observed, float, bool, bool, Info]:
+        """Show the best-scored candidates and let the user live through them.
+
+        Raises:
+            ResetNeeded: The episode is over, or none was begun.
+            ValueError: Not one finite score per candidate.
+        """
+        visit = self._visit
+        if visit is None or visit.now is None:
+            raise ResetNeeded("step called while no user is served: call reset first")
+        slates = top_k(visit.offer, _checked_scores(action, self._n_candidates), self._slate_size)
+        response = react(visit.course, visit.block, visit.now.day, only_row(), slates)
+        feedback = _log(visit.block, visit.now.day, slates, response)
+        paid = self._pay(feedback, _truth(response, self._world.value("satisfaction.satisfied_above")))
+        self._visit = after = self._move_on(visit, visit.now, slates, feedback)
+        observed = encode(after.offer, after.first_day, after.last_answer)
+        return observed, paid, after.now is None, False, self._info(after.block, slates, response)
+
+    @override
+    def render(self) -> str | None:  # pyright: ignore[reportIncompatibleMethodOverride] # narrower than RenderFrame
+        """The last slate as text, in mode `ansi`."""
+        if self.render_mode is None or self._visit is None:
+            return None
+        return screen(self._visit.offer, self._visit.slates, self._visit.feedback)
+
+    def _arrive(self, seed: int, user_id: int) -> Visit:
+        """Wait for a user's first request."""
+        course = Course(self._stage, seed, self._slate_size, self._n_candidates, constant_model())
+        block = lone_block(self._people, user_id, ROUNDS_PER_DAY, self._stage.rules)
+        now = first_request(course, block)
+        if now is None:
+            raise ValueError(
+                f"user_id: user {user_id} does not come within {LONGEST_WAIT} days of seed {seed}; "
+                "give another user or seed"
+            )
+        ring = day_ring(course, now.day)
+        return Visit(course, block, now.day, now, ring, observe(course, block, ring, now.day, only_row()))
+
+    def _move_on(self, visit: Visit, now: Moment, slates: Slates, feedback: Feedback) -> Visit:
+        """After a slate, wait for the next request."""
+        course, block, row = visit.course, visit.block, only_row()
+        block.state.request[row] += 1
+        coming = next_request(course, block, now, visit.first_day + self._horizon_days - 1)
+        day = now.day if coming is None else coming.day
+        ring = visit.ring if day == now.day else day_ring(course, day)
+        answers = feedback.answer[feedback.answer > 0]
+        return replace(
+            visit,
+            now=coming,
+            ring=ring,
+            offer=observe(course, block, ring, day, row),
+            last_answer=int(answers[-1]) if len(answers) else visit.last_answer,
+            slates=slates,
+            feedback=feedback,
+        )
+
+    def _info(self, block: Block, slates: Slates, response: Response) -> Info:
+        """What was logged of a slate, place by place, and the truth if it is revealed."""
+        info: Info = {
+            "user_id": int(block.user_id[0]),
+            "slate": slates[0],
+            "viewed": response.viewed[0],
+            "watch_s": response.watch_s[0],
+            "events": response.events[0],
+            "answer": response.answer[0],
+        }
+        if self._reveal_truth:
+            info["truth"] = {
+                "mood": float(block.state.mood[0]),
+                "satisfaction": response.satisfaction[0],
+                "appeal": response.appeal[0],
+            }
+        return info
+
+
+def _ask(world: World, questionnaire: str | None) -> World:
+    """The world with a preset of its questionnaire."""
+    if questionnaire is None:
+        return world
+    if questionnaire not in PRESETS:
+        raise ValueError(f"questionnaire: {questionnaire!r} given, want one of {', '.join(PRESETS)}, or None")
+    return world.with_values(PRESETS[questionnaire])
+
+
+def _check_sizes(
+    horizon_days: int, slate_size: int, candidates: int, videos: int, users: int, views_scale: float
+) -> None:
+    """Refuse sizes that no episode can have."""
+    ranges = (
+        ("horizon_days", horizon_days, 1, 365),
+        ("videos", videos, 1, 2**31 - 1),
+        ("candidates", candidates, 1, videos),
+        ("slate_size", slate_size, 1, candidates),
+        ("users", users, 1, 2**31 - 1),
+    )
+    for name, given, low, high in ranges:
+        if not low <= given <= high:
+            raise ValueError(f"{name}: {given} given, want {low} to {high}")
+    if not 0 < views_scale <= 1:
+        raise ValueError(f"views_scale: {views_scale} given, want more than 0 and at most 1")
+
+
+def _chosen_user(options: dict[str, Any], n_users: int, drawn: int) -> int:
+    """The user that the options ask for, else the one drawn."""
+    unknown = sorted(set(options) - {"user_id"})
+    if unknown:
+        raise ValueError(f"options: unknown key {unknown[0]!r}; want 'user_id' or nothing")
+    user_id = options.get("user_id", drawn)
+    if not isinstance(user_id, int | np.integer) or not 0 <= user_id < n_users:
+        raise ValueError(f"options: user_id {user_id!r} given, want a whole number from 0 to {n_users - 1}")
+    return int(user_id)
+
+
+def _checked_scores(action: Float32[np.ndarray, " n"], n: int) -> Float32[np.ndarray, "1 n"]:
+    """Scores as one row."""
+    scores = np.asarray(action, np.float32)
+    if scores.shape != (n,):
+        raise ValueError(f"action: scores of shape {scores.shape} given, want one per candidate: ({n},)")
+    if not np.isfinite(scores).all():
+        raise ValueError(f"action: score {scores[~np.isfinite(scores)][0]} given, want finite numbers")
+    return scores[None]
+
+
+def _log(block: Block, day: int, slates: Slates, response: Response) -> Feedback:
+    """What a platform logs of the slate just lived through."""
+    row = only_row()
+    return logged(block, day, row, block.state.hour[row], block.state.request[row], slates, response)
+
+
+def _truth(response: Response, satisfied_above: float) -> Truth:
+    """The latents of the views that took place."""
+    viewed = response.viewed[0]
+    satisfaction = response.satisfaction[0][viewed]
+    return Truth(satisfaction, response.appeal[0][viewed], satisfaction > satisfied_above)

@@ -1,0 +1,33 @@
+"""A slate and what became of it, as text: what `render_mode="ansi"` prints."""
+
+from typing import Final
+
+from policies.base import Event, Feedback, Observation, Slates, VideoTable
+
+_BAR: Final = 10
+_ACTS: Final = tuple(event for event in Event if event not in (Event.COMPLETE, Event.SKIP))
+_ANSWERS: Final = ("", " dissatisfied", " uncertain", " satisfied")
+
+
+def screen(obs: Observation, slates: Slates | None, feedback: Feedback | None) -> str:
+    """Who is served and when; below it one line per video of the last slate, if there was one."""
+    lines = [f"user {obs.user_id[0]} · day {obs.day} · {obs.hour[0]:02d}:00 · {obs.position[0]} views today"]
+    if slates is not None and feedback is not None:
+        shown = len(feedback)
+        lines += [_seen(obs.videos, feedback, row) for row in range(shown)]
+        lines += [f"{_card(obs.videos, video_id)}  not reached" for video_id in slates[0, shown:].tolist()]
+    return "\n".join(lines)
+
+
+def _card(videos: VideoTable, video_id: int) -> str:
+    """A video by its public face."""
+    return f"  video {video_id:6d}  tag {videos.tag[video_id]:3d}  {videos.duration_s[video_id]:6.1f} s"
+
+
+def _seen(videos: VideoTable, feedback: Feedback, row: int) -> str:
+    """One view: how far it went, and what the user did."""
+    video_id, watch_s = int(feedback.video_id[row]), float(feedback.watch_s[row])
+    filled = round(_BAR * min(1.0, watch_s / float(videos.duration_s[video_id])))
+    acts = " ".join(str(event.name).lower() for event in _ACTS if int(feedback.events[row]) & event)
+    answer = _ANSWERS[int(feedback.answer[row])]
+    return f"{_card(videos, video_id)}  {'#' * filled:.<{_BAR}}  {watch_s:6.1f} s  {acts}{answer}".rstrip()

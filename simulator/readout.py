@@ -1,0 +1,169 @@
+"""What the split users say: from a frame with one row per user to the rows of the scorecard.
+
+Works on a run of ours and on anybody's live test alike; the true effect is none of its business.
+"""
+
+import difflib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from simulator.estimates import Bucket, Difference, compare
+from simulator.metrics import PRE, Metric
+from simulator.report import Estimate, MetricRow
+
+FEW_USERS = 100
+"""Users with an event, in a bucket, below which the delta method's intervals are too narrow."""
+
+
+def analyse(users: pd.DataFrame, metrics: Sequence[Metric], control: str, treatments: Sequence[str]) -> list[MetricRow]:
+    """Compare each treatment with the control on each metric, plain and with CUPED.
+
+    Every assigned user has one row, with 0 where nothing happened (intention to treat); leaving out those who never
+    came, or giving one row per view, makes the answer wrong. CUPED (variance reduction by what the same users did
+    before) is used where the columns named `pre_` and the metric's columns are there and vary.
+
+    Args:
+        users: Columns `user_id`, `arm`, and those the metrics name; `pre_` columns as known.
+        metrics: What to compare, such as `simulator.metrics.METRICS.values()`.
+        control: Arm that the others are compared with.
+        treatments: The others, in the order wanted.
+
+    Returns:
+        One row per treatment and metric, treatments outermost. Numbers that cannot be told are None, with a reason.
+
+    Raises:
+        ValueError: A column that is missing, not numeric or has gaps, a user with two rows, an unknown arm.
+
+    >>> users = pd.DataFrame({"user_id": range(6), "arm": list("aaabbb"), "orders": [1, 2, 3, 3, 4, 5]})
+    >>> orders = Metric("orders", "Orders per user", "orders/user", "up", ("orders",))
+    >>> row, = analyse(users, [orders], "a", ["b"])
+    >>> row.control, row.treatment, row.relative_effect, round(row.p_value, 4), row.method
+    (2.0, 4.0, 1.0, 0.0705, 'plain')
+    """
+    _check_arms(users, [control, *treatments])
+    _check_columns(users, metrics)
+    return compare_arms(users, metrics, control, treatments)
+
+
+def compare_arms(
+    users: pd.DataFrame, metrics: Sequence[Metric], control: str, treatments: Sequence[str]
+) -> list[MetricRow]:
+    """`analyse` for frames known to be sound; an arm without users gives rows without numbers."""
+    by_arm = {arm: users.loc[users["arm"] == arm] for arm in (control, *treatments)}
+    return [
+        metric_row(metric, _bucket(metric, control, by_arm[control]), _bucket(metric, arm, by_arm[arm]))
+        for arm in treatments
+        for metric in metrics
+    ]
+
+
+def metric_row(metric: Metric, control: Bucket, treatment: Bucket) -> MetricRow:
+    """One row of the scorecard, with the true effect still open."""
+    comparison = compare(control, treatment)
+    main = comparison.cuped or comparison.plain
+    return MetricRow(
+        metric=metric.key,
+        label=metric.label,
+        arm=treatment.arm,
+        baseline=control.arm,
+        control=control.test.value,
+        treatment=treatment.test.value,
+        adjusted_control=main.adjusted_control,
+        adjusted_treatment=main.adjusted_treatment,
+        effect=main.effect,
+        effect_low=main.effect_low,
+        effect_high=main.effect_high,
+        relative_effect=main.relative_effect,
+        ci_low=main.ci_low,
+        ci_high=main.ci_high,
+        p_value=main.p_value,
+        method="cuped" if comparison.cuped else "plain",
+        plain=_estimate(comparison.plain),
+        unit=metric.unit,
+        better=metric.better,
+        reasons={
+            **_no_values(control, "control"),
+            **_no_values(treatment, "treatment"),
+            **main.reasons,
+            **({"method": f"no CUPED: {comparison.no_cuped}"} if comparison.no_cuped else {}),
+            **_note(metric, control, treatment),
+        },
+    )
+
+
+def _bucket(metric: Metric, arm: str, users: pd.DataFrame) -> Bucket:
+    """One arm's users, for one metric."""
+    known = all(PRE + column in users.columns for column in metric.columns)
+    return Bucket(arm, metric.ratio(users), metric.ratio(users, PRE) if known else None)
+
+
+def _estimate(difference: Difference) -> Estimate:
+    """The part of a difference that is relative to control."""
+    return Estimate(
+        relative_effect=difference.relative_effect,
+        ci_low=difference.ci_low,
+        ci_high=difference.ci_high,
+        p_value=difference.p_value,
+    )
+
+
+def _no_values(bucket: Bucket, field: str) -> dict[str, str]:
+    """Why a bucket has no mean."""
+    if bucket.test.value is not None:
+        return {}
+    return {field: f"{bucket.arm} has a denominator of 0"}
+
+
+def _note(metric: Metric, control: Bucket, treatment: Bucket) -> dict[str, str]:
+    """A warning where a side of the metric rests on fewer than `FEW_USERS` users."""
+    counts = [
+        (int(np.count_nonzero(side)), " + ".join(columns), bucket.arm)
+        for bucket in (control, treatment)
+        for side, columns in (
+            (bucket.test.numerator, metric.numerator),
+            (bucket.test.denominator, metric.denominator or ()),
+        )
+        if columns
+    ]
+    n, name, arm = min(counts)
+    if n >= FEW_USERS:
+        return {}
+    return {"note": f"only {n} users of {arm} have any {name}; below {FEW_USERS} the interval may be too narrow"}
+
+
+def _check_arms(users: pd.DataFrame, arms: Sequence[str]) -> None:
+    """Refuse arms that nobody is in, and users in two."""
+    for column in ("user_id", "arm"):
+        if column not in users.columns:
+            raise ValueError(f"column {column!r} is missing; want one row per user, with user_id and arm")
+    known = [str(arm) for arm in users["arm"].unique()]
+    for arm in arms:
+        if arm not in known:
+            near = difflib.get_close_matches(arm, known, n=1) or known[:5]
+            raise ValueError(f"arm {arm!r} has no users; did you mean {' or '.join(map(repr, near))}?")
+    if arms[0] in arms[1:]:
+        raise ValueError(f"arm {arms[0]!r} is both control and treatment; want different arms")
+    twice = users.loc[users["user_id"].duplicated(), "user_id"]
+    if len(twice):
+        raise ValueError(
+            f"user_id {twice.iloc[0]} has more than one row; want one per user: add up each user's events first"
+        )
+
+
+def _check_columns(users: pd.DataFrame, metrics: Sequence[Metric]) -> None:
+    """Refuse columns that are missing or not numbers throughout: a gap would silently change every p-value."""
+    needed = dict.fromkeys(column for metric in metrics for column in metric.columns)
+    for column in needed:
+        if column not in users.columns:
+            raise ValueError(f"column {column!r} is missing; want a total per user, 0 where nothing happened")
+    for column in (*needed, *(PRE + name for name in needed if PRE + name in users.columns)):
+        if not pd.api.types.is_numeric_dtype(users[column]):
+            raise ValueError(f"column {column!r} is of type {users[column].dtype}, want numbers")
+        gaps = int((~np.isfinite(users[column].to_numpy(dtype=np.float64, na_value=np.nan))).sum())
+        if gaps:
+            raise ValueError(
+                f"column {column!r} has {gaps} of {len(users)} values missing or infinite; want 0 where nothing "
+                "happened, and a sparse answer as two columns, its sum and its count"
+            )

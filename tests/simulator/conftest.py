@@ -1,0 +1,40 @@
+"""Run folders for the tests of reading and reporting."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from simulator.report import Report
+from simulator.summarise import summarise
+
+
+def _load(name: str) -> ModuleType:
+    """A helper module beside this file, imported once (tests are no packages)."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def sample_run() -> ModuleType:
+    """The module that makes run folders: `write_sample_run`, `SamplePlan`, `sample_rows`, `write_rows`."""
+    return _load("sample_run")
+
+
+@pytest.fixture(scope="session")
+def run_folder(sample_run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with a true lift of +5% in AUT; do not write into it."""
+    return sample_run.write_sample_run(tmp_path_factory.mktemp("runs") / "sample")
+
+
+@pytest.fixture(scope="session")
+def sample_report(run_folder: Path) -> Report:
+    """That run's report."""
+    return summarise(run_folder)

@@ -1,0 +1,206 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from simulator.metrics import METRICS, Metric
+from simulator.readout import analyse
+
+MAIN = [METRICS[key] for key in ("AUT", "AVT", "P2N")]
+AUT = METRICS["AUT"]
+N = 2_000
+FEW, SOME, MANY = 200, 300, 1_000
+
+
+def population(gain: float = 0.0, n: int = N, seed: int = 2) -> pd.DataFrame:
+    """Heavy-tailed users; `gain` multiplies everybody's watch and positives in arm `b`, so it is the true lift."""
+    rng = np.random.default_rng(seed)
+    rate, taste = rng.lognormal(3, 1, n), rng.lognormal(2, 0.5, n)
+    frame = pd.DataFrame({"user_id": np.arange(n), "days": 7, "pre_days": 7})
+    for prefix in ("", "pre_"):
+        views = rng.poisson(rate)
+        frame[f"{prefix}views"] = views
+        frame[f"{prefix}watch_s"] = views * taste * rng.lognormal(0, 0.3, n)
+        frame[f"{prefix}hates"] = rng.binomial(views, 0.03)
+        for name in ("likes", "follows", "comments", "forwards"):
+            frame[f"{prefix}{name}"] = rng.binomial(views, 0.03).astype(float)
+    return frame.assign(arm="a") if gain == 0 else frame
+
+
+def split(users: pd.DataFrame, rng: np.random.Generator, gain: float = 0.0) -> pd.DataFrame:
+    """Users split at random; arm `b` watches and likes more by `gain`."""
+    treated = rng.random(len(users)) < 0.5
+    factor = np.where(treated, 1 + gain, 1.0)
+    gained = {c: users[c] * factor for c in ("watch_s", "likes", "follows", "comments", "forwards")}
+    return users.assign(arm=np.where(treated, "b", "a"), **gained)
+
+
+def resplits(gain: float, replications: int) -> pd.DataFrame:
+    """Rows of many readouts of the same users, split anew each time."""
+    users, rng = population(), np.random.default_rng(17)
+    rows = [analyse(split(users, rng, gain), MAIN, "a", ["b"]) for _ in range(replications)]
+    return pd.DataFrame([row.model_dump() for replication in rows for row in replication])
+
+
+def monte_carlo(rate: float, replications: int) -> float:
+    """3.29 standard errors of a rate over the replications: 99.9%."""
+    return 3.29 * math.sqrt(rate * (1 - rate) / replications)
+
+
+def rejections(rows: pd.DataFrame, level: float) -> list[float]:
+    """Share of p-values below `level`, by metric, with CUPED and plain."""
+    plain = pd.Series([estimate["p_value"] for estimate in rows["plain"]])
+    shares = [(p < level).groupby(rows["metric"]).mean() for p in (rows["p_value"], plain)]
+    return pd.concat(shares).tolist()
+
+
+@pytest.fixture(scope="module")
+def equal_arms() -> pd.DataFrame:
+    return resplits(0.0, FEW)
+
+
+def test_equal_arms_are_rejected_one_time_in_twenty(equal_arms: pd.DataFrame):
+    assert (equal_arms["method"] == "cuped").all()
+    assert rejections(equal_arms, 0.05) == pytest.approx([0.05] * 6, abs=monte_carlo(0.05, FEW))
+
+
+def test_the_interval_covers_no_lift(equal_arms: pd.DataFrame):
+    covered = (equal_arms["ci_low"] <= 0) & (equal_arms["ci_high"] >= 0)
+    rates = covered.groupby(equal_arms["metric"]).mean().tolist()
+    assert rates == pytest.approx([0.95] * 3, abs=monte_carlo(0.95, FEW))
+
+
+@pytest.mark.slow
+def test_equal_arms_give_uniform_p_values():
+    rows = resplits(0.0, MANY)
+    for level in (0.01, 0.05):
+        assert rejections(rows, level) == pytest.approx([level] * 6, abs=monte_carlo(level, MANY))
+    assert (rows.groupby("metric")["p_value"].agg(lambda p: stats.kstest(p, "uniform").pvalue) > 0.001).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gain", [0.05, 0.8, -0.1])
+def test_the_interval_covers_a_known_lift(gain: float):
+    rows = resplits(gain, SOME)
+    covered = (rows["ci_low"] <= gain) & (rows["ci_high"] >= gain)
+    rates = covered.groupby(rows["metric"]).mean().tolist()
+    assert rates == pytest.approx([0.95] * 3, abs=monte_carlo(0.95, SOME))
+
+
+def test_a_known_lift_is_covered_once():
+    rows = analyse(split(population(), np.random.default_rng(4), 0.3), MAIN, "a", ["b"])
+    assert all(row.ci_low <= 0.3 <= row.ci_high for row in rows)
+
+
+def test_cuped_stands_beside_plain_and_is_narrower():
+    row = analyse(split(population(), np.random.default_rng(4)), [AUT], "a", ["b"])[0]
+    assert row.method == "cuped"
+    assert row.ci_high - row.ci_low < 0.8 * (row.plain.ci_high - row.plain.ci_low)
+
+
+def test_raw_means_are_those_of_the_buckets():
+    users = split(population(), np.random.default_rng(4))
+    row = analyse(users, [AUT], "a", ["b"])[0]
+    assert row.treatment == pytest.approx(users.loc[users["arm"] == "b", "watch_s"].mean() / 7, rel=1e-12)
+    lift = row.adjusted_treatment / row.adjusted_control - 1
+    assert (row.relative_effect, row.effect) == pytest.approx((lift, row.adjusted_control * lift), rel=1e-9)
+
+
+def test_a_user_without_events_counts():
+    """Intention to treat: one more user who never came lowers AUT and leaves AVT alone."""
+    users = population(n=500).assign(arm=lambda f: np.where(f["user_id"] < 250, "a", "b"))
+    absent = users.iloc[[-1]].assign(user_id=500, **{c: 0 for c in users.columns if c not in KEPT})
+    metrics = MAIN[:2]
+    aut, avt = analyse(users, metrics, "a", ["b"])
+    aut_more, avt_more = analyse(pd.concat([users, absent]), metrics, "a", ["b"])
+    assert aut_more.treatment == pytest.approx(aut.treatment * 250 / 251, rel=1e-12)
+    assert avt_more.treatment == avt.treatment
+
+
+KEPT = ("user_id", "arm", "days", "pre_days")
+
+
+def test_several_treatments_come_one_after_the_other():
+    users = population(n=900).assign(arm=lambda f: np.array(list("abc"))[f["user_id"] % 3])
+    rows = analyse(users, MAIN, "b", ["c", "a"])
+    assert [(row.arm, row.metric) for row in rows] == [(arm, m.key) for arm in "ca" for m in MAIN]
+    assert {row.baseline for row in rows} == {"b"}
+
+
+def test_no_pre_columns_mean_a_plain_readout():
+    users = split(population(), np.random.default_rng(1))
+    row = analyse(users[[c for c in users if not c.startswith("pre_")]], [AUT], "a", ["b"])[0]
+    assert row.method == "plain"
+    assert row.plain.p_value == row.p_value
+    assert row.reasons["method"] == "no CUPED: nothing known from before the test"
+
+
+def test_zero_hates_give_no_ratio_and_a_reason():
+    users = split(population(), np.random.default_rng(1)).assign(hates=0)
+    p2n, hates = analyse(users, [METRICS["P2N"], METRICS["hates_per_1000_views"]], "a", ["b"])
+    assert (p2n.control, p2n.relative_effect, p2n.p_value) == (None, None, None)
+    assert p2n.reasons["control"] == "a has a denominator of 0"
+    assert (hates.control, hates.p_value) == (0.0, None)
+
+
+def test_every_missing_number_has_a_reason():
+    users = split(population(n=300), np.random.default_rng(1))
+    for changed in (users, users.assign(hates=0), users.assign(views=0, watch_s=0), users.assign(pre_views=0)):
+        for row in analyse(changed, list(MAIN), "a", ["b"]):
+            missing = {k for k, v in row.model_dump().items() if v is None and k not in {"day", "segment"}}
+            assert {k for k in missing if not k.startswith("true_")} <= set(row.reasons)
+
+
+def test_few_users_with_a_hate_bring_a_note():
+    users = split(population(), np.random.default_rng(1))
+    users = users.assign(hates=users["hates"].where(users["user_id"] < 150, 0))
+    note = analyse(users, [METRICS["P2N"]], "a", ["b"])[0].reasons["note"]
+    assert note.startswith("only ")
+    assert "any hates; below 100" in note
+
+
+def test_many_users_with_a_hate_bring_none():
+    users = split(population(), np.random.default_rng(1))
+    assert "note" not in analyse(users, [METRICS["P2N"]], "a", ["b"])[0].reasons
+
+
+def wrong_frames() -> dict[str, tuple[pd.DataFrame, str]]:
+    users = split(population(n=50), np.random.default_rng(1))
+    gap = users.assign(watch_s=users["watch_s"].where(users["user_id"] > 2))
+    return {
+        "no arm": (users.drop(columns="arm"), "column 'arm' is missing"),
+        "no column": (users.drop(columns="watch_s"), "column 'watch_s' is missing; want a total per user"),
+        "a gap": (gap, "column 'watch_s' has 3 of 50 values missing or infinite; want 0"),
+        "a gap before": (users.assign(pre_watch_s=np.nan), "column 'pre_watch_s' has 50 of 50"),
+        "text": (users.assign(watch_s="10"), "column 'watch_s' is of type str, want numbers"),
+        "twice": (pd.concat([users, users.iloc[:1]]), "user_id 0 has more than one row; want one per user"),
+        "unknown arm": (users.assign(arm=users["arm"] + "rm"), "arm 'a' has no users; did you mean"),
+    }
+
+
+@pytest.mark.parametrize("fault", wrong_frames())
+def test_a_wrong_frame_is_refused_in_one_line(fault: str):
+    users, message = wrong_frames()[fault]
+    with pytest.raises(ValueError, match=message) as refusal:
+        analyse(users, [AUT], "a", ["b"])
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_arm_is_not_compared_with_itself():
+    with pytest.raises(ValueError, match="'a' is both control and treatment"):
+        analyse(split(population(n=50), np.random.default_rng(1)), [AUT], "a", ["a"])
+
+
+def test_a_sparse_answer_is_analysed_as_sum_and_count():
+    """The trap of gaps: Welch on the answered and the ratio of sums agree."""
+    rng = np.random.default_rng(8)
+    n = 50_000
+    answered = rng.random(n) < 0.02
+    score, arm = np.where(answered, rng.normal(3, 1, n), 0), np.where(rng.random(n) < 0.5, "a", "b")
+    users = pd.DataFrame({"user_id": np.arange(n), "arm": arm, "score": score, "answers": answered.astype(int)})
+    metric = Metric("score", "Score", "points", "up", ("score",), ("answers",))
+    row = analyse(users, [metric], "a", ["b"])[0]
+    known = stats.ttest_ind(*(score[answered & (arm == k)] for k in "ab"), equal_var=False)
+    assert row.p_value == pytest.approx(known.pvalue, abs=2e-3)

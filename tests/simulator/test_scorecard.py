@@ -1,0 +1,80 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from simulator.report import Report
+from simulator.scorecard import covers, interval, lift, scorecard
+
+
+@pytest.fixture
+def report(sample_report: Report) -> Report:
+    return sample_report
+
+
+def printed(report: Report) -> str:
+    out = io.StringIO()
+    Console(file=out, width=100, no_color=True).print(scorecard(report))
+    return out.getvalue()
+
+
+def test_the_scorecard_fits_a_hundred_columns_without_cutting(report: Report):
+    text = printed(report)
+    assert max(map(len, text.splitlines())) <= 100
+    assert "…" not in text
+
+
+def test_large_numbers_are_written_out(report: Report):
+    row = report.metrics[0].model_copy(update={"control": 21_083.4})
+    assert "21,083" in printed(report.model_copy(update={"metrics": [row]}))
+
+
+def test_each_metric_has_a_line_with_estimate_and_truth(report: Report):
+    lines = printed(report).splitlines()
+    for row in report.metrics:
+        line = next(line for line in lines if line.startswith(row.label))
+        assert lift(row.relative_effect) in line
+        assert interval(row.ci_low, row.ci_high) in line
+        assert lift(row.true_relative_effect) in line
+
+
+def test_the_split_and_the_questionnaire_are_told(report: Report):
+    text = printed(report)
+    assert "split: 403 : 397, as planned (p = 0.832)" in text
+    assert "satisfied: naive  weighted   true" in text
+
+
+def test_warnings_have_a_line_each(report: Report):
+    health = report.health.model_copy(update={"warnings": ["one thing", "another"], "srm_p_value": 1e-9})
+    text = printed(report.model_copy(update={"health": health}))
+    assert "! one thing\n" in text
+    assert "! another\n" in text
+    assert "sample ratio mismatch (p = <.001)" in text
+
+
+def test_a_missing_lift_is_explained(report: Report):
+    row = report.metrics[2]
+    reasons = {"relative_effect": "base has a denominator of 0"}
+    gone = {"relative_effect": None, "ci_low": None, "ci_high": None, "p_value": None, "control": None}
+    row = row.model_copy(update={**gone, "reasons": reasons})
+    text = printed(report.model_copy(update={"metrics": [row]}))
+    assert "P2N, treatment: no lift, base has a denominator of 0" in text
+    assert "n/a" in text
+
+
+def test_every_treatment_has_its_table(report: Report):
+    other = [row.model_copy(update={"arm": "second"}) for row in report.metrics]
+    arm = report.arms[1].model_copy(update={"name": "second"})
+    both = report.model_copy(update={"arms": [*report.arms, arm], "metrics": [*report.metrics, *other]})
+    text = printed(both)
+    assert "sample: treatment against base, 800 users, 3 days" in text
+    assert "sample: second against base, 800 users, 3 days" in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "true", "said"),
+    [(0.0, 0.1, 0.05, "yes"), (0.0, 0.1, 0.2, "no"), (None, None, 0.2, "-"), (0.0, 0.1, None, "-")],
+)
+def test_covering_needs_an_interval_and_a_truth(report: Report, low, high, true, said: str):
+    row = report.metrics[0].model_copy(update={"ci_low": low, "ci_high": high, "true_relative_effect": true})
+    assert covers(row) == said
