@@ -16,7 +16,7 @@ def daily_lift(report: Report, metrics: Sequence[str]) -> go.Figure:
     shown = [key for key in metrics if any(row.metric == key for row in report.daily)]
     if not shown:
         return remark("This report has no daily effects for these metrics.")
-    figure = day_grid(report, shown)
+    figure = day_grid(report, shown, report.days)
     for place, key in enumerate(shown):
         _draw_metric(figure, report, key, cell(place))
     figure.update_yaxes(tickformat=".3~%", rangemode="tozero")
@@ -62,8 +62,7 @@ def _place(row: MetricRow, report: Report) -> float:
 
 def _intervals(estimates: Sequence[Mark], colour: str) -> go.Scatter:
     ends = marks.spans(estimates)
-    line = {"width": 2, "color": colour}
-    return go.Scatter(x=ends.at, y=ends.value, mode="lines", line=line, hoverinfo="skip", name="interval")
+    return marks.interval_line(2.0, colour).update(x=ends.at, y=ends.value)
 
 
 def _points(estimates: Sequence[Mark], symbols: list[str], colour: str) -> go.Scatter:

@@ -33,10 +33,10 @@ class Panel:
 def scorecard_forest(report: Report) -> Panel:
     """Lift of every metric beside its truth."""
     caption = (
-        "Each lane is one metric. The bar is the 95% interval of the lift over control; a bar that crosses the line"
-        " at 0 shows no clear change. Solid points are adjusted by the pre-period (CUPED), hollow ones are not. The"
-        " star is the true effect, from running every user under both arms; across many tests, 95 of 100 bars should"
-        " contain it."
+        "Each lane is one metric; each block has its own scale. The bar is the 95% interval of the lift over"
+        " control; a bar that crosses the line at 0 shows no clear change. Solid points are adjusted by the pre-period"
+        " (CUPED), hollow ones are not. The star is the true effect, from running every user under both arms; across"
+        " many tests, 95 of 100 bars should contain it."
     )
     notes = scorecard.missing_notes(report.metrics)
     return Panel("scorecard", "Lift per metric", caption, forest.scorecard(report), tuple(notes))
@@ -86,8 +86,9 @@ def questionnaire_funnel(report: Report) -> Panel:
 def satisfied_shares(report: Report) -> Panel:
     """Estimators of the satisfied share."""
     caption = (
-        "The share of satisfied views three ways. Pleased users answer more readily, so the naive share is too high;"
-        " weighting by the estimated chance of answering corrects what a platform can see; the star is the truth."
+        "The share of satisfied views three ways. Who answers is not a random sample of who watches, so the share of"
+        " the answers can miss the truth; weighting by the estimated chance of answering corrects for what a platform"
+        " can see, and no more. The star is the truth."
     )
     notes = scorecard.answer_notes(report)
     return Panel("satisfied", "Satisfied share", caption, answers.satisfied_shares(report), tuple(notes))

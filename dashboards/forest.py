@@ -35,11 +35,11 @@ class Forest:
 
 
 def scorecard(report: Report) -> go.Figure:
-    """Lift of every metric: AUT, AVT and P2N above, the others below on their own scale."""
+    """Lift of every metric: AUT and AVT, then P2N, then the others, each block on its own scale."""
     keys = wording.metric_keys(report)
     if not keys:
         return remark("This report has no metrics.")
-    groups = [group for group in (_headline(keys), _others(keys)) if group]
+    groups = _groups(keys)
     heights = [len(group) + 0.6 for group in groups]
     figure = make_subplots(
         rows=len(groups), cols=1, row_heights=heights, vertical_spacing=76 / _height(report, heights)
@@ -73,12 +73,12 @@ def segments(report: Report, metrics: Sequence[str]) -> go.Figure:
     return frame(figure, _height(report, [len(lanes) + 1.0]))
 
 
-def _headline(keys: Sequence[str]) -> list[str]:
-    return [key for key in keys if key in wording.HEADLINE]
-
-
-def _others(keys: Sequence[str]) -> list[str]:
-    return [key for key in keys if key not in wording.HEADLINE]
+def _groups(keys: Sequence[str]) -> list[list[str]]:
+    """Metrics that share a scale: times, the volatile ratio by itself, all others; empty groups left out."""
+    times = [key for key in keys if key in ("AUT", "AVT")]
+    ratio = [key for key in keys if key == "P2N"]
+    others = [key for key in keys if key not in wording.HEADLINE]
+    return [group for group in (times, ratio, others) if group]
 
 
 def _height(report: Report, heights: Sequence[float]) -> int:
@@ -122,7 +122,7 @@ def _traces(points: Sequence[Mark], symbol: Symbol, colour: str, width: float) -
     """The intervals as a line, then the points on it; nothing where there is nothing."""
     seen = [mark for mark in points if mark.value is not None]
     ends = marks.spans(points)
-    line = go.Scatter(x=ends.value, y=ends.at, mode="lines", line={"width": width, "color": colour}, hoverinfo="skip")
+    line = marks.interval_line(width, colour).update(x=ends.value, y=ends.at)
     dots = go.Scatter(
         x=[mark.value for mark in seen],
         y=[mark.at for mark in seen],

@@ -34,8 +34,8 @@ def height(n_panels: int) -> int:
     return 310 * cell(n_panels - 1).row + 50
 
 
-def day_grid(report: Report, metrics: Sequence[str]) -> go.Figure:
-    """One empty panel per metric, titled with its label."""
+def day_grid(report: Report, metrics: Sequence[str], n_days: int) -> go.Figure:
+    """One empty panel per metric, titled with its label; every day has its tick where they are few."""
     rows = cell(len(metrics) - 1).row
     figure = make_subplots(
         rows=rows,
@@ -44,7 +44,8 @@ def day_grid(report: Report, metrics: Sequence[str]) -> go.Figure:
         horizontal_spacing=0.09,
         vertical_spacing=0.3 / rows,
     )
-    figure.update_xaxes(title_text="Day of the test", tickformat="d", nticks=8, tickangle=0)
+    figure.update_xaxes(title_text="Day of the test", tickformat="d", tickangle=0)
+    figure.update_xaxes(dtick=max(1, -(-n_days // 8)), tick0=0)
     figure.update_xaxes(zeroline=False, showgrid=False)
     return figure.update_annotations(font_size=13)
 

@@ -16,7 +16,7 @@ def daily_levels(report: Report, metrics: Sequence[str]) -> go.Figure:
     shown = [key for key in metrics if key in known and any(total.metric == key for total in report.totals)]
     if not shown:
         return remark("This report has no daily levels for these metrics.")
-    figure = day_grid(report, shown)
+    figure = day_grid(report, shown, report.pre_days + report.days)
     for place, key in enumerate(shown):
         _draw_metric(figure, report, key, cell(place))
     _legend(figure, report, any(total.true_value is not None for total in report.totals))

@@ -54,6 +54,12 @@ def spans(marks: Sequence[Mark]) -> Spans:
     return Spans(at, [end for mark in whole for end in (mark.low, mark.high, None)])
 
 
+def interval_line(width: float, colour: str) -> go.Scatter:
+    """The style of intervals; the tiny markers keep their ends off the edge of the panel."""
+    line, marker = {"width": width, "color": colour}, {"size": 1, "color": colour}
+    return go.Scatter(mode="lines+markers", line=line, marker=marker, hoverinfo="skip", name="interval")
+
+
 def offset(report: Report, arm: str) -> float:
     """How far a treatment is moved off its lane so that several stand side by side, in lanes."""
     names = treatments(report)

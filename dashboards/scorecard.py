@@ -7,7 +7,6 @@ from typing import Final, final
 from dashboards import wording
 from simulator.report import MetricRow, Number, QuestionnaireRow, Report
 
-
 TEXT_COLUMNS: Final = frozenset({"Metric", "Arm", "Policy", "Method"})
 """Headings of columns that hold names; all others hold numbers."""
 
@@ -20,13 +19,15 @@ class ScoreLine:
     Attributes:
         metric: Label with the unit.
         arm: The treatment.
-        control: Mean of the control bucket.
-        treatment: Mean of the treatment bucket.
+        control: Mean of the control bucket, as it was.
+        treatment: Mean of the treatment bucket, as it was.
         lift: Estimated lift.
         interval: Its 95% interval.
-        p_value: Two-sided.
         true_lift: Lift with every user under both arms.
+        p_value: Two-sided.
         method: How the lift was estimated.
+        adjusted_control: The mean that the lift is relative to.
+        adjusted_treatment: The mean that is compared with it.
     """
 
     metric: str
@@ -35,9 +36,11 @@ class ScoreLine:
     treatment: str
     lift: str
     interval: str
-    p_value: str
     true_lift: str
+    p_value: str
     method: str
+    adjusted_control: str
+    adjusted_treatment: str
 
 
 SCORE_HEADINGS: Final = (
@@ -47,9 +50,11 @@ SCORE_HEADINGS: Final = (
     "Treatment",
     "Lift",
     "95% interval",
-    "p",
     "True lift",
+    "p",
     "Method",
+    "Adjusted control",
+    "Adjusted treatment",
 )
 """One heading per field of `ScoreLine`."""
 
@@ -68,9 +73,11 @@ def _score_line(row: MetricRow) -> ScoreLine:
         treatment=wording.number(row.treatment),
         lift=wording.lift(row.relative_effect),
         interval=wording.interval(row.ci_low, row.ci_high),
-        p_value=wording.p_value(row.p_value),
         true_lift=_with_error(row.true_relative_effect, row.true_relative_effect_se),
+        p_value=wording.p_value(row.p_value),
         method="CUPED" if row.method == "cuped" else "plain",
+        adjusted_control=wording.number(row.adjusted_control),
+        adjusted_treatment=wording.number(row.adjusted_treatment),
     )
 
 

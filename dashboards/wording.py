@@ -137,5 +137,7 @@ def footer(report: Report) -> str:
     """What kind of numbers these are."""
     return (
         f"Simulated users; written by askew from report.json, format {report.format}. Lift is relative to the control,"
-        " the first arm. A true lift is the paired difference of the same users under both arms, ± its standard error."
+        " the first arm, at its adjusted mean: where CUPED is used, that is the mean once differences from before the"
+        " test are taken out. A true lift is the paired difference of the same users under both arms, ± its standard"
+        " error."
     )

@@ -13,6 +13,8 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int8, Int16, Int32, UInt16
 
+from policies.kernel import pick
+
 Slates: TypeAlias = Int[np.ndarray, "users k"]
 """Video ids per request, best first, without repeats in a row."""
 
@@ -227,12 +229,16 @@ def top_k(obs: Observation, scores: Float32[np.ndarray, "users n"], k: int) -> S
     """The `k` best-scored candidates of each row, best first; ties go to the earlier candidate.
 
     Raises:
-        ValueError: More candidates wanted than given, or scores of another shape.
+        ValueError: More candidates wanted than given, scores of another shape, or a score that is NaN.
     """
     if scores.shape != obs.candidates.shape:
         raise ValueError(f"scores of shape {scores.shape} given, want one per candidate: {obs.candidates.shape}")
     n = scores.shape[1]
     if k > n:
         raise ValueError(f"slate of k={k} asked for, but only n={n} candidates given")
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(obs.candidates, order, axis=1)
+    if np.isnan(scores).any():
+        row = int(np.flatnonzero(np.isnan(scores).any(axis=1))[0])
+        raise ValueError(f"score NaN given for user {obs.user_id[row]}, want numbers; mend the ranker's scores")
+    slates = np.empty((len(scores), k), np.int32)
+    pick(np.ascontiguousarray(obs.candidates, np.int32), np.ascontiguousarray(scores, np.float32), slates)
+    return slates

@@ -1,7 +1,7 @@
 """The production-like control: a multi-task ranker of clicks and watch time."""
 
 from pathlib import Path
-from typing import Final, Self, final
+from typing import Final, final
 
 import numpy as np
 from jaxtyping import Float32
@@ -73,7 +73,7 @@ class BasePolicy:
         write_policy(folder, Stored(_KIND, settings, name_towers(self._fitted())))
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path) -> "BasePolicy":
         """See `policies.base.TrainablePolicy.load`."""
         stored = read_policy(folder, _KIND)
         policy = rebuild(cls, folder, stored)

@@ -6,7 +6,6 @@ Axes: `users` requests, `n` candidates, `k` slate length, `h` history length, `f
 size, `units` hidden units, `grades` kinds of view.
 """
 
-import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -18,6 +17,16 @@ N_GRADES: Final = 8
 """Kinds of view, see `grade`."""
 TASKS: Final = 2
 """Click and log watch time, in this order."""
+SIZE: Final = 16
+"""Length `d` of the embeddings; a constant, so that dot products are unrolled."""
+UNITS: Final = 32
+"""Hidden units on the user's side."""
+
+_PER_UNIT: Final = np.float32(64)
+_LAST: Final = np.float32(1023)
+_SOFT: Final = np.log1p(np.exp(-np.arange(1025) / 64)).astype(np.float32)
+"""log(1 + exp(-y)) at y = 0, 1/64, ... 16."""
+_ZERO: Final = np.float32(0)
 
 
 class Towers(NamedTuple):
@@ -135,21 +144,25 @@ def pick(
 
 
 @compiled
-def log_sigmoid(x: np.float32) -> float:
-    """Logarithm of the logistic function, without overflow."""
-    return min(x, 0.0) - math.log1p(math.exp(-abs(x)))
+def log_sigmoid(x: float) -> float:
+    """Logarithm of the logistic function, to 8e-6: straight lines between tabulated values, never decreasing."""
+    size = abs(x) * _PER_UNIT
+    if not size < _LAST:
+        return float(min(x, _ZERO))
+    left = np.int32(size)
+    part = np.float32(size - left)
+    return float(min(x, _ZERO)) - (_SOFT[left] + part * (_SOFT[left + 1] - _SOFT[left]))
 
 
 @compiled_sums
 def predict(item: Float32[np.ndarray, " c"], vectors: Float32[np.ndarray, "tasks d+1"]) -> tuple[float, float]:
     """Logit of a click and expected log watch time of one video for one request."""
-    d = vectors.shape[1] - 1
-    click = np.float32(0.0)
-    watch = np.float32(0.0)
-    for m in range(d):
+    click = vectors[0, SIZE] + item[SIZE]
+    watch = vectors[1, SIZE] + item[SIZE + 1]
+    for m in range(SIZE):
         click += vectors[0, m] * item[m]
         watch += vectors[1, m] * item[m]
-    return click + vectors[0, d] + item[d], watch + vectors[1, d] + item[d + 1]
+    return click, watch
 
 
 @compiled_sums
@@ -167,7 +180,7 @@ def score_row(
         score = fusion.click * log_sigmoid(click) + fusion.watch * watch
         if fusion.pleased != 0.0:
             pleased = fusion.pleased_click * click + fusion.pleased_watch * watch + fusion.pleased_video[video]
-            score += fusion.pleased * log_sigmoid(pleased)
+            score += fusion.pleased * log_sigmoid(float(pleased))
         out[j] = score
 
 
@@ -178,11 +191,10 @@ def pool(
     events: UInt16[np.ndarray, " h"],
     mask: Bool[np.ndarray, " h"],
     towers: Towers,
-    d: int,
     out: Float32[np.ndarray, " i"],
 ) -> None:
     """Fill the first `d + 2` user inputs: the history's embeddings weighted by worth, mean worth, strength."""
-    out[: d + 1] = 0.0
+    out[: SIZE + 1] = 0.0
     n = 0
     for j in range(mask.shape[0]):
         if not mask[j]:
@@ -190,14 +202,14 @@ def pool(
         video = video_id[j]
         worth = towers.worth[grade(watch_s[j], events[j])] - towers.usual[video]
         item = towers.items[video]
-        for m in range(d):
+        for m in range(SIZE):
             out[m] += worth * item[m]
-        out[d] += worth
+        out[SIZE] += worth
         n += 1
     share = np.float32(1.0) / (np.float32(n) + towers.pull[0])
-    for m in range(d + 1):
+    for m in range(SIZE + 1):
         out[m] *= share
-    out[d + 1] = n * share
+    out[SIZE + 1] = n * share
 
 
 @compiled_sums
@@ -208,19 +220,19 @@ def encode(
     towers: Towers,
 ) -> None:
     """User vectors of one request from its user input; `hidden` is room to work in."""
-    n_inputs, units = inputs.shape[0], hidden.shape[0]
+    n_inputs = inputs.shape[0]
     hidden[:] = towers.inner_bias
     vectors[:] = towers.outer_bias
     for i in range(n_inputs):
         x = inputs[i]
-        for m in range(units):
+        for m in range(UNITS):
             hidden[m] += x * towers.inner[i, m]
-        for m in range(vectors.shape[0]):
+        for m in range(TASKS * (SIZE + 1)):
             vectors[m] += x * towers.outer[i, m]
-    for i in range(units):
+    for i in range(UNITS):
         x = hidden[i]
         if x > 0.0:
-            for m in range(vectors.shape[0]):
+            for m in range(TASKS * (SIZE + 1)):
                 vectors[m] += x * towers.outer[n_inputs + i, m]
 
 
@@ -243,10 +255,9 @@ def encode_request(
     room: Room,
 ) -> None:
     """User vectors of request `i`, into `room`."""
-    d = towers.items.shape[1] - TASKS
-    pool(views.video_id[i], views.watch_s[i], views.events[i], views.mask[i], towers, d, room.inputs)
+    pool(views.video_id[i], views.watch_s[i], views.events[i], views.mask[i], towers, room.inputs)
     for m in range(features.shape[0]):
-        room.inputs[d + 2 + m] = (features[m] - towers.feature_mean[m]) / towers.feature_spread[m]
+        room.inputs[SIZE + 2 + m] = (features[m] - towers.feature_mean[m]) / towers.feature_spread[m]
     encode(room.inputs, room.hidden, room.vectors, towers)
 
 

@@ -1,8 +1,8 @@
 r"""Weighted ridge logistic regression with one shrunken offset per video.
 
 Minimises $\sum_i w_i\,\mathrm{BCE}(y_i, \sigma(\theta_0 + \theta \cdot x_i + \delta_{v_i})) + \frac{r}{2} \|\theta\|^2
-+ \frac{r_v}{2} \|\delta\|^2$: the mode of a model with normal priors of variance $1/r$ and $1/r_v$, so that a handful of
-rows moves little. The intercept has the prior of a tenth of a row.
++ \frac{r_v}{2} \|\delta\|^2$: the mode of a model with normal priors of variance $1/r$ and $1/r_v$, so that a
+handful of rows moves little. The intercept has the prior of a tenth of a row.
 
 Axes: `rows`, `f` columns, `videos`.
 """

@@ -1,7 +1,7 @@
 """What most people clicked and watched of late, the same for everybody."""
 
 from pathlib import Path
-from typing import Final, Self, final
+from typing import Final, final
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -75,7 +75,7 @@ class PopularPolicy:
         write_policy(folder, Stored(_KIND, settings, arrays))
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path) -> "PopularPolicy":
         """See `policies.base.TrainablePolicy.load`."""
         stored = read_policy(folder, _KIND)
         want_shapes(folder, stored.arrays, {"counts": (-1, 3), "day": (1,)})

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self, final
+from typing import Final, final
 
 import numpy as np
 from jaxtyping import Float32
@@ -89,7 +89,7 @@ class SatisfactionPolicy:
         write_policy(folder, Stored(_KIND, self._settings(), name_towers(found.towers) | head))
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path) -> "SatisfactionPolicy":
         """See `policies.base.TrainablePolicy.load`."""
         stored = read_policy(folder, _KIND)
         policy = rebuild(cls, folder, stored)

@@ -9,8 +9,8 @@ from jaxtyping import Float32, Int
 
 from policies.base import Feedback, History, Observation, UserTable
 from policies.histories import Requests, gather_history
-from policies.kernel import N_GRADES, TASKS, Fusion, Towers, Views, predict_requests, score_requests
-from policies.storage import PolicyFolderError, want_shapes
+from policies.kernel import N_GRADES, SIZE, TASKS, UNITS, Fusion, Towers, Views, predict_requests, score_requests
+from policies.storage import want_shapes
 
 _CHUNK: Final = 20_000
 
@@ -66,18 +66,12 @@ def read_towers(folder: Path, arrays: Mapping[str, np.ndarray]) -> Towers:
     Raises:
         PolicyFolderError: An array is missing or does not fit the others.
     """
-    try:
-        videos, columns = arrays["items"].shape
-        n_inputs, units = arrays["inner"].shape
-    except (KeyError, ValueError):
-        raise PolicyFolderError(f"{folder}: weights without items or inner found; save the policy anew") from None
-    d = columns - TASKS
-    f = n_inputs - d - 2
-    n_out = TASKS * (d + 1)
+    videos, f = (arrays[name].shape[0] if name in arrays else -1 for name in ("items", "feature_mean"))
+    n_inputs, n_out = SIZE + 2 + f, TASKS * (SIZE + 1)
     wanted = {
-        "items": (videos, columns), "usual": (videos,), "worth": (N_GRADES,), "pull": (1,),
+        "items": (videos, SIZE + TASKS), "usual": (videos,), "worth": (N_GRADES,), "pull": (1,),
         "feature_mean": (f,), "feature_spread": (f,),
-        "inner": (n_inputs, units), "inner_bias": (units,), "outer": (n_inputs + units, n_out), "outer_bias": (n_out,),
+        "inner": (n_inputs, UNITS), "inner_bias": (UNITS,), "outer": (n_inputs + UNITS, n_out), "outer_bias": (n_out,),
     }  # fmt: skip
     want_shapes(folder, arrays, wanted)
     return Towers(*(np.ascontiguousarray(arrays[name], np.float32) for name in Towers._fields))

@@ -25,15 +25,11 @@ class Recipe:
 
     Attributes:
         history: Views of a user's past that are read, newest first.
-        size: Length of the embeddings.
-        units: Hidden units on the user's side.
         epochs: Passes over the log, at most.
         max_views: Views learned from, at most; further users, chosen by the seed, are left out whole.
     """
 
     history: int = 50
-    size: int = 16
-    units: int = 32
     epochs: int = 8
     max_views: int = 1_500_000
 
@@ -55,7 +51,7 @@ def fit_towers(log: Log, recipe: Recipe, seed: int) -> Towers:
     source = ViewSource(kept, recipe.history)
     n_views = len(kept.feedback)
     per_step = max(1, round(_VIEWS_PER_STEP * source.n_users / n_views))
-    model = TwoTower(kept, recipe.size, recipe.units, generator)
+    model = TwoTower(kept, generator)
     schedule = Schedule(epochs=recipe.epochs, users_per_step=per_step)
     train(
         model,

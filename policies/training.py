@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias, final
 
 import torch
@@ -110,7 +111,7 @@ def train(
         for _ in tqdm(range(schedule.epochs), "training", disable=not schedule.progress):
             order = learn[torch.randperm(len(learn), generator=generator)]
             losses = [
-                _step(lambda users=users: loss_of(users) + penalty(), optimiser, cosine)
+                _step(partial(_total, loss_of, penalty, users), optimiser, cosine)
                 for users in order.split(schedule.users_per_step)
             ]
             curve = _extend(curve, losses, _validate(loss_of, held_out, schedule))
@@ -121,6 +122,11 @@ def train(
         model.load_state_dict(best)
     _log.info("kept epoch %d of %d: validation loss %.5f", curve.best + 1, len(curve.validation), min(curve.validation))
     return curve
+
+
+def _total(loss_of: Callable[[Users], Tensor], penalty: Callable[[], Tensor], users: Users) -> Tensor:
+    """What a step goes down."""
+    return loss_of(users) + penalty()
 
 
 def _step(

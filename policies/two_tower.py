@@ -25,7 +25,7 @@ from typing_extensions import override
 
 from policies.base import Log, VideoTable
 from policies.embedding import linear, normal_table, standardise
-from policies.kernel import TASKS, Towers
+from policies.kernel import SIZE, TASKS, UNITS, Towers
 from policies.view_batches import ViewBatch
 
 _FIRST_WORTH: Final = (-1.5, -1.0, -0.7, -0.3, 0.7, 1.0, 1.2, 1.5)
@@ -45,10 +45,9 @@ _PRIOR_BIAS: Final = 3.0
 class TwoTower(nn.Module):
     """The towers, with what they need of the catalogue built in."""
 
-    def __init__(self, log: Log, d: int, units: int, generator: torch.Generator) -> None:
+    def __init__(self, log: Log, generator: torch.Generator) -> None:
         """Begin with small random embeddings, no biases, and users who like what they liked."""
         super().__init__()
-        self.d = d
         given = torch.from_numpy(video_inputs(log.videos))
         features = torch.from_numpy(log.users.features)
         mean, spread = standardise(given)
@@ -63,24 +62,24 @@ class TwoTower(nn.Module):
         self.worth = nn.Parameter(torch.tensor(_FIRST_WORTH))
         self.alpha = nn.Parameter(torch.tensor([0.3, 0.0]))
         self.log_pull = nn.Parameter(torch.tensor([_FIRST_PULL]).log())
-        n_inputs = d + 2 + features.shape[1]
-        self.inner = linear(n_inputs, units, generator)
-        self.outer = linear(n_inputs + units, TASKS * (d + 1), generator)
+        n_inputs = SIZE + 2 + features.shape[1]
+        self.inner = linear(n_inputs, UNITS, generator)
+        self.outer = linear(n_inputs + UNITS, TASKS * (SIZE + 1), generator)
         self._echo()
 
     def _table(self, n: int, generator: torch.Generator) -> nn.Parameter:
         """Embedding and biases of `n` things: small noise, and nothing."""
-        table = normal_table(n, self.d + TASKS, 0.1, generator)
+        table = normal_table(n, SIZE + TASKS, 0.1, generator)
         with torch.no_grad():
-            table[:, self.d :] = 0
+            table[:, SIZE:] = 0
         return table
 
     def _echo(self) -> None:
         """Let both tasks begin with the pooled history itself as the user's vector."""
         with torch.no_grad():
             self.outer.weight.mul_(0.1)
-            for vector in self.outer.weight.view(TASKS, self.d + 1, -1):
-                vector[: self.d, : self.d] += _FIRST_ECHO * torch.eye(self.d)
+            for vector in self.outer.weight.view(TASKS, SIZE + 1, -1):
+                vector[:SIZE, :SIZE] += _FIRST_ECHO * torch.eye(SIZE)
 
     def item_table(self) -> Float32[Tensor, "videos c"]:
         """Embedding and biases of every video."""
@@ -92,15 +91,15 @@ class TwoTower(nn.Module):
         items = functional.embedding(views.video_id, self.item_table())
         inputs = torch.cat([self.pooled(views, items), self.standard(views.features)], dim=1)
         hidden = functional.relu(self.inner(inputs))
-        vectors = self.outer(torch.cat([inputs, hidden], dim=1)).view(-1, TASKS, self.d + 1)
-        vectors = functional.embedding(views.of_row, vectors.flatten(1)).view(-1, TASKS, self.d + 1)
-        match = (vectors[:, :, : self.d] * items[:, None, : self.d]).sum(-1)
-        return match + vectors[:, :, self.d] + items[:, self.d :]
+        vectors = self.outer(torch.cat([inputs, hidden], dim=1)).view(-1, TASKS, SIZE + 1)
+        vectors = functional.embedding(views.of_row, vectors.flatten(1)).view(-1, TASKS, SIZE + 1)
+        match = (vectors[:, :, :SIZE] * items[:, None, :SIZE]).sum(-1)
+        return match + vectors[:, :, SIZE] + items[:, SIZE:]
 
     def pooled(self, views: ViewBatch, items: Float32[Tensor, "rows c"]) -> Float32[Tensor, "requests p"]:
         """Pooled history, mean worth and strength of each request; sums of slices are differences of running sums."""
-        worth = self.worth[views.grade] - items[:, self.d :] @ self.alpha
-        parts = torch.cat([worth[:, None] * items[:, : self.d], worth[:, None]], dim=1)
+        worth = self.worth[views.grade] - items[:, SIZE:] @ self.alpha
+        parts = torch.cat([worth[:, None] * items[:, :SIZE], worth[:, None]], dim=1)
         running = functional.pad(parts.cumsum(0), (0, 0, 1, 0))
         n = (views.start - views.first).to(torch.float32)[:, None]
         share = 1 / (n + self.log_pull.exp())
@@ -113,7 +112,7 @@ class TwoTower(nn.Module):
 
     def prior(self) -> Float32[Tensor, ""]:
         """Minus the log-density of every id's embedding and biases, up to a constant."""
-        embedding, bias = self.by_id[:, : self.d], self.by_id[:, self.d :]
+        embedding, bias = self.by_id[:, :SIZE], self.by_id[:, SIZE:]
         return 0.5 * (_PRIOR_EMBEDDING * embedding.square().sum() + _PRIOR_BIAS * bias.square().sum())
 
     @torch.no_grad()
@@ -122,7 +121,7 @@ class TwoTower(nn.Module):
         self.by_id[torch.from_numpy(~seen)] = 0
         items = self.item_table()
         arrays = [
-            items, items[:, self.d :] @ self.alpha, self.worth, self.log_pull.exp(),
+            items, items[:, SIZE :] @ self.alpha, self.worth, self.log_pull.exp(),
             self.feature_mean, self.feature_spread,
             self.inner.weight.T, self.inner.bias, self.outer.weight.T, self.outer.bias,
         ]  # fmt: skip

@@ -2,11 +2,12 @@
 
 The rows that a world is fitted on were chosen by a ranker, so the fit alone cannot say how users meet random videos,
 nor how far a ranker can lift them. Both gaps are closed by simulated moments (McFadden, Econometrica 1989): levels
-are set so that `random` gives the real random figures (`user_models.fit`), and a few strengths so that `base`, the
-real ranker of this package trained in the world, gives the real standard figures.
+are set so that random videos get the real random figures (`calibrate_random`), and a few strengths so that `base`,
+a real ranker trained in the world, gets the real standard figures.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -15,25 +16,158 @@ import numpy as np
 
 from simulator.experiment import Progress
 from simulator.regimes import Regimes, measure_regimes, regime_spec
-from user_models.data import open_folder
-from user_models.fit import calibrate_random, fit_world
+from user_models.fit.fitting import fit_world
+from user_models.fit.random_regime import calibrate_random
+from user_models.published import REGIMES, RETURN_GAP, VIEWS_PER_DAY
 from user_models.store import save_world
 from user_models.world import ACTIONS, World
 
 STEPS: Final = 6
-"""Simulated tests until the strengths are taken as found."""
-CALIBRATION_USERS: Final = 8_000
+"""Simulated tests from which the strengths are found."""
+USERS: Final = 4_000
+"""Users in each of them."""
+_SEED: Final = 20_220_425
+_LONG, _COMPLETE, _REPLAY = 3, 4, 5
 
 
 @final
 @dataclass(frozen=True)
 class Lever:
-    """One strength that moves one figure under `base` when the random figures are held.
+    """A strength that answers for one figure under `base` while random figures are held.
 
     Attributes:
-        figure: Which figure of the standard log it answers for.
-        gain: Change of the strength per unit of log(real / simulated); under 1 step to be safe.
+        name: For messages.
+        gap: log(real / simulated) of its figure, from the figures under `base`.
+        read: The strength in a world.
+        write: A world with another strength.
+        first: Change of the strength per unit of gap at the first step; later steps learn it (secant).
+        low: Least value.
+        high: Greatest value.
     """
 
-    figure: str
-    gain: float
+    name: str
+    gap: Callable[[dict[str, float]], float]
+    read: Callable[[World], float]
+    write: Callable[[World, float], World]
+    first: float
+    low: float
+    high: float
+
+
+def fit_and_calibrate(data: Path, out: Path, name: str, seed: int, workers: int, progress: Progress) -> World:
+    """Fit a world, match both regimes, and store it.
+
+    Raises:
+        DataError: The KuaiRand folder is damaged.
+        WorldError: `out` is not empty or cannot be written.
+    """
+    world = calibrate(fit_world(data, name, seed), workers, progress)
+    save_world(world, out)
+    return world
+
+
+def calibrate(world: World, workers: int, progress: Progress) -> World:
+    """Tune the strengths until `base` gives the standard figures; keep the best of all steps."""
+    levers = _levers()
+    tried: list[tuple[World, list[float]]] = []
+    for step in range(STEPS):
+        progress("matching both regimes", step, STEPS)
+        world = calibrate_random(world, REGIMES["random"])
+        measured = measure_regimes(world, regime_spec(USERS, _SEED), workers, _silent)
+        base = {row.figure: row.simulated for row in measured.rows if row.regime == "base"}
+        tried.append((world, [lever.gap(base) for lever in levers]))
+        world = _activity(_move(levers, tried), measured)
+    best = min(tried, key=lambda one: sum(gap**2 for gap in one[1]))[0]
+    return _settled(best)
+
+
+def _silent(_stage: str, _done: int, _total: int) -> None:
+    """Show no progress."""
+
+
+def _move(levers: list[Lever], tried: list[tuple[World, list[float]]]) -> World:
+    """The next world to try: each lever moves by its own gap, at the rate that its last two steps showed."""
+    world, gaps = tried[-1]
+    for index, lever in enumerate(levers):
+        value, rate = lever.read(tried[-1][0]), lever.first
+        if len(tried) > 1:
+            before = lever.read(tried[-2][0])
+            closed = tried[-2][1][index] - gaps[index]
+            if abs(closed) > 1e-3 and (value - before) / closed > 0:
+                rate = float(np.clip((value - before) / closed, lever.first / 3, lever.first * 3))
+        world = lever.write(world, float(np.clip(value + rate * gaps[index], lever.low, lever.high)))
+    return world
+
+
+def _activity(world: World, measured: Regimes) -> World:
+    """Patience and loyalty set so that `base` gives the published views per day and share of active days."""
+    cost = world.value("leaving.cost_scale") * measured.views_per_user_day / VIEWS_PER_DAY
+    have, want = (math.log(p / (1 - p)) for p in (measured.return_share, RETURN_GAP[0]))
+    logits = world.tables.return_logit + np.float32(want - have)
+    return world.with_values({"leaving.cost_scale": cost}).with_tables(return_logit=logits)
+
+
+def _settled(world: World) -> World:
+    """The world with the provenance of what was tuned."""
+    source = "simulated moments: `base` in this world gives the published standard figures"
+    fitted = {"watch.taste", "leaving.cost_scale"}
+    parameters = {
+        name: p.model_copy(update={"status": "fitted", "source": source}) if name in fitted else p
+        for name, p in world.parameters.items()
+    }
+    return world.with_parameters(parameters)
+
+
+def _levers() -> list[Lever]:
+    """Taste for clicks; the pull of appeal above the click for long views, completes and seconds; one per action."""
+    watch = [
+        Lever("taste", _gap("click"), _taste, _with_taste, 1.2, 0.1, 3.0),
+        _slope_lever("long_view", "click", _LONG),
+        _slope_lever("complete", "long_view", _COMPLETE),
+        _slope_lever("watch_s", "complete", _REPLAY),
+    ]
+    return watch + [_action_lever(index) for index in range(len(ACTIONS))]
+
+
+def _gap(figure: str, over: str | None = None) -> Callable[[dict[str, float]], float]:
+    """log(real / simulated) of a figure under `base`, or of its ratio to another."""
+
+    def gap(simulated: dict[str, float]) -> float:
+        real = REGIMES["base"]
+        ours, theirs = simulated[figure], real[figure]
+        if over is not None:
+            ours, theirs = ours / simulated[over], theirs / real[over]
+        return math.log(theirs / ours)
+
+    return gap
+
+
+def _taste(world: World) -> float:
+    return world.value("watch.taste")
+
+
+def _with_taste(world: World, value: float) -> World:
+    return world.with_values({"watch.taste": value})
+
+
+def _slope_lever(figure: str, over: str, stretch: int) -> Lever:
+    """The slope of one stretch of the ladder answers for the share that goes on from the rung below."""
+
+    def write(world: World, value: float) -> World:
+        slope = world.tables.slope.copy()
+        slope[stretch] = value
+        return world.with_tables(slope=slope)
+
+    return Lever(figure, _gap(figure, over), lambda world: float(world.tables.slope[stretch]), write, 0.8, 0.0, 3.0)
+
+
+def _action_lever(index: int) -> Lever:
+    """The pull of satisfaction on an action answers for how much a ranker lifts it."""
+
+    def write(world: World, value: float) -> World:
+        pull = world.tables.action_satisfaction.copy()
+        pull[index] = value
+        return world.with_tables(action_satisfaction=pull)
+
+    name = ACTIONS[index]
+    return Lever(name, _gap(name), lambda world: float(world.tables.action_satisfaction[index]), write, 1.0, -3.0, 3.0)

@@ -115,7 +115,7 @@ def dashboard(runs: Path = Path("runs"), *, port: int | None = None) -> None:
 
 
 @app.command
-def fit(data: Path, *, out: Path, name: str | None = None, seed: int = 0) -> None:
+def fit(data: Path, *, out: Path, name: str | None = None, seed: int = 0, workers: int | None = None) -> None:
     """Fit a world on a KuaiRand folder: users, videos, watching, acting; then match both regimes.
 
     Args:
@@ -123,10 +123,45 @@ def fit(data: Path, *, out: Path, name: str | None = None, seed: int = 0) -> Non
         out: Folder to create for the world.
         name: The world's name; that of OUT by default.
         seed: Seed of the fit.
+        workers: Threads of the simulated tests; all cores by default.
     """
     from simulator.calibration import fit_and_calibrate
+    from simulator.progress import progress_bars
 
-    fit_and_calibrate(data, out, name or out.name, seed)
+    with progress_bars() as show:
+        world = fit_and_calibrate(data, out, name or out.name, seed, workers or os.cpu_count() or 1, show)
+    _print_table(("figure", "value"), [(figure, f"{value:,.4g}") for figure, value in world.figures.items()])
+
+
+@app.command
+def regimes(
+    world: str = "kuairand-pure",
+    *,
+    users: int = 20_000,
+    seed: int = 1,
+    workers: int | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Set a world's users under random slates and under `base` beside KuaiRand's random and standard logs.
+
+    Args:
+        world: A bundled world's name or a folder.
+        users: Users to simulate.
+        seed: Seed of the simulated test.
+        workers: Threads; all cores by default.
+        json_: Print rows of regime, figure, simulated, real, ratio.
+    """
+    from simulator.progress import progress_bars
+    from simulator.regimes import measure_regimes, regime_spec
+    from user_models.store import load_world
+
+    with progress_bars() as show:
+        rows = measure_regimes(load_world(world), regime_spec(users, seed), workers or os.cpu_count() or 1, show).rows
+    if json_:
+        sys.stdout.write(json.dumps([vars(row) | {"ratio": row.ratio} for row in rows], indent=1) + "\n")
+    else:
+        cells = [(r.regime, r.figure, f"{r.simulated:.4g}", f"{r.real:.4g}", f"{r.ratio:.2f}") for r in rows]
+        _print_table(("regime", "per view", "simulated", "real", "ratio"), cells)
 
 
 @data.command
@@ -163,6 +198,7 @@ def policies(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = 
 @app.command
 def bench(
     *,
+    policy: tuple[str, ...] = ("random", "popular", "base"),
     users: int = 20_000,
     world: str = "kuairand-pure",
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -170,13 +206,14 @@ def bench(
     """Measure speed and memory on this machine.
 
     Args:
+        policy: Policies to time; repeat the option for several.
         users: Users in the rollout.
         world: A bundled world's name or a folder.
         json_: Print rows of name, value, unit, machine.
     """
     from simulator.bench import run_bench
 
-    rows = run_bench(world, users)
+    rows = run_bench(tuple(policy), users, world)
     if json_:
         sys.stdout.write(json.dumps([vars(row) for row in rows], indent=1) + "\n")
     else:

@@ -5,14 +5,13 @@ one user. So an episode shows the same events as a rollout of that user under th
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
 import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
 from jaxtyping import Float32
 from typing_extensions import override
-from user_models.store import load_world
 
 from policies.base import Feedback, Observation, Slates, top_k
 from simulator.crowd import Block, make_stage
@@ -24,6 +23,7 @@ from simulator.rewards import Reward, Truth, pick_reward
 from simulator.rollout import Course, Ring, day_ring, logged, observe, react
 from user_models.kernel import Response
 from user_models.parameters import PRESETS
+from user_models.store import load_world
 from user_models.world import World
 
 ROUNDS_PER_DAY: Final = 3
@@ -45,7 +45,7 @@ class Visit:
         first_day: Day on which the episode began.
         now: When the waiting request is made; None once the episode is over.
         ring: The day's order of the catalogue.
-        offer: The waiting request; after the end, what would have been next.
+        offer: The waiting request; after the end, what would be offered on the horizon's last day.
         last_answer: Latest answer to a questionnaire, 0 for none yet.
         slates: The slate before, or None.
         feedback: What was logged of it, or None.
@@ -89,7 +89,7 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         slate_size: int = 6,
         candidates: int = 100,
         views_scale: float = 0.1,
-        questionnaire: Literal["easq", "saqrec", "dense"] | None = "dense",
+        questionnaire: str | None = "dense",
         users: int = 20_000,
         videos: int = 7_583,
         population_seed: int = 0,
@@ -105,7 +105,8 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
             slate_size: Videos shown per request.
             candidates: Videos to score per request.
             views_scale: Share of real activity that is simulated; 1 is about 380 views a day.
-            questionnaire: Preset of how often users are asked and answer; None keeps the world's own.
+            questionnaire: Name in `user_models.parameters.PRESETS`: how often users are asked and answer. None keeps
+                the world's own.
             users: Size of the population that `user_id` chooses from.
             videos: Size of the catalogue.
             population_seed: Names the population and the catalogue; an experiment's seed gives its users.
@@ -194,8 +195,9 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         """After a slate, wait for the next request."""
         course, block, row = visit.course, visit.block, only_row()
         block.state.request[row] += 1
-        coming = next_request(course, block, now, visit.first_day + self._horizon_days - 1)
-        day = now.day if coming is None else coming.day
+        last_day = visit.first_day + self._horizon_days - 1
+        coming = next_request(course, block, now, last_day)
+        day = last_day if coming is None else coming.day
         ring = visit.ring if day == now.day else day_ring(course, day)
         answers = feedback.answer[feedback.answer > 0]
         return replace(

@@ -22,7 +22,7 @@ def action_space(n_candidates: int) -> spaces.Box:
     return spaces.Box(-1, 1, (n_candidates,), np.float32)
 
 
-def observation_space(stage: Stage, n_candidates: int, horizon_days: int) -> spaces.Dict:
+def observation_space(stage: Stage, n_candidates: int, horizon_days: int) -> spaces.Space[dict[str, Any]]:
     """One request as arrays with finite bounds, without nesting.
 
     Keys: `user` public features; `history_*` the last views, oldest first, right-aligned (`events` has one column per

@@ -9,12 +9,12 @@ from typing import Final, final
 
 import numpy as np
 import pyarrow as pa
-from user_models.published import REGIMES
 
 from simulator.checkpoint import Checkpoint
 from simulator.experiment import Progress, prepare, run_experiment
 from simulator.line import Line
 from simulator.spec import ArmSpec, ExperimentSpec
+from user_models.published import REGIMES
 from user_models.world import World
 
 RATES: Final = {
@@ -58,17 +58,27 @@ class RegimeRow:
 @final
 @dataclass
 class _Sums:
-    """A sink that only adds up: totals per line."""
+    """A sink that only adds up: totals per line, and who came on the line's last day."""
 
     totals: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    came: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
 
     def write_parquet(self, name: str, table: pa.Table) -> None:
         """Add a day's totals to those of its line; traces are of no interest here."""
         if not name.startswith("user_days/"):
             return
-        line = self.totals.setdefault(str(table["world"][0]), {})
-        for column in ("views", "sessions", "active", *RATES.values()):
-            line[column] = line.get(column, 0.0) + float(np.asarray(table[column]).sum())
+        name = str(table["world"][0])
+        line = self.totals.setdefault(
+            name, dict.fromkeys(("came", "came_again", "days", "views", *RATES.values()), 0.0)
+        )
+        for column in ("views", *RATES.values()):
+            line[column] += float(np.asarray(table[column]).sum())
+        came = np.asarray(table["active"])
+        before = self.came.get(name, np.zeros_like(came))
+        line["came"] += float(before.sum())
+        line["came_again"] += float((before & came).sum())
+        line["days"] += 1
+        self.came[name] = came
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Nothing is kept: a measurement that stops is begun anew."""
@@ -84,13 +94,13 @@ class Regimes:
 
     Attributes:
         rows: The figures.
-        views_per_user_day: Under `base`, per assigned user and day, at full scale.
-        active_share: Under `base`, share of user-days with a session.
+        views_per_user_day: Under `base` in the pre-period, per assigned user and day, at full scale.
+        return_share: Under `base` in the pre-period, share of active days that the next day follows actively.
     """
 
     rows: list[RegimeRow]
     views_per_user_day: float
-    active_share: float
+    return_share: float
 
 
 def regime_spec(users: int, seed: int) -> ExperimentSpec:
@@ -109,9 +119,9 @@ def measure_regimes(world: World, spec: ExperimentSpec, workers: int, progress: 
         if regime in REGIMES
         for figure, column in RATES.items()
     ]
-    base = sums.totals["all:base"]
+    pre = sums.totals["pre"]
     return Regimes(
         rows=rows,
-        views_per_user_day=base["views"] / (spec.users * spec.days * spec.views_scale),
-        active_share=base["active"] / (spec.users * spec.days),
+        views_per_user_day=pre["views"] / (spec.users * pre["days"] * spec.views_scale),
+        return_share=pre["came_again"] / pre["came"],
     )

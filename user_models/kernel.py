@@ -168,21 +168,14 @@ def normal(u: float) -> float:
         q = math.sqrt(-2.0 * math.log(u if u < 0.5 else 1.0 - u))
         tail = (
             (
-                (
-                    ((-7.784894002430293e-03 * q - 3.223964580411365e-01) * q - 2.400758277161838) * q
-                    - 2.549732539343734
-                )
+                (((-7.784894002430293e-03 * q - 3.223964580411365e-01) * q - 2.400758277161838) * q - 2.549732539343734)
                 * q
                 + 4.374664141464968
             )
             * q
             + 2.938163982698783
         ) / (
-            (
-                ((7.784695709041462e-03 * q + 3.224671290700398e-01) * q + 2.445134137142996) * q
-                + 3.754408661907416
-            )
-            * q
+            (((7.784695709041462e-03 * q + 3.224671290700398e-01) * q + 2.445134137142996) * q + 3.754408661907416) * q
             + 1.0
         )
         return tail if u < 0.5 else -tail
@@ -204,10 +197,7 @@ def normal(u: float) -> float:
         * q
     ) / (
         (
-            (
-                ((-5.447609879822406e01 * r + 1.615858368580409e02) * r - 1.556989798598866e02) * r
-                + 6.680131188771972e01
-            )
+            (((-5.447609879822406e01 * r + 1.615858368580409e02) * r - 1.556989798598866e02) * r + 6.680131188771972e01)
             * r
             - 1.328068155288572e01
         )
@@ -432,6 +422,7 @@ def wake(keys: UInt64[np.ndarray, " users"], users: Users, state: State, rules: 
     """Begin a day: who comes back, how often today, and in which rounds. `keys` are mixed from (seed, user, day)."""
     n_rounds = state.sessions_left.shape[1]
     for user in range(keys.shape[0]):
+        state.hour[user] = 0
         state.session[user] = 0
         state.request[user] = 0
         state.views[user] = 0
@@ -506,7 +497,8 @@ def open_sessions(
             key = mix(keys[user] + np.uint64(1000 + state.session[user]))
             state.session[user] += 1
             state.patience[user] = session_length(user, uniform(key, _PATIENCE), users, rules)
-            state.hour[user] = pick_hour(uniform(key, _HOUR), round_of_day * hours, hours, rules)
+            hour = pick_hour(uniform(key, _HOUR), round_of_day * hours, hours, rules)
+            state.hour[user] = max(state.hour[user], hour)  # time does not run back between sessions of a round
             state.clicked[user] = 0.5
             state.skips[user] = 0
         rows[n] = user
@@ -588,9 +580,7 @@ def fill_latents(
 
 
 @compiled
-def fill_uniforms(
-    seed: np.uint64, ids: Int64[np.ndarray, " rows"], out: Float64[np.ndarray, " rows"]
-) -> None:
+def fill_uniforms(seed: np.uint64, ids: Int64[np.ndarray, " rows"], out: Float64[np.ndarray, " rows"]) -> None:
     """Numbers in (0, 1) keyed by (seed, id)."""
     for i in range(ids.shape[0]):
         out[i] = uniform(mix(seed ^ mix(np.uint64(ids[i]))), np.uint64(99))

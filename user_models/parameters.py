@@ -42,24 +42,16 @@ DEFAULTS: Final[dict[str, Parameter]] = {
     "watch.taste": _assumed(
         1.0, 0.5, 1.6, "logit of passing a rung per standard deviation of the user-video match", _DESIGN
     ),
-    "watch.momentum": _assumed(
-        0.2, 0.0, 0.5, "logit gained when the view before was clicked rather than not", _DESIGN
-    ),
+    "watch.momentum": _assumed(0.2, 0.0, 0.5, "logit gained when the view before was clicked rather than not", _DESIGN),
     "satisfaction.taste": _assumed(0.5, 0.3, 0.7, "weight of the user-video match", _DESIGN),
     "satisfaction.quality": _assumed(0.4, 0.2, 0.6, "weight of the video's quality", _DESIGN),
-    "satisfaction.bait": _assumed(
-        0.4, 0.2, 0.6, "weight of the video's bait, which lowers satisfaction", _DESIGN
-    ),
+    "satisfaction.bait": _assumed(0.4, 0.2, 0.6, "weight of the video's bait, which lowers satisfaction", _DESIGN),
     "satisfaction.noise": _assumed(0.65, 0.4, 0.8, "weight of what no feature tells", _DESIGN),
     "satisfaction.satisfied_above": _assumed(
         0.0, -0.5, 0.5, "satisfaction above which a view counts as truly satisfied", _DESIGN
     ),
-    "questionnaire.ask": _assumed(
-        0.005, 0.0001, 0.5, "chance that an eligible view brings a questionnaire", _PAPERS
-    ),
-    "questionnaire.cool_down_days": _assumed(
-        1.0, 0.0, 30.0, "days between two questionnaires of a user", _DESIGN
-    ),
+    "questionnaire.ask": _assumed(0.005, 0.0001, 0.5, "chance that an eligible view brings a questionnaire", _PAPERS),
+    "questionnaire.cool_down_days": _assumed(1.0, 0.0, 30.0, "days between two questionnaires of a user", _DESIGN),
     "questionnaire.answer_base": _assumed(
         -4.2, -6.0, 3.0, "logit of answering at satisfaction 0", _PAPERS + ": under 2% answered"
     ),
@@ -73,9 +65,7 @@ DEFAULTS: Final[dict[str, Parameter]] = {
     "questionnaire.answer_spread": _assumed(
         1.2, 0.5, 2.0, "standard deviation over users of the logit of answering", _DESIGN
     ),
-    "questionnaire.fatigue": _assumed(
-        0.3, 0.0, 0.6, "logit of answering lost per recent questionnaire", _DESIGN
-    ),
+    "questionnaire.fatigue": _assumed(0.3, 0.0, 0.6, "logit of answering lost per recent questionnaire", _DESIGN),
     "questionnaire.fatigue_kept": _assumed(
         0.8, 0.5, 0.95, "share of a questionnaire's weariness that lasts a day", _DESIGN
     ),
@@ -110,15 +100,18 @@ DEFAULTS: Final[dict[str, Parameter]] = {
         "small, so that +1% satisfied moves LT7 by about .05% (EASQ)",
     ),
     "returning.mood_kept": _assumed(0.8, 0.5, 0.95, "share of yesterday's mood that lasts a day", _DESIGN),
-    "returning.mood_usual": _assumed(
-        0.2, -0.5, 1.0, "mood at which the published return rates hold", _DESIGN
-    ),
+    "returning.mood_usual": _assumed(0.2, -0.5, 1.0, "mood at which the published return rates hold", _DESIGN),
 }
 """What a world starts from; `fit` replaces what rows or published tables identify."""
 
 PRESETS: Final[dict[str, dict[str, float]]] = {
     "easq": {"questionnaire.ask": 0.005, "questionnaire.answer_base": -4.6},
     "saqrec": {"questionnaire.ask": 0.05, "questionnaire.answer_base": -0.8},
-    "dense": {"questionnaire.ask": 0.3, "questionnaire.cool_down_days": 0, "questionnaire.answer_base": 0.0},
+    "dense": {
+        "questionnaire.ask": 0.3,
+        "questionnaire.cool_down_days": 0.0,
+        "questionnaire.answer_base": 0.0,
+        "questionnaire.fatigue": 0.02,
+    },
 }
 """How often users are asked and answer: EASQ's rates, SAQRec's (about 1% of views answered), and one for development."""

@@ -101,6 +101,7 @@ class World:
         parameters: Scalars by name; exactly the names of `DEFAULTS`.
         provenance: For each table, one line: fitted, published or assumed, and from what.
         attribution: Credit that the source data ask for.
+        figures: What the fit measured, such as held-out AUCs, by name.
     """
 
     name: str
@@ -109,6 +110,7 @@ class World:
     parameters: dict[str, Parameter] = field(default_factory=lambda: dict(DEFAULTS))
     provenance: dict[str, str] = field(default_factory=dict[str, str])
     attribution: str = ""
+    figures: dict[str, float] = field(default_factory=dict[str, float])
 
     def value(self, name: str) -> float:
         """A scalar by its name, such as `questionnaire.ask`."""
@@ -130,6 +132,10 @@ class World:
             for name, value in values.items()
         }
         return replace(self, parameters={**self.parameters, **changed})
+
+    def with_parameters(self, parameters: dict[str, Parameter]) -> "World":
+        """The same world with other scalars, provenance and all."""
+        return replace(self, parameters=parameters)
 
     def with_tables(self, **tables: np.ndarray) -> "World":
         """The same world with some tables replaced."""

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from dashboards import scorecard, wording
+from dashboards import wording
 from dashboards.figures import Panel
 from dashboards.theme import DARK, LIGHT, Look, wear
 
@@ -34,13 +34,11 @@ def show_table(headings: Sequence[str], lines: Sequence[Any]) -> None:
 
 
 def _columns(headings: Sequence[str]) -> dict[str, ColumnConfig]:
-    """Names to the left, kept from pushing the numbers out of sight; numbers to the right."""
-    return {
-        heading: st.column_config.TextColumn(width=150)
-        if heading in scorecard.TEXT_COLUMNS
-        else st.column_config.TextColumn(alignment="right")
-        for heading in headings
-    }
+    """Numbers to the right; names of arms and policies kept from pushing the numbers out of sight."""
+    numbers = {name: st.column_config.TextColumn(alignment="right") for name in headings}
+    metric = {"Metric": st.column_config.TextColumn(pinned=True), "Method": st.column_config.TextColumn()}
+    names = {name: st.column_config.TextColumn(width=130) for name in ("Arm", "Policy")}
+    return {**numbers, **metric, **names}
 
 
 def show_notes(notes: Sequence[str]) -> None:

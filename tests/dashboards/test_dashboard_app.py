@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboards import serve
-from dashboards.runs import fingerprint, read_run
+from dashboards import figures, scorecard, serve
+from dashboards.runs import fingerprint, read_run, run_label
+from dashboards.verdict import verdict
 from simulator.report import RunFolderError
 
 
@@ -19,20 +20,156 @@ def open_app(monkeypatch):
 
     def start(folder: Path) -> AppTest:
         monkeypatch.setattr(sys, "argv", ["app.py", str(folder)])
-        app = AppTest.from_file(str(serve.APP), default_timeout=60).run()
-        assert not app.exception
-        return app
+        return run(AppTest.from_file(str(serve.APP), default_timeout=60))
 
     return start
 
 
-def figures_of(app: AppTest) -> dict[str, dict]:
-    """Plotly figures on screen, by the key of their panel."""
-    return {chart.proto.id.rpartition("-")[2]: json.loads(chart.proto.spec) for chart in app.get("plotly_chart")}
+def run(changed) -> AppTest:
+    """Runs the app, or the app of a changed element."""
+    app = changed.run()
+    assert not app.exception
+    return app
 
 
-def test_x(open_app, runs):
+def open_pages(folder: Path, *names: str) -> AppTest:
+    """Pages one below the other, on the run in a folder."""
+
+    def show(folder: str, *names: str) -> None:
+        import importlib
+        from pathlib import Path
+
+        from simulator.report import load_report
+
+        for name in names:
+            importlib.import_module(f"dashboards.screens.{name}").show(load_report(Path(folder)))
+
+    return run(AppTest.from_function(show, default_timeout=60, args=(str(folder), *names)))
+
+
+def figures_of(app: AppTest) -> dict[str, list]:
+    """The data of the figures on screen, by the key of their panel."""
+    charts = [chart.proto for chart in app.get("plotly_chart")]
+    return {chart.id.split("-", 2)[2]: json.loads(chart.spec)["data"] for chart in charts}
+
+
+def data_of(panel: figures.Panel) -> list:
+    return json.loads(panel.figure.to_json())["data"]
+
+
+def words(elements) -> str:
+    """Texts as the viewer reads them."""
+    return " ".join(element.value for element in elements).replace("\\", "")
+
+
+def test_the_result_shows_the_reports_numbers(open_app, runs, report):
     app = open_app(runs)
-    print(app.main)
-    print([c.proto.id for c in app.get("plotly_chart")])
-    assert 0
+    assert words(app.title) == "demo"
+    assert all(line in words(app.info) for line in verdict(report))
+    assert app.dataframe[0].value.to_numpy().tolist() == [
+        [getattr(line, field) for field in line.__dataclass_fields__] for line in scorecard.score_lines(report)
+    ]
+    assert figures_of(app)["scorecard"] == data_of(figures.scorecard_forest(report))
+
+
+def test_curves_follow_the_metrics_chosen(open_app, runs, report):
+    app = open_app(runs)
+    app = run(app.multiselect(key="metrics").set_value(["LT7"]))
+    shown = figures_of(app)
+    assert shown["daily-lift"] == data_of(figures.daily_lift(report, ["LT7"]))
+    assert shown["daily-levels"] == data_of(figures.daily_levels(report, ["LT7"]))
+    run(app.multiselect(key="metrics").set_value([]))
+
+
+def test_every_page_shows_every_kind_of_report(any_report, add_run, tmp_path):
+    add_run(tmp_path / "run", any_report)
+    app = open_pages(tmp_path / "run", "result", "questionnaire", "segments", "health")
+    assert set(figures_of(app)) >= {"scorecard", "daily-lift", "daily-levels", "funnel", "buckets", "pre-period"}
+
+
+def test_the_questionnaire_page_shows_the_funnel(runs, report):
+    shown = figures_of(open_pages(runs / "demo", "questionnaire"))
+    assert shown["funnel"] == data_of(figures.questionnaire_funnel(report))
+    assert shown["satisfied"] == data_of(figures.satisfied_shares(report))
+
+
+def test_health_sounds_the_alarm(runs, report, add_run):
+    assert "0.4398" in words(open_pages(runs / "demo", "health").success)
+    health = report.health.model_copy(update={"srm_p_value": 1e-9})
+    add_run(runs / "off", report.model_copy(update={"health": health}))
+    assert "Sample ratio mismatch" in words(open_pages(runs / "off", "health").error)
+    assert "Do not trust the effects" in words(open_pages(runs / "off", "result").error)
+
+
+def test_another_run_can_be_chosen(open_app, runs, samples, add_run):
+    add_run(runs / "other", samples.sample_report(("bolder",), name="the other"))
+    app = open_app(runs)
+    assert app.selectbox(key="run").options == ["demo", "other"]
+    run(app.selectbox(key="run").select_index(1))
+    assert words(app.title) == "the other"
+
+
+def test_an_empty_folder_says_how_to_make_a_run(open_app, tmp_path):
+    app = open_app(tmp_path)
+    assert f"{tmp_path} holds no run" in words(app.info)
+    assert "askew run demo" in words(app.info)
+    assert not app.title
+
+
+def test_a_folder_that_is_not_there_is_named(open_app, tmp_path):
+    assert "is no folder" in words(open_app(tmp_path / "gone").info)
+
+
+def test_an_unfinished_run_says_so(open_app, tmp_path, add_run):
+    add_run(tmp_path / "half", None)
+    app = open_app(tmp_path)
+    assert "is not finished" in words(app.info)
+    assert not app.title
+
+
+@pytest.mark.parametrize("damage", ["{", '{"format": 1}', "\x00", "[]"])
+def test_a_damaged_report_is_named_and_others_still_open(open_app, runs, damage):
+    (runs / "broken").mkdir()
+    (runs / "broken" / "spec.toml").touch()
+    (runs / "broken" / "report.json").write_text(damage)
+    app = open_app(runs)
+    assert app.selectbox(key="run").value == runs / "broken"
+    assert str(runs / "broken" / "report.json") in words(app.error)
+    run(app.selectbox(key="run").select_index(1))
+    assert words(app.title) == "demo"
+
+
+def test_names_are_shown_as_they_are(open_app, tmp_path, samples, add_run):
+    name = "# <b>*bold*</b> $x$ [a](b)"
+    add_run(tmp_path / "run", samples.sample_report((name,), name=name))
+    app = open_app(tmp_path)
+    assert app.title[0].value == r"\# \<b\>\*bold\*\<\/b\> \$x\$ \[a\]\(b\)"
+    assert name not in " ".join(element.value for element in [*app.info, *app.caption])
+
+
+def test_a_report_is_read_again_when_it_has_changed(runs, samples):
+    path = runs / "demo" / "report.json"
+    before = fingerprint(runs / "demo")
+    assert before is not None
+    assert read_run(runs / "demo", before) is read_run(runs / "demo", before)
+    path.write_text(samples.sample_report(name="renamed").to_json())
+    os.utime(path, ns=(before.mtime_ns + 1, before.mtime_ns + 1))
+    after = fingerprint(runs / "demo")
+    assert after is not None
+    assert read_run(runs / "demo", after).name == "renamed"
+
+
+def test_damage_is_not_remembered(runs, report):
+    path = runs / "demo" / "report.json"
+    path.write_text("{")
+    broken = fingerprint(runs / "demo")
+    assert broken is not None
+    with pytest.raises(RunFolderError):
+        read_run(runs / "demo", broken)
+    path.write_text(report.to_json())
+    assert read_run(runs / "demo", broken) == report
+
+
+def test_a_run_is_named_within_its_folder(tmp_path):
+    assert run_label(tmp_path / "july" / "demo", tmp_path) == "july/demo"
+    assert run_label(tmp_path, tmp_path) == tmp_path.name

@@ -96,22 +96,36 @@ def test_a_day_offers_the_catalogue_in_an_order_of_its_own():
 @pytest.mark.parametrize("day", [-9, 0, 4, 5, 6, 364])
 def test_the_clock_runs_on_over_days(day):
     """Hours are small integers and days are not: their sum must not wrap."""
-    course, block = start()
+    _, block = start()
     block.state.hour[:] = np.arange(60) % 24
     assert clock(block, day, np.arange(60, dtype=np.int64)).tolist() == [24 * day + i % 24 for i in range(60)]
+
+
+def test_time_does_not_run_back_within_a_day():
+    """Sessions of one round draw their hours apart, yet later ones must not come earlier."""
+    course, block = start(n_users=30)
+    hours = {}
+    for obs, *_ in requests(course, block):
+        for user, hour in zip(obs.user_id.tolist(), obs.hour.tolist(), strict=True):
+            hours.setdefault(user, []).append(hour)
+        assert (obs.history.hours_ago >= 0).all()
+    assert any(len(set(of_user)) > 1 for of_user in hours.values())
+    assert all(of_user == sorted(of_user) for of_user in hours.values())
 
 
 def test_a_repeat_in_a_slate_is_refused():
     course, block = start()
     repeat = Stubborn(lambda candidates, k: candidates[:, [0, 1, 1, 2]])
-    with pytest.raises(RankedBadlyError, match=r"Stubborn\.rank returned slate \[.*\] for user \d+, want 4 different ids"):
+    with pytest.raises(
+        RankedBadlyError, match=r"Stubborn\.rank returned slate \[.*\] for user \d+, want 4 different ids"
+    ):
         next(requests(course, block, policy=repeat))
 
 
 def test_a_video_that_is_not_on_offer_is_refused():
     course, block = start()
     stranger = Stubborn(lambda candidates, k: np.where(np.arange(k) == 2, 999, candidates[:, :k]))
-    with pytest.raises(RankedBadlyError, match="999.*from that user's 20 candidates"):
+    with pytest.raises(RankedBadlyError, match=r"999.*from that user's 20 candidates"):
         next(requests(course, block, policy=stranger))
 
 

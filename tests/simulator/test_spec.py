@@ -103,7 +103,9 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
 
 
 def test_a_missing_file_names_what_is_shipped():
-    with pytest.raises(SpecError, match=r"nowhere/spec\.toml: no such file, and no shipped spec of that name") as caught:
+    with pytest.raises(
+        SpecError, match=r"nowhere/spec\.toml: no such file, and no shipped spec of that name"
+    ) as caught:
         load_spec("nowhere/spec.toml")
     assert "\n" not in str(caught.value)
 

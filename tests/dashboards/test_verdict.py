@@ -1,0 +1,59 @@
+"""The sentences above the result."""
+
+from dashboards.verdict import split_is_off, verdict
+
+
+def outcome(report) -> str:
+    return next(line for line in verdict(report) if line.startswith("treatment"))
+
+
+def with_metric(report, key, **changes):
+    rows = [row.model_copy(update=changes) if row.metric == key else row for row in report.metrics]
+    return report.model_copy(update={"metrics": rows})
+
+
+def test_each_treatment_has_its_sentence_with_estimate_and_truth(report):
+    assert outcome(report) == (
+        "treatment (satisfaction) against control (base): AUT +1.82% (+0.57% to +3.07%), better; "
+        "AVT −0.87% (−1.48% to −0.26%), worse; P2N +6.10% (−1.35% to +13.55%), no clear change. "
+        "True effect: AUT +1.44%, AVT −1.06%, P2N +3.82%."
+    )
+
+
+def test_less_is_better_where_the_metric_says_so(report):
+    assert "AVT −0.87% (−1.48% to −0.26%), better" in outcome(with_metric(report, "AVT", better="down"))
+    assert "AVT −0.87% (−1.48% to −0.26%), lower" in outcome(with_metric(report, "AVT", better="neither"))
+
+
+def test_an_interval_that_touches_zero_is_not_clear(report):
+    assert "AUT +1.82% (0% to +3.07%), no clear change" in outcome(with_metric(report, "AUT", ci_low=0.0))
+
+
+def test_a_missing_estimate_gives_its_reason(samples):
+    sentence = outcome(samples.report_with_nulls())
+    assert "P2N missing (no hates in a bucket)" in sentence
+    assert "True effect" not in sentence
+    assert "not simulated" in sentence
+
+
+def test_a_broken_split_comes_before_everything(report):
+    health = report.health.model_copy(update={"srm_p_value": 2e-5})
+    broken = report.model_copy(update={"health": health})
+    assert split_is_off(broken)
+    assert verdict(broken)[0].startswith("Do not trust the effects")
+    assert not split_is_off(report)
+
+
+def test_an_a_a_test_says_so(samples):
+    assert verdict(samples.a_a_report())[0].startswith("A/A test")
+
+
+def test_adjustments_are_named(report, samples):
+    assert "CUPED" in verdict(report)[-1]
+    assert "not adjusted" in verdict(samples.bare_report())[-1]
+
+
+def test_a_report_without_headline_metrics_still_has_a_verdict(report):
+    rows = [row for row in report.metrics if row.metric == "LT7"]
+    bare = report.model_copy(update={"metrics": rows})
+    assert outcome(bare) == "treatment (satisfaction): no headline metric in this report."

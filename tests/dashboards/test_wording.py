@@ -1,0 +1,49 @@
+"""Numbers and names as people read them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboards import wording
+
+
+@pytest.mark.parametrize("say", [wording.lift, wording.number, wording.share, wording.count, wording.p_value])
+def test_null_is_missing_and_never_zero(say):
+    assert say(None) == "missing"
+
+
+@given(st.floats(-0.9, 5).filter(lambda x: x == 0 or abs(x) > 1e-4))
+def test_lift_reads_back(value):
+    text = wording.lift(value)
+    assert float(text.replace("\N{MINUS SIGN}", "-").rstrip("%")) / 100 == pytest.approx(value, abs=5.1e-5)
+    assert (text[0] in "+\N{MINUS SIGN}") == (value != 0)
+
+
+@given(st.floats(-1e9, 1e9).filter(lambda x: x == 0 or abs(x) > 1e-3))
+def test_number_keeps_four_digits(value):
+    said = float(wording.number(value).replace(",", "").replace("\N{MINUS SIGN}", "-"))
+    assert said == pytest.approx(value, rel=5.1e-4)
+
+
+def test_an_interval_open_at_one_end_says_so():
+    assert wording.interval(None, 0.02) == "missing to +2.00%"
+    assert wording.interval(None, None) == "missing"
+
+
+@given(st.text(max_size=80))
+def test_text_in_figures_holds_no_tag_but_line_breaks(text):
+    assert "<" not in wording.in_figure(text).replace("<br>", "")
+
+
+@given(st.text(alphabet="ab*_`[]()<>#~:$\\|!&\n", max_size=40))
+def test_no_punctuation_keeps_its_meaning_in_markdown(text):
+    said = wording.in_markdown(text)
+    assert "\n" not in said
+    plain = said.replace("\\\\", "")
+    marks = [place for place, letter in enumerate(plain) if letter in "*_`[]()<>#~:$|!&"]
+    assert all(place > 0 and plain[place - 1] == "\\" for place in marks)
+
+
+def test_headline_metrics_come_first(report):
+    assert wording.metric_keys(report)[:3] == ["AUT", "AVT", "P2N"]
+    assert set(wording.metric_keys(report)) == {row.metric for row in report.metrics}

@@ -1,0 +1,148 @@
+"""Every shipped policy, the oracle and a plug-in keep the contract; and the contract's test catches who does not."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from policies.base import top_k
+from policies.oracle import OraclePolicy
+from policies.popular import PopularPolicy
+from policies.registry import POLICIES
+from policies.testing import check_policy
+
+
+# The fifteen lines of a plug-in.
+@dataclass(frozen=True)
+class EpsilonShort:
+    """Shortest videos first; with chance `epsilon` a random slate."""
+
+    epsilon: float = 0.1
+
+    def rank(self, obs, k, noise):
+        scores = -obs.videos.duration_s[obs.candidates]
+        explore = noise.uniform("explore", 1) < self.epsilon
+        shuffled = noise.uniform("shuffle", scores.shape[1])
+        return top_k(obs, np.where(explore, shuffled, scores), k)
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_every_policy_keeps_the_contract(policy):
+    check_policy(policy)
+
+
+def test_the_oracle_keeps_the_contract():
+    check_policy(lambda: OraclePolicy(lambda user_id, candidates: (candidates % 7).astype(np.float32)))
+
+
+def test_a_plug_in_keeps_the_contract():
+    check_policy(EpsilonShort)
+
+
+class Repeats:
+    def rank(self, obs, k, noise):
+        return np.repeat(obs.candidates[:, :1], k, axis=1)
+
+
+class Stranger:
+    def rank(self, obs, k, noise):
+        return np.tile(np.arange(1000, 1000 + k), (len(obs.user_id), 1))
+
+
+class WrongShape:
+    def rank(self, obs, k, noise):
+        return obs.candidates
+
+
+class LooksAtOthers:
+    """A candidate's score depends on how many requests are served together."""
+
+    def rank(self, obs, k, noise):
+        return top_k(obs, ((obs.candidates * len(obs.user_id)) % 7).astype(np.float32), k)
+
+
+class GlobalNoise:
+    def rank(self, obs, k, noise):
+        np.random.random()  # noqa: NPY002 - the fault under test
+        return obs.candidates[:, :k]
+
+
+class OwnNoise:
+    def __init__(self):
+        self.rng = np.random.default_rng(0)
+
+    def rank(self, obs, k, noise):
+        return top_k(obs, self.rng.random(obs.candidates.shape).astype(np.float32), k)
+
+
+class Scribbler:
+    def rank(self, obs, k, noise):
+        obs.position[:] += 1
+        return obs.candidates[:, :k]
+
+
+class Psychic:
+    def rank(self, obs, k, noise):
+        return top_k(obs, obs.satisfaction, k)
+
+
+class NotAPolicy:
+    pass
+
+
+class Forgetful:
+    """Popular, but what was fitted is lost in its folder."""
+
+    def __init__(self):
+        self.inner = PopularPolicy()
+
+    def rank(self, obs, k, noise):
+        return self.inner.rank(obs, k, noise)
+
+    def fit(self, log, seed):
+        self.inner.fit(log, seed)
+
+    def save(self, folder):
+        self.inner.save(folder)
+
+    @classmethod
+    def load(cls, folder):
+        loaded = cls()
+        loaded.inner = PopularPolicy.load(folder)
+        loaded.inner._scores = -loaded.inner._scores
+        return loaded
+
+
+class NeedsAnswers(Forgetful):
+    def fit(self, log, seed):
+        if not log.feedback.answer.any():
+            raise RuntimeError("no answers")
+        super().fit(log, seed)
+
+
+class Unseeded(Forgetful):
+    def fit(self, log, seed):
+        noisy = np.random.default_rng().normal(30, 20, len(log.feedback)).astype(np.float32)
+        super().fit(replace(log, feedback=replace(log.feedback, watch_s=np.abs(noisy))), seed)
+
+
+@pytest.mark.parametrize(
+    ("policy", "complaint"),
+    [
+        (Repeats, "repeats a video"),
+        (Stranger, "not among that user's candidates"),
+        (WrongShape, "slates of shape"),
+        (LooksAtOthers, "rank each row from that row alone"),
+        (GlobalNoise, "global random stream"),
+        (OwnNoise, "rank each row from that row alone"),
+        (Scribbler, "changes obs.position"),
+        (Psychic, "obs.satisfaction"),
+        (NotAPolicy, "has no rank"),
+        (Forgetful, "loaded from its folder"),
+        (NeedsAnswers, "without answers"),
+        (Unseeded, "seed all of fit"),
+    ],
+)
+def test_the_contract_names_the_fault(policy, complaint):
+    with pytest.raises(AssertionError, match=complaint):
+        check_policy(policy)

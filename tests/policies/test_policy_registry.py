@@ -1,0 +1,66 @@
+"""Policies by name: what is found, and what is said where nothing is."""
+
+import pytest
+
+from policies import registry
+from policies.base_ranker import BasePolicy
+from policies.random import RandomPolicy
+from policies.registry import build_policy, find_policy, known_policies
+
+
+def test_shipped_policies_have_names_and_a_line_each():
+    known = known_policies()
+    assert list(known)[:4] == ["random", "popular", "base", "satisfaction"]
+    assert all(known.values())
+
+
+def test_a_class_is_found_by_its_address():
+    assert find_policy("policies.base_ranker:BasePolicy") is BasePolicy
+
+
+def test_an_installed_package_brings_its_own(monkeypatch):
+    class Plugged:
+        name, value = "mine", "policies.random:RandomPolicy"
+
+    class Plugs(list):
+        names = ("mine",)
+
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group, name="mine": Plugs([Plugged()] if name == "mine" else [])
+    )
+    assert "mine" in known_policies()
+    assert find_policy("mine") is RandomPolicy
+
+
+def test_options_reach_the_policy():
+    assert build_policy("base", {"history": 7})._recipe.history == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("populr", {}, "unknown policy 'populr'; did you mean 'popular'?"),
+        ("zzz", {}, "unknown policy 'zzz'; want one of random, popular, base, satisfaction"),
+        ("oracle", {}, "policy 'oracle' has to be handed the truth"),
+        ("base", {"histroy": 3}, "policy 'base' has no option 'histroy'; did you mean 'history'?"),
+        ("random", {"epsilon": 1}, "policy 'random' has no option 'epsilon'; it takes none"),
+        ("base", {"history": 0}, "policy 'base': history=0 given, want at least 1"),
+        ("policies.oracle:OraclePolicy", {}, "needs option 'value', which is not given"),
+        ("no.such.module:Class", {}, "module 'no.such.module' cannot be imported"),
+        ("policies.random:Nothing", {}, "module 'policies.random' has no 'Nothing'"),
+        ("policies.base:top_k", {}, "'top_k' is a function, want a class"),
+        ("policies.base:Feedback", {}, "class 'Feedback' has no rank"),
+        (":Class", {}, "cannot be imported"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(name, options, message):
+    with pytest.raises(ValueError) as caught:
+        build_policy(name, options)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_policies_are_built_anew():
+    first, second = build_policy("random", {}), build_policy("random", {})
+    assert first is not second
+    assert isinstance(first, RandomPolicy)

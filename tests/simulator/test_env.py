@@ -1,0 +1,270 @@
+"""`askew/Feed-v0`: Gymnasium's contract, and the same events as a rollout."""
+
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.error import ResetNeeded
+from gymnasium.utils.env_checker import check_env, data_equivalence
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import simulator.registration  # noqa: F401 # registers askew/Feed-v0
+from policies.base import Event, top_k
+from simulator.crowd import HISTORY, make_blocks, make_stage
+from simulator.env import ROUNDS_PER_DAY
+from simulator.line import Engine, Line, Wanted, canonical, play_day
+from simulator.propensity import constant_model
+from simulator.rollout import Course
+from user_models.parameters import PRESETS
+from user_models.toy import toy_world
+
+WORLD = toy_world()
+SMALL = {"world": WORLD, "users": 30, "videos": 300, "candidates": 20, "slate_size": 4}
+
+
+def make(**settings_):
+    return gymnasium.make("askew/Feed-v0", **(SMALL | settings_)).unwrapped
+
+
+@pytest.fixture(scope="module")
+def env():
+    """A small environment of two days that shows the truth."""
+    return make(horizon_days=2, reveal_truth=True)
+
+
+def taste_of(candidates):
+    """Scores that depend on the videos alone."""
+    return np.sin(candidates * 0.7).astype(np.float32)
+
+
+def episode(env, seed, user_id):
+    """All steps of an episode under fixed scores."""
+    observed, info = env.reset(seed=seed, options={"user_id": user_id})
+    steps, over = [], False
+    while not over:
+        observed, reward, over, truncated, info = env.step(taste_of(observed["candidate_id"]))
+        assert not truncated
+        steps.append((observed, reward, info))
+    return steps
+
+
+@pytest.mark.parametrize("settings_", [{}, {"horizon_days": 3, "reveal_truth": True, "reward": "satisfied"}])
+def test_gymnasium_finds_no_fault(settings_):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(make(**settings_))
+
+
+def test_gymnasium_makes_it_by_module_and_by_name():
+    for name in ("askew/Feed-v0", "simulator.registration:askew/Feed-v0"):
+        assert gymnasium.make(name, **SMALL).reset(seed=0)[1]["user_id"] in range(30)
+
+
+def test_the_same_seed_gives_the_same_episodes(env):
+    runs = []
+    for _ in range(2):
+        env.reset(seed=7)
+        env.action_space.seed(7)
+        seen = []
+        for _ in range(40):
+            *step, over, _, info = env.step(env.action_space.sample())
+            seen.append((step, over, info))
+            if over:
+                seen.append(env.reset())
+        runs.append(seen)
+    assert data_equivalence(runs[0], runs[1], exact=True)
+
+
+def test_seeds_differ_and_so_do_the_episodes_after_one(env):
+    users = [env.reset(seed=seed)[1]["user_id"] for seed in range(20)] + [env.reset()[1]["user_id"] for _ in range(20)]
+    assert len(set(users)) > 10
+
+
+def rollout_log(user_id, seed, days):
+    """What a rollout logs of this user under the same scores."""
+
+    class ByTaste:
+        def rank(self, obs, k, noise):
+            return top_k(obs, taste_of(obs.candidates), k)
+
+    stage, people = make_stage(WORLD.with_values(PRESETS["dense"]), 30, 300, 0.1, seed=0)
+    blocks = make_blocks(people, ROUNDS_PER_DAY, stage.rules)
+    line = Line("all:a", (ByTaste(),), [np.zeros(30, np.int32)], blocks)
+    engine = Engine(1)
+    course = Course(stage, seed, 4, 20, constant_model())
+    played = [play_day(course, line, day, ROUNDS_PER_DAY, Wanted(log_users=30), engine) for day in range(days)]
+    engine.close()
+    log = canonical([part for block_days in played for block_day in block_days for part in block_day.log])
+    return log.take(log.user_id == user_id)
+
+
+@pytest.mark.parametrize(("user_id", "seed"), [(0, 0), (3, 0), (17, 5), (29, 11)])
+def test_an_episode_is_the_rollout_of_its_user(user_id, seed):
+    steps = episode(make(horizon_days=2), seed, user_id)
+    log = rollout_log(user_id, seed, days=12)
+    first = int(log.day[0])
+    log = log.take(log.day < first + 2)
+    viewed = np.concatenate([info["viewed"] for *_, info in steps])
+    for name, want in [("slate", log.video_id), ("watch_s", log.watch_s), ("events", log.events)]:
+        assert np.array_equal(np.concatenate([info[name] for *_, info in steps])[viewed], want)
+    assert np.array_equal(np.concatenate([info["answer"] for *_, info in steps])[viewed], log.answer)
+    assert sum(reward for _, reward, _ in steps) == pytest.approx(log.watch_s.sum(dtype=np.float64))
+
+
+def test_history_and_context_tell_what_happened(env):
+    env.reset(seed=3, options={"user_id": 4})
+    assert not env.reset(seed=3, options={"user_id": 4})[0]["history_mask"].any()
+    watched, answers, today = [], [0], 0
+    for observed, _, info in episode(env, 3, 4):
+        viewed = info["viewed"]
+        watched += list(zip(info["slate"][viewed].tolist(), info["watch_s"][viewed].tolist(), strict=True))
+        answers += info["answer"][info["answer"] > 0].tolist()
+        mask = observed["history_mask"].astype(bool)
+        seen = (observed[f"history_{name}"][mask].tolist() for name in ("video_id", "watch_s"))
+        assert list(zip(*seen, strict=True)) == watched[-HISTORY:]
+        assert observed["last_answer"] == answers[-1]
+        today = today + viewed.sum() if observed["position"][0] else 0
+        assert observed["position"][0] == today
+    assert len(answers) > 1
+    assert observed["history_events"].shape == (HISTORY, len(Event))
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 2**63 - 1), st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=6))
+def test_no_action_breaks_an_invariant(env, seed, action_seeds):
+    observed, _ = env.reset(seed=seed)
+    for action_seed in action_seeds:
+        action = np.random.default_rng(action_seed).uniform(-1, 1, 20).round(1).astype(np.float32)
+        offered = observed["candidate_id"].tolist()
+        observed, _, over, _, info = env.step(action)
+        assert observed in env.observation_space
+        best = sorted(range(20), key=lambda i, scores=action: (-scores[i], i))[:4]
+        assert info["slate"].tolist() == [offered[i] for i in best]
+        watch_s, viewed = info["watch_s"], info["viewed"]
+        length_s = env._stage.videos.duration_s[info["slate"]]
+        clicked = (info["events"] & Event.CLICK) > 0
+        assert (watch_s >= 0).all()
+        assert np.array_equal(clicked, viewed & ((watch_s > 7) | (watch_s >= length_s)))
+        assert not info["events"][~viewed].any()
+        assert not info["answer"][~viewed].any()
+        if over:
+            break
+
+
+def test_truth_is_hidden_unless_revealed():
+    hidden, revealed = make(), make(reveal_truth=True)
+    for env, shown in ((hidden, False), (revealed, True)):
+        observed, info = env.reset(seed=0)
+        assert ("truth" in info) == shown
+        *_, info = env.step(taste_of(observed["candidate_id"]))
+        assert ("truth" in info) == shown
+    assert set(info["truth"]) == {"mood", "satisfaction", "appeal"}
+
+
+def test_a_true_reward_follows_the_truth():
+    for observed, reward, info in episode(make(reveal_truth=True, reward="satisfied"), 1, 2):
+        satisfied = info["truth"]["satisfaction"][info["viewed"]] > 0
+        assert reward == satisfied.sum() - (~satisfied).sum()
+        assert observed is not None
+
+
+def test_a_reward_may_be_any_function_of_the_log():
+    env = make(reward=len)
+    for _, reward, info in episode(env, 1, 2):
+        assert reward == info["viewed"].sum()
+        assert isinstance(reward, float)
+
+
+def test_a_longer_horizon_goes_on_where_the_shorter_ends():
+    short, long = (episode(make(horizon_days=days), 5, 6) for days in (1, 4))
+    assert len(long) > len(short)
+    for one, other in zip(short, long, strict=False):
+        assert np.array_equal(one[2]["slate"], other[2]["slate"])
+    assert [int(observed["day"]) for observed, *_ in long] == sorted(int(observed["day"]) for observed, *_ in long)
+
+
+def test_a_time_limit_truncates():
+    env = gymnasium.make("askew/Feed-v0", max_episode_steps=2, **(SMALL | {"horizon_days": 30}))
+    env.reset(seed=0)
+    env.step(np.zeros(20, np.float32))
+    assert env.step(np.zeros(20, np.float32))[3]
+
+
+def test_ties_go_to_the_earlier_candidate(env):
+    observed, _ = env.reset(seed=0)
+    *_, info = env.step(np.zeros(20, np.float32))
+    assert np.array_equal(info["slate"], observed["candidate_id"][:4])
+
+
+def test_ansi_shows_the_user_and_the_last_slate():
+    env = make(render_mode="ansi")
+    assert env.render() is None
+    observed, info = env.reset(seed=0)
+    assert env.render().startswith(f"user {info['user_id']} · day ")
+    *_, info = env.step(taste_of(observed["candidate_id"]))
+    lines = env.render().splitlines()
+    assert len(lines) == 5
+    for line, video_id, viewed in zip(lines[1:], info["slate"], info["viewed"], strict=True):
+        assert f"video {video_id:6d}" in line
+        assert ("not reached" in line) == (not viewed)
+
+
+def test_step_needs_a_reset(env):
+    fresh = make()
+    with pytest.raises(ResetNeeded, match="call reset first"):
+        fresh.step(np.zeros(20, np.float32))
+    episode(env, 0, 0)
+    with pytest.raises(ResetNeeded, match="call reset first"):
+        env.step(np.zeros(20, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("settings_", "message"),
+    [
+        ({"horizon_days": 0}, "horizon_days: 0 given, want 1 to 365"),
+        ({"slate_size": 21}, "slate_size: 21 given, want 1 to 20"),
+        ({"candidates": 301}, "candidates: 301 given, want 1 to 300"),
+        ({"users": 0}, "users: 0 given, want 1"),
+        ({"views_scale": 0.0}, "views_scale: 0.0 given, want more than 0 and at most 1"),
+        ({"questionnaire": "daily"}, "questionnaire: 'daily' given, want one of easq, saqrec, dense, or None"),
+        ({"reward": "clicks"}, "reward: 'clicks' given"),
+    ],
+)
+def test_a_bad_setting_is_refused_by_name(settings_, message):
+    with pytest.raises(ValueError, match=message):
+        make(**settings_)
+
+
+@pytest.mark.parametrize(
+    ("seed", "options", "message"),
+    [
+        (0, {"user": 3}, "options: unknown key 'user'; want 'user_id' or nothing"),
+        (0, {"user_id": 30}, "options: user_id 30 given, want a whole number from 0 to 29"),
+        (0, {"user_id": "3"}, "options: user_id '3' given, want a whole number"),
+        (2**63, {}, "seed: 9223372036854775808 given, want 0 to"),
+    ],
+)
+def test_a_bad_reset_is_refused_by_name(env, seed, options, message):
+    with pytest.raises(ValueError, match=message):
+        env.reset(seed=seed, options=options)
+
+
+def test_a_user_who_never_comes_is_named():
+    env = make(world=WORLD.with_tables(return_logit=np.full(3, -60, np.float32)))
+    with pytest.raises(ValueError, match="user 3 does not come within 365 days of seed 0"):
+        env.reset(seed=0, options={"user_id": 3})
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (np.zeros(19, np.float32), r"scores of shape \(19,\) given, want one per candidate: \(20,\)"),
+        (np.full(20, np.nan, np.float32), "score nan given, want finite numbers"),
+    ],
+)
+def test_a_bad_action_is_refused(env, action, message):
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=message):
+        env.step(action)
