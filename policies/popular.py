@@ -59,8 +59,9 @@ class PopularPolicy:
 
     def update(self, feedback: Feedback) -> None:
         """Fade the old counts and add new ones; see `policies.base.LearningPolicy.update`."""
-        last = max(self._day, int(feedback.day.max(initial=self._day)))
-        self._counts = self._counts * self._kept(last - self._day) + self._count(feedback, last)
+        last = int(feedback.day.max(initial=self._day))
+        faded = self._counts * 2 ** ((self._day - last) / self._half_life_days)
+        self._counts = faded + self._count(feedback, last)
         self._day = last
         self._scores = self._score()
 
@@ -85,13 +86,9 @@ class PopularPolicy:
         policy._scores = policy._score()
         return policy
 
-    def _kept(self, days: int | Float64[np.ndarray, " rows"]) -> Float64[np.ndarray, "*rows"]:
-        """Share of a view that is left after some days."""
-        return np.exp2(-np.asarray(days, np.float64) / self._half_life_days)
-
     def _count(self, feedback: Feedback, last: int) -> Float64[np.ndarray, "videos 3"]:
         """Views, clicks and watch seconds of every video, faded to day `last`."""
-        kept = self._kept(last - feedback.day.astype(np.float64))
+        kept = np.exp2((feedback.day.astype(np.float64) - last) / self._half_life_days)
         columns = [kept, kept * feedback.has(Event.CLICK), kept * feedback.watch_s]
         n = len(self._counts)
         return np.stack([np.bincount(feedback.video_id, weights=c, minlength=n) for c in columns], axis=1)

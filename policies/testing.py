@@ -1,6 +1,5 @@
 """The conformance test of a policy: run it on your own ranker before you name it in a spec."""
 
-import random
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -184,10 +183,9 @@ def _check_noise(make_policy: MakePolicy, case: Case) -> None:
 
 
 def _streams() -> list[tuple[str, str]]:
-    """Where the global random streams stand."""
+    """Where the global random streams that rankers might draw from stand."""
     numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 - looks whether somebody else draws from it
     return [
-        ("random", str(random.getstate())),
         ("numpy.random", str(numpy_state)),
         ("torch", str(torch.get_rng_state().tolist())),
     ]

@@ -77,7 +77,9 @@ def one_thread() -> Generator[None]:
         torch.set_num_threads(before)
 
 
-def split_users(n: int, schedule: Schedule, generator: torch.Generator) -> tuple[Users, Users]:
+def split_users(
+    n: int, schedule: Schedule, generator: torch.Generator
+) -> tuple[Int64[Tensor, " chosen"], Int64[Tensor, " held_out"]]:
     """Training and held-out users; a lone user is both."""
     order = torch.randperm(n, generator=generator)
     kept = min(max(1, round(n * schedule.held_out)), schedule.max_held_out)

@@ -360,7 +360,7 @@ def view(
         state.prompts[user] += 1.0
         state.last_asked[user] = day
     out.events[i, position] = events
-    tire(user, satisfaction, events, users, state, rules)
+    tire(user, satisfaction, events, state, rules)
 
 
 @compiled
@@ -407,7 +407,7 @@ def answer(key: np.uint64, satisfaction: float, chance: float, rules: Rules) -> 
 
 
 @compiled
-def tire(user: int, satisfaction: float, events: int, users: Users, state: State, rules: Rules) -> None:
+def tire(user: int, satisfaction: float, events: int, state: State, rules: Rules) -> None:
     """Spend patience: an average view costs about 1; displeasure and runs of skips cost more."""
     state.skips[user] = state.skips[user] + 1 if events & 8 else 0
     cost = 1.0 - rules.cost_satisfaction * satisfaction + rules.cost_skips * max(0, state.skips[user] - 1)

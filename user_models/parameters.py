@@ -48,7 +48,11 @@ DEFAULTS: Final[dict[str, Parameter]] = {
     "satisfaction.bait": _assumed(0.4, 0.2, 0.6, "weight of the video's bait, which lowers satisfaction", _DESIGN),
     "satisfaction.noise": _assumed(0.65, 0.4, 0.8, "weight of what no feature tells", _DESIGN),
     "satisfaction.satisfied_above": _assumed(
-        0.0, -0.5, 0.5, "satisfaction above which a view counts as truly satisfied", _DESIGN
+        0.2,
+        -0.5,
+        0.5,
+        "satisfaction above which a view truly satisfies",
+        "the cut of the answer `satisfied`, without slip",
     ),
     "questionnaire.ask": _assumed(0.005, 0.0001, 0.5, "chance that an eligible view brings a questionnaire", _PAPERS),
     "questionnaire.cool_down_days": _assumed(1.0, 0.0, 30.0, "days between two questionnaires of a user", _DESIGN),
@@ -114,4 +118,4 @@ PRESETS: Final[dict[str, dict[str, float]]] = {
         "questionnaire.fatigue": 0.02,
     },
 }
-"""How often users are asked and answer: EASQ's rates, SAQRec's (about 1% of views answered), and one for development."""
+"""How often users are asked and answer: EASQ's rates, SAQRec's (1% of views answered), and one for development."""

@@ -1,8 +1,8 @@
 """Published aggregates of KuaiRand that a world is set to where its rows are silent; each with its source.
 
-Sources: [A] business analysis of KuaiRand-Pure, 22 April to 8 May 2022; [S] paired users of KuaiRand-Pure (18,368 users with
-exposures on both sides); [L] public tables of KuaiRand-27K, whole; [G] the 1K log, cut into sessions. All derive
-from KuaiRand (Gao et al., CIKM 2022, https://kuairand.com), CC BY-SA 4.0.
+Sources: [A] business analysis of KuaiRand-Pure, 22 April to 8 May 2022; [S] paired users of KuaiRand-Pure (18,368
+users with exposures on both sides); [L] public tables of KuaiRand-27K, whole; [G] the 1K log, cut into sessions. All
+derive from KuaiRand (Gao et al., CIKM 2022, https://kuairand.com), CC BY-SA 4.0.
 """
 
 from typing import Final
