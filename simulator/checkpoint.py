@@ -100,7 +100,7 @@ def _restore(line: Line, index: int, folder: Path, arrays: dict[str, np.ndarray]
         type(policy).load(folder / f"policy-{index}-{number}") if isinstance(policy, TrainablePolicy) else policy
         for number, policy in enumerate(line.policies)
     )
-    blocks = [_restore_block(block, line.blocks[0].user_id[0], index, arrays) for block in line.blocks]
+    blocks = [_restore_block(block, int(line.blocks[0].user_id[0]), index, arrays) for block in line.blocks]
     return Line(line.name, policies, line.served_by, blocks)
 
 

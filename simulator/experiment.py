@@ -7,7 +7,7 @@ which everybody meets that policy; then each arm's policy is trained on both log
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +34,7 @@ from user_models.parameters import PRESETS
 from user_models.world import World
 
 
+@runtime_checkable
 class Sink(Protocol):
     """Where tables and checkpoints go."""
 

@@ -1,6 +1,7 @@
 """Policies by name: what is found, and what is said where nothing is."""
 
 import re
+from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
@@ -21,15 +22,8 @@ def test_a_class_is_found_by_its_address():
 
 
 def test_an_installed_package_brings_its_own(monkeypatch):
-    class Plugged:
-        name, value = "mine", "policies.random:RandomPolicy"
-
-    class Plugs(list):
-        names = ("mine",)
-
-    monkeypatch.setattr(
-        registry, "entry_points", lambda group, name="mine": Plugs([Plugged()] if name == "mine" else [])
-    )
+    plugs = EntryPoints([EntryPoint("mine", "policies.random:RandomPolicy", registry.GROUP)])
+    monkeypatch.setattr(registry, "entry_points", plugs.select)
     assert "mine" in known_policies()
     assert find_policy("mine") is RandomPolicy
 

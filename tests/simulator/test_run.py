@@ -1,0 +1,177 @@
+"""A run from spec to report: the same bytes whatever the workers, interruptions and folders."""
+
+import shutil
+
+import pyarrow.parquet as pq
+import pytest
+
+from simulator.errors import RunFolderError, SpecError
+from simulator.experiment import prepare, world_of
+from simulator.report import load_report
+from simulator.run import run_to_folder, write_report
+from simulator.spec import load_spec, parse_spec
+from user_models.store import save_world
+from user_models.toy import toy_world
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("worlds") / "toy"
+    save_world(toy_world(), folder)
+    return str(folder)
+
+
+def spec_of(world, **changes):
+    keys = {
+        "name": "small",
+        "seed": 5,
+        "world": world,
+        "users": 900,
+        "videos": 400,
+        "days": 2,
+        "pre_days": 2,
+        "launch_days": 1,
+        "views_scale": 0.05,
+        "candidates": 30,
+        "pre_policy": "popular",
+        "arms": [{"name": "control", "policy": "random"}, {"name": "treatment", "policy": "popular"}],
+    }
+    return parse_spec(keys | changes, "test")
+
+
+def silent(stage, done, total):
+    pass
+
+
+def report_of(spec, folder, workers=2):
+    run_to_folder(spec, folder, workers, silent)
+    return (folder / "report.json").read_bytes()
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def finished(world, tmp_path_factory):
+    """A finished run of the small spec; do not write into it."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    report_of(spec_of(world, trace=0.1), folder)
+    return folder
+
+
+def test_same_seed_gives_the_same_bytes_with_one_worker_and_with_two(world, finished, tmp_path):
+    again = report_of(spec_of(world, trace=0.1), tmp_path / "one", 1)
+    assert again == (finished / "report.json").read_bytes()
+
+
+def test_another_seed_gives_other_numbers(world, finished, tmp_path):
+    report_of(spec_of(world, seed=6), tmp_path / "run")
+    assert load_report(tmp_path / "run").metrics != load_report(finished).metrics
+
+
+def test_equal_arms_have_a_true_effect_of_exactly_zero(world, tmp_path):
+    arms = [{"name": "a", "policy": "random"}, {"name": "b", "policy": "random"}]
+    report_of(spec_of(world, arms=arms), tmp_path / "a_a")
+    report = load_report(tmp_path / "a_a")
+    known = [row.true_relative_effect for row in report.metrics if row.true_relative_effect is not None]
+    assert report.health.a_a
+    assert len(known) > 5
+    assert set(known) == {0.0}
+
+
+def test_a_run_stopped_after_each_day_and_resumed_gives_the_same_bytes(world, finished, tmp_path):
+    spec = spec_of(world, trace=0.1)
+    whole = (finished / "report.json").read_bytes()
+    broken = tmp_path / "broken"
+    for stop in ("day 0", "day 1"):
+
+        def stops_there(stage, done, total, stop=stop):
+            if stage == "the test" and done == {"day 0": 1, "day 1": 4}[stop]:
+                raise StoppedError
+
+        with pytest.raises(StoppedError):
+            run_to_folder(spec, broken, 2, stops_there, resume=broken.exists())
+    run_to_folder(spec, broken, 2, silent, resume=True)
+    assert (broken / "report.json").read_bytes() == whole
+
+
+def test_a_learning_arm_gets_a_mixed_world_of_its_own(finished):
+    tables = sorted(path.name for path in (finished / "user_days").iterdir())
+    assert [name for name in tables if name.startswith("world")] == [
+        f"world{w}-{d:04d}.parquet" for w in range(3) for d in range(2)
+    ]
+
+
+def test_the_oracle_has_a_higher_true_click_rate_than_random(world, tmp_path):
+    arms = [{"name": "control", "policy": "random"}, {"name": "oracle", "policy": "oracle"}]
+    report_of(spec_of(world, arms=arms), tmp_path / "run")
+    rows = {row.metric: row for row in load_report(tmp_path / "run").metrics}
+    assert rows["click_rate"].true_relative_effect > 0.2
+
+
+def test_a_folder_in_use_is_refused_and_left_as_it_was(world, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("do not lose")
+    with pytest.raises(RunFolderError, match=r"holds thesis\.txt already; give an empty or new folder"):
+        run_to_folder(spec_of(world), tmp_path / "taken", 1, silent)
+    assert [path.name for path in (tmp_path / "taken").iterdir()] == ["thesis.txt"]
+
+
+def test_resuming_with_another_spec_is_refused(world, finished):
+    with pytest.raises(RunFolderError, match="differs from the spec given"):
+        run_to_folder(spec_of(world, seed=6), finished, 1, silent, resume=True)
+
+
+def test_resuming_where_nothing_is_refused(world, tmp_path):
+    with pytest.raises(RunFolderError, match="holds no run to resume"):
+        run_to_folder(spec_of(world), tmp_path / "nothing", 1, silent, resume=True)
+
+
+def test_a_damaged_checkpoint_is_named(world, finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    checkpoint = next((tmp_path / "run" / "checkpoints").glob("day-*")) / "state.safetensors"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(RunFolderError, match=r"day-0002: damaged checkpoint .*delete it"):
+        run_to_folder(spec_of(world, trace=0.1), tmp_path / "run", 1, silent, resume=True)
+
+
+def test_the_report_can_be_written_anew(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    before = (finished / "report.json").read_bytes()
+    (tmp_path / "run" / "report.json").unlink()
+    write_report(tmp_path / "run")
+    assert (tmp_path / "run" / "report.json").read_bytes() == before
+
+
+def test_the_spec_is_kept_as_run(world, finished):
+    assert load_spec(str(finished / "spec.toml")) == spec_of(world, trace=0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"world_values": {"leaving.satisfacton": 0.3}}, "unknown parameter 'leaving.satisfacton'"),
+        ({"arms": [{"name": "a", "policy": "random"}, {"name": "b", "policy": "randm"}]}, "arm 'b': .*random"),
+        ({"arms": [{"name": "a", "policy": "random"}, {"name": "b", "policy": "oracle", "options": {"x": 1}}]}, "'x'"),
+        ({"users": 2, "arms": [{"name": n, "policy": "random"} for n in "abc"]}, "gets none of them"),
+    ],
+)
+def test_a_spec_that_cannot_be_run_is_refused_before_anything_is_played(world, changes, message):
+    spec = spec_of(world, **changes)
+    with pytest.raises(SpecError, match=message):
+        prepare(spec, world_of(spec))
+
+
+def test_trace_rows_are_kept_for_the_share_asked_for(finished):
+    trace = pq.read_table(finished / "trace" / "world0-0000.parquet").to_pandas()
+    share = trace["user_id"].nunique() / 900
+    assert 0.06 < share < 0.14
+    assert {"true_satisfaction", "click", "watch_s"} <= set(trace.columns)
+
+
+def test_nothing_but_the_run_folder_is_written(finished):
+    assert [path.name for path in finished.parent.iterdir()] == ["run"]
+    names = {path.name for path in finished.iterdir()}
+    assert names == {"spec.toml", "versions.json", "user_days", "trace", "checkpoints", "report.json"}
+    assert not list(finished.rglob(".*"))
