@@ -91,7 +91,9 @@ class PopularPolicy:
         kept = np.exp2((feedback.day.astype(np.float64) - last) / self._half_life_days)
         columns = [kept, kept * feedback.has(Event.CLICK), kept * feedback.watch_s]
         n = len(self._counts)
-        return np.stack([np.bincount(feedback.video_id, weights=c, minlength=n) for c in columns], axis=1)
+        return np.stack([np.bincount(feedback.video_id, weights=c, minlength=n) for c in columns], axis=1).astype(
+            np.float64
+        )
 
     def _score(self) -> Float32[np.ndarray, " videos"]:
         """Fused logarithms; a little is added to the means, so that a log without clicks has scores too."""

@@ -15,7 +15,9 @@ from policies.view_batches import ViewSource
 
 _log = logging.getLogger(__name__)
 
-_VIEWS_PER_STEP: Final = 9_000
+_STEPS_PER_EPOCH: Final = 160
+_VIEWS_PER_STEP: Final = (500, 9_000)
+"""Least and most; between them an epoch has `_STEPS_PER_EPOCH` steps, so that small logs are learned from as well."""
 
 
 @final
@@ -50,7 +52,9 @@ def fit_towers(log: Log, recipe: Recipe, seed: int) -> Towers:
     kept = keep_users(log, recipe.max_views, generator)
     source = ViewSource(kept, recipe.history)
     n_views = len(kept.feedback)
-    per_step = max(1, round(_VIEWS_PER_STEP * source.n_users / n_views))
+    least, most = _VIEWS_PER_STEP
+    views_per_step = min(max(n_views / _STEPS_PER_EPOCH, least), most)
+    per_step = max(1, round(views_per_step * source.n_users / n_views))
     model = TwoTower(kept, generator)
     schedule = Schedule(epochs=recipe.epochs, users_per_step=per_step)
     train(

@@ -62,6 +62,7 @@ class TwoTower(nn.Module):
         self.worth = nn.Parameter(torch.tensor(_FIRST_WORTH))
         self.alpha = nn.Parameter(torch.tensor([0.3, 0.0]))
         self.log_pull = nn.Parameter(torch.tensor([_FIRST_PULL]).log())
+        self.log_spread = nn.Parameter(torch.zeros(()))
         n_inputs = SIZE + 2 + features.shape[1]
         self.inner = linear(n_inputs, UNITS, generator)
         self.outer = linear(n_inputs + UNITS, TASKS * (SIZE + 1), generator)
@@ -135,7 +136,12 @@ def video_inputs(videos: VideoTable) -> Float32[np.ndarray, "videos g"]:
 
 
 def loss(model: TwoTower, views: ViewBatch) -> Float32[Tensor, ""]:
-    """Cross-entropy of clicks plus half the squared error of log watch time, per view."""
+    """Minus the log-likelihood per view: Bernoulli clicks, normal log watch times of learned spread.
+
+    The spread weighs the tasks against each other (Kendall, Gal and Cipolla, CVPR 2018,
+    https://arxiv.org/abs/1705.07115).
+    """
     predicted = model(views)
     click = functional.binary_cross_entropy_with_logits(predicted[:, 0], views.clicked)
-    return click + 0.5 * functional.mse_loss(predicted[:, 1], views.log_watch)
+    squared = functional.mse_loss(predicted[:, 1], views.log_watch)
+    return click + 0.5 * squared * (-2 * model.log_spread).exp() + model.log_spread

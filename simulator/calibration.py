@@ -16,8 +16,8 @@ import numpy as np
 
 from simulator.experiment import Progress
 from simulator.regimes import Regimes, measure_regimes, regime_spec
-from user_models.fit.fitting import fit_world
-from user_models.fit.random_regime import calibrate_random
+from user_models.data.folder import open_folder
+from user_models.fit import RandomTargets, calibrate_random, fit_world
 from user_models.published import REGIMES, RETURN_GAP, VIEWS_PER_DAY
 from user_models.store import save_world
 from user_models.world import ACTIONS, World
@@ -27,7 +27,7 @@ STEPS: Final = 6
 USERS: Final = 4_000
 """Users in each of them."""
 _SEED: Final = 20_220_425
-_LONG, _COMPLETE, _REPLAY = 3, 4, 5
+_LONG, _COMPLETE = 3, 4
 
 
 @final
@@ -54,6 +54,22 @@ class Lever:
     high: float
 
 
+@final
+@dataclass(frozen=True)
+class Trial:
+    """A world that was tried.
+
+    Attributes:
+        world: As it was measured.
+        gaps: log(real / simulated) of each lever's figure.
+        distance: Sum over both regimes of squared log ratios of all figures.
+    """
+
+    world: World
+    gaps: list[float]
+    distance: float
+
+
 def fit_and_calibrate(data: Path, out: Path, name: str, seed: int, workers: int, progress: Progress) -> World:
     """Fit a world, match both regimes, and store it.
 
@@ -61,7 +77,7 @@ def fit_and_calibrate(data: Path, out: Path, name: str, seed: int, workers: int,
         DataError: The KuaiRand folder is damaged.
         WorldError: `out` is not empty or cannot be written.
     """
-    world = calibrate(fit_world(data, name, seed), workers, progress)
+    world = calibrate(fit_world(open_folder(data), name, seed).world, workers, progress)
     save_world(world, out)
     return world
 
@@ -69,33 +85,48 @@ def fit_and_calibrate(data: Path, out: Path, name: str, seed: int, workers: int,
 def calibrate(world: World, workers: int, progress: Progress) -> World:
     """Tune the strengths until `base` gives the standard figures; keep the best of all steps."""
     levers = _levers()
-    tried: list[tuple[World, list[float]]] = []
+    tried: list[Trial] = []
+    aim = RandomTargets()
     for step in range(STEPS):
         progress("matching both regimes", step, STEPS)
-        world = calibrate_random(world, REGIMES["random"])
+        world = calibrate_random(world, aim)
         measured = measure_regimes(world, regime_spec(USERS, _SEED), workers, _silent)
-        base = {row.figure: row.simulated for row in measured.rows if row.regime == "base"}
-        tried.append((world, [lever.gap(base) for lever in levers]))
+        tried.append(_trial(world, measured, levers))
         world = _activity(_move(levers, tried), measured)
-    best = min(tried, key=lambda one: sum(gap**2 for gap in one[1]))[0]
-    return _settled(best)
+        aim = _aim(aim, measured)
+    return _settled(min(tried, key=lambda trial: trial.distance).world)
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:
     """Show no progress."""
 
 
-def _move(levers: list[Lever], tried: list[tuple[World, list[float]]]) -> World:
+def _trial(world: World, measured: Regimes, levers: list[Lever]) -> Trial:
+    """How near a world comes."""
+    base = {row.figure: row.simulated for row in measured.rows if row.regime == "base"}
+    distance = sum(math.log(row.ratio) ** 2 for row in measured.rows)
+    return Trial(world, [lever.gap(base) for lever in levers], distance)
+
+
+def _aim(aim: RandomTargets, measured: Regimes) -> RandomTargets:
+    """Targets per user that give the real figures per view: the busiest users are not like the others."""
+    missed = {row.figure: 1 / row.ratio for row in measured.rows if row.regime == "random"}
+    action = tuple(rate * missed[name] for rate, name in zip(aim.action, ACTIONS, strict=True))
+    watching = {name: getattr(aim, name) * missed[name] for name in ("click", "long_view", "complete", "watch_s")}
+    return RandomTargets(action=action, **watching)
+
+
+def _move(levers: list[Lever], tried: list[Trial]) -> World:
     """The next world to try: each lever moves by its own gap, at the rate that its last two steps showed."""
-    world, gaps = tried[-1]
+    world = tried[-1].world
     for index, lever in enumerate(levers):
-        value, rate = lever.read(tried[-1][0]), lever.first
+        value, gap, rate = lever.read(world), tried[-1].gaps[index], lever.first
         if len(tried) > 1:
-            before = lever.read(tried[-2][0])
-            closed = tried[-2][1][index] - gaps[index]
-            if abs(closed) > 1e-3 and (value - before) / closed > 0:
-                rate = float(np.clip((value - before) / closed, lever.first / 3, lever.first * 3))
-        world = lever.write(world, float(np.clip(value + rate * gaps[index], lever.low, lever.high)))
+            moved = lever.read(tried[-1].world) - lever.read(tried[-2].world)
+            closed = tried[-2].gaps[index] - gap
+            if abs(closed) > 1e-3 and moved / closed > 0:
+                rate = float(np.clip(moved / closed, lever.first / 3, lever.first * 3))
+        world = lever.write(world, float(np.clip(value + rate * gap, lever.low, lever.high)))
     return world
 
 
@@ -119,12 +150,11 @@ def _settled(world: World) -> World:
 
 
 def _levers() -> list[Lever]:
-    """Taste for clicks; the pull of appeal above the click for long views, completes and seconds; one per action."""
+    """Taste for clicks; the pull of appeal above the click for long views and completes; one per action."""
     watch = [
         Lever("taste", _gap("click"), _taste, _with_taste, 1.2, 0.1, 3.0),
         _slope_lever("long_view", "click", _LONG),
         _slope_lever("complete", "long_view", _COMPLETE),
-        _slope_lever("watch_s", "complete", _REPLAY),
     ]
     return watch + [_action_lever(index) for index in range(len(ACTIONS))]
 
@@ -158,7 +188,7 @@ def _slope_lever(figure: str, over: str, stretch: int) -> Lever:
         slope[stretch] = value
         return world.with_tables(slope=slope)
 
-    return Lever(figure, _gap(figure, over), lambda world: float(world.tables.slope[stretch]), write, 0.8, 0.0, 3.0)
+    return Lever(figure, _gap(figure, over), lambda world: float(world.tables.slope[stretch]), write, 0.5, 0.0, 3.0)
 
 
 def _action_lever(index: int) -> Lever:

@@ -59,3 +59,14 @@ HATE_SHARE_OF_TOP_TENTH: Final = 0.69
 """Share of hates given by the tenth of haters who hate most (27K like and hate rows)."""
 CLICK_RATE_SPREAD: Final = 0.185
 """Standard deviation over users of the standard click rate [L]."""
+DURATION_EDGES: Final = (15.0, 30.0, 60.0, 120.0)
+"""Seconds that part the classes of duration below [A]."""
+RANDOM_BY_DURATION: Final[dict[str, tuple[float, ...]]] = {
+    "click": (0.177, 0.182, 0.186, 0.190, 0.167),
+    "long_view": (0.113, 0.080, 0.092, 0.092, 0.075),
+    "complete": (0.104, 0.062, 0.038, 0.021, 0.007),
+}
+"""Rates of random exposures by class of duration [A]."""
+RANDOM_CLICK_RATE_SPREAD: Final = 0.125
+"""Standard deviation over users of the chance to click a random video: 0.132 over users with at least 50 random
+exposures [L], less the binomial noise of some 75 exposures."""

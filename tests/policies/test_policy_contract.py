@@ -120,6 +120,32 @@ class Unseeded(Forgetful):
         super().fit(replace(log, feedback=replace(log.feedback, watch_s=np.abs(noisy))), seed)
 
 
+class Trusting(Forgetful):
+    """Loads whatever it finds."""
+
+    @classmethod
+    def load(cls, folder):
+        try:
+            return PopularPolicy.load(folder)
+        except ValueError:
+            return cls()
+
+
+class NearTies:
+    """Scores that differ in the last digits with the batch, as sums of floats do."""
+
+    def scores(self, obs):
+        jitter = ((obs.candidates * len(obs.user_id)) % 7).astype(np.float32) * np.float32(1e-7)
+        return (obs.candidates % 3).astype(np.float32) + jitter
+
+    def rank(self, obs, k, noise):
+        return top_k(obs, self.scores(obs), k)
+
+
+def test_near_ties_may_come_out_in_any_order_where_scores_are_shown():
+    check_policy(NearTies)
+
+
 @pytest.mark.parametrize(
     ("policy", "complaint"),
     [
@@ -132,6 +158,7 @@ class Unseeded(Forgetful):
         (Psychic, "obs.satisfaction"),
         (NotAPolicy, "has no rank"),
         (Forgetful, "loaded from its folder"),
+        (Trusting, "loaded as if nothing were wrong"),
         (NeedsAnswers, "fitted on a log of .* it fails: RuntimeError: no answers"),
         (Unseeded, "seed all of fit"),
     ],

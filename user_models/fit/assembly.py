@@ -1,0 +1,199 @@
+"""A world from a fitted model: tables, provenance and figures.
+
+Axes: `users`; `videos`; `actions`.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final, final
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+
+from user_models.fit.activity import LOYALTY_SPREAD, Activity, activity
+from user_models.fit.batches import Batch, as_batch, log_nodes
+from user_models.fit.features import first_tag
+from user_models.fit.generators import Mixture, Profiles, mixture, profiles, topics, user_latents, video_latents
+from user_models.fit.heldout import HeldOut
+from user_models.fit.latents import Terms, world_terms
+from user_models.fit.model import WatchModel
+from user_models.fit.readings import bait, quality
+from user_models.fit.rows import Reading
+from user_models.fit.training import Trained
+from user_models.parameters import DEFAULTS, Parameter
+from user_models.published import HOURLY_EXPOSURES
+from user_models.world import USER_LATENTS, Tables, World
+
+ATTRIBUTION: Final = (
+    "Fitted on KuaiRand (Gao et al., CIKM 2022, https://kuairand.com), licensed CC BY-SA 4.0"
+    " (https://creativecommons.org/licenses/by-sa/4.0/). These parameters are adapted material under the same licence."
+)
+_PULL: Final = np.array([0.5, 0.5, 0.4, 0.5, -0.6, 0.4])
+"""Pull of satisfaction on each action to begin with."""
+
+
+@final
+@dataclass(frozen=True)
+class Sources:
+    """What a world is made from, beside the fitted model.
+
+    Attributes:
+        reading: The rows.
+        users: User table.
+        videos: Video table.
+        statistics: Video statistics.
+        action_spread: Standard deviation over users of each action's effect.
+        heldout: The check on later days.
+        trained: How learning went.
+    """
+
+    reading: Reading
+    users: pd.DataFrame
+    videos: pd.DataFrame
+    statistics: pd.DataFrame
+    action_spread: Float64[np.ndarray, " actions"]
+    heldout: HeldOut
+    trained: Trained
+
+
+def assemble(model: WatchModel, name: str, sources: Sources) -> World:
+    """The world of a fitted model, its levels still those of the standard log."""
+    rows = sources.reading.rows
+    log_duration = _log_durations(sources.videos)
+    batch = as_batch(rows)
+    terms = world_terms(model, batch, log_duration)
+    kinds = profiles(sources.users)
+    views = np.bincount(rows.user, minlength=len(sources.users))
+    coming = activity(views, kinds.kinds.kind, kinds.kinds.share)
+    hour_share = HOURLY_EXPOSURES / HOURLY_EXPOSURES.sum()
+    hour = terms.unit * model.hour.detach().double().numpy()
+    crowd = _users(terms, sources, kinds, coming)
+    share, catalogue = _videos(terms, sources, log_duration)
+    tables = {
+        "node_log_duration": log_nodes(),
+        "stage": terms.stage,
+        "slope": terms.slope,
+        "hour_effect": hour - hour_share @ hour,
+        "hour_share": hour_share,
+        "action_base": terms.action_base,
+        "action_stage": model.action_stage.detach().numpy(),
+        "action_satisfaction": _PULL,
+        "return_logit": coming.return_logit,
+        "profile_code": kinds.code,
+        "profile_share": kinds.kinds.share,
+        "user_mean": crowd.mean,
+        "user_root": crowd.root,
+        "tag_share": share,
+        "video_mean": catalogue.mean,
+        "video_root": catalogue.root,
+    }
+    return World(
+        name=name,
+        tables=Tables(**{key: _stored(key, value) for key, value in tables.items()}),
+        columns=kinds.columns,
+        parameters={**DEFAULTS, "watch.momentum": _momentum(model, batch, terms.unit)},
+        provenance=_provenance(sources),
+        attribution=ATTRIBUTION,
+        figures=_figures(terms, sources),
+    )
+
+
+def _stored(name: str, values: np.ndarray) -> np.ndarray:
+    """A table in the type that worlds keep."""
+    kept = {"hour_share": np.float64, "profile_share": np.float64, "tag_share": np.float64, "profile_code": np.int32}
+    return np.ascontiguousarray(values, kept.get(name, np.float32))
+
+
+def _log_durations(videos: pd.DataFrame) -> Float64[np.ndarray, " videos"]:
+    """NaN where not known."""
+    seconds = videos["duration_s"]
+    return np.log(seconds.where(seconds > 0).to_numpy(np.float64))
+
+
+def _users(terms: Terms, sources: Sources, kinds: Profiles, coming: Activity) -> Mixture:
+    """Generator of users."""
+    crowd = mixture(user_latents(terms.users, sources.action_spread), kinds.kinds)
+    mean, root = crowd.mean.copy(), crowd.root.copy()
+    spreads = {
+        "answering": (0.0, 1.0),
+        "log_sessions": (coming.log_sessions_mean, coming.log_sessions_spread),
+        "log_views": (coming.log_views_mean, coming.log_views_spread),
+        "loyalty": (0.0, LOYALTY_SPREAD),
+    }
+    for latent, (centre, spread) in spreads.items():
+        at = USER_LATENTS.index(latent)
+        mean[:, at], root[at, at] = centre, spread
+    return Mixture(mean, root)
+
+
+def _videos(
+    terms: Terms, sources: Sources, log_duration: Float64[np.ndarray, " videos"]
+) -> tuple[Float64[np.ndarray, " tags"], Mixture]:
+    """Shares of topics, and the generator of videos; effects on actions are less what satisfaction adds."""
+    statistics = sources.statistics.set_index("video_id").reindex(sources.videos["video_id"])
+    good = quality(statistics, terms.videos.appeal, log_duration)
+    lure = bait(statistics, terms.videos.appeal, log_duration)
+    weights = [DEFAULTS[f"satisfaction.{name}"].value for name in ("quality", "bait")]
+    pleasing = weights[0] * good - weights[1] * lure
+    alone = replace(terms.videos, action=terms.videos.action - pleasing[:, None] * _PULL)
+    kinds = topics(first_tag(sources.videos), np.isfinite(log_duration))
+    return kinds.share, mixture(video_latents(alone, log_duration, good, lure), kinds)
+
+
+def _momentum(model: WatchModel, batch: Batch, unit: float) -> Parameter:
+    """Momentum on the main feed, from views with a view before them."""
+    n = int(((batch.before != 0) & (batch.tab == 0)).sum())
+    return DEFAULTS["watch.momentum"].model_copy(
+        update={
+            "value": unit * float(model.momentum[0].detach()),
+            "status": "fitted",
+            "source": f"{n:,} views of the main feed with a view before them in the session",
+            "low": None,
+            "high": None,
+        }
+    )
+
+
+def _figures(terms: Terms, sources: Sources) -> dict[str, float]:
+    """What the fit measured."""
+    reading, trained = sources.reading, sources.trained
+    counts = {
+        "rows.read": float(reading.n_read),
+        "rows.duplicates_dropped": float(reading.n_duplicates),
+        "rows.without_length_dropped": float(reading.n_lengthless),
+        "rows.fitted": float(len(reading.rows)),
+    }
+    learning = {"fit.epochs": float(trained.epochs), "fit.validation_loss": trained.validation_loss}
+    return {**counts, **learning, "fit.match_spread": terms.match_spread, **sources.heldout.figures()}
+
+
+def _provenance(sources: Sources) -> dict[str, str]:
+    """Where each table comes from."""
+    n = f"{len(sources.reading.rows):,} rows of the standard log"
+    fitted, random = f"fitted: {n}", "level set to the published random exposures (KuaiRand-Pure, 22 April to 8 May)"
+    users = (
+        f"fitted: {n}; spread of appeal and activity published (KuaiRand-27K) but for who is more active; loyalty and"
+        " answering assumed"
+    )
+    reading = (
+        "quality (likes, follows, shares, collects per play) and bait (reduce-similar, reports, starts without a"
+        " finish) are readings"
+    )
+    return {
+        "node_log_duration": "assumed: lengths at which the ladder is tabulated",
+        "stage": f"{fitted}, main feed; {random}",
+        "slope": fitted,
+        "hour_effect": fitted,
+        "hour_share": "published: exposures by hour, KuaiRand-27K, 31 days",
+        "action_base": f"{fitted}; {random}",
+        "action_stage": fitted,
+        "action_satisfaction": "assumed: set so that a ranker reaches the standard log's rates",
+        "return_logit": "published: gaps between active days, KuaiRand-1K (26,637 returns)",
+        "profile_code": f"fitted: public columns of {len(sources.users):,} users",
+        "profile_share": f"fitted: public columns of {len(sources.users):,} users",
+        "user_mean": users,
+        "user_root": users,
+        "tag_share": f"fitted: first topic of {len(sources.videos):,} videos",
+        "video_mean": f"fitted: {n} and the statistics of {len(sources.videos):,} videos; {reading}",
+        "video_root": f"fitted: {n} and the statistics of {len(sources.videos):,} videos; {reading}",
+    }
