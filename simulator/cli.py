@@ -8,7 +8,12 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from cyclopts import App, CycloptsError, Parameter
 
-app: Final = App(name="askew", help="A wind tunnel for recommender A/B tests.", version_flags=["--version"])
+app: Final = App(
+    name="askew",
+    help="A wind tunnel for recommender A/B tests.",
+    version_flags=["--version"],
+    result_action="return_value",
+)
 data: Final = App(name="data", help="Get KuaiRand.")
 app.command(data)
 
@@ -16,10 +21,14 @@ _OURS: Final = ("simulator.", "user_models.", "policies.", "dashboards.")
 Archive: TypeAlias = Literal["kuairand-pure", "kuairand-1k", "kuairand-27k"]
 
 
-def main() -> None:
-    """Run a command; wrong input ends in one line on stderr and exit code 2, never in a traceback."""
+def main(words: list[str] | None = None) -> None:
+    """Run a command; wrong input ends in one line on stderr and exit code 2, never in a traceback.
+
+    Args:
+        words: The command and its arguments; those of the process by default.
+    """
     try:
-        app(exit_on_error=False, print_error=False)
+        app(sys.argv[1:] if words is None else words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         _refuse(" ".join(str(error).split()))
     except KeyboardInterrupt:

@@ -69,4 +69,4 @@ RANDOM_BY_DURATION: Final[dict[str, tuple[float, ...]]] = {
 """Rates of random exposures by class of duration [A]."""
 RANDOM_CLICK_RATE_SPREAD: Final = 0.125
 """Standard deviation over users of the chance to click a random video: 0.132 over users with at least 50 random
-exposures [L], less the binomial noise of some 75 exposures."""
+exposures [L], less the binomial noise of some 75 exposures. It asks for more spread than `CLICK_RATE_SPREAD` does."""

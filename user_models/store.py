@@ -15,10 +15,9 @@ from safetensors.numpy import save as save_weights
 
 from user_models.card import card
 from user_models.errors import WorldError
-from user_models.kernel import N_ACTIONS
-from user_models.ladder import N_RUNGS, N_STRETCHES
 from user_models.parameters import DEFAULTS, Parameter
-from user_models.world import USER_LATENTS, VIDEO_LATENTS, PublicColumn, Tables, World, table_names
+from user_models.soundness import table_faults
+from user_models.world import PublicColumn, Tables, World, table_names
 
 FORMAT: Final = 1
 
@@ -85,25 +84,23 @@ def load_world(name: str) -> World:
         hint = f"did you mean {near[0]!r}?" if near else f"bundled worlds: {', '.join(bundled)}"
         raise WorldError(f"{name}: no such world; {hint}")
     content = _read_json(folder / "world.json")
-    tables = _tables(folder / "weights.safetensors", content)
-    world = World(
+    columns = tuple(PublicColumn(column, levels) for column, levels in content.columns.items())
+    return World(
         name=content.name,
-        tables=tables,
-        columns=tuple(PublicColumn(column, levels) for column, levels in content.columns.items()),
+        tables=_tables(folder / "weights.safetensors", content.weights_sha256, columns),
+        columns=columns,
         parameters=content.parameters,
         provenance=content.provenance,
         attribution=content.attribution,
         figures=content.figures,
     )
-    _check(world, folder)
-    return world
 
 
 def _read_json(path: Path) -> _WorldFile:
     """Parse and check `world.json`."""
     try:
         keys: Any = json.loads(path.read_text(encoding="utf-8"))
-        return _WorldFile.model_validate(keys)
+        return _complete(_WorldFile.model_validate(keys), path)
     except FileNotFoundError:
         raise WorldError(f"{path}: missing; give a folder that `askew fit --out` wrote") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -114,54 +111,28 @@ def _read_json(path: Path) -> _WorldFile:
         raise WorldError(f"{path}: {key}: {first['msg']}; fit the world again") from None
 
 
-def _tables(path: Path, content: _WorldFile) -> Tables:
-    """Read the weights and check that they are those the world was saved with."""
+def _complete(content: _WorldFile, path: Path) -> _WorldFile:
+    """The description, if it has exactly the parameters that a world has."""
+    odd = sorted(set(DEFAULTS) ^ set(content.parameters))
+    if odd:
+        raise WorldError(f"{path}: parameter {odd[0]!r} is missing or unknown; fit the world again")
+    return content
+
+
+def _tables(path: Path, sha256: str, columns: tuple[PublicColumn, ...]) -> Tables:
+    """Read the weights; check that they are those the world was saved with, and that they fit together."""
     try:
         weights = path.read_bytes()
-        found = hashlib.sha256(weights).hexdigest()
-        if found != content.weights_sha256:
-            raise WorldError(
-                f"{path}: sha256 {found[:12]}... found, {content.weights_sha256[:12]}... wanted: damaged; fit again"
-            )
-        arrays = load_weights(weights)
-        return Tables(**{name: arrays[name] for name in table_names()})
     except OSError as error:
-        raise WorldError(f"{path}: cannot be read: {error.strerror}") from None
-    except (SafetensorError, KeyError) as error:
-        raise WorldError(f"{path}: lacks {error}; fit the world again") from None
-
-
-def _check(world: World, folder: Path) -> None:
-    """Refuse a world whose parts do not fit together."""
-    tables = world.tables
-    profiles = len(tables.profile_share)
-    tags, latents = tables.video_mean.shape
-    d = latents - len(VIDEO_LATENTS)
-    nodes = len(tables.node_log_duration)
-    wanted = {
-        "stage": (nodes, N_RUNGS),
-        "slope": (N_STRETCHES,),
-        "hour_effect": (24,),
-        "hour_share": (24,),
-        "action_base": (N_ACTIONS,),
-        "action_stage": (N_ACTIONS, N_RUNGS + 1),
-        "action_satisfaction": (N_ACTIONS,),
-        "profile_code": (profiles, len(world.columns)),
-        "profile_share": (profiles,),
-        "user_mean": (profiles, len(USER_LATENTS) + d),
-        "user_root": (len(USER_LATENTS) + d,) * 2,
-        "tag_share": (tags,),
-        "video_root": (latents, latents),
-    }
-    faults = [
-        f"{name} has shape {getattr(tables, name).shape}, want {shape}"
-        for name, shape in wanted.items()
-        if getattr(tables, name).shape != shape
-    ]
-    faults += [f"{name} is not finite" for name in table_names() if not np.isfinite(getattr(tables, name)).all()]
-    shares = ("hour_share", "profile_share", "tag_share")
-    faults += [f"{name} does not sum to 1" for name in shares if not np.isclose(getattr(tables, name).sum(), 1)]
-    missing = sorted(set(DEFAULTS) ^ set(world.parameters))
-    faults += [f"parameter {missing[0]!r} is missing or unknown"] if missing else []
+        raise WorldError(f"{path}: cannot be read: {error.strerror}; fit the world again") from None
+    found = hashlib.sha256(weights).hexdigest()
+    if found != sha256:
+        raise WorldError(f"{path}: sha256 {found[:12]}... found, {sha256[:12]}... wanted: damaged; fit the world again")
+    try:
+        arrays = load_weights(weights)
+    except SafetensorError as error:
+        raise WorldError(f"{path}: is not a safetensors file ({error}); fit the world again") from None
+    faults = table_faults(arrays, columns)
     if faults:
-        raise WorldError(f"{folder}: {faults[0]}; fit the world again")
+        raise WorldError(f"{path}: {faults[0]}; fit the world again")
+    return Tables(**{name: arrays[name] for name in table_names()})

@@ -3,7 +3,6 @@
 from user_models.fit.calibrate import RandomTargets, calibrate_random
 from user_models.fit.fitting import FitResult, fit_world
 from user_models.fit.heldout import HeldOut, Score
-from user_models.fit.strengths import tune_sessions, with_parameter
 
 __all__ = [
     "FitResult",
@@ -12,6 +11,4 @@ __all__ = [
     "Score",
     "calibrate_random",
     "fit_world",
-    "tune_sessions",
-    "with_parameter",
 ]

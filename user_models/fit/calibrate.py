@@ -1,10 +1,10 @@
 """Levels: the ladder and the actions are shifted until users who meet random videos do what real ones do.
 
-The rows of a fit were chosen by a ranker, so their levels are not those of random exposures. Four levers answer for
-four figures of watching: shifts of the ladder up to 7 s, up to 18 s, at the end, and of the way there with the
-replays. Each action's base answers for its rate.
+The rows of a fit were chosen by a ranker, so their levels are not those of random exposures. Shifts of five parts of
+the ladder (to 7 s, to 18 s, on the way to the end, at the end, replays) answer for four figures of watching. Each
+action's base answers for its rate.
 
-Axes: `users`; `k` videos of each; `rungs`; `actions`; `levers`.
+Axes: `users`; `k` videos of each; `rungs`; `actions`; `levers`; `figures` click, long view, complete, seconds.
 """
 
 from dataclasses import dataclass, field, replace
@@ -21,9 +21,9 @@ from user_models.world import ACTIONS, World
 
 PART: Final = np.searchsorted([CLICK_RUNG, LONG_RUNG], np.arange(N_RUNGS))
 """Which part each rung is in: to 7 s, to 18 s, beyond."""
-_LEVER: Final = np.where(np.arange(N_RUNGS) == COMPLETE_RUNG, 2, np.where(PART < 2, PART, 3))
-"""Which lever moves each rung: to 7 s, to 18 s, the end, and the rest: the way to the end, and replays."""
-_N_LEVERS: Final = 4
+_LEVER: Final = np.searchsorted([CLICK_RUNG, LONG_RUNG, COMPLETE_RUNG - 1, COMPLETE_RUNG], np.arange(N_RUNGS))
+"""Which lever moves each rung: to 7 s, to 18 s, on the way to the end, at the end, replays."""
+_N_LEVERS: Final = 5
 _STEP: Final = 0.05
 _LARGEST: Final = 1.5
 _ROUNDS: Final = 20
@@ -50,7 +50,7 @@ class RandomTargets:
     watch_s: float = REGIMES["random"]["watch_s"]
     action: tuple[float, ...] = field(default=tuple(REGIMES["random"][name] for name in ACTIONS))
 
-    def watching(self) -> Float64[np.ndarray, " levers"]:
+    def watching(self) -> Float64[np.ndarray, " figures"]:
         """Logs of the four figures of watching, each as the share of the one before where it is one."""
         return _logs(self.click, self.long_view, self.complete, self.watch_s)
 
@@ -101,29 +101,40 @@ def figures(world: World, crowd: Crowd) -> dict[str, float]:
 
 
 def calibrate_watching(world: World, targets: RandomTargets) -> World:
-    """The ladder's part of `calibrate_random`: Newton's method on the logs of the four figures of watching.
-
-    Broyden's update (Mathematics of Computation 1965) keeps the derivatives, which are measured once.
+    """The ladder's part of `calibrate_random`: damped Newton steps on the logs of the four figures of watching.
 
     Raises:
         ValueError: No shift within reason gives the targets.
     """
     crowd = draw_crowd(world, 40_000, 2)
+    wanted = targets.watching()
     shift = np.zeros(_N_LEVERS)
     now = _found(world, crowd, shift)
-    steps = [_found(world, crowd, shift + _STEP * unit) for unit in np.eye(_N_LEVERS)]
-    slopes = (np.stack(steps, axis=1) - now[:, None]) / _STEP
     for _ in range(_ROUNDS):
-        miss = targets.watching() - now
-        if np.abs(miss).max() < _CLOSE:
+        if np.abs(wanted - now).max() < _CLOSE:
             return _shifted(world, shift)
-        move = np.clip(np.linalg.solve(slopes, miss), -_LARGEST, _LARGEST)
-        before, now = now, _found(world, crowd, shift + move)
-        slopes += np.outer(now - before - slopes @ move, move) / (move @ move)
-        shift = shift + move
+        found = np.linalg.lstsq(_slopes(world, crowd, shift, now), wanted - now)[0]
+        move = np.clip(found, -_LARGEST, _LARGEST)
+        shift, now = _nearer(world, crowd, shift, now, move, wanted)
     raise ValueError(
         f"no shift of the ladder gives {targets}: nearest {np.exp(now).round(4)}; give figures nearer to KuaiRand's"
     )
+
+
+def _nearer(
+    world: World,
+    crowd: Crowd,
+    shift: Float64[np.ndarray, " levers"],
+    now: Float64[np.ndarray, " figures"],
+    move: Float64[np.ndarray, " levers"],
+    wanted: Float64[np.ndarray, " figures"],
+) -> tuple[Float64[np.ndarray, " levers"], Float64[np.ndarray, " figures"]]:
+    """The first of a move, its half, its quarter, ... that comes nearer; the shift and its figures."""
+    for part in 0.5 ** np.arange(6):
+        found = _found(world, crowd, shift + part * move)
+        if np.linalg.norm(wanted - found) < np.linalg.norm(wanted - now):
+            return shift + part * move, found
+    return shift, now
 
 
 def calibrate_actions(world: World, rates: Float64[np.ndarray, " actions"]) -> World:
@@ -145,14 +156,22 @@ def calibrate_actions(world: World, rates: Float64[np.ndarray, " actions"]) -> W
     raise ValueError(f"no base of the actions gives the rates {rates}: nearest {found}; give smaller ones")
 
 
-def _found(world: World, crowd: Crowd, shift: Float64[np.ndarray, " levers"]) -> Float64[np.ndarray, " levers"]:
+def _slopes(
+    world: World, crowd: Crowd, shift: Float64[np.ndarray, " levers"], now: Float64[np.ndarray, " figures"]
+) -> Float64[np.ndarray, "figures levers"]:
+    """What a small move of each lever does to each figure."""
+    moved = [_found(world, crowd, shift + _STEP * unit) for unit in np.eye(_N_LEVERS)]
+    return (np.stack(moved, axis=1) - now[:, None]) / _STEP
+
+
+def _found(world: World, crowd: Crowd, shift: Float64[np.ndarray, " levers"]) -> Float64[np.ndarray, " figures"]:
     """Logs of the figures of watching after a shift."""
     moved = _moved(crowd.videos, shift)
     watching: Watching = expected_watching(crowd.users, moved, crowd.slates, world.rules(1.0))
     return _logs(watching.click, watching.long_view, watching.complete, watching.mean_watch_s)
 
 
-def _logs(click: float, long_view: float, complete: float, watch_s: float) -> Float64[np.ndarray, " levers"]:
+def _logs(click: float, long_view: float, complete: float, watch_s: float) -> Float64[np.ndarray, " figures"]:
     """Logs of nested shares, so that each part of the ladder moves mostly one of them."""
     return np.log([click, long_view / click, complete / long_view, watch_s])
 
