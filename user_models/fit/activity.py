@@ -91,9 +91,10 @@ def return_logits() -> tuple[Float64[np.ndarray, " gaps"], float]:
         days = np.zeros_like(alive)
         reached = np.ones_like(alive)
         for gap in range(GAPS):
-            logits[gap] = _level(alive * reached, wanted[gap])
+            last = gap == GAPS - 1
+            logits[gap] = (_tail_level if last else _level)(alive * reached, wanted[gap])
             hazard = _sigmoid(logits[gap] + LOYALTY_SPREAD * _NODES)
-            days += reached / (hazard if gap == GAPS - 1 else 1)
+            days += reached / (hazard if last else 1)
             reached = reached * (1 - hazard)
         weight = 1 / days
     return logits, float(_SHARES @ (1 / days))
@@ -113,6 +114,15 @@ def _level(mass: Float64[np.ndarray, " nodes"], wanted: float) -> float:
 
     def excess(logit: float) -> float:
         return float(share @ _sigmoid(logit + LOYALTY_SPREAD * _NODES)) - wanted
+
+    return float(np.asarray(brentq(excess, -20, 20)))
+
+
+def _tail_level(mass: Float64[np.ndarray, " nodes"], wanted: float) -> float:
+    """The same for an absence that lasts until they come back: returns over all days waited, by users of this mass."""
+
+    def excess(logit: float) -> float:
+        return float(mass.sum() / (mass / _sigmoid(logit + LOYALTY_SPREAD * _NODES)).sum()) - wanted
 
     return float(np.asarray(brentq(excess, -20, 20)))
 

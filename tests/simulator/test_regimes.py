@@ -1,0 +1,67 @@
+"""Both regimes of a world: the figures are those of its user-days, and the levers move towards the real ones."""
+
+import math
+
+import pytest
+
+from simulator.calibration import Trial, _levers, _move
+from simulator.regimes import RATES, RegimeRow, measure_regimes, regime_spec
+from user_models.published import REGIMES
+from user_models.toy import toy_world
+
+
+@pytest.fixture(scope="module")
+def measured():
+    spec = regime_spec(600, 3).model_copy(update={"pre_days": 2, "launch_days": 1, "videos": 500})
+    return measure_regimes(toy_world(), spec, 2, lambda stage, done, total: None)
+
+
+def test_every_figure_is_given_for_both_regimes(measured):
+    assert [(row.regime, row.figure) for row in measured.rows] == [(r, f) for r in ("random", "base") for f in RATES]
+
+
+def test_base_is_clicked_more_than_random(measured):
+    click = {row.regime: row.simulated for row in measured.rows if row.figure == "click"}
+    assert click["base"] > click["random"] + 0.03
+
+
+def test_shares_are_nested(measured):
+    for regime in ("random", "base"):
+        rate = {row.figure: row.simulated for row in measured.rows if row.regime == regime}
+        assert rate["complete"] <= rate["long_view"] <= rate["click"] <= 1
+
+
+def test_activity_is_what_the_world_says(measured):
+    assert 0.8 < measured.return_share < 1
+    assert 200 < measured.views_per_user_day < 700
+
+
+def test_ratio_is_simulated_over_real():
+    assert RegimeRow("base", "click", 0.3, 0.4).ratio == pytest.approx(0.75)
+
+
+def test_real_figures_cover_what_is_measured():
+    assert {regime: set(figures) for regime, figures in REGIMES.items()} == dict.fromkeys(
+        ("random", "base"), set(RATES)
+    )
+
+
+def test_a_lever_moves_towards_its_gap_and_then_by_what_it_showed():
+    world, levers = toy_world(), _levers()
+    gaps = [0.0] * len(levers)
+    gaps[0] = 0.1
+    first = _move(levers, [Trial(world, gaps, 1.0)])
+    assert first.value("watch.taste") == pytest.approx(1.0 + levers[0].first * 0.1)
+    halved = [gap / 2 for gap in gaps]
+    second = _move(levers, [Trial(world, gaps, 1.0), Trial(first, halved, 0.5)])
+    shown = (first.value("watch.taste") - 1.0) / 0.05
+    assert second.value("watch.taste") == pytest.approx(first.value("watch.taste") + shown * 0.05)
+
+
+def test_levers_answer_for_ratios_of_nested_figures():
+    real = REGIMES["base"]
+    simulated = dict(real) | {"long_view": real["long_view"] / 2}
+    gaps = {lever.name: lever.gap(simulated) for lever in _levers()}
+    assert gaps["long_view"] == pytest.approx(math.log(2))
+    assert gaps["complete"] == pytest.approx(-math.log(2))
+    assert gaps["taste"] == pytest.approx(0)
