@@ -6,7 +6,7 @@ Axes: `knots` durations, one per class; `parts` of the ladder; `classes` of dura
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 
 from user_models.fit.calibrate import PART, Crowd, draw_crowd
 from user_models.fit.expected import expected_watching
@@ -62,7 +62,7 @@ def _found(
 
 
 def _by_class(
-    chance: Float64[np.ndarray, "users k"], kind: Int64[np.ndarray, "users k"]
+    chance: Float32[np.ndarray, "users k"], kind: Int64[np.ndarray, "users k"]
 ) -> Float64[np.ndarray, " classes"]:
     """Sums over each class."""
     return np.bincount(kind.ravel(), weights=chance.ravel(), minlength=len(_KNOTS))
@@ -75,7 +75,7 @@ def _shaped(world: World, shift: Float64[np.ndarray, "parts knots"]) -> World:
 
 
 def _by_rung(
-    shift: Float64[np.ndarray, "parts knots"], log_duration: Float64[np.ndarray, " videos"]
+    shift: Float64[np.ndarray, "parts knots"], log_duration: Float32[np.ndarray, " videos"]
 ) -> Float64[np.ndarray, "videos rungs"]:
     """The shift of each rung at each duration; constant beyond the outer knots."""
     parts = [np.interp(log_duration, _KNOTS, along) for along in shift]

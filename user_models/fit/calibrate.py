@@ -100,13 +100,18 @@ def figures(world: World, crowd: Crowd) -> dict[str, float]:
     return {**rates, "watch_s": watching.mean_watch_s, **dict(zip(ACTIONS, map(float, actions), strict=True))}
 
 
-def calibrate_watching(world: World, targets: RandomTargets) -> World:
+def calibrate_watching(world: World, targets: RandomTargets, n_users: int = 40_000) -> World:
     """The ladder's part of `calibrate_random`: damped Newton steps on the logs of the four figures of watching.
+
+    Args:
+        world: Any world.
+        targets: What random exposures shall give.
+        n_users: Users averaged over; the more, the less the result depends on who is drawn.
 
     Raises:
         ValueError: No shift within reason gives the targets.
     """
-    crowd = draw_crowd(world, 40_000, 2)
+    crowd = draw_crowd(world, n_users, 2)
     wanted = targets.watching()
     shift = np.zeros(_N_LEVERS)
     now = _found(world, crowd, shift)

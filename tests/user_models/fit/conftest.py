@@ -1,12 +1,14 @@
 """A small world that is known, its log as rows, and features that tell nothing."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from user_models.data.layout import official_names
 from user_models.fit.batches import NODES_S
-from user_models.fit.features import Features
 from user_models.fit.rows import Rows
 from user_models.ladder import N_RUNGS, rungs
 from user_models.toy import toy_world
@@ -22,11 +24,8 @@ class Known:
     world: World
     user_appeal: np.ndarray
     video_appeal: np.ndarray
+    log_duration: np.ndarray
     rows: Rows
-
-
-def plain_features(n: int) -> Features:
-    return Features(np.zeros((n, 1), np.int64), 1, np.zeros((n, 0), np.float32))
 
 
 def feed_rows(rng: np.random.Generator, n: int, duration_s: np.ndarray, passed: np.ndarray, **changed) -> Rows:
@@ -66,7 +65,8 @@ def known() -> Known:
     )
     user_appeal, video_appeal = rng.normal(0, 0.7, N_USERS), rng.normal(0, 0.5, N_VIDEOS)
     user, video = rng.integers(0, N_USERS, N_ROWS), rng.integers(0, N_VIDEOS, N_ROWS)
-    duration_s = np.exp(rng.uniform(np.log(20), np.log(200), N_VIDEOS))[video].astype(np.float32)
+    log_duration = rng.uniform(np.log(20), np.log(200), N_VIDEOS)
+    duration_s = np.exp(log_duration)[video].astype(np.float32)
     barrier = world.barriers(duration_s)
     survival = np.cumprod(1 / (1 + barrier * np.exp(-0.8 * (user_appeal[user] + video_appeal[video]))[:, None]), axis=1)
     passed = (survival > rng.random((N_ROWS, 1))).sum(axis=1)
@@ -74,4 +74,70 @@ def known() -> Known:
     acted = np.zeros((N_ROWS, len(ACTIONS)), np.float32)
     acted[:, 0] = liked
     rows = feed_rows(rng, N_ROWS, duration_s, passed, user=user, video=video, acted=acted)
-    return Known(world, user_appeal, video_appeal, rows)
+    return Known(world, user_appeal, video_appeal, log_duration, rows)
+
+
+def _log_row(table, rng: np.random.Generator, at: int, n_users: int, n_videos: int) -> dict[str, object]:
+    """One made-up view; clicks and long views follow from the watch time."""
+    video = int(rng.integers(n_videos))
+    duration_ms, play_ms = 1000 * (6 + 3 * video), int(rng.exponential(12_000))
+    plain = dict.fromkeys(table.header, 0)
+    return plain | {
+        "user_id": at % n_users,
+        "video_id": video,
+        "date": table.first_date + at % 4,
+        "hourmin": 100 * int(rng.integers(24)),
+        "time_ms": 1_650_000_000_000 + 60_000 * at,
+        "is_click": int(play_ms > 7000 or play_ms >= duration_ms),
+        "long_view": int(play_ms >= min(18_000, duration_ms)),
+        "is_like": int(rng.random() < 0.1),
+        "play_time_ms": play_ms,
+        "duration_ms": duration_ms,
+        "tab": int(rng.choice([0, 1, 1, 1, 2])),
+    }
+
+
+def _user_row(table, at: int) -> dict[str, object]:
+    """One made-up user."""
+    told = {
+        "user_active_degree": ("full_active", "high_active")[at % 2],
+        "follow_user_num_range": "(10,50]",
+        "fans_user_num_range": "[10,100)",
+        "friend_user_num_range": "0",
+        "register_days_range": "730+",
+    }
+    counts = {"user_id": at, "follow_user_num": at, "fans_user_num": at, "friend_user_num": at, "register_days": at}
+    return dict.fromkeys(table.header, "0") | told | counts
+
+
+def _video_row(table, at: int) -> dict[str, object]:
+    """One made-up video."""
+    told = {"video_type": "NORMAL", "upload_dt": "2022-04-10", "upload_type": "LongImport", "tag": f"{at % 3}"}
+    numbers = {"video_id": at, "video_duration": f"{1000.0 * (6 + 3 * at)}", "server_width": "720.0"}
+    return dict.fromkeys(table.header, "1") | told | numbers | {"server_height": "1280.0"}
+
+
+def _statistics_row(table, rng: np.random.Generator, at: int) -> dict[str, object]:
+    """Made-up counts of a video."""
+    counts = {name: float(rng.integers(1, 900)) for name in table.header}
+    return counts | {"video_id": at, "counts": 10, "play_cnt": 1000.0, "show_cnt": 2000.0, "play_progress": 0.2}
+
+
+@pytest.fixture(scope="session")
+def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A KuaiRand-Pure folder of 90 users, 60 videos and 1,500 made-up views over four days."""
+    rng = np.random.default_rng(3)
+    data = tmp_path_factory.mktemp("small") / "data"
+    data.mkdir()
+    n_users, n_videos = 90, 60
+    for kind, tables in official_names("pure").items():
+        for name, table in tables.items():
+            rows = {
+                "standard": lambda t: [_log_row(t, rng, at, n_users, n_videos) for at in range(750)],
+                "users": lambda t: [_user_row(t, at) for at in range(n_users)],
+                "videos": lambda t: [_video_row(t, at) for at in range(n_videos)],
+                "video_statistics": lambda t: [_statistics_row(t, rng, at) for at in range(n_videos)],
+            }
+            if kind in rows:
+                pd.DataFrame(rows[kind](table))[list(table.header)].to_csv(data / name, index=False)
+    return data.parent

@@ -4,14 +4,21 @@ import numpy as np
 import pytest
 
 from user_models import kernel
-from user_models.fit.calibrate import RandomTargets, calibrate_random, draw_crowd, figures, random_figures
+from user_models.fit.calibrate import (
+    RandomTargets,
+    calibrate_random,
+    calibrate_watching,
+    draw_crowd,
+    figures,
+    random_figures,
+)
 from user_models.fit.expected import expected_watching
 from user_models.fit.selector import Selector, selected_crowd
 from user_models.fit.strengths import view_cost
 from user_models.kernel import Response, State
 from user_models.ladder import CLICK_RUNG
 from user_models.toy import toy_world
-from user_models.world import ACTIONS
+from user_models.world import ACTIONS, World
 
 REACHABLE = RandomTargets(
     click=0.3, long_view=0.2, complete=0.1, watch_s=20.0, action=(0.01, 0.002, 0.003, 0.001, 0.002, 0.01)
@@ -48,23 +55,27 @@ def test_expected_figures_are_those_of_the_kernel():
     assert out.watch_s.mean() == pytest.approx(expected["watch_s"], abs=4 * out.watch_s.std() / np.sqrt(n))
 
 
-def test_random_exposures_meet_their_targets_after_calibration():
-    found = random_figures(calibrate_random(toy_world(), REACHABLE))
+@pytest.fixture(scope="module")
+def calibrated() -> World:
+    return calibrate_random(toy_world(), REACHABLE)
+
+
+def test_random_exposures_meet_their_targets_after_calibration(calibrated):
+    found = random_figures(calibrated)
     wanted = {"click": 0.3, "long_view": 0.2, "complete": 0.1, "watch_s": 20.0}
     assert {name: found[name] for name in wanted} == pytest.approx(wanted, rel=0.03)
     actions = [found[name] for name in ACTIONS]
     assert actions == pytest.approx(REACHABLE.action, rel=0.1)
 
 
-def test_calibrating_twice_changes_nothing_more():
-    once = calibrate_random(toy_world(), REACHABLE)
-    twice = calibrate_random(once, REACHABLE)
-    np.testing.assert_allclose(twice.tables.stage, once.tables.stage, atol=0.02)
-    np.testing.assert_allclose(twice.tables.action_base, once.tables.action_base, atol=0.02)
+def test_calibrating_twice_changes_nothing_more(calibrated):
+    twice = calibrate_random(calibrated, REACHABLE)
+    np.testing.assert_allclose(twice.tables.stage, calibrated.tables.stage, atol=0.02)
+    np.testing.assert_allclose(twice.tables.action_base, calibrated.tables.action_base, atol=0.02)
 
 
-def test_calibration_leaves_strengths_alone():
-    world, changed = toy_world(), calibrate_random(toy_world(), REACHABLE)
+def test_calibration_leaves_strengths_alone(calibrated):
+    world, changed = toy_world(), calibrated
     for name in ("slope", "action_satisfaction", "user_root", "video_mean"):
         np.testing.assert_array_equal(getattr(world.tables, name), getattr(changed.tables, name))
     assert world.parameters == changed.parameters
@@ -72,7 +83,7 @@ def test_calibration_leaves_strengths_alone():
 
 def test_targets_out_of_reach_are_refused():
     with pytest.raises(ValueError, match="no shift of the ladder"):
-        calibrate_random(toy_world(), RandomTargets(click=0.3, long_view=0.29, complete=0.28, watch_s=0.5))
+        calibrate_watching(toy_world(), RandomTargets(click=0.3, long_view=0.29, complete=0.28, watch_s=0.5), 200)
 
 
 def test_a_reliable_selector_shows_what_users_click():

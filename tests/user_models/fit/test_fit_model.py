@@ -62,21 +62,21 @@ def test_chance_of_every_climb_is_the_kernels(known):
 
 
 def test_users_and_videos_are_found_again(known, found):
-    terms = world_terms(found, as_batch(known.rows), np.full(len(known.video_appeal), 4.0))
+    terms = world_terms(found, as_batch(known.rows), known.log_duration)
     assert np.corrcoef(terms.users.appeal, known.user_appeal)[0, 1] > 0.9
     assert np.corrcoef(terms.videos.appeal, known.video_appeal)[0, 1] > 0.9
 
 
 def test_spread_of_users_is_found_again(known, found):
     """Appeal times slope is what the rows identify; posterior variance is added back."""
-    terms = world_terms(found, as_batch(known.rows), np.full(len(known.video_appeal), 4.0))
+    terms = world_terms(found, as_batch(known.rows), known.log_duration)
     spread = np.sqrt(terms.users.appeal.var() + terms.users.appeal_variance)
     real = 0.8 * known.user_appeal.std()
     assert spread == pytest.approx(real, rel=0.2)
 
 
 def test_rate_of_every_stage_is_found_again(known, found):
-    terms = world_terms(found, as_batch(known.rows), np.full(len(known.video_appeal), 4.0))
+    terms = world_terms(found, as_batch(known.rows), known.log_duration)
     middle = np.searchsorted(known.world.tables.node_log_duration, np.log(60))
     off = terms.stage[middle, :12] - known.world.tables.stage[middle, :12]
     level = 0.8 * (known.user_appeal.mean() + known.video_appeal.mean())
@@ -89,7 +89,7 @@ def test_a_model_beats_guessing_on_later_days(known):
     before, after = known.rows.take(early), known.rows.take(~early)
     train(model, as_batch(before), Schedule(epochs=6, batch=1024, rate=0.03), torch.Generator().manual_seed(0))
     for score in check_heldout(model, before, after).scores:
-        assert score.auc > 0.6
+        assert score.auc > (0.55 if score.label == "like" else 0.65)
         assert score.log_loss < score.base_log_loss
 
 
