@@ -12,11 +12,10 @@ from typing import Protocol, final, runtime_checkable
 import numpy as np
 import pyarrow as pa
 import torch
-from policies.random import RandomPolicy
-from policies.registry import build_policy
-from user_models.store import load_world
 
 from policies.base import Feedback, Log, Policy, TrainablePolicy
+from policies.random import RandomPolicy
+from policies.registry import build_policy
 from simulator.assignment import assign, hash_share
 from simulator.checkpoint import Checkpoint
 from simulator.crowd import Block, Stage, make_blocks, make_stage
@@ -31,6 +30,7 @@ from simulator.trace import trace_table
 from simulator.user_day_table import Buckets, user_day_table
 from user_models.kernel import Users
 from user_models.parameters import PRESETS
+from user_models.store import load_world
 from user_models.world import World
 
 
