@@ -17,7 +17,7 @@ import numpy as np
 from simulator.experiment import Progress
 from simulator.regimes import Regimes, measure_regimes, regime_spec
 from user_models.data.folder import open_folder
-from user_models.fit import RandomTargets, calibrate_random, fit_world
+from user_models.fit import calibrate_random, fit_world
 from user_models.published import REGIMES, RETURN_GAP, VIEWS_PER_DAY
 from user_models.store import save_world
 from user_models.world import ACTIONS, World
@@ -62,7 +62,7 @@ class Trial:
     Attributes:
         world: As it was measured.
         gaps: log(real / simulated) of each lever's figure.
-        distance: Sum over both regimes of squared log ratios of all figures.
+        distance: Sum of squared log ratios, simulated over real, of what `base` gives.
     """
 
     world: World
@@ -86,14 +86,12 @@ def calibrate(world: World, workers: int, progress: Progress) -> World:
     """Tune the strengths until `base` gives the standard figures; keep the best of all steps."""
     levers = _levers()
     tried: list[Trial] = []
-    aim = RandomTargets()
     for step in range(STEPS):
         progress("matching both regimes", step, STEPS)
-        world = calibrate_random(world, aim)
+        world = calibrate_random(world)
         measured = measure_regimes(world, regime_spec(USERS, _SEED), workers, _silent)
         tried.append(_trial(world, measured, levers))
         world = _activity(_move(levers, tried), measured)
-        aim = _aim(aim, measured)
     return _settled(min(tried, key=lambda trial: trial.distance).world)
 
 
@@ -102,18 +100,15 @@ def _silent(_stage: str, _done: int, _total: int) -> None:
 
 
 def _trial(world: World, measured: Regimes, levers: list[Lever]) -> Trial:
-    """How near a world comes."""
-    base = {row.figure: row.simulated for row in measured.rows if row.regime == "base"}
-    distance = sum(math.log(row.ratio) ** 2 for row in measured.rows)
-    return Trial(world, [lever.gap(base) for lever in levers], distance)
+    """How near a world comes.
 
-
-def _aim(aim: RandomTargets, measured: Regimes) -> RandomTargets:
-    """Targets per user that give the real figures per view: the busiest users are not like the others."""
-    missed = {row.figure: 1 / row.ratio for row in measured.rows if row.regime == "random"}
-    action = tuple(rate * missed[name] for rate, name in zip(aim.action, ACTIONS, strict=True))
-    watching = {name: getattr(aim, name) * missed[name] for name in ("click", "long_view", "complete", "watch_s")}
-    return RandomTargets(action=action, **watching)
+    What counts is the lift of `base` over `random`: the same users are in both, so those few who act the most, and
+    differ from sample to sample, cancel.
+    """
+    ratio = {(row.regime, row.figure): row.ratio for row in measured.rows}
+    lifted = {f: real * ratio["base", f] / ratio["random", f] for f, real in REGIMES["base"].items()}
+    distance = sum(math.log(lifted[f] / real) ** 2 for f, real in REGIMES["base"].items())
+    return Trial(world, [lever.gap(lifted) for lever in levers], distance)
 
 
 def _move(levers: list[Lever], tried: list[Trial]) -> World:
@@ -125,7 +120,7 @@ def _move(levers: list[Lever], tried: list[Trial]) -> World:
             moved = lever.read(tried[-1].world) - lever.read(tried[-2].world)
             closed = tried[-2].gaps[index] - gap
             if abs(closed) > 1e-3 and moved / closed > 0:
-                rate = float(np.clip(moved / closed, lever.first / 3, lever.first * 3))
+                rate = float(np.clip(moved / closed, lever.first / 2, lever.first * 2))
         world = lever.write(world, float(np.clip(value + rate * gap, lever.low, lever.high)))
     return world
 

@@ -21,6 +21,7 @@ from user_models.parameters import PRESETS
 from user_models.toy import toy_world
 
 WORLD = toy_world()
+SATISFIED_ABOVE = WORLD.value("satisfaction.satisfied_above")
 SMALL = {"world": WORLD, "users": 30, "videos": 300, "candidates": 20, "slate_size": 4}
 
 
@@ -165,7 +166,7 @@ def test_truth_is_hidden_unless_revealed():
 
 def test_a_true_reward_follows_the_truth():
     for observed, reward, info in episode(make(reveal_truth=True, reward="satisfied"), 1, 2):
-        satisfied = info["truth"]["satisfaction"][info["viewed"]] > 0
+        satisfied = info["truth"]["satisfaction"][info["viewed"]] > SATISFIED_ABOVE
         assert reward == satisfied.sum() - (~satisfied).sum()
         assert observed is not None
 

@@ -83,7 +83,12 @@ def test_answers_add_up(played, answer, total):
 
 def test_true_satisfaction_adds_up(played):
     trace, counts, _ = played
-    per_user = (trace["true_satisfaction"] > 0).groupby(trace["user_id"]).sum().reindex(TRACED, fill_value=0)
+    per_user = (
+        (trace["true_satisfaction"] > toy_world().value("satisfaction.satisfied_above"))
+        .groupby(trace["user_id"])
+        .sum()
+        .reindex(TRACED, fill_value=0)
+    )
     assert per_user.tolist() == counts[TRACED, COUNTS.index("true_satisfied")].tolist()
 
 

@@ -66,10 +66,13 @@ class Crowd:
 
 
 def draw_crowd(world: World, n_users: int, k: int, n_videos: int = 8_000, seed: int = 17) -> Crowd:
-    """Users who meet `k` uniformly random videos each."""
+    """Users who meet `k` uniformly random videos each, chosen by how much they watch: figures are per view."""
     rng = np.random.default_rng(seed)
     slates = rng.integers(0, n_videos, (n_users, k), dtype=np.int32)
-    population = world.draw_users(np.arange(n_users), seed)
+    activity = world.draw_users(np.arange(2 * n_users), seed).latents
+    views = (activity.sessions_per_day * activity.views_per_session).astype(np.float64)
+    ids = rng.choice(2 * n_users, n_users, p=views / views.sum())
+    population = world.draw_users(ids, seed)
     return Crowd(population.latents, world.draw_videos(n_videos, seed).latents, slates)
 
 
