@@ -35,7 +35,7 @@ def observation_space(stage: Stage, n_candidates: int, horizon_days: int) -> spa
     features = videos.features
     return spaces.Dict(
         {
-            "user": spaces.Box(users.features.min(0), users.features.max(0), dtype=f32),
+            "user": spaces.Box(np.minimum(users.features.min(0), 0), np.maximum(users.features.max(0), 1), dtype=f32),
             "history_video_id": spaces.Box(0, n_videos - 1, (HISTORY,), i32),
             "history_watch_s": spaces.Box(0, longest, (HISTORY,), f32),
             "history_events": spaces.MultiBinary((HISTORY, len(Event))),
