@@ -8,7 +8,7 @@ a real ranker trained in the world, gets the real standard figures.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
 
@@ -141,7 +141,9 @@ def _settled(world: World) -> World:
         name: p.model_copy(update={"status": "fitted", "source": source}) if name in fitted else p
         for name, p in world.parameters.items()
     }
-    return world.with_parameters(parameters)
+    slope = f"{world.provenance['slope']}; from 7 s to the end by {source}"
+    provenance = {**world.provenance, "slope": slope, "action_satisfaction": f"fitted: {source}"}
+    return replace(world, parameters=parameters, provenance=provenance)
 
 
 def _levers() -> list[Lever]:

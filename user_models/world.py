@@ -133,10 +133,6 @@ class World:
         }
         return replace(self, parameters={**self.parameters, **changed})
 
-    def with_parameters(self, parameters: dict[str, Parameter]) -> "World":
-        """The same world with other scalars, provenance and all."""
-        return replace(self, parameters=parameters)
-
     def with_tables(self, **tables: np.ndarray) -> "World":
         """The same world with some tables replaced."""
         return replace(self, tables=replace(self.tables, **tables))

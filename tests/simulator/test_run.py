@@ -70,8 +70,9 @@ def test_another_seed_gives_other_numbers(world, finished, tmp_path):
     assert load_report(tmp_path / "run").metrics != load_report(finished).metrics
 
 
-def test_equal_arms_have_a_true_effect_of_exactly_zero(world, tmp_path):
-    arms = [{"name": "a", "policy": "random"}, {"name": "b", "policy": "random"}]
+@pytest.mark.parametrize("policy", ["random", "popular", "base"])
+def test_equal_arms_have_a_true_effect_of_exactly_zero(world, tmp_path, policy):
+    arms = [{"name": "a", "policy": policy}, {"name": "b", "policy": policy}]
     report_of(spec_of(world, arms=arms), tmp_path / "a_a")
     report = load_report(tmp_path / "a_a")
     known = [row.true_relative_effect for row in report.metrics if row.true_relative_effect is not None]
