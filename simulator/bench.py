@@ -14,17 +14,17 @@ from typing import Final, TypeVar, final
 
 import numpy as np
 import torch
-from policies.registry import build_policy
 from rich.table import Table
-from user_models.store import load_world
 
 from policies.base import Log, Policy, TrainablePolicy
+from policies.registry import build_policy
 from simulator.crowd import Stage, make_blocks, make_stage
 from simulator.env import FeedEnv
 from simulator.line import BlockDay, Engine, Line, Wanted, canonical, play_day
 from simulator.propensity import constant_model
 from simulator.rollout import Course
 from simulator.user_days import COUNTS
+from user_models.store import load_world
 from user_models.world import Population, World
 
 Out = TypeVar("Out")

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int32
-from policies.oracle import OraclePolicy
 
 from policies.base import Policy
+from policies.oracle import OraclePolicy
 from simulator.crowd import Stage
 from user_models.kernel import Users
 
