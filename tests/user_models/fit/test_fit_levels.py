@@ -38,7 +38,8 @@ def simulated(world, n_users: int, k: int) -> tuple[Response, object]:
     )  # fmt: skip
     dtypes = (bool, f32, np.uint16, np.int8, f32, f32, f32)
     out = Response(*(np.zeros((n_users, k), dtype) for dtype in dtypes))
-    keys, rows = np.arange(n_users, dtype=np.uint64), np.arange(n_users)
+    keys, rows = np.empty(n_users, np.uint64), np.arange(n_users)
+    kernel.hash_keys(np.uint64(1), rows, 0, np.zeros(n_users, np.int32), keys)
     kernel.respond(keys, rows, crowd.slates, 0, crowd.users, crowd.videos, state, rules, out)
     return out, crowd
 
