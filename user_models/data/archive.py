@@ -1,6 +1,7 @@
 """Unpacking a KuaiRand archive: all of it or nothing, and never outside its folder."""
 
 import errno
+import gzip
 import tarfile
 import zlib
 from pathlib import Path
@@ -39,12 +40,16 @@ def _extract(archive: Path, to: Path) -> None:
             tqdm.wrapattr(
                 source, "read", total=archive.stat().st_size, desc=f"unpacking {archive.name}", disable=None
             ) as shown,
-            tarfile.open(fileobj=cast("IO[bytes]", shown), mode="r|gz") as tar,
+            gzip.open(cast("IO[bytes]", shown)) as plain,
+            tarfile.open(fileobj=plain, mode="r|") as tar,
         ):
             tar.extractall(to, filter="data")
+            # A block of zeros ends a tar early, so read on to the checksum.
+            while plain.read(1 << 20):
+                pass
     except tarfile.FilterError as error:
         raise DownloadError(f"{archive}: refused, {error}; remove it and download it again") from error
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DownloadError(f"{archive}: damaged ({error}); remove it and download it again") from error
     except KeyboardInterrupt as error:
         raise DownloadError(f"{archive}: interrupted; it is kept, run the same command again to unpack it") from error

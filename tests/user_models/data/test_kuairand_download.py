@@ -1,6 +1,7 @@
 """The archive comes from a server on the loopback address that can cut a connection, forget ranges and refuse."""
 
 import errno
+import gzip
 import hashlib
 import io
 import shutil
@@ -277,6 +278,18 @@ def test_a_damaged_archive_is_refused_and_nothing_is_left(make_folder, tmp_path,
     file = tmp_path / NAME
     file.write_bytes(damage(packed(make_folder(), level=9)))
     with pytest.raises(DownloadError, match=message):
+        unpack(file, tmp_path / "KuaiRand-Pure")
+    assert names(tmp_path) == [NAME]
+
+
+def test_zeros_that_end_the_archive_early_are_found_by_the_checksum(make_folder, tmp_path):
+    plain = gzip.decompress(packed(make_folder()))
+    whole = gzip.compress(plain)
+    ends = 3 * tarfile.BLOCKSIZE  # the folder: an extended header, its text and the entry
+    cut = gzip.compress(plain[:ends] + bytes(len(plain) - ends))
+    file = tmp_path / NAME
+    file.write_bytes(cut[:-8] + whole[-8:])
+    with pytest.raises(DownloadError, match="damaged"):
         unpack(file, tmp_path / "KuaiRand-Pure")
     assert names(tmp_path) == [NAME]
 
