@@ -7,7 +7,7 @@ from typing import Final, final
 from dashboards import wording
 from simulator.report import MetricRow, Number, QuestionnaireRow, Report
 
-TEXT_COLUMNS: Final = frozenset({"Metric", "Arm", "Policy", "Method"})
+TEXT_COLUMNS: Final = frozenset({"Metric", "Arm", "Policy", "Method", "Target", "Verdict"})
 """Headings of columns that hold names; all others hold numbers."""
 
 

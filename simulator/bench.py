@@ -18,7 +18,7 @@ from rich.table import Table
 
 from policies.base import Log, Policy, TrainablePolicy
 from policies.registry import build_policy
-from simulator.crowd import Stage, make_blocks, make_stage
+from simulator.crowd import Size, Stage, make_blocks, make_stage
 from simulator.env import FeedEnv
 from simulator.line import BlockDay, Engine, Line, Wanted, canonical, play_day
 from simulator.propensity import constant_model
@@ -168,7 +168,7 @@ def describe_machine() -> str:
 
 def _rates(policies: tuple[str, ...], users: int, world: World) -> list[tuple[str, float]]:
     """Impressions per second under each policy."""
-    stage, people = make_stage(world, users, _N_VIDEOS, _VIEWS_SCALE, _SEED)
+    stage, people = make_stage(world, Size(users, _N_VIDEOS, _VIEWS_SCALE), _SEED)
     engine = Engine(os.cpu_count() or 1)
     try:
         ground = Ground(stage, people, engine)

@@ -4,9 +4,11 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from cyclopts import App, CycloptsError, Parameter
+
+from simulator.cli_pages import finish, keep_pages, print_sweep, print_table, validate_world, warn_of
 
 app: Final = App(
     name="askew",
@@ -58,8 +60,10 @@ def run(
     """Simulate the test described in SPEC, print its scorecard and write its report to OUT.
 
     Args:
-        spec: A TOML file, or the name of a shipped spec such as `demo`.
-        out: Folder to create; holds the spec as run, user-days, report.json and report.html.
+        spec: A TOML file, or the name of a shipped spec such as `demo`. A table [sweep] in it runs the test once per
+            value of an assumed parameter.
+        out: Folder to create; holds the spec as run, user-days, report.json and report.html. Of a sweep: one such
+            folder per value, sweep.json and sweep.html.
         workers: Threads; all cores by default. Results do not depend on it.
         resume: Go on in OUT from the last day that an interrupted run finished.
         seed: Replaces the seed of the spec.
@@ -71,9 +75,19 @@ def run(
     from simulator.progress import progress_bars
     from simulator.run import run_to_folder
 
-    with progress_bars() as show:
-        run_to_folder(experiment, out, workers or os.cpu_count() or 1, show, resume)
-    _finish(out, json_)
+    warn_of(experiment.world)
+    threads = workers or os.cpu_count() or 1
+    if experiment.sweep is None:
+        with progress_bars() as show:
+            run_to_folder(experiment, out, threads, show, resume)
+        finish(out, json_)
+        return
+    from simulator.sweep import plan_sweep, run_sweep
+
+    sys.stderr.writelines(f"askew: {note}\n" for note in plan_sweep(experiment).notes)
+    for sweep in run_sweep(experiment, out, threads, progress_bars, resume):
+        keep_pages(out, sweep.points[-1].path)
+    print_sweep(out, json_)
 
 
 @app.command
@@ -87,25 +101,7 @@ def report(folder: Path, *, json_: Annotated[bool, Parameter(name="--json", nega
     from simulator.run import write_report
 
     write_report(folder)
-    _finish(folder, json_)
-
-
-def _finish(folder: Path, as_json: bool) -> None:
-    """Write report.html and print what the run says."""
-    from rich.console import Console
-
-    from dashboards.report_html import render_html
-    from simulator.report import load_report
-    from simulator.run import write_html
-    from simulator.scorecard import scorecard
-
-    result = load_report(folder)
-    write_html(folder, render_html(result))
-    if as_json:
-        sys.stdout.write(result.to_json())
-    else:
-        Console(width=100).print(scorecard(result))
-        sys.stdout.write(f"\n{folder / 'report.html'}\n")
+    finish(folder, json_)
 
 
 @app.command
@@ -124,22 +120,32 @@ def dashboard(runs: Path = Path("runs"), *, port: int | None = None) -> None:
 
 
 @app.command
-def fit(data: Path, *, out: Path, name: str | None = None, seed: int = 0, workers: int | None = None) -> None:
-    """Fit a world on a KuaiRand folder: users, videos, watching, acting; then match both regimes.
+def fit(
+    data: Path,
+    *,
+    out: Path,
+    name: str | None = None,
+    exposures: Path | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+) -> None:
+    """Fit a world on a KuaiRand folder: users, videos, watching, acting; match both regimes; then validate it.
 
     Args:
         data: A folder in the official layout of KuaiRand-Pure, -1K or -27K.
         out: Folder to create for the world.
         name: The world's name; that of OUT by default.
+        exposures: Parquet file of earlier exposures of the same users and videos, from which more is foreseen of them.
         seed: Seed of the fit.
         workers: Threads of the simulated tests; all cores by default.
     """
-    from simulator.calibration import fit_and_calibrate
+    from simulator.calibration import Order, fit_and_calibrate
     from simulator.progress import progress_bars
 
+    threads = workers or os.cpu_count() or 1
     with progress_bars() as show:
-        world = fit_and_calibrate(data, out, name or out.name, seed, workers or os.cpu_count() or 1, show)
-    _print_table(("figure", "value"), [(figure, f"{value:,.4g}") for figure, value in world.figures.items()])
+        fit_and_calibrate(Order(data, name or out.name, seed, exposures), out, threads, show)
+    validate_world(str(out), data, out / "validation", threads)
 
 
 @app.command
@@ -170,7 +176,36 @@ def regimes(
         sys.stdout.write(json.dumps([vars(row) | {"ratio": row.ratio} for row in rows], indent=1) + "\n")
     else:
         cells = [(r.regime, r.figure, f"{r.simulated:.4g}", f"{r.real:.4g}", f"{r.ratio:.2f}") for r in rows]
-        _print_table(("regime", "per view", "simulated", "real", "ratio"), cells)
+        print_table(("regime", "per view", "simulated", "real", "ratio"), cells)
+
+
+@app.command
+def validate(
+    world: str,
+    data: Path,
+    *,
+    heldout: Path | None = None,
+    out: Path | None = None,
+    users: int = 20_000,
+    seed: int = 1,
+    workers: int | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Prove or refuse a world: its users beside real rows and published figures; writes figures and a page to OUT.
+
+    Args:
+        world: A bundled world's name or a folder.
+        data: A folder in the official layout of KuaiRand, such as the one that the world was fitted on.
+        heldout: Another such folder, whose rows are predicted; the last days of DATA by default.
+        out: Folder for validation.json and validation.html; ./validation-NAME by default, NAME being the world's.
+        users: Users to simulate.
+        seed: Seed of the simulated tests.
+        workers: Threads; all cores by default.
+        json_: Print validation.json instead of the table of targets.
+    """
+    validate_world(
+        world, data, out, workers or os.cpu_count() or 1, heldout=heldout, users=users, seed=seed, json_=json_
+    )
 
 
 @data.command
@@ -201,7 +236,7 @@ def policies(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = 
             json.dumps([{"policy": name, "about": about} for name, about in rows.items()], indent=1) + "\n"
         )
     else:
-        _print_table(("policy", "about"), list(rows.items()))
+        print_table(("policy", "about"), list(rows.items()))
 
 
 @app.command
@@ -226,17 +261,5 @@ def bench(
     if json_:
         sys.stdout.write(json.dumps([vars(row) for row in rows], indent=1) + "\n")
     else:
-        _print_table(("what", "value", "unit"), [(row.name, f"{row.value:,.4g}", row.unit) for row in rows])
+        print_table(("what", "value", "unit"), [(row.name, f"{row.value:,.4g}", row.unit) for row in rows])
         sys.stdout.write(f"{rows[0].machine}\n")
-
-
-def _print_table(titles: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """One table to the terminal."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(*titles)
-    for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
-    Console().print(table)

@@ -4,6 +4,7 @@ Sums of floats depend on batch shapes, so users live in blocks of `BLOCK` consec
 shards or workers; a block is played from start to end by one thread.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -12,7 +13,7 @@ from jaxtyping import Float32, Int32, Int64, UInt16
 
 from policies.base import History, UserTable, VideoTable
 from simulator.loop_kernel import recall, remember
-from simulator.noise import seed_word
+from simulator.noise import row_keys, seed_word
 from user_models.kernel import Response, Rules, State, Users, Videos
 from user_models.world import Catalogue, Population, World
 
@@ -23,12 +24,56 @@ HISTORY: Final = 50
 
 @final
 @dataclass(frozen=True)
+class Offers:
+    """Which videos are on offer on which day: one comes, the oldest goes.
+
+    Attributes:
+        order: Video ids by arrival; on each day `n` consecutive ones are on offer.
+        n: Videos on offer.
+        per_day: How many arrive in a day.
+        first_day: The day on which the first `n` are on offer.
+    """
+
+    order: Int32[np.ndarray, " videos"]
+    n: int
+    per_day: float
+    first_day: int
+
+    @staticmethod
+    def plan(n: int, share_per_day: float, first_day: int, n_days: int, seed: int) -> "Offers":
+        """Room for `n_days` days from `first_day`; of the first `n` videos, a random one is the oldest."""
+        per_day = n * share_per_day
+        ids = np.arange(n, dtype=np.int64)
+        keys = row_keys(seed_word(seed, "arrivals of videos"), ids, 0, np.zeros(n, np.int32))
+        newer = np.arange(n, n + math.floor(per_day * n_days), dtype=np.int32)
+        return Offers(np.concatenate([np.argsort(keys).astype(np.int32), newer]), n, per_day, first_day)
+
+    def on(self, day: int) -> Int32[np.ndarray, " n"]:
+        """Ids on offer on a day; before the first day as on it, and past the room that was made as at its end."""
+        gone = int(np.clip(math.floor(self.per_day * (day - self.first_day)), 0, len(self.order) - self.n))
+        return self.order[gone : gone + self.n]
+
+    def freshness(self, day: int) -> Float32[np.ndarray, " videos"]:
+        """How much newer each video is than usual: mean of log(1 + age in days) less its own; 0 where none arrive."""
+        found = np.zeros(len(self.order), np.float32)
+        if self.per_day == 0:
+            return found
+        stays = self.n / self.per_day
+        born = self.first_day + (np.arange(len(self.order)) - self.n + 1) / self.per_day
+        usual = ((1 + stays) * np.log1p(stays) - stays) / stays
+        found[self.order] = usual - np.log1p(np.clip(day - born, 0, stays))
+        return found
+
+
+@final
+@dataclass(frozen=True)
 class Stage:
-    """What all users share: the world's rules, the catalogue, and its public face."""
+    """What all users share: the world's rules, the catalogue, what of it is on offer, and its public face."""
 
     world: World
     rules: Rules
     videos: Videos
+    offers: Offers
     video_table: VideoTable
     user_table: UserTable
 
@@ -121,6 +166,10 @@ def fresh_state(users: Users, n_rounds: int, rules: Rules) -> State:
         days_away=np.zeros(n, i16),
         prompts=np.zeros(n, f32),
         last_asked=np.full(n, -1000, i16),
+        asked=np.zeros(n, i16),
+        leaning=np.zeros_like(users.taste),
+        seen=np.zeros_like(users.taste),
+        wary=np.zeros(n, f32),
     )
 
 
@@ -138,12 +187,34 @@ def empty_response(n_rows: int, k: int) -> Response:
     )
 
 
-def make_stage(world: World, n_users: int, n_videos: int, views_scale: float, seed: int) -> tuple[Stage, Population]:
+@final
+@dataclass(frozen=True)
+class Size:
+    """How much is simulated.
+
+    Attributes:
+        users: Users in all.
+        videos: Videos on offer on any day.
+        views_scale: Share of real activity, in (0, 1].
+        first_day: The first day that is played.
+        n_days: Days that may be played.
+    """
+
+    users: int
+    videos: int
+    views_scale: float
+    first_day: int = 0
+    n_days: int = 7
+
+
+def make_stage(world: World, size: Size, seed: int) -> tuple[Stage, Population]:
     """Draw the users and videos of an experiment; ids run from 0."""
-    videos = world.draw_videos(n_videos, int(seed_word(seed, "videos")))
-    people = world.draw_users(np.arange(n_users, dtype=np.int64), int(seed_word(seed, "users")))
-    stage = Stage(world, world.rules(views_scale), videos.latents, public_videos(videos), public_users(world, people))
-    return stage, people
+    share = world.value("videos.new_per_day")
+    offers = Offers.plan(size.videos, share, size.first_day, size.n_days, seed)
+    videos = world.draw_videos(len(offers.order), int(seed_word(seed, "videos")))
+    people = world.draw_users(np.arange(size.users, dtype=np.int64), int(seed_word(seed, "users")))
+    public = public_videos(videos), public_users(world, people)
+    return Stage(world, world.rules(size.views_scale), videos.latents, offers, *public), people
 
 
 def make_blocks(people: Population, n_rounds: int, rules: Rules, size: int = BLOCK) -> list[Block]:

@@ -14,7 +14,7 @@ from jaxtyping import Float32
 from typing_extensions import override
 
 from policies.base import Feedback, Observation, Slates, top_k
-from simulator.crowd import Block, make_stage
+from simulator.crowd import Block, Size, make_stage
 from simulator.env_screen import screen
 from simulator.env_spaces import action_space, encode, observation_space
 from simulator.env_visit import LONGEST_WAIT, Moment, first_request, lone_block, next_request, only_row
@@ -108,7 +108,7 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
             questionnaire: Name in `user_models.parameters.PRESETS`: how often users are asked and answer. None keeps
                 the world's own.
             users: Size of the population that `user_id` chooses from.
-            videos: Size of the catalogue.
+            videos: Videos on offer on any day.
             population_seed: Names the population and the catalogue; an experiment's seed gives its users.
             reveal_truth: Put latents under `info["truth"]`, and let the reward `satisfied` read them.
             render_mode: `ansi` or None.
@@ -122,7 +122,8 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         self.render_mode = render_mode
         self._pay = pick_reward(reward, reveal_truth)
         self._world = _ask(load_world(world) if isinstance(world, str) else world, questionnaire)
-        self._stage, self._people = make_stage(self._world, users, videos, views_scale, population_seed)
+        size = Size(users, videos, views_scale, n_days=LONGEST_WAIT + horizon_days)
+        self._stage, self._people = make_stage(self._world, size, population_seed)
         self._slate_size, self._n_candidates = slate_size, candidates
         self._horizon_days, self._reveal_truth = horizon_days, reveal_truth
         self._visit: Visit | None = None
@@ -164,7 +165,7 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         if visit is None or visit.now is None:
             raise ResetNeeded("step called while no user is served: call reset first")
         slates = top_k(visit.offer, _checked_scores(action, self._n_candidates), self._slate_size)
-        response = react(visit.course, visit.block, visit.now.day, only_row(), slates)
+        response = react(visit.course, visit.block, visit.ring, visit.now.day, only_row(), slates)
         feedback = _log(visit.block, visit.now.day, slates, response)
         paid = self._pay(feedback, _truth(response, self._world.value("satisfaction.satisfied_above")))
         self._visit = after = self._move_on(visit, visit.now, slates, feedback)

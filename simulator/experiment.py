@@ -18,7 +18,7 @@ from policies.random import RandomPolicy
 from policies.registry import build_policy
 from simulator.assignment import assign, hash_share
 from simulator.checkpoint import Checkpoint
-from simulator.crowd import Block, Stage, make_blocks, make_stage
+from simulator.crowd import Block, Size, Stage, make_blocks, make_stage
 from simulator.errors import SpecError
 from simulator.line import BlockDay, Engine, Line, Wanted, canonical, play_day
 from simulator.noise import seed_word
@@ -93,7 +93,9 @@ def prepare(spec: ExperimentSpec, world: World) -> Setting:
     Raises:
         SpecError: An unknown policy or option, or an arm that gets no user.
     """
-    stage, people = make_stage(world, spec.users, spec.videos, spec.views_scale, spec.seed)
+    before = spec.launch_days + spec.pre_days
+    size = Size(spec.users, spec.videos, spec.views_scale, first_day=-before, n_days=before + spec.days)
+    stage, people = make_stage(world, size, spec.seed)
     course = Course(stage, spec.seed, spec.slate_size, spec.candidates, constant_model())
     policies = tuple(_build(arm, stage, people.latents) for arm in spec.arms)
     pre_policy = _build(ArmSpec(name="pre", policy=spec.pre_policy), stage, people.latents)

@@ -164,7 +164,7 @@ def _serve(
     """One request of each of these users: rank, live, count, log."""
     obs = observe(course, block, ring, day, rows)
     slates = choose(course, block, policy, obs, rows)
-    response = react(course, block, day, rows, slates)
+    response = react(course, block, ring, day, rows, slates)
     count(course, rows, slates, response, out.totals)
     _keep(block, day, rows, slates, response, wanted, out)
     block.state.request[rows] += 1

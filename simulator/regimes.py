@@ -5,15 +5,18 @@ is faithful when the same users give both figures.
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, final
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Bool, Float64
 
 from simulator.checkpoint import Checkpoint
 from simulator.experiment import Progress, prepare, run_experiment
 from simulator.line import Line
 from simulator.spec import ArmSpec, ExperimentSpec
+from simulator.user_days import COUNTS
 from user_models.published import REGIMES
 from user_models.world import World
 
@@ -30,6 +33,8 @@ RATES: Final = {
     "watch_s": "watch_s",
 }
 """Figures per view, and the column of user-days that each sums."""
+COLUMNS: Final = (*COUNTS, "watch_s")
+"""Columns of user-days that are added up."""
 
 
 @final
@@ -57,28 +62,56 @@ class RegimeRow:
 
 @final
 @dataclass
-class _Sums:
-    """A sink that only adds up: totals per line, and who came on the line's last day."""
+class LineSums:
+    """What everybody did over the days of one line.
 
-    totals: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
-    came: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
+    Attributes:
+        by_user: Per user, the sums of the columns in `COLUMNS`.
+        active: Per day, who came.
+    """
+
+    by_user: Float64[np.ndarray, "users columns"]
+    active: list[Bool[np.ndarray, " users"]] = field(default_factory=list[Bool[np.ndarray, " users"]])
+
+    def of_users(self, column: str) -> Float64[np.ndarray, " users"]:
+        """One column's sum per user."""
+        return self.by_user[:, COLUMNS.index(column)]
+
+    def total(self, column: str) -> float:
+        """One column's sum over everybody."""
+        return float(self.of_users(column).sum())
+
+    def per(self, column: str, whole: str) -> float:
+        """One column's total over another's; NaN over nothing."""
+        return self.total(column) / self.total(whole) if self.total(whole) else float("nan")
+
+    def joined(self, other: "LineSums") -> "LineSums":
+        """The line of other users beside this one, day by day."""
+        pairs = zip(self.active, other.active, strict=True)
+        return LineSums(np.concatenate([self.by_user, other.by_user]), [np.concatenate(pair) for pair in pairs])
+
+    @property
+    def came_again(self) -> float:
+        """Share of active days that the next day follows actively."""
+        pairs = list(pairwise(self.active))
+        return float(sum((a & b).sum() for a, b in pairs) / max(1, sum(a.sum() for a, _ in pairs)))
+
+
+@final
+@dataclass
+class DaySums:
+    """A sink that only adds up user-days, line by line."""
+
+    lines: dict[str, LineSums] = field(default_factory=dict[str, LineSums])
 
     def write_parquet(self, name: str, table: pa.Table) -> None:
         """Add a day's totals to those of its line; traces are of no interest here."""
         if not name.startswith("user_days/"):
             return
-        name = str(table["world"][0])
-        line = self.totals.setdefault(
-            name, dict.fromkeys(("came", "came_again", "days", "views", *RATES.values()), 0.0)
-        )
-        for column in ("views", *RATES.values()):
-            line[column] += float(np.asarray(table[column]).sum())
-        came = np.asarray(table["active"])
-        before = self.came.get(name, np.zeros_like(came))
-        line["came"] += float(before.sum())
-        line["came_again"] += float((before & came).sum())
-        line["days"] += 1
-        self.came[name] = came
+        totals = np.stack([np.asarray(table[column]).astype(np.float64) for column in COLUMNS], axis=1)
+        line = self.lines.setdefault(str(table["world"][0]), LineSums(np.zeros_like(totals)))
+        line.by_user += totals
+        line.active.append(np.asarray(table["active"]))
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Nothing is kept: a measurement that stops is begun anew."""
@@ -111,17 +144,19 @@ def regime_spec(users: int, seed: int) -> ExperimentSpec:
 
 def measure_regimes(world: World, spec: ExperimentSpec, workers: int, progress: Progress) -> Regimes:
     """Run a spec made by `regime_spec` in a world, and set its figures beside the real ones."""
-    sums = _Sums()
+    sums = DaySums()
     run_experiment(prepare(spec, world), sums, workers, progress)
+    return regimes_of(sums, spec)
+
+
+def regimes_of(sums: DaySums, spec: ExperimentSpec) -> Regimes:
+    """The figures of a finished run of a spec made by `regime_spec`."""
+    lines = {name.removeprefix("all:"): line for name, line in sums.lines.items()}
     rows = [
-        RegimeRow(regime, figure, total[column] / total["views"], REGIMES[regime][figure])
-        for regime, total in ((name.removeprefix("all:"), total) for name, total in sums.totals.items())
-        if regime in REGIMES
+        RegimeRow(regime, figure, lines[regime].per(column, "views"), REGIMES[regime][figure])
+        for regime in REGIMES
         for figure, column in RATES.items()
     ]
-    pre = sums.totals["pre"]
-    return Regimes(
-        rows=rows,
-        views_per_user_day=pre["views"] / (spec.users * pre["days"] * spec.views_scale),
-        return_share=pre["came_again"] / pre["came"],
-    )
+    pre = lines["pre"]
+    days = spec.users * len(pre.active)
+    return Regimes(rows, pre.total("views") / (days * spec.views_scale), pre.came_again)

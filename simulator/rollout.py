@@ -13,7 +13,7 @@ from simulator.loop_kernel import cut_windows, first_bad_slate, tally
 from simulator.noise import row_keys, seed_word
 from simulator.propensity import AnswerModel
 from simulator.user_days import COUNTS, SUMS
-from user_models.kernel import Response, open_sessions, respond, sleep, wake
+from user_models.kernel import Response, Videos, open_sessions, respond, sleep, wake
 
 
 @final
@@ -39,10 +39,17 @@ class Course:
 @final
 @dataclass(frozen=True)
 class Ring:
-    """A day's order of the catalogue, its first entries repeated at the end, so that any window is one slice."""
+    """What is on offer on a day, in the day's order.
 
-    videos: Int32[np.ndarray, " ring"]
+    Attributes:
+        order: Ids, the first ones repeated at the end, so that any window is one slice.
+        n_videos: Different ids in it.
+        videos: Latents of all videos as they are on this day.
+    """
+
+    order: Int32[np.ndarray, " ring"]
     n_videos: int
+    videos: Videos
 
 
 @final
@@ -65,16 +72,19 @@ class RankedBadlyError(ValueError):
 
 def day_ring(course: Course, day: int) -> Ring:
     """The order in which the catalogue is offered on a day; each user enters it at a place of their own."""
-    n = len(course.stage.videos.duration_s)
-    keys = row_keys(seed_word(course.seed, "catalogue"), np.arange(n, dtype=np.int64), day, np.zeros(n, np.int32))
-    order = np.argsort(keys).astype(np.int32)  # keys of different videos differ, so any sort gives this order
-    return Ring(np.concatenate([order, order[: course.n_candidates]]), n)
+    stage = course.stage
+    ids = stage.offers.on(day)
+    keys = row_keys(seed_word(course.seed, "catalogue"), ids.astype(np.int64), day, np.zeros(len(ids), np.int32))
+    order = ids[np.argsort(keys)]  # keys of different videos differ, so any sort gives this order
+    fresh = np.float32(stage.world.value("videos.ageing")) * stage.offers.freshness(day)
+    now = stage.videos._replace(appeal=stage.videos.appeal + fresh)
+    return Ring(np.concatenate([order, order[: course.n_candidates]]), len(ids), now)
 
 
 def begin_day(course: Course, block: Block, day: int) -> None:
     """Let the block's users wake up: who comes today, and how often."""
     keys = row_keys(seed_word(course.seed, "arrivals"), block.user_id, day, np.zeros(len(block.user_id), np.int32))
-    wake(keys, block.users, block.state, course.stage.rules)
+    wake(keys, day, block.users, block.state, course.stage.rules)
 
 
 def end_day(course: Course, block: Block) -> None:
@@ -101,7 +111,7 @@ def observe(course: Course, block: Block, ring: Ring, day: int, rows: Int64[np.n
     walked = block.state.request[rows].astype(np.int64) * course.n_candidates
     at = ((start % np.uint64(ring.n_videos)).astype(np.int64) + walked) % ring.n_videos
     candidates = np.empty((len(rows), course.n_candidates), np.int32)
-    cut_windows(ring.videos, at, candidates)
+    cut_windows(ring.order, at, candidates)
     clock_h = clock(block, day, rows)
     return Observation(
         user_id=user_id.astype(np.int32),
@@ -142,13 +152,15 @@ def choose(course: Course, block: Block, policy: Policy, obs: Observation, rows:
     return slates
 
 
-def react(course: Course, block: Block, day: int, rows: Int64[np.ndarray, " rows"], slates: Slates) -> Response:
+def react(
+    course: Course, block: Block, ring: Ring, day: int, rows: Int64[np.ndarray, " rows"], slates: Slates
+) -> Response:
     """Let the users live through their slates; changes their state, and remembers what they saw."""
-    lap = (block.state.request[rows].astype(np.int64) * course.n_candidates) // len(course.stage.videos.duration_s)
+    lap = (block.state.request[rows].astype(np.int64) * course.n_candidates) // ring.n_videos
     keys = row_keys(seed_word(course.seed, "response"), block.user_id[rows], day, lap.astype(np.int32))
     response = empty_response(len(rows), slates.shape[1])
     clock_h = clock(block, day, rows)
-    respond(keys, rows, slates, day, block.users, course.stage.videos, block.state, course.stage.rules, response)
+    respond(keys, rows, slates, day, block.users, ring.videos, block.state, course.stage.rules, response)
     block.past.add(rows, slates, response, clock_h)
     return response
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from simulator.errors import RunFolderError
+from simulator.errors import RunFolderError, SpecError
 from simulator.experiment import Progress, prepare, run_experiment, world_of
 from simulator.report import Report, load_report
 from simulator.run_folder import RunFolder
@@ -33,6 +33,8 @@ def run_to_folder(spec: ExperimentSpec, out: Path, workers: int, progress: Progr
         SpecError: The spec cannot be run; nothing was written.
         RunFolderError: The folder is taken, or cannot be written to.
     """
+    if spec.sweep is not None:
+        raise SpecError(f"{spec.name}: has a sweep; run it with `askew run`, or with simulator.sweep.run_sweep")
     setting = prepare(spec, world_of(spec))
     folder = (RunFolder.reopen if resume else RunFolder.create)(out, spec)
     run_experiment(setting, folder, workers, progress)

@@ -2,11 +2,20 @@
 
 import difflib
 import tomllib
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from simulator.errors import SpecError
 
@@ -33,6 +42,52 @@ class ArmSpec(BaseModel):
 
 
 @final
+class SweepSpec(BaseModel):
+    """An assumed parameter and the values to try: as a list, or evenly spaced from `low` to `high`.
+
+    Attributes:
+        parameter: A scalar of the world that is assumed, such as `returning.satisfaction`.
+        values: Two or more, all different; not together with a range.
+        low: Lower end of a range.
+        high: Its upper end.
+        steps: Values in the range, both ends included.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parameter: Name
+    values: tuple[FiniteFloat, ...] = ()
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
+    steps: Annotated[int, Field(ge=2, le=100)] | None = None
+
+    @property
+    def points(self) -> tuple[float, ...]:
+        """The values to try, ascending.
+
+        >>> SweepSpec(parameter="leaving.skips", low=0.0, high=0.1, steps=3).points
+        (0.0, 0.05, 0.1)
+        """
+        if self.low is None or self.high is None or self.steps is None:
+            return tuple(sorted(self.values))
+        step = (self.high - self.low) / (self.steps - 1)
+        # twelve digits: 0.1 + 0.2 is 0.3 to whoever reads the folder's name
+        return tuple(float(f"{self.low + place * step:.12g}") for place in range(self.steps))
+
+    @model_validator(mode="after")
+    def _either(self) -> "SweepSpec":
+        """Refuse a sweep without two values, or with values told twice."""
+        ends = [key for key in ("low", "high", "steps") if getattr(self, key) is not None]
+        if bool(self.values) == bool(ends) or len(ends) in (1, 2):
+            raise ValueError("want either values, or low, high and steps")
+        if len(ends) == 3 and not self.points[0] < self.points[-1]:
+            raise ValueError("want low below high")
+        if len(set(self.points)) < max(2, len(self.points)):
+            raise ValueError("want two values or more, all different")
+        return self
+
+
+@final
 class ExperimentSpec(BaseModel):
     """A multi-day test: who, what, for how long. The first arm is the control.
 
@@ -41,7 +96,7 @@ class ExperimentSpec(BaseModel):
         seed: The one seed; every use of it is named.
         world: A bundled world's name or a folder.
         users: Users assigned, all of whom count.
-        videos: Size of the catalogue.
+        videos: Videos on offer on any day; the world says how many new ones replace old ones.
         days: Days of the test.
         pre_days: Days before it, in which everybody meets `pre_policy`; they give CUPED its covariates.
         launch_days: Days of random slates before those, from which `pre_policy` learns.
@@ -56,6 +111,7 @@ class ExperimentSpec(BaseModel):
         trace: Share of users whose every impression is kept.
         training_users: Policies train on the logs of the first users, this many at most.
         world_values: World parameters set by hand, such as `leaving.satisfaction`.
+        sweep: Run the test once per value of an assumed parameter.
         arms: Two or more.
     """
 
@@ -80,6 +136,7 @@ class ExperimentSpec(BaseModel):
     trace: Annotated[float, Field(ge=0, le=1)] = 0.0
     training_users: Annotated[int, Field(ge=1)] = 20_000
     world_values: dict[str, float] = Field(default_factory=dict)
+    sweep: SweepSpec | None = None
     arms: Annotated[tuple[ArmSpec, ...], Field(min_length=2)]
 
     @model_validator(mode="after")
@@ -92,7 +149,14 @@ class ExperimentSpec(BaseModel):
             raise ValueError(f"slate_size: {self.slate_size} given, want at most candidates = {self.candidates}")
         if self.candidates > self.videos:
             raise ValueError(f"candidates: {self.candidates} given, want at most videos = {self.videos}")
+        if self.sweep is not None and self.sweep.parameter in self.world_values:
+            raise ValueError(f"sweep: {self.sweep.parameter!r} is set in world_values too; take it out of one of them")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, dump: Callable[["ExperimentSpec"], dict[str, Any]]) -> dict[str, Any]:
+        """Leave out an absent sweep: TOML knows no null."""
+        return {key: value for key, value in dump(self).items() if value is not None}
 
     @property
     def control(self) -> ArmSpec:
@@ -156,7 +220,7 @@ def _one_line(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        model = ArmSpec if key.startswith("arms") else ExperimentSpec
+        model = {"arms": ArmSpec, "sweep": SweepSpec}.get(str(first["loc"][0]), ExperimentSpec)
         near = difflib.get_close_matches(str(first["loc"][-1]), model.model_fields, n=1)
         return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
     if first["type"] == "missing":

@@ -30,11 +30,16 @@ _HOUR = np.uint64(20)
 _RETURN = np.uint64(21)
 _SESSIONS = np.uint64(22)
 _ROUND = np.uint64(23)
+_DRIFT = np.uint64(24)
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
 
+STEPS = np.array(
+    [math.isqrt(prime << 128) % 2**64 for prime in range(2, 312) if all(prime % d for d in range(2, prime))], np.uint64
+)
+"""Fractional parts of the square roots of the first 64 primes, in units of 2^-64."""
 N_ACTIONS = 6
 HATE = 4
 """Which action is the hate."""
@@ -47,6 +52,8 @@ class Videos(NamedTuple):
     rungs_s: Float32[np.ndarray, "videos rungs"]
     barrier: Float32[np.ndarray, "videos rungs"]
     """Odds against passing each rung at appeal 0; 0 where the rung has no length."""
+    slope: Float32[np.ndarray, "videos stretches"]
+    """Pull of appeal on each stretch of the ladder."""
     appeal: Float32[np.ndarray, " videos"]
     topic: Float32[np.ndarray, "videos d"]
     quality: Float32[np.ndarray, " videos"]
@@ -96,15 +103,30 @@ class State(NamedTuple):
     """Recent questionnaires, fading by the day."""
     last_asked: Int16[np.ndarray, " users"]
     """Day of the last questionnaire."""
+    asked: Int16[np.ndarray, " users"]
+    """Questionnaires today."""
+    leaning: Float32[np.ndarray, "users d"]
+    """How far taste has drifted from where it began."""
+    seen: Float32[np.ndarray, "users d"]
+    """Running mean of the topics just seen."""
+    wary: Float32[np.ndarray, " users"]
+    """Running mean of the bait met."""
 
 
 class Rules(NamedTuple):
     """Parameters of every user model; see `user_models.world` for meaning, source and range."""
 
-    slope: Float32[np.ndarray, " stretches"]
     hour_effect: Float32[np.ndarray, " hours"]
     taste: float
     momentum: float
+    satiation: float
+    seen_step: float
+    seen_kept: float
+    drift_step: float
+    drift_kept: float
+    drift_noise: float
+    habituation: float
+    wary_step: float
     action_base: Float32[np.ndarray, " actions"]
     action_stage: Float32[np.ndarray, "actions stages"]
     action_satisfaction: Float32[np.ndarray, " actions"]
@@ -113,6 +135,8 @@ class Rules(NamedTuple):
     weight_bait: float
     weight_noise: float
     ask: float
+    ask_long_views: float
+    ask_most: int
     cool_down_days: int
     answer_base: float
     answer_satisfaction: float
@@ -130,6 +154,8 @@ class Rules(NamedTuple):
     mood_kept: float
     mood_usual: float
     hour_share: Float64[np.ndarray, " hours"]
+    weekday: Float32[np.ndarray, " 7"]
+    """Sessions on each day of the week, over their mean."""
     views_scale: float
 
 
@@ -313,14 +339,18 @@ def view(
 ) -> None:
     """One user meets one video: attraction, satisfaction, watch, actions, questionnaire, patience."""
     match = 0.0
+    repeated = 0.0
     for j in range(users.taste.shape[1]):
-        match += users.taste[user, j] * videos.topic[video, j]
+        match += (users.taste[user, j] + state.leaning[user, j]) * videos.topic[video, j]
+        repeated += state.seen[user, j] * videos.topic[video, j]
     appeal = (
         users.appeal[user]
         + videos.appeal[video]
         + rules.taste * match
         + rules.hour_effect[state.hour[user]]
         + rules.momentum * (state.clicked[user] - 0.5)
+        - rules.satiation * repeated
+        - rules.habituation * max(0.0, state.wary[user]) * videos.bait[video]
     )
     satisfaction = (
         rules.weight_taste * match
@@ -328,7 +358,7 @@ def view(
         - rules.weight_bait * videos.bait[video]
         + rules.weight_noise * normal(uniform(key, _SATISFACTION))
     )
-    passed = climb(videos.barrier[video], rules.slope, appeal, uniform(key, _WATCH))
+    passed = climb(videos.barrier[video], videos.slope[video], appeal, uniform(key, _WATCH))
     watch_s = np.float32(seconds(videos.rungs_s[video], passed, uniform(key, _WITHIN)))
     events = watch_events(watch_s, videos.duration_s[video])
     for action in range(N_ACTIONS):
@@ -349,8 +379,9 @@ def view(
     out.propensity[i, position] = 0.0
     if (
         eligible(watch_s, videos.duration_s[video])
-        and uniform(key, _ASK) < rules.ask
+        and uniform(key, _ASK) < rules.ask * (rules.ask_long_views if events & 2 else 1.0)
         and day - state.last_asked[user] >= rules.cool_down_days
+        and state.asked[user] < rules.ask_most
     ):
         events |= 1024
         out.propensity[i, position] = willingness(satisfaction, user, users, state, rules)
@@ -359,8 +390,10 @@ def view(
             events |= 2048
         state.prompts[user] += 1.0
         state.last_asked[user] = day
+        state.asked[user] += 1
     out.events[i, position] = events
     tire(user, satisfaction, events, state, rules)
+    learn(user, video, satisfaction, videos, state, rules)
 
 
 @compiled
@@ -418,7 +451,17 @@ def tire(user: int, satisfaction: float, events: int, state: State, rules: Rules
 
 
 @compiled
-def wake(keys: UInt64[np.ndarray, " users"], users: Users, state: State, rules: Rules) -> None:
+def learn(user: int, video: int, satisfaction: float, videos: Videos, state: State, rules: Rules) -> None:
+    """What a view leaves behind: its topic is less new, taste leans towards what pleased, bait makes wary."""
+    for j in range(state.seen.shape[1]):
+        topic = videos.topic[video, j]
+        state.seen[user, j] += np.float32(rules.seen_step) * (topic - state.seen[user, j])
+        state.leaning[user, j] += np.float32(rules.drift_step * satisfaction) * topic
+    state.wary[user] += np.float32(rules.wary_step) * (videos.bait[video] - state.wary[user])
+
+
+@compiled
+def wake(keys: UInt64[np.ndarray, " users"], day: int, users: Users, state: State, rules: Rules) -> None:
     """Begin a day: who comes back, how often today, and in which rounds. `keys` are mixed from (seed, user, day)."""
     n_rounds = state.sessions_left.shape[1]
     for user in range(keys.shape[0]):
@@ -428,7 +471,9 @@ def wake(keys: UInt64[np.ndarray, " users"], users: Users, state: State, rules: 
         state.views[user] = 0
         state.pleasure[user] = 0.0
         state.patience[user] = 0.0
+        state.asked[user] = 0
         state.prompts[user] *= rules.fatigue_kept
+        wander(user, keys[user], state, rules)
         state.sessions_left[user, :] = 0
         gap = min(state.days_away[user], rules.return_logit.shape[0] - 1)
         logit = (
@@ -440,12 +485,21 @@ def wake(keys: UInt64[np.ndarray, " users"], users: Users, state: State, rules: 
             state.days_away[user] += 1
             continue
         state.days_away[user] = 0
-        extra = (users.sessions_per_day[user] - 1.0) * rules.views_scale
+        extra = (users.sessions_per_day[user] - 1.0) * rules.views_scale * rules.weekday[day % 7]
         n_sessions = 1 + poisson(extra, uniform(keys[user], _SESSIONS))
         for session in range(n_sessions):
             state.sessions_left[
                 user, pick_round(uniform(mix(keys[user] + np.uint64(session)), _ROUND), n_rounds, rules)
             ] += 1
+
+
+@compiled
+def wander(user: int, key: np.uint64, state: State, rules: Rules) -> None:
+    """A night passes: what was seen fades, and taste takes a step of its own back towards where it began."""
+    for j in range(state.seen.shape[1]):
+        state.seen[user, j] *= np.float32(rules.seen_kept)
+        step = rules.drift_noise * normal(uniform(mix(key + np.uint64(j)), _DRIFT))
+        state.leaning[user, j] = np.float32(rules.drift_kept * state.leaning[user, j] + step)
 
 
 @compiled
@@ -557,6 +611,18 @@ def hash_keys(
 
 
 @compiled
+def spread_evenly(seed: np.uint64, item: np.uint64, axis: int) -> float:
+    """A number in (0, 1) for one axis of an item; consecutive items cover the unit cube evenly.
+
+    The Kronecker sequence frac(shift + item * sqrt(prime)), shift hashed from (seed, axis), in integer arithmetic
+    modulo 2^64 (Niederreiter, Random Number Generation and Quasi-Monte Carlo Methods, 1992, ch. 3). A population so
+    drawn has nearly the exact marginals of its generator: who happens to be in it moves no rate, however rare.
+    """
+    word = mix(seed ^ mix(np.uint64(axis))) + item * STEPS[axis]
+    return (np.float64(word >> np.uint64(12)) + 0.5) * 2.0**-52
+
+
+@compiled
 def fill_latents(
     seed: np.uint64,
     ids: Int64[np.ndarray, " rows"],
@@ -565,13 +631,12 @@ def fill_latents(
     root: Float32[np.ndarray, "n n"],
     out: Float32[np.ndarray, "rows n"],
 ) -> None:
-    """Normal vectors keyed by (seed, id): `mean` of the row's kind plus `root` (lower triangle) times noise."""
+    """Normal vectors by (seed, id): `mean` of the row's kind plus `root` (lower triangle) times even normals."""
     n = out.shape[1]
     z = np.empty(n)
     for i in range(ids.shape[0]):
-        key = mix(seed ^ mix(np.uint64(ids[i])))
         for j in range(n):
-            z[j] = normal(uniform(key, np.uint64(100 + j)))
+            z[j] = normal(spread_evenly(seed, np.uint64(ids[i]), j + 1))
         for j in range(n):
             total = np.float64(mean[kind[i], j])
             for m in range(j + 1):
@@ -581,6 +646,6 @@ def fill_latents(
 
 @compiled
 def fill_uniforms(seed: np.uint64, ids: Int64[np.ndarray, " rows"], out: Float64[np.ndarray, " rows"]) -> None:
-    """Numbers in (0, 1) keyed by (seed, id)."""
+    """Numbers in (0, 1) by (seed, id), evenly spread over consecutive ids."""
     for i in range(ids.shape[0]):
-        out[i] = uniform(mix(seed ^ mix(np.uint64(ids[i]))), np.uint64(99))
+        out[i] = spread_evenly(seed, np.uint64(ids[i]), 0)

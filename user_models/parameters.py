@@ -43,6 +43,35 @@ DEFAULTS: Final[dict[str, Parameter]] = {
         1.0, 0.5, 1.6, "logit of passing a rung per standard deviation of the user-video match", _DESIGN
     ),
     "watch.momentum": _assumed(0.2, 0.0, 0.5, "logit gained when the view before was clicked rather than not", _DESIGN),
+    "satiation.strength": _assumed(
+        0.3, 0.0, 0.6, "logit lost when a video is as alike to the topics just seen as they are to each other", _DESIGN
+    ),
+    "satiation.memory_views": _assumed(20.0, 5.0, 100.0, "views over which topics seen are remembered", _DESIGN),
+    "satiation.kept": _assumed(0.3, 0.0, 1.0, "share of that memory that lasts a night", _DESIGN),
+    "drift.gain": _assumed(
+        0.02, 0.0, 0.1, "lean of taste towards the topics of a day's views, per unit of their satisfaction", _DESIGN
+    ),
+    "drift.kept": _assumed(0.97, 0.8, 1.0, "share of the drift of taste that lasts a night", _DESIGN),
+    "drift.noise": _assumed(0.03, 0.0, 0.1, "standard deviation of taste's nightly step of its own", _DESIGN),
+    "habituation.strength": _assumed(
+        0.2, 0.0, 0.5, "logit lost per unit of bait, per unit of bait met on average before", _DESIGN
+    ),
+    "habituation.memory_days": _assumed(
+        5.0, 1.0, 20.0, "days of average viewing over which bait is remembered", _DESIGN
+    ),
+    "videos.new_per_day": _assumed(
+        0.02, 0.0, 0.2, "share of the videos on offer that new ones replace in a day", _DESIGN
+    ),
+    "videos.ageing": _assumed(
+        0.05, 0.0, 0.3, "logit lost per e-fold of 1 + days since a video arrived; 0 where none arrive", _DESIGN
+    ),
+    "watch.bait": _assumed(
+        0.15,
+        0.0,
+        0.4,
+        "logit of passing a rung per standard deviation of the video's bait, which draws people in",
+        "a design choice: marginals do not identify bait; 40% of hated views are clicked (27K like and hate rows)",
+    ),
     "satisfaction.taste": _assumed(0.5, 0.3, 0.7, "weight of the user-video match", _DESIGN),
     "satisfaction.quality": _assumed(0.4, 0.2, 0.6, "weight of the video's quality", _DESIGN),
     "satisfaction.bait": _assumed(0.4, 0.2, 0.6, "weight of the video's bait, which lowers satisfaction", _DESIGN),
@@ -55,6 +84,10 @@ DEFAULTS: Final[dict[str, Parameter]] = {
         "the cut of the answer `satisfied`, without slip",
     ),
     "questionnaire.ask": _assumed(0.005, 0.0001, 0.5, "chance that an eligible view brings a questionnaire", _PAPERS),
+    "questionnaire.ask_long_views": _assumed(
+        1.0, 0.1, 10.0, "times as likely to be asked after a long view as after another eligible one", _DESIGN
+    ),
+    "questionnaire.most_per_day": _assumed(3.0, 1.0, 1000.0, "questionnaires to a user in a day at most", _DESIGN),
     "questionnaire.cool_down_days": _assumed(1.0, 0.0, 30.0, "days between two questionnaires of a user", _DESIGN),
     "questionnaire.answer_base": _assumed(
         -4.2, -6.0, 3.0, "logit of answering at satisfaction 0", _PAPERS + ": under 2% answered"
@@ -110,10 +143,17 @@ DEFAULTS: Final[dict[str, Parameter]] = {
 
 PRESETS: Final[dict[str, dict[str, float]]] = {
     "easq": {"questionnaire.ask": 0.005, "questionnaire.answer_base": -4.6},
-    "saqrec": {"questionnaire.ask": 0.05, "questionnaire.answer_base": -0.8},
+    "saqrec": {
+        "questionnaire.ask": 0.04,
+        "questionnaire.cool_down_days": 0.0,
+        "questionnaire.most_per_day": 1000.0,
+        "questionnaire.answer_base": 0.0,
+        "questionnaire.fatigue": 0.05,
+    },
     "dense": {
         "questionnaire.ask": 0.3,
         "questionnaire.cool_down_days": 0.0,
+        "questionnaire.most_per_day": 1000.0,
         "questionnaire.answer_base": 0.0,
         "questionnaire.fatigue": 0.02,
     },

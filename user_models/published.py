@@ -67,6 +67,38 @@ RANDOM_BY_DURATION: Final[dict[str, tuple[float, ...]]] = {
     "complete": (0.104, 0.062, 0.038, 0.021, 0.007),
 }
 """Rates of random exposures by class of duration [A]."""
+STANDARD_BY_DURATION: Final[dict[str, tuple[float, ...]]] = {
+    "click": (0.407, 0.456, 0.485, 0.487, 0.436),
+    "long_view": (0.304, 0.312, 0.353, 0.356, 0.296),
+    "complete": (0.287, 0.248, 0.174, 0.113, 0.047),
+}
+"""Rates of the standard log by class of duration [A]."""
+ACTIVITY_DEGREES: Final = ("full_active", "high_active", "middle_active", "low_active", "2_14_day_new")
+"""Public activity degrees (`user_active_degree`) of the rates below."""
+RANDOM_BY_ACTIVITY: Final[dict[str, tuple[float, ...]]] = {
+    "click": (0.169, 0.190, 0.198, 0.235, 0.184),
+    "long_view": (0.081, 0.094, 0.092, 0.119, 0.088),
+}
+"""Rates of random exposures by activity degree [A]."""
+STANDARD_BY_ACTIVITY: Final[dict[str, tuple[float, ...]]] = {
+    "click": (0.423, 0.495, 0.531, 0.573, 0.478),
+    "long_view": (0.296, 0.355, 0.381, 0.412, 0.332),
+}
+"""Rates of the standard log by activity degree [A]."""
+RANDOM_CLICK_BY_HOUR: Final = (
+    0.1619, 0.1652, 0.1602, 0.1701, 0.1742, 0.1772, 0.1845, 0.1959, 0.1857, 0.1766, 0.1746, 0.1760,
+    0.1944, 0.1865, 0.1787, 0.1727, 0.1702, 0.1763, 0.1791, 0.1808, 0.1717, 0.1705, 0.1664, 0.1693,
+)  # fmt: skip
+"""Click rate of random exposures by hour of day [L]."""
+STANDARD_CLICK_BY_HOUR: Final = (
+    0.3769, 0.3806, 0.3820, 0.3889, 0.3893, 0.3905, 0.3982, 0.4076, 0.4024, 0.3894, 0.3782, 0.3804,
+    0.3916, 0.3925, 0.3813, 0.3763, 0.3696, 0.3715, 0.3748, 0.3680, 0.3641, 0.3672, 0.3703, 0.3729,
+)  # fmt: skip
+"""Click rate of the standard log by hour of day [L]; all pages and all videos, so its level is below that of Pure."""
 RANDOM_CLICK_RATE_SPREAD: Final = 0.125
 """Standard deviation over users of the chance to click a random video: 0.132 over users with at least 50 random
 exposures [L], less the binomial noise of some 75 exposures. It asks for more spread than `CLICK_RATE_SPREAD` does."""
+WEEKDAY_EXPOSURES: Final = np.array([9_449_444, 9_365_637, 9_443_944, 9_531_782, 9_800_641, 11_064_996, 10_492_272])
+"""Mean exposures on Mondays to Sundays, 8 to 28 April, before the public holiday [L]."""
+NEGATIVE_ANSWERS: Final = 0.288
+"""Share of dissatisfied answers among all (SAQRec, Kuaishou)."""

@@ -45,9 +45,10 @@ def _shape_faults(tables: Mapping[str, np.ndarray], n_columns: int) -> Iterator[
     wanted = {
         "node_log_duration": (max(2, nodes),),
         "stage": (nodes, N_RUNGS),
-        "slope": (N_STRETCHES,),
+        "slope": (nodes, N_STRETCHES),
         "hour_effect": (24,),
         "hour_share": (24,),
+        "weekday": (7,),
         "action_base": (N_ACTIONS,),
         "action_stage": (N_ACTIONS, N_RUNGS + 1),
         "action_satisfaction": (N_ACTIONS,),
@@ -73,6 +74,8 @@ def _value_faults(tables: Mapping[str, np.ndarray], columns: tuple[PublicColumn,
     for name in _SHARES:
         if (tables[name] < 0).any() or not np.isclose(tables[name].sum(), 1):
             yield f"{name} is no set of shares: want numbers of at least 0 that sum to 1"
+    if (tables["weekday"] < 0).any():
+        yield "weekday falls below 0: no day can have fewer sessions than none"
     if (tables["slope"] < 0).any():
         yield "slope falls below 0: more appeal may never shorten a view"
     if (np.diff(tables["node_log_duration"]) <= 0).any():

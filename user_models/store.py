@@ -43,6 +43,21 @@ def save_world(world: World, folder: Path) -> None:
     Raises:
         WorldError: The folder holds something already, or cannot be written.
     """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise WorldError(f"{folder}: is not empty; give a new folder for the world")
+    except OSError as error:
+        raise WorldError(f"{folder}: cannot be written: {error.strerror}; make room or give another folder") from None
+    rewrite_world(world, folder)
+
+
+def rewrite_world(world: World, folder: Path) -> None:
+    """Write a world over one that is there.
+
+    Raises:
+        WorldError: The folder cannot be written.
+    """
     weights = save_weights({name: np.ascontiguousarray(getattr(world.tables, name)) for name in table_names()})
     content = _WorldFile(
         format=FORMAT,
@@ -55,9 +70,6 @@ def save_world(world: World, folder: Path) -> None:
         figures=world.figures,
     )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise WorldError(f"{folder}: is not empty; give a new folder for the world")
         (folder / "weights.safetensors").write_bytes(weights)
         (folder / "card.md").write_text(card(world), encoding="utf-8")
         (folder / "world.json").write_text(content.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -14,6 +14,7 @@ from jaxtyping import Float32, Float64, Int32, Int64
 from user_models.kernel import Rules, Users, Videos, fill_latents, fill_uniforms
 from user_models.ladder import rungs
 from user_models.parameters import DEFAULTS, Parameter
+from user_models.published import VIEWS_PER_DAY
 
 ACTIONS: Final = ("like", "follow", "comment", "forward", "hate", "profile_enter")
 USER_LATENTS: Final = ("appeal", *ACTIONS, "answering", "log_sessions", "log_views", "loyalty")
@@ -28,9 +29,10 @@ class Tables:
     Attributes:
         node_log_duration: Increasing log-seconds.
         stage: Logit of passing each rung at each node, at appeal 0.
-        slope: Pull of appeal per stretch of the ladder, at least 0.
+        slope: Pull of appeal per stretch of the ladder at each node, at least 0.
         hour_effect: Added to appeal.
         hour_share: Share of sessions by hour of day; sums to 1.
+        weekday: Sessions beyond the first, Monday to Sunday, over their mean; day 0 of an experiment is a Monday.
         action_base: Logit of each action, before user, video and watch.
         action_stage: Added by how far the climb went.
         action_satisfaction: Added per unit of satisfaction.
@@ -46,9 +48,10 @@ class Tables:
 
     node_log_duration: Float32[np.ndarray, " nodes"]
     stage: Float32[np.ndarray, "nodes rungs"]
-    slope: Float32[np.ndarray, " stretches"]
+    slope: Float32[np.ndarray, "nodes stretches"]
     hour_effect: Float32[np.ndarray, " 24"]
     hour_share: Float64[np.ndarray, " 24"]
+    weekday: Float32[np.ndarray, " 7"]
     action_base: Float32[np.ndarray, " actions"]
     action_stage: Float32[np.ndarray, "actions stages"]
     action_satisfaction: Float32[np.ndarray, " actions"]
@@ -173,7 +176,8 @@ class World:
             duration_s=duration_s,
             rungs_s=rungs(duration_s),
             barrier=self.barriers(duration_s),
-            appeal=at["appeal"],
+            slope=self.slopes(duration_s),
+            appeal=at["appeal"] + np.float32(self.value("watch.bait")) * at["bait"],
             topic=np.ascontiguousarray(latent[:, len(VIDEO_LATENTS) :]),
             quality=at["quality"],
             bait=at["bait"],
@@ -183,13 +187,23 @@ class World:
 
     def barriers(self, duration_s: Float32[np.ndarray, " videos"]) -> Float32[np.ndarray, "videos rungs"]:
         """Odds against passing each rung at appeal 0, interpolated between durations; 0 on rungs without length."""
+        stage = self._at(self.tables.stage, duration_s)
+        lengthless = np.diff(rungs(duration_s), axis=1, prepend=-1) <= 0
+        return np.where(lengthless, 0, np.exp(-stage)).astype(np.float32)
+
+    def slopes(self, duration_s: Float32[np.ndarray, " videos"]) -> Float32[np.ndarray, "videos stretches"]:
+        """Pull of appeal per stretch, interpolated between durations."""
+        return self._at(self.tables.slope, duration_s).astype(np.float32)
+
+    def _at(
+        self, table: Float32[np.ndarray, "nodes n"], duration_s: Float32[np.ndarray, " videos"]
+    ) -> Float32[np.ndarray, "videos n"]:
+        """A table interpolated between its nodes of duration."""
         nodes = self.tables.node_log_duration
         x = np.clip(np.log(duration_s), nodes[0], nodes[-1])
         right = np.clip(np.searchsorted(nodes, x), 1, len(nodes) - 1)
         part = ((x - nodes[right - 1]) / (nodes[right] - nodes[right - 1]))[:, None]
-        stage = (1 - part) * self.tables.stage[right - 1] + part * self.tables.stage[right]
-        lengthless = np.diff(rungs(duration_s), axis=1, prepend=-1) <= 0
-        return np.where(lengthless, 0, np.exp(-stage)).astype(np.float32)
+        return (1 - part) * table[right - 1] + part * table[right]
 
     def rules(self, views_scale: float) -> Rules:
         """The parameters in the form the kernels read.
@@ -198,11 +212,19 @@ class World:
             views_scale: Share of real activity that is simulated, in (0, 1].
         """
         t, value = self.tables, self.value
+        views_per_day = VIEWS_PER_DAY * views_scale
         return Rules(
-            slope=t.slope,
             hour_effect=t.hour_effect,
             taste=value("watch.taste"),
             momentum=value("watch.momentum"),
+            satiation=value("satiation.strength"),
+            seen_step=1 / value("satiation.memory_views"),
+            seen_kept=value("satiation.kept"),
+            drift_step=value("drift.gain") / views_per_day,
+            drift_kept=value("drift.kept"),
+            drift_noise=value("drift.noise"),
+            habituation=value("habituation.strength"),
+            wary_step=min(1.0, 1 / (value("habituation.memory_days") * views_per_day)),
             action_base=t.action_base,
             action_stage=t.action_stage,
             action_satisfaction=t.action_satisfaction,
@@ -211,6 +233,8 @@ class World:
             weight_bait=value("satisfaction.bait"),
             weight_noise=value("satisfaction.noise"),
             ask=value("questionnaire.ask"),
+            ask_long_views=value("questionnaire.ask_long_views"),
+            ask_most=int(value("questionnaire.most_per_day")),
             cool_down_days=int(value("questionnaire.cool_down_days")),
             answer_base=value("questionnaire.answer_base"),
             answer_satisfaction=value("questionnaire.answer_satisfaction"),
@@ -228,6 +252,7 @@ class World:
             mood_kept=value("returning.mood_kept"),
             mood_usual=value("returning.mood_usual"),
             hour_share=t.hour_share,
+            weekday=t.weekday,
             views_scale=views_scale,
         )
 

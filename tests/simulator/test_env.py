@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import simulator.registration  # noqa: F401 # registers askew/Feed-v0
 from policies.base import Event, top_k
-from simulator.crowd import HISTORY, make_blocks, make_stage
+from simulator.crowd import HISTORY, Size, make_blocks, make_stage
 from simulator.env import ROUNDS_PER_DAY
 from simulator.line import Engine, Line, Wanted, canonical, play_day
 from simulator.propensity import constant_model
@@ -90,7 +90,7 @@ def rollout_log(user_id, seed, days):
         def rank(self, obs, k, noise):
             return top_k(obs, taste_of(obs.candidates), k)
 
-    stage, people = make_stage(WORLD.with_values(PRESETS["dense"]), 30, 300, 0.1, seed=0)
+    stage, people = make_stage(WORLD.with_values(PRESETS["dense"]), Size(30, 300, 0.1), seed=0)
     blocks = make_blocks(people, ROUNDS_PER_DAY, stage.rules)
     line = Line("all:a", (ByTaste(),), [np.zeros(30, np.int32)], blocks)
     engine = Engine(1)

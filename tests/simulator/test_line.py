@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from policies.base import top_k
-from simulator.crowd import Block, make_blocks, make_stage
+from simulator.crowd import Block, Size, make_blocks, make_stage
 from simulator.line import Engine, Line, Wanted, canonical, play_day
 from simulator.propensity import constant_model
 from simulator.rollout import Course
@@ -14,7 +14,7 @@ from user_models.parameters import PRESETS
 from user_models.toy import toy_world
 
 USERS, DAYS, ROUNDS = 56, 2, 2
-STAGE, PEOPLE = make_stage(toy_world().with_values(PRESETS["dense"]), USERS, 300, 0.04, seed=0)
+STAGE, PEOPLE = make_stage(toy_world().with_values(PRESETS["dense"]), Size(USERS, 300, 0.04), seed=0)
 COURSE = Course(STAGE, 0, 6, 20, constant_model())
 BUCKETS = Buckets(("a", "b"), (np.arange(USERS) % 3 == 0).astype(np.int32), ("all",), np.zeros(USERS, np.int32))
 

@@ -1,10 +1,7 @@
-"""Both regimes of a world: the figures are those of its user-days, and the levers move towards the real ones."""
-
-import math
+"""Both regimes of a world: the figures are those of its user-days."""
 
 import pytest
 
-from simulator.calibration import Trial, _levers, _move
 from simulator.regimes import RATES, RegimeRow, measure_regimes, regime_spec
 from user_models.published import REGIMES
 from user_models.toy import toy_world
@@ -42,24 +39,3 @@ def test_ratio_is_simulated_over_real():
 
 def test_real_figures_cover_what_is_measured():
     assert {regime: set(figures) for regime, figures in REGIMES.items()} == {"random": set(RATES), "base": set(RATES)}
-
-
-def test_a_lever_moves_towards_its_gap_and_then_by_what_it_showed():
-    world, levers = toy_world(), _levers()
-    gaps = [0.0] * len(levers)
-    gaps[0] = 0.1
-    first = _move(levers, [Trial(world, gaps, 1.0)])
-    assert first.value("watch.taste") == pytest.approx(1.0 + levers[0].first * 0.1)
-    halved = [gap / 2 for gap in gaps]
-    second = _move(levers, [Trial(world, gaps, 1.0), Trial(first, halved, 0.5)])
-    shown = (first.value("watch.taste") - 1.0) / 0.05
-    assert second.value("watch.taste") == pytest.approx(first.value("watch.taste") + shown * 0.05)
-
-
-def test_levers_answer_for_ratios_of_nested_figures():
-    real = REGIMES["base"]
-    simulated = dict(real) | {"long_view": real["long_view"] / 2}
-    gaps = {lever.name: lever.gap(simulated) for lever in _levers()}
-    assert gaps["long_view"] == pytest.approx(math.log(2))
-    assert gaps["complete"] == pytest.approx(-math.log(2))
-    assert gaps["taste"] == pytest.approx(0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from policies.base import top_k
-from simulator.crowd import make_blocks, make_stage
+from simulator.crowd import Size, make_blocks, make_stage
 from simulator.line import Engine, Line, Wanted, play_day
 from simulator.propensity import constant_model
 from simulator.rollout import Course
@@ -28,7 +28,7 @@ class Noisy:
 def played():
     """Two days: the traced impressions as a frame, and the totals of all users."""
     world = toy_world().with_values(PRESETS["dense"])
-    stage, people = make_stage(world, USERS, 300, 0.15, seed=2)
+    stage, people = make_stage(world, Size(USERS, 300, 0.15), seed=2)
     course = Course(stage, 2, 6, 20, constant_model())
     blocks = make_blocks(people, 2, stage.rules, size=40)
     line = Line("all:a", (Noisy(),), [np.zeros(len(block.user_id), np.int32) for block in blocks], blocks)

@@ -19,31 +19,12 @@ def uniforms(purpose: int, n: int = 20_000) -> np.ndarray:
     return np.array([kernel.uniform(np.uint64(key), np.uint64(purpose)) for key in range(n)])
 
 
-def rested(n_users: int) -> State:
-    f32, i16 = np.float32, np.int16
-    return State(
-        patience=np.full(n_users, 1e9, f32),
-        sessions_left=np.zeros((n_users, 4), i16),
-        session=np.zeros(n_users, i16),
-        request=np.zeros(n_users, i16),
-        views=np.zeros(n_users, np.int32),
-        hour=np.zeros(n_users, np.int8),
-        clicked=np.full(n_users, 0.5, f32),
-        skips=np.zeros(n_users, i16),
-        pleasure=np.zeros(n_users, f32),
-        mood=np.zeros(n_users, f32),
-        days_away=np.zeros(n_users, i16),
-        prompts=np.zeros(n_users, f32),
-        last_asked=np.full(n_users, -100, i16),
-    )
-
-
 def blank(n: int, k: int) -> Response:
     dtypes = (bool, np.float32, np.uint16, np.int8, np.float32, np.float32, np.float32)
     return Response(*(np.zeros((n, k), dtype) for dtype in dtypes))
 
 
-def played(slates: np.ndarray, rows: list[np.ndarray]) -> tuple[Response, State]:
+def played(slates: np.ndarray, rows: list[np.ndarray], rested) -> tuple[Response, State]:
     """Responses of users 0, 1, ... to their slates, served in the given batches."""
     world = toy_world()
     users = world.draw_users(np.arange(len(slates)), seed=1).latents
@@ -58,10 +39,10 @@ def played(slates: np.ndarray, rows: list[np.ndarray]) -> tuple[Response, State]
     return whole, state
 
 
-def test_one_row_at_a_time_equals_all_at_once():
+def test_one_row_at_a_time_equals_all_at_once(rested):
     slates = np.random.default_rng(0).integers(0, 200, (40, 6), dtype=np.int32)
-    together, state = played(slates, [np.arange(40)])
-    apart, state_apart = played(slates, [np.array([user]) for user in reversed(range(40))])
+    together, state = played(slates, [np.arange(40)], rested)
+    apart, state_apart = played(slates, [np.array([user]) for user in reversed(range(40))], rested)
     for one, other in zip((*together, *state), (*apart, *state_apart), strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -2,13 +2,15 @@
 
 from user_models.fit.calibrate import RandomTargets, calibrate_random
 from user_models.fit.fitting import FitResult, fit_world
-from user_models.fit.heldout import HeldOut, Score
+from user_models.fit.prediction import HeldOut, check_heldout, load_predictor, save_predictor
 
 __all__ = [
     "FitResult",
     "HeldOut",
     "RandomTargets",
-    "Score",
     "calibrate_random",
+    "check_heldout",
     "fit_world",
+    "load_predictor",
+    "save_predictor",
 ]

@@ -14,14 +14,14 @@ from user_models.fit.activity import LOYALTY_SPREAD, Activity, activity
 from user_models.fit.batches import Batch, as_batch, log_nodes
 from user_models.fit.features import first_tag
 from user_models.fit.generators import Mixture, Profiles, mixture, profiles, topics, user_latents, video_latents
-from user_models.fit.heldout import HeldOut
 from user_models.fit.latents import Terms, world_terms
 from user_models.fit.model import WatchModel
-from user_models.fit.readings import bait, quality
+from user_models.fit.prediction.check import HeldOut
+from user_models.fit.readings import Weights, bait, chance_to_judge, quality, satisfaction_weights
 from user_models.fit.rows import Reading
 from user_models.fit.training import Trained
 from user_models.parameters import DEFAULTS, Parameter
-from user_models.published import HOURLY_EXPOSURES
+from user_models.published import HOURLY_EXPOSURES, WEEKDAY_EXPOSURES
 from user_models.world import USER_LATENTS, Tables, World
 
 ATTRIBUTION: Final = (
@@ -63,18 +63,20 @@ def assemble(model: WatchModel, name: str, sources: Sources) -> World:
     batch = as_batch(rows)
     terms = world_terms(model, batch, log_duration)
     kinds = profiles(sources.users)
-    views = np.bincount(rows.user, minlength=len(sources.users))
+    views = np.bincount(rows.user[~rows.random], minlength=len(sources.users))
     coming = activity(views, kinds.kinds.kind, kinds.kinds.share)
     hour_share = HOURLY_EXPOSURES / HOURLY_EXPOSURES.sum()
     hour = terms.unit * model.hour.detach().double().numpy()
     crowd = _users(terms, sources, kinds, coming)
-    share, catalogue = _videos(terms, sources, log_duration)
+    read = _read(model, batch, terms, sources, log_duration)
+    share, catalogue = _videos(terms, sources, log_duration, read)
     tables = {
         "node_log_duration": log_nodes(),
         "stage": terms.stage,
-        "slope": terms.slope,
+        "slope": np.tile(terms.slope, (len(log_nodes()), 1)),
         "hour_effect": hour - hour_share @ hour,
         "hour_share": hour_share,
+        "weekday": WEEKDAY_EXPOSURES / WEEKDAY_EXPOSURES.mean(),
         "action_base": terms.action_base,
         "action_stage": model.action_stage.detach().numpy(),
         "action_satisfaction": _PULL,
@@ -91,7 +93,7 @@ def assemble(model: WatchModel, name: str, sources: Sources) -> World:
         name=name,
         tables=Tables(**{key: _stored(key, value) for key, value in tables.items()}),
         columns=kinds.columns,
-        parameters={**DEFAULTS, "watch.momentum": _momentum(model, batch, terms.unit)},
+        parameters={**DEFAULTS, "watch.momentum": _momentum(model, batch, terms.unit), **_satisfaction(read.weights)},
         provenance=_provenance(sources),
         attribution=ATTRIBUTION,
         figures=_figures(terms, sources),
@@ -126,18 +128,61 @@ def _users(terms: Terms, sources: Sources, kinds: Profiles, coming: Activity) ->
     return Mixture(mean, root)
 
 
-def _videos(
-    terms: Terms, sources: Sources, log_duration: Float64[np.ndarray, " videos"]
-) -> tuple[Float64[np.ndarray, " tags"], Mixture]:
-    """Shares of topics, and the generator of videos; effects on actions are less what satisfaction adds."""
+@final
+@dataclass(frozen=True)
+class _Read:
+    """Readings of what pleases.
+
+    Attributes:
+        quality: Of each video.
+        bait: Of each video.
+        weights: In satisfaction; None where too few people hated anything.
+    """
+
+    quality: Float64[np.ndarray, " videos"]
+    bait: Float64[np.ndarray, " videos"]
+    weights: Weights | None
+
+
+def _read(
+    model: WatchModel, batch: Batch, terms: Terms, sources: Sources, log_duration: Float64[np.ndarray, " videos"]
+) -> _Read:
+    """Quality and bait from the statistics, and their weights from who liked and who hated."""
     statistics = sources.statistics.set_index("video_id").reindex(sources.videos["video_id"])
     good = quality(statistics, terms.videos.appeal, log_duration)
     lure = bait(statistics, terms.videos.appeal, log_duration)
-    weights = [DEFAULTS[f"satisfaction.{name}"].value for name in ("quality", "bait")]
-    pleasing = weights[0] * good - weights[1] * lure
+    rows = sources.reading.rows
+    controls = (terms.videos.appeal[rows.video], terms.users.appeal[rows.user], rows.log_duration.astype(np.float64))
+    known = np.stack([good[rows.video], lure[rows.video], *controls], axis=1)
+    return _Read(good, lure, satisfaction_weights(rows, known, chance_to_judge(model, batch)))
+
+
+def _satisfaction(weights: Weights | None) -> dict[str, Parameter]:
+    """The weights of quality and bait as parameters; those assumed where the rows say too little."""
+    if weights is None:
+        return {}
+    source = (
+        f"{weights.likes:,} views with a like against {weights.hates:,} with a hate, weighted by the inverse of the"
+        " chance to get either (a reading after SAQRec); their ratio is fitted, their common scale assumed"
+    )
+    found = {"satisfaction.quality": weights.quality, "satisfaction.bait": weights.bait}
+    return {
+        name: DEFAULTS[name].model_copy(
+            update={"value": value, "status": "fitted", "source": source, "error": error, "low": None, "high": None}
+        )
+        for (name, value), error in zip(found.items(), weights.errors, strict=True)
+    }
+
+
+def _videos(
+    terms: Terms, sources: Sources, log_duration: Float64[np.ndarray, " videos"], read: _Read
+) -> tuple[Float64[np.ndarray, " tags"], Mixture]:
+    """Shares of topics, and the generator of videos; effects on actions are less what satisfaction adds."""
+    known = {**DEFAULTS, **_satisfaction(read.weights)}
+    pleasing = known["satisfaction.quality"].value * read.quality - known["satisfaction.bait"].value * read.bait
     alone = replace(terms.videos, action=terms.videos.action - pleasing[:, None] * _PULL)
     kinds = topics(first_tag(sources.videos), np.isfinite(log_duration))
-    return kinds.share, mixture(video_latents(alone, log_duration, good, lure), kinds)
+    return kinds.share, mixture(video_latents(alone, log_duration, read.quality, read.bait), kinds)
 
 
 def _momentum(model: WatchModel, batch: Batch, unit: float) -> Parameter:
@@ -162,15 +207,24 @@ def _figures(terms: Terms, sources: Sources) -> dict[str, float]:
         "rows.duplicates_dropped": float(reading.n_duplicates),
         "rows.without_length_dropped": float(reading.n_lengthless),
         "rows.fitted": float(len(reading.rows)),
+        "rows.random": float(reading.n_random),
     }
     learning = {"fit.epochs": float(trained.epochs), "fit.validation_loss": trained.validation_loss}
     return {**counts, **learning, "fit.match_spread": terms.match_spread, **sources.heldout.figures()}
 
 
+def _level(n_random: int) -> str:
+    """Where levels come from."""
+    if n_random:
+        return f"level fitted: {n_random:,} rows of the random log; the ranker's selection has terms of its own"
+    return "no random log in the folder: level set to the published random exposures (KuaiRand-Pure, 22 April to 8 May)"
+
+
 def _provenance(sources: Sources) -> dict[str, str]:
     """Where each table comes from."""
-    n = f"{len(sources.reading.rows):,} rows of the standard log"
-    fitted, random = f"fitted: {n}", "level set to the published random exposures (KuaiRand-Pure, 22 April to 8 May)"
+    n_random = sources.reading.n_random
+    n = f"{len(sources.reading.rows) - n_random:,} rows of the standard log"
+    fitted, random = f"fitted: {n}", _level(n_random)
     users = (
         f"fitted: {n}; spread of appeal and activity published (KuaiRand-27K) but for who is more active; loyalty and"
         " answering assumed"
@@ -185,6 +239,7 @@ def _provenance(sources: Sources) -> dict[str, str]:
         "slope": fitted,
         "hour_effect": fitted,
         "hour_share": "published: exposures by hour, KuaiRand-27K, 31 days",
+        "weekday": "published: exposures by day, KuaiRand-27K, 8 to 28 April",
         "action_base": f"{fitted}; {random}",
         "action_stage": fitted,
         "action_satisfaction": "assumed: set so that a ranker reaches the standard log's rates",

@@ -41,6 +41,8 @@ class Batch:
         passed: Rungs passed.
         stands: True where a rung has a length.
         acted: 1 where the action was taken.
+        chosen: 1 where a ranker chose the video and random rows are at hand to tell what that changes, else 0.
+        activity: Log of the user's views against the typical one's.
     """
 
     user: Int[Tensor, " rows"]
@@ -54,6 +56,8 @@ class Batch:
     passed: Int[Tensor, " rows"]
     stands: Bool[Tensor, "rows rungs"]
     acted: Float[Tensor, "rows actions"]
+    chosen: Float[Tensor, " rows"]
+    activity: Float[Tensor, " rows"]
 
     def __len__(self) -> int:
         return len(self.user)
@@ -67,9 +71,22 @@ def as_batch(rows: Rows) -> Batch:
     """All rows at once."""
     right, part = place(rows.log_duration)
     own = (rows.user, rows.video, rows.tab, rows.hour, rows.before)
-    rest = (rows.passed, rows.stands, rows.acted)
+    rest = (rows.passed, rows.stands, rows.acted, _chosen(rows), _activity(rows))
     ladder = (rows.log_duration - np.float32(_MIDDLE), right, part)
     return Batch(*(torch.from_numpy(array.copy()) for array in (*own, *ladder, *rest)))
+
+
+def _chosen(rows: Rows) -> Float32[np.ndarray, " rows"]:
+    """Where the ranker's selection has terms of its own."""
+    return (~rows.random & rows.random.any()).astype(np.float32)
+
+
+def _activity(rows: Rows) -> Float32[np.ndarray, " rows"]:
+    """Log of each user's number of views, its mean over the views taken off."""
+    if not len(rows):
+        return np.zeros(0, np.float32)
+    log_views = np.log(np.bincount(rows.user)[rows.user])
+    return (log_views - log_views.mean()).astype(np.float32)
 
 
 def place(

@@ -21,9 +21,9 @@ from user_models.world import ACTIONS, World
 
 PART: Final = np.searchsorted([CLICK_RUNG, LONG_RUNG], np.arange(N_RUNGS))
 """Which part each rung is in: to 7 s, to 18 s, beyond."""
-_LEVER: Final = np.searchsorted([CLICK_RUNG, LONG_RUNG, COMPLETE_RUNG - 1, COMPLETE_RUNG], np.arange(N_RUNGS))
+LEVER: Final = np.searchsorted([CLICK_RUNG, LONG_RUNG, COMPLETE_RUNG - 1, COMPLETE_RUNG], np.arange(N_RUNGS))
 """Which lever moves each rung: to 7 s, to 18 s, on the way to the end, at the end, replays."""
-_N_LEVERS: Final = 5
+N_LEVERS: Final = 5
 _STEP: Final = 0.05
 _LARGEST: Final = 1.5
 _ROUNDS: Final = 20
@@ -116,7 +116,7 @@ def calibrate_watching(world: World, targets: RandomTargets, n_users: int = 40_0
     """
     crowd = draw_crowd(world, n_users, 2)
     wanted = targets.watching()
-    shift = np.zeros(_N_LEVERS)
+    shift = np.zeros(N_LEVERS)
     now = _found(world, crowd, shift)
     for _ in range(_ROUNDS):
         if np.abs(wanted - now).max() < _CLOSE:
@@ -168,7 +168,7 @@ def _slopes(
     world: World, crowd: Crowd, shift: Float64[np.ndarray, " levers"], now: Float64[np.ndarray, " figures"]
 ) -> Float64[np.ndarray, "figures levers"]:
     """What a small move of each lever does to each figure."""
-    moved = [_found(world, crowd, shift + _STEP * unit) for unit in np.eye(_N_LEVERS)]
+    moved = [_found(world, crowd, shift + _STEP * unit) for unit in np.eye(N_LEVERS)]
     return (np.stack(moved, axis=1) - now[:, None]) / _STEP
 
 
@@ -186,10 +186,10 @@ def _logs(click: float, long_view: float, complete: float, watch_s: float) -> Fl
 
 def _moved(videos: Videos, shift: Float64[np.ndarray, " levers"]) -> Videos:
     """The same videos with every rung's logit shifted: odds against passing divided by exp(shift)."""
-    return videos._replace(barrier=videos.barrier * np.exp(-shift[_LEVER]).astype(np.float32))
+    return videos._replace(barrier=videos.barrier * np.exp(-shift[LEVER]).astype(np.float32))
 
 
 def _shifted(world: World, shift: Float64[np.ndarray, " levers"]) -> World:
     """The same world with its ladder shifted."""
-    stage = world.tables.stage + shift[_LEVER]
+    stage = world.tables.stage + shift[LEVER]
     return replace(world, tables=replace(world.tables, stage=stage.astype(np.float32)))

@@ -120,7 +120,7 @@ def _watching(
     appeal = users.appeal[rows, None] + videos.appeal[slates] + np.float32(rules.taste) * fit
     appeal = appeal + rules.hour_effect[hour][:, None]
     half = np.float32(rules.momentum / 2)
-    after, without = (_stages(videos, slates, rules, appeal + shift) for shift in (half, -half))
+    after, without = (_stages(videos, slates, appeal + shift) for shift in (half, -half))
     share = _stationary(after, without)[:, None, None]
     stages = share * after + (1 - share) * without
     quality, bait = videos.quality[slates], videos.bait[slates]
@@ -134,10 +134,10 @@ def _watching(
 
 
 def _stages(
-    videos: Videos, slates: Int32[np.ndarray, "rows k"], rules: Rules, appeal: Float32[np.ndarray, "rows k"]
+    videos: Videos, slates: Int32[np.ndarray, "rows k"], appeal: Float32[np.ndarray, "rows k"]
 ) -> Float32[np.ndarray, "rows k stages"]:
     """Chance to stop after each number of rungs."""
-    pull = np.exp(-appeal[..., None] * rules.slope)[..., STRETCH]
+    pull = np.exp(-appeal[..., None] * videos.slope[slates])[..., STRETCH]
     survival = np.cumprod(1 / (1 + videos.barrier[slates] * pull), axis=2)
     edge = np.ones((*survival.shape[:2], 1), np.float32)
     return -np.diff(np.concatenate([edge, survival, 0 * edge], axis=2), axis=2).astype(np.float32)

@@ -70,6 +70,26 @@ def video_features(videos: pd.DataFrame, statistics: pd.DataFrame) -> Features:
     return Features(codes, n_codes, _standardised(_video_numbers(videos, aligned)))
 
 
+def user_categories(users: pd.DataFrame) -> pd.DataFrame:
+    """Public categories of every user, as text."""
+    return users[list(_USER_CATEGORIES)].astype(str)
+
+
+def user_numbers(users: pd.DataFrame) -> Float32[np.ndarray, "items f"]:
+    """Log of the account counts."""
+    return np.log1p(users[list(_USER_NUMBERS)].to_numpy(np.float32))
+
+
+def video_categories(videos: pd.DataFrame) -> pd.DataFrame:
+    """Public categories of every video, as text."""
+    return videos[list(_VIDEO_CATEGORIES)].assign(first_tag=first_tag(videos)).astype(str)
+
+
+def video_numbers(videos: pd.DataFrame, statistics: pd.DataFrame) -> Float32[np.ndarray, "items f"]:
+    """Length, size and log-rates of play; NaN where not known."""
+    return _video_numbers(videos, statistics.set_index("video_id").reindex(videos["video_id"]))
+
+
 def first_tag(videos: pd.DataFrame) -> "pd.Series[str]":
     """The first topic of each video's list."""
     return videos["tag"].astype(str).str.split(",").str[0]

@@ -1,4 +1,4 @@
-"""The fit from folder to world: learn, check on later days, learn again on all days, build generators, set levels.
+"""The fit from folder to world: a predictor and its check on later days, a model of all days, generators, levels.
 
 Axes: `users`; `videos`; `rows`; `actions`.
 """
@@ -6,6 +6,7 @@ Axes: `users`; `videos`; `rows`; `actions`.
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, final
 
 import numpy as np
@@ -16,14 +17,19 @@ from user_models.data.folder import KuaiRandFolder
 from user_models.fit.assembly import Sources, assemble
 from user_models.fit.batches import as_batch
 from user_models.fit.by_duration import shape_by_duration
+from user_models.fit.calibrate import RandomTargets, calibrate_random
 from user_models.fit.features import Features, user_features, video_features
-from user_models.fit.heldout import HeldOut, check_heldout
 from user_models.fit.model import Priors, WatchModel
+from user_models.fit.prediction.check import HeldOut, check_heldout
+from user_models.fit.prediction.exposures import Exposures, read_exposures
+from user_models.fit.prediction.predictor import Predictor, learn_predictor
+from user_models.fit.prediction.views import Catalogue
 from user_models.fit.rows import Rows, read_rows
 from user_models.fit.selector import Selector
 from user_models.fit.spread import action_spreads
 from user_models.fit.strengths import tune_strengths
 from user_models.fit.training import Schedule, Trained, train
+from user_models.ladder import COMPLETE_RUNG
 from user_models.world import World
 
 HELD_OUT_DAYS: Final = 2
@@ -37,15 +43,19 @@ VIDEO_SHARE: Final = 0.6
 @final
 @dataclass(frozen=True)
 class FitResult:
-    """A world, and how well the same fit predicts days it has not seen.
+    """A world, and the predictor fitted beside it.
 
     Attributes:
         world: Fitted on all days.
-        heldout: From a fit without the last days.
+        heldout: How the predictor does on the last days.
+        predictor: It has not seen the last days.
+        random: Figures of the folder's random log, which the world gives; None without one.
     """
 
     world: World
     heldout: HeldOut
+    predictor: Predictor
+    random: RandomTargets | None
 
 
 @final
@@ -59,9 +69,17 @@ class _Public:
 
 
 def fit_world(
-    folder: KuaiRandFolder, name: str, seed: int, schedule: Schedule | None = None, selector: Selector | None = None
+    folder: KuaiRandFolder,
+    name: str,
+    seed: int,
+    schedule: Schedule | None = None,
+    selector: Selector | None = None,
+    exposures: Path | None = None,
 ) -> FitResult:
     """Fit a world on a KuaiRand folder; progress bars go to the standard error stream.
+
+    Rows of a random log, where there is one, are fitted with the standard ones and set the world's levels. Without
+    one, levels are set to the published figures of random exposures.
 
     Args:
         folder: With a standard log of at least three days.
@@ -69,27 +87,64 @@ def fit_world(
         seed: The same folder and seed give the same world on the same machine.
         schedule: How long to learn; good for Pure by default.
         selector: The stand-in ranker from which strengths start.
+        exposures: Parquet file of earlier exposures, for the predictor; see `read_exposures`.
 
     Raises:
         DataError: Damage in the files.
         ValueError: A log of fewer than three days.
     """
+    earlier = None if exposures is None else read_exposures(exposures)
     with _one_thread():
-        return _fit(folder, name, seed, schedule or Schedule(), selector or Selector())
+        return _fit(folder, name, _Settings(seed, schedule or Schedule(), selector or Selector(), earlier))
 
 
-def _fit(folder: KuaiRandFolder, name: str, seed: int, schedule: Schedule, selector: Selector) -> FitResult:
+@final
+@dataclass(frozen=True)
+class _Settings:
+    """How a fit goes; as the arguments of `fit_world`."""
+
+    seed: int
+    schedule: Schedule
+    selector: Selector
+    exposures: Exposures | None
+
+
+def _fit(folder: KuaiRandFolder, name: str, how: _Settings) -> FitResult:
     """`fit_world` on one thread."""
     reading = read_rows(folder)
-    users, videos, statistics = folder.users(), folder.videos(), folder.video_statistics()
+    catalogue = Catalogue(folder.users(), folder.videos(), folder.video_statistics())
+    before = catalogue.views(_before(reading.rows))
+    predictor = learn_predictor(before, catalogue, how.exposures, how.seed, how.schedule.plan)
+    heldout = check_heldout(predictor, folder)
+    users, videos, statistics = catalogue.users, catalogue.videos, catalogue.statistics
     spread = action_spreads(reading.rows, reading.rows.user)
     public = _Public(user_features(users), video_features(videos, statistics), _priors(reading.rows, spread))
-    before, after = _split(reading.rows)
-    heldout = check_heldout(_learn(before, public, seed, schedule, "fit without the last days")[0], before, after)
-    model, trained = _learn(reading.rows, public, seed, schedule, "fit on all days")
-    sources = Sources(reading, users, videos, statistics, spread, heldout, trained)
-    world = shape_by_duration(assemble(model, name, sources))
-    return FitResult(tune_strengths(world, selector), heldout)
+    model, trained = _learn(reading.rows, public, how.seed, how.schedule)
+    world = assemble(model, name, Sources(reading, users, videos, statistics, spread, heldout, trained))
+    random = random_figures(reading.rows)
+    return FitResult(_levelled(world, random, how.selector), heldout, predictor, random)
+
+
+def _levelled(world: World, random: RandomTargets | None, selector: Selector) -> World:
+    """Levels of random exposures: the folder's own, their shape along duration as fitted, or else those published."""
+    if random is None:
+        return tune_strengths(shape_by_duration(world), selector)
+    return calibrate_random(tune_strengths(world, selector), random)
+
+
+def random_figures(rows: Rows) -> RandomTargets | None:
+    """What the random rows give per view; None without any."""
+    shown = rows.take(rows.random)
+    if not len(shown):
+        return None
+    least = 1 / (2 * len(shown))
+    return RandomTargets(
+        click=max(float(shown.click.mean()), least),
+        long_view=max(float(shown.long_view.mean()), least),
+        complete=max(float((shown.passed > COMPLETE_RUNG).mean()), least),
+        watch_s=float(shown.watch_s.mean(dtype=np.float64)),
+        action=tuple(max(float(rate), least) for rate in shown.acted.mean(axis=0, dtype=np.float64)),
+    )
 
 
 @contextmanager
@@ -103,11 +158,11 @@ def _one_thread() -> Generator[None]:
         torch.set_num_threads(before)
 
 
-def _learn(rows: Rows, public: _Public, seed: int, schedule: Schedule, title: str) -> tuple[WatchModel, Trained]:
+def _learn(rows: Rows, public: _Public, seed: int, schedule: Schedule) -> tuple[WatchModel, Trained]:
     """A model fitted on some rows."""
     generator = torch.Generator().manual_seed(seed)
     model = WatchModel(public.users, public.videos, public.priors, DIMENSIONS, generator)
-    return model, train(model, as_batch(rows), schedule, generator, title)
+    return model, train(model, as_batch(rows), schedule, generator)
 
 
 def _priors(rows: Rows, user_spread: Float64[np.ndarray, " actions"]) -> Priors:
@@ -117,10 +172,9 @@ def _priors(rows: Rows, user_spread: Float64[np.ndarray, " actions"]) -> Priors:
     return Priors(*(x.astype(np.float32) for x in (user_spread, video_spread, rate)))
 
 
-def _split(rows: Rows) -> tuple[Rows, Rows]:
-    """The rows before the last days, and those of the last days."""
+def _before(rows: Rows) -> Rows:
+    """The rows before the last days."""
     days = np.unique(rows.date)
     if len(days) <= HELD_OUT_DAYS:
         raise ValueError(f"the log has {len(days)} days; give one with at least {HELD_OUT_DAYS + 1}")
-    first_held_out = days[-HELD_OUT_DAYS]
-    return rows.take(rows.date < first_held_out), rows.take(rows.date >= first_held_out)
+    return rows.take(rows.date < days[-HELD_OUT_DAYS])

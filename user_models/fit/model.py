@@ -6,6 +6,10 @@ single stretch and of the page on single rungs: they sharpen the fit, and the wo
 and on the ladder. On the two-column page most videos are never started, so there the first stretch has a slope of its
 own. P(action) = sigma(base + user + video + stage reached + match + page).
 
+Where random rows are at hand, standard rows have terms for what the ranker's choice adds: a shift per stretch, along
+the duration and along the user's activity, and one per action. The world leaves them out, so that its levels are those
+of random rows. Without random rows the terms are 0, and levels are those of the ranker's rows.
+
 Axes: `rows` of a batch; `rungs`, `stretches` of the ladder; `actions`.
 """
 
@@ -67,6 +71,9 @@ class WatchModel(nn.Module):
         self.action_base = nn.Parameter(torch.tensor(rates))
         self.action_stage = nn.Parameter(torch.zeros(n_actions, N_RUNGS + 1))
         self.action_match = nn.Parameter(torch.zeros(n_actions))
+        self.chosen_stretch = nn.Parameter(torch.zeros(N_STRETCHES))
+        self.chosen_appeal = nn.Parameter(torch.zeros(3))
+        self.chosen_action = nn.Parameter(torch.zeros(n_actions))
         self.action_watcher = nn.Parameter(torch.zeros(1 + N_STRETCHES, n_actions))
 
     def slope(self) -> Float[Tensor, " stretches"]:
@@ -91,9 +98,10 @@ class WatchModel(nn.Module):
         match = self.match(batch)
         appeal = match + self._appeal(batch, user, video)
         stray = user[:, _STRAY] + video[:, _STRAY]
-        climb = stray + self._slopes(batch) * appeal[:, None]
+        climb = stray + self._slopes(batch) * appeal[:, None] + batch.chosen[:, None] * self.chosen_stretch
         acted = user[:, _ACTED] + video[:, _ACTED] + self.watcher_actions(user)
-        fixed = self.action_base + self.page_action[batch.tab] + match[:, None] * self.action_match
+        fixed = self.action_base + batch.chosen[:, None] * self.chosen_action
+        fixed = fixed + self.page_action[batch.tab] + match[:, None] * self.action_match
         return self._ladder(batch) + climb[:, torch.from_numpy(STRETCH)], fixed + acted
 
     def watcher_actions(self, user: Float[Tensor, "rows n"]) -> Float[Tensor, "rows actions"]:
@@ -114,8 +122,13 @@ class WatchModel(nn.Module):
         """Appeal but for the match."""
         grid = (batch.tab == TWO_COLUMNS) * (user[:, _GRID] + video[:, _GRID])
         elsewhere = (batch.tab > TWO_COLUMNS) * user[:, _GRID + 1]
-        moment = self.hour[batch.hour] + self.momentum[batch.tab] * batch.before
+        moment = self.hour[batch.hour] + self.momentum[batch.tab] * batch.before + self._choice(batch)
         return user[:, _APPEAL] + video[:, _APPEAL] + grid + elsewhere + moment + self.page_appeal[batch.tab]
+
+    def _choice(self, batch: Batch) -> Float[Tensor, " rows"]:
+        """What the ranker's choice adds to appeal along duration and activity."""
+        along = torch.stack([batch.length, batch.length.square(), batch.activity], dim=1)
+        return batch.chosen * (along @ self.chosen_appeal)
 
     def _ladder(self, batch: Batch) -> Float[Tensor, "rows rungs"]:
         """The ladder at each row's duration and page; offsets of pages are against the main feed."""

@@ -49,6 +49,8 @@ def penalty(model: WatchModel) -> Float[Tensor, ""]:
     actions = 0.5 * model.action_stage.diff(dim=1).square().sum() + model.action_stage[:, 0].square().sum()
     context = 5 * (model.page_appeal.square().sum() + model.page_action.square().sum())
     links = model.action_watcher.square().sum() + 5 * model.momentum.square().sum()
+    links = links + model.chosen_stretch.square().sum() + model.chosen_appeal.square().sum()
+    links = links + model.chosen_action.square().sum()
     smooth = 2 * model.stage.diff(dim=0).square().sum()
     return _ridge(model.users, 10, 30) + _ridge(model.videos, 6, 3) + pages + actions + context + links + smooth
 

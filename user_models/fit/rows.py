@@ -21,14 +21,14 @@ SESSION_GAP_MS: Final = 30 * 60 * 1000
 _LABELS: Final = ("is_like", "is_follow", "is_comment", "is_forward", "is_hate", "is_profile_enter")
 _COLUMNS: Final = (
     *("user_id", "video_id", "date", "hourmin", "time_ms", "tab", "play_time_ms", "duration_ms"),
-    *("is_click", "long_view", *_LABELS, "watch_s", "duration_s"),
+    *("is_click", "long_view", "is_rand", *_LABELS, "watch_s", "duration_s"),
 )
 
 
 @final
 @dataclass(frozen=True)
 class Rows:
-    """Views of the standard log, by user and time.
+    """Views of the standard and the random log, by user and time.
 
     Attributes:
         user: Row of the user table.
@@ -45,6 +45,8 @@ class Rows:
         acted: 1 where the action was taken.
         click: As logged.
         long_view: As logged.
+        time_ms: Unix time of the request, ms.
+        random: Shown at random rather than by the ranker.
     """
 
     user: Int64[np.ndarray, " rows"]
@@ -61,6 +63,8 @@ class Rows:
     acted: Float32[np.ndarray, "rows actions"]
     click: Bool[np.ndarray, " rows"]
     long_view: Bool[np.ndarray, " rows"]
+    time_ms: Int64[np.ndarray, " rows"]
+    random: Bool[np.ndarray, " rows"]
 
     def __len__(self) -> int:
         return len(self.user)
@@ -87,14 +91,20 @@ class Reading:
     n_duplicates: int
     n_lengthless: int
 
+    @property
+    def n_random(self) -> int:
+        """Rows shown at random, of those the fit reads."""
+        return int(self.rows.random.sum())
+
 
 def read_rows(folder: KuaiRandFolder) -> Reading:
-    """The standard log of a folder; a length of 0 is looked up in the video table.
+    """The logs of a folder, the random one too if it has one; a length of 0 is looked up in the video table.
 
     Raises:
         DataError: Damage in the files, or a user or video of the log without features.
     """
-    log = folder.standard(_COLUMNS)
+    shown = [log for log in (folder.standard(_COLUMNS), folder.random(_COLUMNS)) if log is not None and len(log)]
+    log = pd.concat(shown, ignore_index=True) if shown else folder.standard(_COLUMNS)
     videos = folder.videos(("video_id", "duration_s"))
     once = log.drop_duplicates()
     known = videos.set_index("video_id")["duration_s"].reindex(once["video_id"]).to_numpy()
@@ -150,6 +160,8 @@ def _rows(log: pd.DataFrame, user: Int64[np.ndarray, " rows"], video: Int64[np.n
         acted=log[list(_LABELS)].to_numpy(np.float32),
         click=log["is_click"].to_numpy(bool),
         long_view=log["long_view"].to_numpy(bool),
+        time_ms=log["time_ms"].to_numpy(np.int64),
+        random=log["is_rand"].to_numpy(bool),
     )
 
 

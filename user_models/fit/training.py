@@ -5,7 +5,7 @@ Axes: `rows` views.
 
 import copy
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, final
 
 import torch
@@ -14,6 +14,7 @@ from tqdm import tqdm
 from user_models.fit.batches import Batch
 from user_models.fit.model import WatchModel
 from user_models.fit.objective import loss, negative_log_likelihood
+from user_models.fit.prediction.predictor import Plan
 
 
 @final
@@ -28,6 +29,7 @@ class Schedule:
         item_rate: Peak learning rate of the deviations of single users and videos, which meet few rows each.
         validation: Share of rows set aside for the validation loss.
         patience: Epochs without a better validation loss until learning stops.
+        plan: How the predictor learns, which is fitted beside the world.
     """
 
     epochs: int = 14
@@ -36,6 +38,7 @@ class Schedule:
     item_rate: float = 0.05
     validation: float = 0.04
     patience: int = 3
+    plan: Plan = field(default_factory=Plan)
 
 
 @final

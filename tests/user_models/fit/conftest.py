@@ -48,6 +48,8 @@ def feed_rows(rng: np.random.Generator, n: int, duration_s: np.ndarray, passed: 
         "acted": np.zeros((n, len(ACTIONS)), np.float32),
         "click": passed > 8,
         "long_view": passed > 11,
+        "time_ms": np.arange(n),
+        "random": np.zeros(n, bool),
     }
     return Rows(**{**plain, **changed})
 
@@ -61,7 +63,7 @@ def known() -> Known:
     world = world.with_tables(
         node_log_duration=nodes,
         stage=np.tile(np.linspace(2.5, 1.5, N_RUNGS).astype(np.float32), (len(nodes), 1)),
-        slope=np.full(6, 0.8, np.float32),
+        slope=np.full((len(nodes), 6), 0.8, np.float32),
     )
     user_appeal, video_appeal = rng.normal(0, 0.7, N_USERS), rng.normal(0, 0.5, N_VIDEOS)
     user, video = rng.integers(0, N_USERS, N_ROWS), rng.integers(0, N_VIDEOS, N_ROWS)
@@ -82,12 +84,13 @@ def _log_row(table, rng: np.random.Generator, at: int, n_users: int, n_videos: i
     video = int(rng.integers(n_videos))
     duration_ms, play_ms = 1000 * (6 + 3 * video), int(rng.exponential(12_000))
     plain = dict.fromkeys(table.header, 0)
+    date = table.first_date + at % 4
     return plain | {
         "user_id": at % n_users,
         "video_id": video,
-        "date": table.first_date + at % 4,
+        "date": date,
         "hourmin": 100 * int(rng.integers(24)),
-        "time_ms": 1_650_000_000_000 + 60_000 * at,
+        "time_ms": int(pd.Timestamp(str(date)).timestamp()) * 1000 + 60_000 * at,
         "is_click": int(play_ms > 7000 or play_ms >= duration_ms),
         "long_view": int(play_ms >= min(18_000, duration_ms)),
         "is_like": int(rng.random() < 0.1),

@@ -20,6 +20,7 @@ from user_models.ladder import CLICK_RUNG
 from user_models.toy import toy_world
 from user_models.world import ACTIONS, World
 
+FORGETFUL = {"satiation.strength": 0.0, "drift.gain": 0.0, "habituation.strength": 0.0}
 REACHABLE = RandomTargets(
     click=0.3, long_view=0.2, complete=0.1, watch_s=20.0, action=(0.01, 0.002, 0.003, 0.001, 0.002, 0.01)
 )
@@ -35,6 +36,7 @@ def simulated(world, n_users: int, k: int) -> tuple[Response, object]:
     state = State(
         np.full(n_users, 1e9, f32), np.zeros((n_users, 4), i16), ints, ints.copy(), np.zeros(n_users, np.int32), hours,
         np.full(n_users, 0.5, f32), ints.copy(), floats, floats.copy(), ints.copy(), floats.copy(), ints.copy() - 9,
+        ints.copy(), np.zeros_like(crowd.users.taste), np.zeros_like(crowd.users.taste), floats.copy(),
     )  # fmt: skip
     dtypes = (bool, f32, np.uint16, np.int8, f32, f32, f32)
     out = Response(*(np.zeros((n_users, k), dtype) for dtype in dtypes))
@@ -45,7 +47,7 @@ def simulated(world, n_users: int, k: int) -> tuple[Response, object]:
 
 
 def test_expected_figures_are_those_of_the_kernel():
-    world = toy_world()
+    world = toy_world().with_values(FORGETFUL)
     out, crowd = simulated(world, 4_000, 40)
     expected = figures(world, crowd)
     n = out.events.size

@@ -1,5 +1,7 @@
 """The torch model: its likelihood is the kernel's, and it finds what is known again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +9,11 @@ import torch
 from user_models import kernel
 from user_models.fit.batches import as_batch
 from user_models.fit.features import Features
-from user_models.fit.heldout import check_heldout
 from user_models.fit.latents import world_terms
 from user_models.fit.model import Priors, WatchModel
 from user_models.fit.objective import climb_log_likelihood
-from user_models.fit.training import Schedule, train
+from user_models.fit.rows import Rows
+from user_models.fit.training import Schedule, train, validation_loss
 from user_models.ladder import N_RUNGS, STRETCH, rungs
 
 
@@ -33,6 +35,12 @@ def fitted(known, seed: int = 0) -> WatchModel:
     return model
 
 
+def shuffled(rows: Rows) -> Rows:
+    """The same views, users and videos dealt out at random: all that is left to learn is the ladder."""
+    rng = np.random.default_rng(0)
+    return replace(rows, user=rng.permutation(rows.user), video=rng.permutation(rows.video))
+
+
 @pytest.fixture(scope="module")
 def found(known) -> WatchModel:
     return fitted(known)
@@ -43,7 +51,7 @@ def test_chance_of_every_climb_is_the_kernels(known):
     world, duration_s = known.world, np.array([6.5, 15.0, 90.0], np.float32)
     appeal = 0.4
     barriers = world.barriers(duration_s)
-    log_odds = -np.log(np.maximum(barriers, 1e-30)) + world.tables.slope[STRETCH] * appeal
+    log_odds = -np.log(np.maximum(barriers, 1e-30)) + world.tables.slope[0][STRETCH] * appeal
     stands = np.diff(rungs(duration_s), axis=1, prepend=-1) > 0
     batch = as_batch(known.rows.take(np.arange(3)))
     chances = []
@@ -57,8 +65,8 @@ def test_chance_of_every_climb_is_the_kernels(known):
     for row in range(3):
         for rung in np.flatnonzero(stands[row]):
             at = survival[row, rung]
-            assert kernel.climb(barriers[row], world.tables.slope, appeal, at * 0.999) > rung
-            assert kernel.climb(barriers[row], world.tables.slope, appeal, at * 1.001) <= rung
+            assert kernel.climb(barriers[row], world.tables.slope[0], appeal, at * 0.999) > rung
+            assert kernel.climb(barriers[row], world.tables.slope[0], appeal, at * 1.001) <= rung
 
 
 def test_users_and_videos_are_found_again(known, found):
@@ -88,9 +96,11 @@ def test_a_model_beats_guessing_on_later_days(known):
     model = plain_model(known, 1)
     before, after = known.rows.take(early), known.rows.take(~early)
     train(model, as_batch(before), Schedule(epochs=6, batch=1024, rate=0.03), torch.Generator().manual_seed(0))
-    for score in check_heldout(model, before, after).scores:
-        assert score.auc > (0.55 if score.label == "like" else 0.65)
-        assert score.log_loss < score.base_log_loss
+    guess = plain_model(known, 1)
+    train(
+        guess, as_batch(shuffled(before)), Schedule(epochs=6, batch=1024, rate=0.03), torch.Generator().manual_seed(0)
+    )
+    assert validation_loss(model, as_batch(after)) < validation_loss(guess, as_batch(after)) - 0.05
 
 
 def test_the_same_seed_gives_the_same_model(known):

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
 
 from user_models.fit.activity import GAPS, LOYALTY_SPREAD, activity, return_hazards, return_logits
 from user_models.fit.generators import Kinds, Uncertain, mixture
-from user_models.fit.heldout import auc
 from user_models.fit.rows import passed_rungs
 from user_models.fit.spread import rate_spread
 from user_models.kernel import seconds
@@ -49,15 +47,6 @@ def test_spread_of_rates_is_recovered(spread):
 
 def test_counts_without_events_say_nothing():
     assert rate_spread(np.zeros(10, np.int64), np.ones(10, np.int64)) == 1.0
-
-
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=40))
-def test_auc_is_that_of_scikit_learn(rows):
-    truth, score = np.array([t for t, _ in rows]), np.array([float(s) for _, s in rows])
-    if truth.any() and not truth.all():
-        assert auc(truth, score) == pytest.approx(roc_auc_score(truth, score))
-    else:
-        assert np.isnan(auc(truth, score))
 
 
 def test_users_of_all_loyalties_return_at_the_published_rates():

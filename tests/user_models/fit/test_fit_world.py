@@ -1,24 +1,33 @@
 """From a folder to a world, on made-up rows; and on the real ones where they are at hand."""
 
+import shutil
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from user_models.data.folder import open_folder
 from user_models.fit import fit_world, fitting
 from user_models.fit.features import user_features, video_features
+from user_models.fit.prediction import reference
+from user_models.fit.prediction.learning import Course
+from user_models.fit.prediction.predictor import Plan
 from user_models.fit.rows import read_rows
 from user_models.fit.training import Schedule
 from user_models.parameters import DEFAULTS
 from user_models.store import load_world, save_world
 from user_models.world import table_names
 
-QUICK = Schedule(epochs=2, batch=128)
+_COURSE = Course(epochs=1, batch=256, rate=0.003, decay=0.1, dropout=0.1)
+QUICK = Schedule(epochs=2, batch=128, plan=Plan(_COURSE, _COURSE, networks=1))
 
 
 def untuned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the levels, which cannot fit made-up rows and have tests of their own."""
+    """Leave out the levels, which cannot fit made-up rows, and the reference; they have tests of their own."""
+    monkeypatch.setattr(reference, "find_spec", lambda _: None)
     monkeypatch.setattr(fitting, "shape_by_duration", lambda world: world)
     monkeypatch.setattr(fitting, "tune_strengths", lambda world, selector: world)
+    monkeypatch.setattr(fitting, "calibrate_random", lambda world, targets: world)
 
 
 def test_a_folder_becomes_a_world_that_can_be_stored(small_folder, tmp_path, monkeypatch):
@@ -31,6 +40,29 @@ def test_a_folder_becomes_a_world_that_can_be_stored(small_folder, tmp_path, mon
     assert set(loaded.provenance) == set(table_names())
     assert "CC BY-SA 4.0" in loaded.attribution
     assert np.isfinite(loaded.draw_users(np.arange(50), 0).latents.appeal).all()
+
+
+def test_without_a_random_log_the_card_says_so(small_folder, monkeypatch):
+    untuned(monkeypatch)
+    result = fit_world(open_folder(small_folder), "small", 0, QUICK)
+    assert result.random is None
+    assert "no random log" in result.world.provenance["stage"]
+    assert result.world.figures["rows.random"] == 0
+
+
+def test_a_random_log_is_fitted_and_sets_the_levels(small_folder, tmp_path, monkeypatch):
+    untuned(monkeypatch)
+    folder = tmp_path / "both"
+    shutil.copytree(small_folder, folder)
+    standard = pd.read_csv(folder / "data" / "log_standard_4_22_to_5_08_pure.csv")
+    shown = standard.assign(is_rand=1, tab=1, time_ms=standard["time_ms"] + 1)
+    shown.to_csv(folder / "data" / "log_random_4_22_to_5_08_pure.csv", index=False)
+    result = fit_world(open_folder(folder), "both", 0, QUICK)
+    rows = read_rows(open_folder(folder)).rows
+    assert result.random is not None
+    assert result.random.click == pytest.approx(rows.click[rows.random].mean())
+    assert result.world.figures["rows.random"] == rows.random.sum() == len(shown)
+    assert f"{len(shown):,} rows of the random log" in result.world.provenance["stage"]
 
 
 def test_the_same_folder_and_seed_give_the_same_world(small_folder, monkeypatch):
@@ -82,13 +114,3 @@ def test_the_real_sample_is_read_whole(kuairand):
     reading = read_rows(open_folder(kuairand / "kuairand-pure-sample"))
     assert (reading.n_read, reading.n_lengthless) == (172_671, 2_665)
     assert reading.n_duplicates == 4_402
-
-
-@pytest.mark.real
-@pytest.mark.slow
-def test_the_real_sample_is_predicted(kuairand):
-    """Three epochs of fourteen; the bundled world's card has the figures of a whole fit."""
-    result = fit_world(open_folder(kuairand / "kuairand-pure-sample"), "sample", 0, Schedule(epochs=3))
-    auc = {score.label: score.auc for score in result.heldout.scores}
-    assert min(auc["click"], auc["long_view"]) > 0.7
-    assert auc["like"] > 0.78

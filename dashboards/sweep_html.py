@@ -1,0 +1,48 @@
+"""`sweep.html`: one file that shows from disk, without network, what an effect owes to an assumed parameter."""
+
+import html
+from urllib.parse import quote
+
+from dashboards import html_parts, sweep_words
+from dashboards.sweep_figure import effect_against_value, has_truth, truth_against_value
+from simulator.report_sweep import Sweep
+
+
+def render_sweep(sweep: Sweep) -> str:
+    """The whole page of a sweep with one finished value or more; the same sweep gives the same text."""
+    title = f"{sweep.name}: effect against {sweep.parameter.name}"
+    head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(sweep_words.facts(sweep), 'facts')}"
+    return html_parts.page(title, "\n".join([head, _verdict(sweep), _figures(sweep), _table(sweep), _runs(sweep)]))
+
+
+def _verdict(sweep: Sweep) -> str:
+    """The sentences, then the warnings."""
+    said = [html_parts.paragraph(line, "sentence") for line in sweep_words.verdict(sweep)]
+    said += [html_parts.paragraph(line, "warning") for line in sweep_words.remarks(sweep)]
+    return '<div class="verdict">\n' + "\n".join(said) + "\n</div>"
+
+
+def _figures(sweep: Sweep) -> str:
+    """Estimates beside the truth, then the truth alone, if there is one."""
+    drawn = html_parts.drawing(effect_against_value(sweep), "effect", with_library=True)
+    caption = html_parts.paragraph(sweep_words.EFFECT_CAPTION, "caption")
+    effects = html_parts.section("Effect against value", f"{drawn}\n{caption}")
+    if not has_truth(sweep):
+        return effects
+    drawn = html_parts.drawing(truth_against_value(sweep), "truth", with_library=False)
+    caption = html_parts.paragraph(sweep_words.TRUTH_CAPTION, "caption")
+    return effects + html_parts.section("True effect against value", f"{drawn}\n{caption}")
+
+
+def _table(sweep: Sweep) -> str:
+    return html_parts.section("Table", html_parts.table(sweep_words.headings(sweep), sweep_words.lines(sweep)))
+
+
+def _runs(sweep: Sweep) -> str:
+    """Links to the full report of each value, beside this file."""
+    links = [
+        f'<li><a href="{html.escape(quote(f"./{point.path}/report.html"))}">'
+        f"{html.escape(sweep.parameter.name)} = {point.value:g}</a></li>"
+        for point in sweep.points
+    ]
+    return html_parts.section("Reports", f"<ul>{''.join(links)}</ul>")

@@ -1,0 +1,42 @@
+"""A world that carries the verdict of its validation, and what a run says of one that was refused.
+
+The verdict stands in the world's provenance, so that it is stored with the world and printed on its card.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from user_models.store import bundled_worlds, load_world, rewrite_world
+from user_models.world import World
+
+_KEY: Final = "validated"
+_SOUND: Final = "sound"
+
+
+def mark(world: World, faults: Sequence[str]) -> World:
+    """The world with the verdict of the gate.
+
+    >>> from user_models.toy import toy_world
+    >>> mark(toy_world(), ["hate under base: 3 times the real figure"]).provenance["validated"]
+    'refused: hate under base: 3 times the real figure'
+    """
+    verdict = f"refused: {'; '.join(faults)}" if faults else _SOUND
+    return replace(world, provenance={**world.provenance, _KEY: verdict})
+
+
+def mark_folder(source: str, faults: Sequence[str]) -> None:
+    """Write the verdict into the folder of a user's own world, card included; bundled worlds stay as they are.
+
+    Raises:
+        WorldError: The folder cannot be written.
+    """
+    if source not in bundled_worlds():
+        rewrite_world(mark(load_world(source), faults), Path(source))
+
+
+def doubt(world: World) -> str | None:
+    """One line for whoever runs a test in a world that was refused; None for one that is sound or was never judged."""
+    verdict = world.provenance.get(_KEY, _SOUND)
+    return None if verdict == _SOUND else f"world {world.name!r} failed its validation; {verdict}"

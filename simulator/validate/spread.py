@@ -1,0 +1,86 @@
+"""How much users differ: the spread of their rates, on equal terms for simulated and real users.
+
+Axes: `users`; `pairs` of different counts.
+"""
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from scipy.optimize import minimize
+from scipy.special import gammaln, log_expit, logit, logsumexp
+
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(60)
+_LOG_SHARES: Final = np.log(_WEIGHTS / _WEIGHTS.sum())
+
+
+@final
+@dataclass(frozen=True)
+class Counts:
+    """Events out of views per user; users without a view are not among them."""
+
+    events: Int64[np.ndarray, " users"]
+    views: Int64[np.ndarray, " users"]
+
+    @staticmethod
+    def of(events: np.ndarray, views: np.ndarray) -> "Counts":
+        """Counts of the users with a view."""
+        seen = views > 0
+        return Counts(events[seen].astype(np.int64), views[seen].astype(np.int64))
+
+
+def logit_spread(counts: Counts) -> float:
+    """Standard deviation over users of the logit of their rate; NaN where there is no event or nothing else.
+
+    events ~ Binomial(views, p), logit p ~ Normal(m, s): the logistic-normal binomial model (Williams, Applied
+    Statistics 1982, https://doi.org/10.2307/2347977). m and s maximise the likelihood, the normal integrated out by
+    Gauss-Hermite quadrature with 60 nodes.
+    """
+    share = counts.events.sum() / max(1, counts.views.sum())
+    if not 0 < share < 1:
+        return float("nan")
+    pairs, times = np.unique(np.stack([counts.events, counts.views], axis=1), axis=0, return_counts=True)
+
+    def surprise(at: Float64[np.ndarray, " 2"]) -> float:
+        return -float(times @ _log_likelihood(pairs, float(at[0]), float(np.exp(at[1])))) / len(counts.views)
+
+    found = minimize(surprise, np.array([logit(share), 0.0]), method="L-BFGS-B", bounds=[(-30, 30), (-5, 3)])
+    return float(np.exp(found.x[1]))
+
+
+def thin(counts: Counts, views: Int64[np.ndarray, " others"], rng: np.random.Generator) -> Counts:
+    """The same users with fewer views each, as many as others have: the busiest get the busiest's number.
+
+    Which views are left out does not depend on what happened in them (hypergeometric draws). A user with fewer views
+    than wanted keeps them all.
+
+    Args:
+        counts: Of simulated users.
+        views: Of real users, each at least 1.
+        rng: Breaks ties and draws.
+    """
+    rank = np.empty(len(counts.views), np.int64)
+    rank[np.lexsort((rng.random(len(rank)), counts.views))] = np.arange(len(rank))
+    wanted = np.sort(views)[(rank * len(views)) // len(rank)]
+    kept = np.minimum(wanted, counts.views)
+    return Counts(rng.hypergeometric(counts.events, counts.views - counts.events, kept), kept)
+
+
+def concentration(events: Float64[np.ndarray, " users"]) -> Float64[np.ndarray, " 11"]:
+    """Share of events by the busiest 0, 10, 20, ... 100% of those who have any; zeros where nobody has."""
+    busiest = np.sort(events[events > 0])[::-1]
+    if not len(busiest):
+        return np.zeros(11)
+    n = np.round(np.linspace(0, 1, 11) * len(busiest)).astype(np.int64)
+    n[1:] = np.maximum(n[1:], 1)
+    return np.concatenate([[0.0], np.cumsum(busiest)])[n] / busiest.sum()
+
+
+def _log_likelihood(pairs: Int64[np.ndarray, "pairs 2"], centre: float, spread: float) -> Float64[np.ndarray, " pairs"]:
+    """Log-probability of each (events, views)."""
+    events, views = pairs[:, :1].astype(np.float64), pairs[:, 1:].astype(np.float64)
+    at = centre + spread * _NODES
+    choose = gammaln(views + 1) - gammaln(events + 1) - gammaln(views - events + 1)
+    terms = choose + events * log_expit(at) + (views - events) * log_expit(-at)
+    return np.asarray(logsumexp(terms + _LOG_SHARES, axis=1))

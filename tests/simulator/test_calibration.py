@@ -1,0 +1,164 @@
+"""A world is tuned towards real figures from what was simulated in it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from policies.base import Event
+from simulator.calibration import (
+    UNCERTAIN_ANSWERS,
+    Goals,
+    _by_degree,
+    _composed,
+    _lack,
+    _stretched,
+    cut_answers,
+    gain,
+    improved,
+)
+from simulator.trials import people, play
+from simulator.validate.views import Views
+from user_models.fit.calibrate import RandomTargets
+from user_models.fit.meetings import outcome
+from user_models.fit.two_regimes import Aims, climbs
+from user_models.ladder import rungs
+from user_models.published import NEGATIVE_ANSWERS, REGIMES
+from user_models.toy import toy_world
+from user_models.world import USER_LATENTS, PublicColumn
+
+WORLD = toy_world()
+
+
+@pytest.fixture(scope="module")
+def trial():
+    return play(WORLD, 4, 300, 2)
+
+
+def as_log(seen, world) -> Views:
+    """The sampled views as a log would have them, without their events."""
+    n = len(seen.user)
+    codes = people(world, seen.spec).profile_code[seen.user].astype(np.int16)
+    zeros = np.zeros(n, np.float32)
+    return Views(
+        user=seen.user,
+        hour=seen.hour.astype(np.int16),
+        duration_s=zeros,
+        watch_s=zeros,
+        events=np.full(n, Event.CLICK.value, np.uint16),
+        tag=seen.tag.astype(np.int32),
+        profile=codes,
+    )
+
+
+def test_meetings_in_the_world_that_was_played_are_as_they_were(trial):
+    seen = trial.seen["base"]
+    met = seen.met_in(WORLD, WORLD)
+    np.testing.assert_array_equal(met.appeal, seen.appeal)
+    clicks = trial.days.lines["all:base"].per("clicks", "views")
+    assert outcome(WORLD, met).nested()[0].mean() == pytest.approx(clicks, abs=0.02)
+
+
+def test_meetings_in_another_world_follow_its_users(trial):
+    seen = trial.seen["random"]
+    stretched = _stretched(WORLD, "appeal", 2.0)
+    gained = seen.met_in(stretched, WORLD).appeal - seen.appeal
+    np.testing.assert_allclose(gained, people(WORLD, seen.spec).latents.appeal[seen.user], atol=1e-5)
+
+
+def test_stretching_moves_one_latent_of_all_users():
+    doubled, at = _stretched(WORLD, "like", 2.0), USER_LATENTS.index("like")
+    before, after = (w.draw_users(np.arange(50), 1).latents for w in (WORLD, doubled))
+    np.testing.assert_allclose(after.action[:, 0], 2 * before.action[:, 0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(after.appeal, before.appeal)
+    assert np.array_equal(doubled.tables.user_mean[:, :at], WORLD.tables.user_mean[:, :at])
+
+
+def test_a_log_like_the_simulation_changes_no_shares(trial):
+    seen = trial.seen["base"]
+    same = _composed(WORLD, seen, as_log(seen, WORLD), 1.0).tables
+    np.testing.assert_allclose(same.tag_share, WORLD.tables.tag_share, rtol=1e-6)
+    np.testing.assert_allclose(same.hour_share, WORLD.tables.hour_share, rtol=1e-6)
+    np.testing.assert_allclose(same.user_mean, WORLD.tables.user_mean, atol=1e-6)
+
+
+def test_what_the_log_has_more_of_comes_more_often(trial):
+    seen = trial.seen["base"]
+    log = as_log(seen, WORLD)
+    log = log.take(np.flatnonzero((log.tag != 0) & (log.hour != 12)))
+    moved = _composed(WORLD, seen, log, 0.5).tables
+    assert moved.tag_share[0] < 0.9 * WORLD.tables.tag_share[0]
+    assert moved.hour_share[12] < 0.9 * WORLD.tables.hour_share[12]
+    assert moved.tag_share.sum() == pytest.approx(1)
+
+
+def test_a_kind_that_is_seldom_seen_hardly_moves():
+    ours, theirs = np.repeat([0, 1], [10_000, 2]), np.repeat([0, 1], [10_002, 0])
+    assert _lack(ours, theirs, 2) == pytest.approx([1, 1], abs=0.02)
+
+
+def test_degrees_move_towards_their_published_clicks(trial):
+    """The toy's two degrees: the less active ones click more in the log."""
+    flat = WORLD.tables.user_mean.copy()
+    flat[:, USER_LATENTS.index("appeal")] = 0
+    world = replace(WORLD.with_tables(user_mean=flat), columns=(PublicColumn("degree", ("full_active", "low_active")),))
+    met = trial.seen["base"].met_in(world, WORLD)
+    mean = _by_degree(world, met).tables.user_mean[:, USER_LATENTS.index("appeal")]
+    assert mean[1] > mean[0] + 0.1
+
+
+def test_steps_shrink_but_not_too_fast():
+    steps = np.array([gain(step) for step in range(1000)])
+    assert (np.diff(steps) <= 0).all()
+    assert steps.sum() > 10
+    assert (steps**2).sum() < 10
+
+
+@pytest.mark.slow
+def test_steps_lead_to_the_figures_of_another_world(known):
+    """Both regimes of the toy world with other levels come out again, from a log with its climbs."""
+    aim = play(WORLD, 11, 1_500, 2)
+    figures = {(row.regime, row.figure): row.simulated for row in aim.regimes.rows}
+    base, random = (
+        RandomTargets(*(figures[r, f] for f in ("click", "long_view", "complete", "watch_s")),
+                      tuple(figures[r, a] for a in list(REGIMES["base"])[3:9]))
+        for r in ("base", "random")
+    )  # fmt: skip
+    seen = aim.seen["base"]
+    met = seen.met_in(WORLD, WORLD)
+    found = outcome(WORLD, met)
+    rng = np.random.default_rng(0)
+    passed = (found.stages.cumsum(axis=1) < rng.random((len(met), 1))).sum(axis=1)
+    rows = replace_rows(known.rows, met, passed, found.stands)
+    goals = Goals(Aims(climbs(rows), base, random), np.array([random.action, base.action]), as_log(seen, WORLD))
+    world = WORLD.with_tables(stage=WORLD.tables.stage - 0.4, slope=0.7 * WORLD.tables.slope)
+    for step in range(5):
+        world = improved(play(world, 11 + step, 1_500, 2), goals, gain(step))
+    again = {(row.regime, row.figure): row.simulated for row in play(world, 30, 1_500, 2).regimes.rows}
+    for regime in ("random", "base"):
+        for figure in ("click", "long_view", "watch_s"):
+            assert again[regime, figure] == pytest.approx(figures[regime, figure], rel=0.15)
+
+
+def replace_rows(rows, met, passed, stands):
+    """Rows with the lengths and climbs of meetings."""
+    n = len(met)
+    first = rows.take(np.zeros(n, np.int64))
+    return replace(first, log_duration=np.log(met.duration_s), passed=passed.astype(np.int64), stands=stands)
+
+
+def test_answers_are_cut_where_their_published_shares_are(trial):
+    met = trial.seen["base"].met_in(WORLD, WORLD)
+    world = cut_answers(WORLD, met)
+    low, high = (world.value(f"questionnaire.{name}") for name in ("dissatisfied_below", "satisfied_above"))
+    rng = np.random.default_rng(0)
+    stages = outcome(WORLD, met).stages
+    passed = (stages.cumsum(axis=1) < rng.random((len(met), 1))).sum(axis=1)
+    rungs_s = rungs(met.duration_s)
+    reached = np.concatenate([np.zeros((len(met), 1)), rungs_s], axis=1)[np.arange(len(met)), passed]
+    eligible = (reached >= 7) | (reached >= met.duration_s / 2)
+    answered = eligible & (rng.random(len(met)) < 0.05 * np.exp(0.3 * met.satisfaction))
+    felt = met.satisfaction[answered] + 0.5 * rng.normal(size=answered.sum())
+    error = 3 * np.sqrt(0.25 / answered.sum())
+    assert (felt < low).mean() == pytest.approx(NEGATIVE_ANSWERS, abs=error)
+    assert (felt < high).mean() == pytest.approx(NEGATIVE_ANSWERS + UNCERTAIN_ANSWERS, abs=error)

@@ -1,0 +1,214 @@
+"""The predictor of single rows: what it learned, what it has seen, and what it says of views to come.
+
+It is not the world. A world keeps equations that run at every simulated view; the predictor may use all that was seen
+of a user and a video up to a view, and is there to tell how far reality can be foreseen from what the fit read. The two
+share the ladder, its likelihood, and the public features.
+
+Axes: `rows` views; `rungs` of the ladder; `actions`; `numbers` inputs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32
+from torch import Tensor
+
+from user_models.fit.batches import as_batch
+from user_models.fit.features import Features, user_categories, user_numbers, video_categories, video_numbers
+from user_models.fit.prediction.exposures import Exposures, past_of
+from user_models.fit.prediction.inputs import Past, known_before, seen
+from user_models.fit.prediction.learning import ACTING, WATCHING, Course, Loss, action_loss, climb_loss, learn
+from user_models.fit.prediction.network import Known, Network, Public, Shape
+from user_models.fit.prediction.past import kept
+from user_models.fit.prediction.public import Coding
+from user_models.fit.prediction.views import Catalogue, Views
+from user_models.fit.rows import Rows
+from user_models.ladder import CLICK_RUNG, LONG_RUNG, N_RUNGS
+from user_models.world import ACTIONS
+
+CLICK_S: Final = 7.0
+"""Seconds past which an autoplay view counts as clicked."""
+MOST_ROWS: Final = 400_000
+"""Networks learn from the latest so many views; all views count as past."""
+_CHUNK: Final = 20_000
+_LEVELS: Final = (1.5, -5.0)
+"""Log-odds of passing a rung, and of acting, to begin with."""
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """How a predictor learns.
+
+    Attributes:
+        watching: The networks of the climb.
+        acting: Those of the actions.
+        networks: Of each; their chances are averaged.
+    """
+
+    watching: Course = WATCHING
+    acting: Course = ACTING
+    networks: int = 3
+
+
+@final
+@dataclass(frozen=True)
+class Predictor:
+    """What predicts single rows.
+
+    Attributes:
+        watching: Networks of the climb.
+        acting: Networks of the actions.
+        users: Coding of public user features.
+        videos: Coding of public video features.
+        past: What was seen up to its last day.
+        grid_pages: Pages on which a click means that anything was played.
+        n_rows: Views learned from.
+    """
+
+    watching: tuple[Network, ...]
+    acting: tuple[Network, ...]
+    users: Coding
+    videos: Coding
+    past: Past
+    grid_pages: tuple[int, ...]
+    n_rows: int
+
+    def public(self, catalogue: Catalogue) -> Public:
+        """Public features of the items of any tables."""
+        return Public(
+            self.users.encode(user_categories(catalogue.users), user_numbers(catalogue.users)),
+            self.videos.encode(
+                video_categories(catalogue.videos), video_numbers(catalogue.videos, catalogue.statistics)
+            ),
+        )
+
+
+@final
+@dataclass(frozen=True)
+class Forecast:
+    """What is said of views.
+
+    Attributes:
+        survival: Chance of passing each rung from the start.
+        acted: Chance of each action, whatever the stage reached.
+        click: Chance of a click.
+    """
+
+    survival: Float32[np.ndarray, "rows rungs"]
+    acted: Float32[np.ndarray, "rows actions"]
+    click: Float32[np.ndarray, " rows"]
+
+    @property
+    def long_view(self) -> Float32[np.ndarray, " rows"]:
+        """Chance of a long view."""
+        return self.survival[:, LONG_RUNG]
+
+    @property
+    def like(self) -> Float32[np.ndarray, " rows"]:
+        """Chance of a like."""
+        return self.acted[:, 0]
+
+
+def learn_predictor(
+    views: Views, catalogue: Catalogue, exposures: Exposures | None, seed: int, plan: Plan | None = None
+) -> Predictor:
+    """A predictor that has seen the views given, and no others.
+
+    Args:
+        views: All there are, in any order.
+        catalogue: The tables they point into.
+        exposures: Earlier views with fewer columns; views of the days they cover are not learned from.
+        seed: The same views and seed give the same predictor on the same machine.
+        plan: How to learn.
+    """
+    plan = plan or Plan()
+    before = past_of(exposures)
+    fresh = views.take(views.rows.date > before.last_date)
+    numbers = known_before(before, fresh, no_rows(fresh), no_rows(fresh), catalogue.author_of())
+    chosen = np.sort(np.argsort(fresh.rows.time_ms, kind="stable")[-MOST_ROWS:])
+    coding = catalogue.codings()
+    past = seen(before, fresh)
+    past = Past(kept(past.users), kept(past.videos), past.last_date)
+    untaught = Predictor((), (), *coding, past, grid_pages(fresh.rows), len(chosen))
+    known = Known(as_batch(fresh.rows.take(chosen)), torch.from_numpy(numbers[chosen]), untaught.public(catalogue))
+    return Predictor(
+        _taught(known, N_RUNGS, _LEVELS[0], plan.watching, climb_loss, seed, plan.networks),
+        _taught(known, len(ACTIONS), _LEVELS[1], plan.acting, action_loss, seed, plan.networks),
+        *coding,
+        untaught.past,
+        untaught.grid_pages,
+        untaught.n_rows,
+    )
+
+
+def forecast(
+    predictor: Predictor, rows: Rows, numbers: Float32[np.ndarray, "rows numbers"], public: Public
+) -> Forecast:
+    """Chances of what will become of views.
+
+    Args:
+        predictor: It is asked.
+        rows: The views; what became of them is not looked at.
+        numbers: What is known before each, from `known_before`.
+        public: Features of the tables that the rows point into.
+    """
+    known = Known(as_batch(rows), torch.from_numpy(numbers), public)
+    survival = _mean(predictor.watching, known, _survival)
+    acted = _mean(predictor.acting, known, lambda _, x: torch.sigmoid(x))
+    on_grid = np.isin(rows.page, predictor.grid_pages)
+    return Forecast(survival, acted, np.where(on_grid, survival[:, 0], survival[:, CLICK_RUNG]))
+
+
+def no_rows(views: Views) -> Bool[np.ndarray, " rows"]:
+    """None of the views."""
+    return np.zeros(len(views), bool)
+
+
+def grid_pages(rows: Rows) -> tuple[int, ...]:
+    """Pages on which a click means that anything was played, rather than over 7 s; decided by which agrees better."""
+    duration_s = np.exp(rows.log_duration)
+    played, valid = rows.watch_s > 0, (rows.watch_s > CLICK_S) | (rows.watch_s >= duration_s)
+    gain = (played == rows.click).astype(np.int64) - (valid == rows.click)
+    return tuple(int(page) for page in np.unique(rows.page) if gain[rows.page == page].sum() > 0)
+
+
+def _taught(
+    known: Known, outputs: int, level: float, course: Course, loss: Loss, seed: int, n: int
+) -> tuple[Network, ...]:
+    """Networks that differ in their seed."""
+    numbers = known.numbers.numpy()
+    spread = numbers.std(axis=0)
+    varying = np.where(spread > 1e-4, spread, np.inf).astype(np.float32)
+    shape = shape_of(known.public.users, known.public.videos, numbers.shape[1], outputs)
+    networks: list[Network] = []
+    for index in range(n):
+        generator = torch.Generator().manual_seed(1000 * seed + index)
+        network = Network(shape, numbers.mean(axis=0), varying, course.dropout, generator)
+        torch.nn.init.constant_(network.level, level)
+        learn(network, known, course, loss, generator, "predictor")
+        networks.append(network)
+    return tuple(networks)
+
+
+def shape_of(users: Features, videos: Features, numbers: int, outputs: int) -> Shape:
+    """Sizes of a network for given features."""
+    return Shape(users.n_codes, videos.n_codes, users.numbers.shape[1], videos.numbers.shape[1], numbers, outputs)
+
+
+@torch.no_grad()
+def _mean(
+    networks: tuple[Network, ...], known: Known, chances: Callable[[Known, Tensor], Tensor]
+) -> Float32[np.ndarray, "rows outputs"]:
+    """Chances averaged over networks, in parts."""
+    parts = [known.take(part) for part in torch.arange(len(known)).split(_CHUNK)]
+    means = [torch.stack([chances(part, network(part)) for network in networks]).mean(dim=0) for part in parts]
+    return torch.cat(means).numpy()
+
+
+def _survival(part: Known, log_odds: Tensor) -> Tensor:
+    """Chance of passing each rung from the start; rungs without length are free."""
+    return torch.where(part.batch.stands, torch.sigmoid(log_odds), 1.0).cumprod(dim=1)

@@ -1,0 +1,113 @@
+"""Views with the ids that ledgers know them by, and the tables that say what is public about them.
+
+Axes: `rows` views; `items` users or videos.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import final
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Int64
+
+from user_models.data.folder import KuaiRandFolder
+from user_models.fit.features import user_categories, user_numbers, video_categories, video_numbers
+from user_models.fit.prediction.public import Coding, learn_coding
+from user_models.fit.rows import Rows, read_rows
+
+
+@final
+@dataclass(frozen=True)
+class Views:
+    """Views, each with its ids.
+
+    Attributes:
+        rows: The views.
+        user_id: As logged.
+        video_id: As logged.
+        author_id: Of the video.
+    """
+
+    rows: Rows
+    user_id: Int64[np.ndarray, " rows"]
+    video_id: Int64[np.ndarray, " rows"]
+    author_id: Int64[np.ndarray, " rows"]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, chosen: Int64[np.ndarray, " chosen"] | Bool[np.ndarray, " rows"]) -> "Views":
+        """Some of the views."""
+        ids = (getattr(self, field.name)[chosen] for field in fields(self)[1:])
+        return Views(self.rows.take(chosen), *ids)
+
+    def and_then(self, later: "Views") -> "Views":
+        """These views, then others of the same tables."""
+        ours, theirs = self.rows, later.rows
+        joined = [np.concatenate([getattr(ours, f.name), getattr(theirs, f.name)]) for f in fields(Rows)]
+        ids = (np.concatenate([getattr(self, f.name), getattr(later, f.name)]) for f in fields(Views)[1:])
+        return Views(Rows(*joined), *ids)
+
+
+@final
+@dataclass(frozen=True)
+class Catalogue:
+    """The tables of a folder."""
+
+    users: pd.DataFrame
+    videos: pd.DataFrame
+    statistics: pd.DataFrame
+
+    def codings(self) -> tuple[Coding, Coding]:
+        """Codings of users and of videos, learned from these tables."""
+        users = learn_coding(user_categories(self.users), user_numbers(self.users))
+        return users, learn_coding(video_categories(self.videos), video_numbers(self.videos, self.statistics))
+
+    def views(self, rows: Rows) -> Views:
+        """Rows that point into these tables, with their ids."""
+        users, videos, authors = (
+            column.to_numpy(np.int64)
+            for column in (self.users["user_id"], self.videos["video_id"], self.videos["author_id"])
+        )
+        return Views(rows, users[rows.user], videos[rows.video], authors[rows.video])
+
+    def author_of(self) -> "pd.Series[int]":
+        """Authors by video id."""
+        return self.videos.set_index("video_id")["author_id"]
+
+
+def read_views(folder: KuaiRandFolder, catalogue: Catalogue | None = None) -> tuple[Views, Catalogue]:
+    """All usable views of a folder, standard and random.
+
+    Args:
+        folder: The logs.
+        catalogue: Tables to point into instead of the folder's own; they must name all of its users and videos.
+
+    Raises:
+        DataError: Damage in the files, or a user or video without features.
+    """
+    own = Catalogue(folder.users(), folder.videos(), folder.video_statistics())
+    found = own.views(read_rows(folder).rows)
+    if catalogue is None:
+        return found, own
+    return _repointed(found, catalogue), catalogue
+
+
+def merged(one: Catalogue, other: Catalogue) -> Catalogue:
+    """Both catalogues as one; where both know an item, the first one counts."""
+    return Catalogue(
+        _merged(one.users, other.users, "user_id"),
+        _merged(one.videos, other.videos, "video_id"),
+        _merged(one.statistics, other.statistics, "video_id"),
+    )
+
+
+def _merged(one: pd.DataFrame, other: pd.DataFrame, key: str) -> pd.DataFrame:
+    return pd.concat([one, other[~other[key].isin(one[key])]], ignore_index=True)
+
+
+def _repointed(views: Views, catalogue: Catalogue) -> Views:
+    """The same views, pointing into other tables."""
+    user = pd.Index(catalogue.users["user_id"]).get_indexer(pd.Index(views.user_id))
+    video = pd.Index(catalogue.videos["video_id"]).get_indexer(pd.Index(views.video_id))
+    return catalogue.views(replace(views.rows, user=user.astype(np.int64), video=video.astype(np.int64)))

@@ -1,0 +1,40 @@
+"""`python -m user_models.watch_forms DATA`: which formulation of watch time tells later days best."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+from user_models.data.folder import open_folder
+from user_models.errors import DataError
+from user_models.watch_forms.comparison import compare
+from user_models.watch_forms.learning import Schedule
+from user_models.watch_forms.table import as_json, as_table
+
+
+def main() -> int:
+    """Compare and print; 2 where the folder is wrong."""
+    asked = _arguments()
+    # Sums on several threads depend on their number.
+    torch.set_num_threads(1)
+    try:
+        found = compare(open_folder(asked.data), asked.seed, Schedule())
+    except (DataError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(as_json(found) if asked.json else as_table(found))
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m user_models.watch_forms", description=__doc__)
+    parser.add_argument("data", type=Path, help="a folder in the KuaiRand layout")
+    parser.add_argument("--json", action="store_true", help="one JSON object in place of the table")
+    parser.add_argument("--seed", type=int, default=0, help="of parameters, batches and resampling")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
