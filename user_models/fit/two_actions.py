@@ -14,9 +14,10 @@ from jaxtyping import Float64
 from user_models.fit.meetings import Meetings, Outcome, outcome
 from user_models.world import World
 
-_PULL: Final = (-4.0, 4.0)
+_PULL: Final = (-3.0, 3.0)
+"""Steeper, and a handful of delighted views would give most of the rare actions."""
 _STEP: Final = 0.02
-_ROUNDS: Final = 7
+_ROUNDS: Final = 10
 _LARGEST: Final = 1.0
 
 

@@ -173,7 +173,7 @@ def _outcome(rows: Rows) -> Outcome:
     return Outcome(rows.user, rows.watch_s.astype(np.float64), kinds(duration_s), rows.click, rows.long_view)
 
 
-def _scores(made: list[_Made], real: Outcome, draws: list[Int64[np.ndarray, " drawn"]]) -> tuple[Score, ...]:
+def _scores(made: list[_Made], real: Outcome, draws: list[Int64[np.ndarray, " _"]]) -> tuple[Score, ...]:
     """Figures on all views, and their spread over the resampled ones."""
     everyone = np.arange(len(real.user))
     drawn = np.array([[measure(one.forecast, real, rows) for one in made] for rows in draws])

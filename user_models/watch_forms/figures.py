@@ -95,11 +95,11 @@ def auc(truth: Bool[np.ndarray, " rows"], score: Float64[np.ndarray, " rows"]) -
 
 def resampled(
     user: Int64[np.ndarray, " rows"], n_draws: int, rng: np.random.Generator
-) -> list[Int64[np.ndarray, " drawn"]]:
+) -> list[Int64[np.ndarray, " _"]]:
     """Rows of as many users as there are, drawn with replacement: the cluster bootstrap (Field and Welsh 2007)."""
     order = np.argsort(user, kind="stable")
     _, start, count = np.unique(user[order], return_index=True, return_counts=True)
-    draws: list[Int64[np.ndarray, " drawn"]] = []
+    draws: list[Int64[np.ndarray, " _"]] = []
     for _ in range(n_draws):
         who = rng.integers(0, len(start), len(start))
         ends = count[who].cumsum()
