@@ -8,22 +8,18 @@ import pytest
 from policies.base import Event
 from simulator.calibration import (
     UNCERTAIN_ANSWERS,
-    Goals,
     _by_degree,
     _composed,
     _lack,
     _stretched,
     cut_answers,
     gain,
-    improved,
 )
 from simulator.trials import people, play
 from simulator.validate.views import Views
-from user_models.fit.calibrate import RandomTargets
 from user_models.fit.meetings import outcome
-from user_models.fit.two_regimes import Aims, _climbs
 from user_models.ladder import rungs
-from user_models.published import NEGATIVE_ANSWERS, REGIMES
+from user_models.published import NEGATIVE_ANSWERS
 from user_models.toy import toy_world
 from user_models.world import USER_LATENTS, PublicColumn
 
@@ -112,29 +108,6 @@ def test_steps_shrink_but_not_too_fast():
     assert (np.diff(steps) <= 0).all()
     assert steps.sum() > 10
     assert (steps**2).sum() < 10
-
-
-@pytest.mark.slow
-def test_steps_lead_to_the_figures_of_another_world():
-    """Both regimes of the toy world with other levels come out again, from a log with its climbs."""
-    aim = play(WORLD, 11, 1_500, 2)
-    figures = {(row.regime, row.figure): row.simulated for row in aim.regimes.rows}
-    base, random = (
-        RandomTargets(*(figures[r, f] for f in ("click", "long_view", "complete", "watch_s")),
-                      tuple(max(figures[r, a], 1e-5) for a in list(REGIMES["base"])[3:9]))
-        for r in ("base", "random")
-    )  # fmt: skip
-    seen = aim.seen["base"]
-    met = seen.met_in(WORLD, WORLD)
-    aims = Aims(_climbs(outcome(WORLD, met), met), base, random)
-    goals = Goals(aims, np.array([random.action, base.action]), as_log(seen, WORLD))
-    world = WORLD.with_tables(stage=WORLD.tables.stage - 0.4, slope=0.7 * WORLD.tables.slope)
-    for step in range(5):
-        world = improved(play(world, 11 + step, 1_500, 2), goals, gain(step))
-    again = {(row.regime, row.figure): row.simulated for row in play(world, 30, 1_500, 2).regimes.rows}
-    for regime in ("random", "base"):
-        for figure in ("click", "long_view", "watch_s"):
-            assert again[regime, figure] == pytest.approx(figures[regime, figure], rel=0.15)
 
 
 def test_answers_are_cut_where_their_published_shares_are(trial):
