@@ -2,18 +2,16 @@
 
 import difflib
 import hashlib
-import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_weights
+from pydantic import BaseModel, ConfigDict
 from safetensors.numpy import save as save_weights
 
 from user_models.card import card
+from user_models.checked import read_description, read_weights
 from user_models.errors import WorldError
 from user_models.parameters import DEFAULTS, Parameter
 from user_models.soundness import table_faults
@@ -95,7 +93,8 @@ def load_world(name: str) -> World:
         near = difflib.get_close_matches(name, bundled, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"bundled worlds: {', '.join(bundled)}"
         raise WorldError(f"{name}: no such world; {hint}")
-    content = _read_json(folder / "world.json")
+    about = folder / "world.json"
+    content = _complete(read_description(about, _WorldFile, "; give a folder that `askew fit --out` wrote"), about)
     columns = tuple(PublicColumn(column, levels) for column, levels in content.columns.items())
     return World(
         name=content.name,
@@ -108,21 +107,6 @@ def load_world(name: str) -> World:
     )
 
 
-def _read_json(path: Path) -> _WorldFile:
-    """Parse and check `world.json`."""
-    try:
-        keys: Any = json.loads(path.read_text(encoding="utf-8"))
-        return _complete(_WorldFile.model_validate(keys), path)
-    except FileNotFoundError:
-        raise WorldError(f"{path}: missing; give a folder that `askew fit --out` wrote") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise WorldError(f"{path}: cannot be read ({error}); fit the world again") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise WorldError(f"{path}: {key}: {first['msg']}; fit the world again") from None
-
-
 def _complete(content: _WorldFile, path: Path) -> _WorldFile:
     """The description, if it has exactly the parameters that a world has."""
     odd = sorted(set(DEFAULTS) ^ set(content.parameters))
@@ -133,17 +117,7 @@ def _complete(content: _WorldFile, path: Path) -> _WorldFile:
 
 def _tables(path: Path, sha256: str, columns: tuple[PublicColumn, ...]) -> Tables:
     """Read the weights; check that they are those the world was saved with, and that they fit together."""
-    try:
-        weights = path.read_bytes()
-    except OSError as error:
-        raise WorldError(f"{path}: cannot be read: {error.strerror}; fit the world again") from None
-    found = hashlib.sha256(weights).hexdigest()
-    if found != sha256:
-        raise WorldError(f"{path}: sha256 {found[:12]}... found, {sha256[:12]}... wanted: damaged; fit the world again")
-    try:
-        arrays = load_weights(weights)
-    except SafetensorError as error:
-        raise WorldError(f"{path}: is not a safetensors file ({error}); fit the world again") from None
+    arrays = read_weights(path, sha256)
     faults = table_faults(arrays, columns)
     if faults:
         raise WorldError(f"{path}: {faults[0]}; fit the world again")

@@ -1,17 +1,15 @@
 """Predictors on disk: `predictor.json` and `predictor.safetensors` beside a world, checked before they are used."""
 
 import hashlib
-import json
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_arrays
+from pydantic import BaseModel, ConfigDict
 from safetensors.numpy import save as save_arrays
 
+from user_models.checked import read_description, read_weights
 from user_models.errors import WorldError
 from user_models.fit.features import Features
 from user_models.fit.prediction.inputs import Past
@@ -79,8 +77,9 @@ def load_predictor(name: str) -> Predictor | None:
     folder = bundled_worlds().get(name, Path(name))
     if not (folder / ABOUT).exists() and not (folder / WEIGHTS).exists():
         return None
-    content = _read_json(folder / ABOUT)
-    arrays = _read_arrays(folder / WEIGHTS, content.weights_sha256)
+    missing = f", while {WEIGHTS} is there; fit the world again"
+    content = read_description(folder / ABOUT, _PredictorFile, missing)
+    arrays = read_weights(folder / WEIGHTS, content.weights_sha256)
     try:
         return _assembled(content, arrays)
     except (KeyError, ValueError, RuntimeError) as error:
@@ -102,36 +101,6 @@ def _arrays(predictor: Predictor) -> dict[str, np.ndarray]:
         arrays[f"{name}.mean"], arrays[f"{name}.spread"] = coding.mean, coding.spread
         arrays[f"{name}.ids"], arrays[f"{name}.sums"] = ledger.ids, ledger.sums.astype(np.float16)
     return arrays
-
-
-def _read_json(path: Path) -> _PredictorFile:
-    """Parse and check `predictor.json`."""
-    try:
-        keys: Any = json.loads(path.read_text(encoding="utf-8"))
-        return _PredictorFile.model_validate(keys)
-    except FileNotFoundError:
-        raise WorldError(f"{path}: missing, while {WEIGHTS} is there; fit the world again") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise WorldError(f"{path}: cannot be read ({error}); fit the world again") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise WorldError(f"{path}: {key}: {first['msg']}; fit the world again") from None
-
-
-def _read_arrays(path: Path, sha256: str) -> dict[str, np.ndarray]:
-    """The numbers, if they are those the predictor was saved with."""
-    try:
-        weights = path.read_bytes()
-    except OSError as error:
-        raise WorldError(f"{path}: cannot be read: {error.strerror}; fit the world again") from None
-    found = hashlib.sha256(weights).hexdigest()
-    if found != sha256:
-        raise WorldError(f"{path}: sha256 {found[:12]}... found, {sha256[:12]}... wanted: damaged; fit the world again")
-    try:
-        return load_arrays(weights)
-    except SafetensorError as error:
-        raise WorldError(f"{path}: is not a safetensors file ({error}); fit the world again") from None
 
 
 def _assembled(content: _PredictorFile, arrays: dict[str, np.ndarray]) -> Predictor:
