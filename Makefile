@@ -21,7 +21,7 @@ report: .venv/runtime
 
 ## The everyday tests, with shape checks.
 test: .venv/dev
-	$(PYTEST) -m "not slow and not real"
+	$(PYTEST) -n 2 --dist loadfile -m "not slow and not real"
 
 ## The long calibrations.
 test-slow: .venv/dev

@@ -1,4 +1,4 @@
-"""What the questionnaire saw and what it hides: its funnel, and three ways to state the satisfied share."""
+"""What the questionnaire saw and what it hides: its funnel, and the ways to state the satisfied share."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -21,6 +21,8 @@ STAGES: Final = (
 ESTIMATORS: Final[tuple[tuple[Symbol, str, Callable[[QuestionnaireRow], Number]], ...]] = (
     ("circle-open", "naive: of the answers", lambda row: row.naive),
     ("circle", "weighted by chance of answering", lambda row: row.weighted),
+    ("diamond", "doubly robust", lambda row: row.doubly_robust),
+    ("star-open", "true: what all asked would say", lambda row: row.true_asked),
     ("star", "true: of all views that may be asked about", lambda row: row.true),
 )
 
@@ -77,17 +79,18 @@ def satisfied_shares(report: Report) -> go.Figure:
         figure.add_scatter(x=[None], y=[None], mode="markers", marker=marks.marker(symbol, QUIET), name=meaning)
     figure.update_xaxes(title_text="Satisfied share (%)", tickformat=".3~%", zeroline=False)
     _name_lanes(figure, [row.arm for row in rows])
-    return frame(figure, 44 * len(rows) + 140)
+    return frame(figure, 56 * len(rows) + 140)
 
 
 def _draw_estimator(
     figure: go.Figure, report: Report, symbol: Symbol, share_of: Callable[[QuestionnaireRow], Number]
 ) -> None:
-    """One symbol in every arm's lane; an arm without the number has none."""
+    """One symbol in every arm's lane, a little apart from the others; an arm without the number has none."""
+    shift = 0.16 * ([each for each, _, _ in ESTIMATORS].index(symbol) % 3 - 1)
     for lane, row in enumerate(report.questionnaire):
         figure.add_scatter(
             x=[share_of(row)],
-            y=[lane],
+            y=[lane + shift],
             mode="markers",
             marker=marks.marker(symbol, arm_colour(report, row.arm)),
             hovertext=wording.in_figure(f"{row.arm}: {wording.share(share_of(row))}"),

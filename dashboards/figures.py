@@ -6,7 +6,8 @@ from typing import final
 
 import plotly.graph_objects as go
 
-from dashboards import answers, checks, curves, forest, levels, scorecard, wording
+from dashboards import answers, checks, curves, depths, forest, levels, scorecard, wording
+from dashboards.look_curves import look_curves as curves_of_looks
 from simulator.report import Report
 
 
@@ -36,10 +37,21 @@ def scorecard_forest(report: Report) -> Panel:
         "Each lane is one metric; each block has its own scale. The bar is the 95% interval of the lift over"
         " control; a bar that crosses the line at 0 shows no clear change. Solid points are adjusted by the pre-period"
         " (CUPED), hollow ones are not. The star is the true effect, from running every user under both arms; across"
-        " many tests, 95 of 100 bars should contain it."
+        " many tests, 95 of 100 bars should contain it. A thick pale bar is the interval that holds over all looks."
     )
     notes = scorecard.missing_notes(report.metrics)
     return Panel("scorecard", "Lift per metric", caption, forest.scorecard(report), tuple(notes))
+
+
+def look_curves(report: Report) -> Panel:
+    """Cumulative lift with the bands of looking early."""
+    caption = (
+        "The lift over all days so far, after each look. The darkest band holds for a single look: whoever looks every"
+        " day and stops when it leaves 0 is wrong far more often than one time in twenty. The paler bands hold over all"
+        " looks: group-sequential for those planned, always-valid for any. A larger point has crossed by the method"
+        " chosen. The dotted line is the true lift over the same days; a dashed upright line is where the test stopped."
+    )
+    return Panel("looks", "Looking early", caption, curves_of_looks(report, wording.headline_keys(report)))
 
 
 def daily_lift(report: Report, metrics: Sequence[str]) -> Panel:
@@ -86,9 +98,10 @@ def questionnaire_funnel(report: Report) -> Panel:
 def satisfied_shares(report: Report) -> Panel:
     """Estimators of the satisfied share."""
     caption = (
-        "The share of satisfied views three ways. Who answers is not a random sample of who watches, so the share of"
+        "The share of satisfied views, each way. Who answers is not a random sample of who watches, so the share of"
         " the answers can miss the truth; weighting by the estimated chance of answering corrects for what a platform"
-        " can see, and no more. The star is the truth."
+        " can see, and no more; the doubly robust share also fills in what would have been said. The hollow star is"
+        " what all who were asked would say, which these estimate; the solid one counts the views that truly satisfied."
     )
     notes = scorecard.answer_notes(report)
     return Panel("satisfied", "Satisfied share", caption, answers.satisfied_shares(report), tuple(notes))
@@ -111,16 +124,76 @@ def pre_period(report: Report) -> Panel:
     return Panel("pre-period", "Before the test", caption, checks.pre_period(report))
 
 
+def split_over_time(report: Report) -> Panel:
+    """Active users per arm."""
+    caption = (
+        "Whether the users who came on a day were divided between the arms as planned. A point below the dashed line is"
+        " an alarm: either the treatment changes who comes back, or rows of users are lost."
+    )
+    return Panel("split-days", "Split day by day", caption, depths.split_over_time(report))
+
+
+def quantile_effects(report: Report) -> Panel:
+    """The whole distribution."""
+    caption = (
+        "How much more or less users watch per day under the treatment, from light users at the left to heavy ones at"
+        " the right. A mean that rises while the middle falls is carried by heavy users. Bars are 95% intervals."
+    )
+    return Panel("distribution", "Effect along the distribution", caption, depths.quantile_effects(report))
+
+
+def p2n_sides(report: Report) -> Panel:
+    """P2N by side."""
+    caption = (
+        "P2N moves when positives rise or when hates fall; this tells which. Hates are rare, so their bar is wide."
+    )
+    return Panel("sides", "P2N by side", caption, depths.p2n_sides(report))
+
+
+def answer_effects(report: Report) -> Panel:
+    """Effects on the satisfied share."""
+    caption = (
+        "What the treatment does to the satisfied share by each estimator, with the user as the unit. The thick part"
+        " of the lowest bar is what is possible whoever the additional answers come from. Stars are the true effect"
+        " on what all who were asked would say."
+    )
+    return Panel("answer-effects", "Effect on the satisfied share", caption, depths.answer_effects(report))
+
+
+def answered_by_feeling(report: Report) -> Panel:
+    """Who answers."""
+    caption = (
+        "No platform can draw this: where the line rises, the pleased answer more, and their answers say too much."
+    )
+    return Panel("answered", "Who answers", caption, depths.answered_by_feeling(report))
+
+
+def propensity_calibration(report: Report) -> Panel:
+    """Estimated chances of answering."""
+    caption = (
+        "The chance of an answer as a model fitted before the test has it, against the true one. Points off the"
+        " dashed line are what weighting gets wrong: users tire of being asked, and satisfaction cannot be seen."
+    )
+    return Panel("propensity", "Chance of an answer", caption, depths.propensity_calibration(report))
+
+
 def panels(report: Report) -> list[Panel]:
     """All figures in the order in which they are read, the headline metrics where one must choose."""
     headline = wording.headline_keys(report)
     return [
         scorecard_forest(report),
+        look_curves(report),
         daily_lift(report, headline),
         daily_levels(report, headline),
         segment_forest(report, headline),
+        p2n_sides(report),
+        quantile_effects(report),
         questionnaire_funnel(report),
         satisfied_shares(report),
+        answer_effects(report),
+        answered_by_feeling(report),
+        propensity_calibration(report),
         bucket_sizes(report),
+        split_over_time(report),
         pre_period(report),
     ]

@@ -10,9 +10,11 @@ from plotly.subplots import make_subplots
 from dashboards import marks, wording
 from dashboards.grid import Cell
 from dashboards.marks import Mark, Symbol
-from dashboards.theme import arm_colour, frame, remark
+from dashboards.theme import QUIET, arm_colour, frame, remark
 from simulator.report import MetricRow, Report
 
+EVERYBODY = "all users"
+USUAL_FEATURE = "user_active_degree"
 LIFT_TITLE = "Lift over {control} (%), with 95% interval"
 
 
@@ -51,26 +53,35 @@ def scorecard(report: Report) -> go.Figure:
         _name_lanes(figure, names, Cell(place, 1))
     _label_lifts(figure, report)
     marks.add_legend(figure, report, marks.treatments(report), marks.symbols_in(report.metrics, hollow=True))
+    if any(row.sequential_low is not None for row in report.metrics):
+        figure.add_trace(marks.sequential_line(QUIET).update(x=[None], y=[None], name="interval over all looks"))
     return frame(figure, _height(report, heights))
 
 
 def segments(report: Report, metrics: Sequence[str]) -> go.Figure:
     """Lift within each segment of users, one forest per metric, all users on top for comparison."""
-    names = list(dict.fromkeys(row.segment for row in report.segments if row.segment is not None))
+    names = list(dict.fromkeys(segment_name(row) for row in report.segments))
     shown = [key for key in metrics if any(row.metric == key for row in report.segments)]
     if not shown:
         return remark("This report has no segments.")
     titles = [wording.in_figure(wording.describe(report, key).label, 30) for key in shown]
     figure = make_subplots(rows=1, cols=len(shown), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.05)
     figure.update_annotations(font_size=13)
-    lanes = ["all users", *names]
+    lanes = [EVERYBODY, *names]
     for column, key in enumerate(shown, start=1):
         rows = [row for row in (*report.metrics, *report.segments) if row.metric == key]
-        _draw(figure, report, Forest(lanes, rows, lambda row: row.segment or "all users", Cell(1, column)))
+        _draw(figure, report, Forest(lanes, rows, segment_name, Cell(1, column)))
     _name_lanes(figure, [wording.in_figure(name, 24) for name in lanes], Cell(1, 1))
     _label_lifts(figure, report)
     marks.add_legend(figure, report, marks.treatments(report), marks.symbols_in(report.segments, hollow=True))
     return frame(figure, _height(report, [len(lanes) + 1.0]))
+
+
+def segment_name(row: MetricRow) -> str:
+    """The level alone of the usual feature, feature and level of any other."""
+    if row.segment is None:
+        return EVERYBODY
+    return row.segment if row.feature in (None, USUAL_FEATURE) else f"{row.feature}: {row.segment}"
 
 
 def _groups(keys: Sequence[str]) -> list[list[str]]:
@@ -106,7 +117,9 @@ def _draw_arm(
     plain += [marks.main_mark(row, at) for row, at in placed if row.method == "plain"]
     truth = [marks.true_mark(row, at) for row, at in placed]
     colour, group = arm_colour(report, arm), marks.arm_group(report, arm)
+    looked = marks.spans([marks.sequential_mark(row, at) for row, at in placed])
     traces = [
+        *([marks.sequential_line(colour).update(x=looked.value, y=looked.at)] if looked.at else []),
         *_traces(plain, "circle-open", colour, 1.0),
         *_traces(cuped, "circle", colour, 3.0),
         *_traces(truth, "star", colour, 0.0),

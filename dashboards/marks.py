@@ -10,7 +10,7 @@ from dashboards import wording
 from dashboards.theme import QUIET, TRUTH, arm_colour
 from simulator.report import Estimate, MetricRow, Number, Report
 
-Symbol = Literal["circle", "circle-open", "star"]
+Symbol = Literal["circle", "circle-open", "diamond", "star", "star-open"]
 SYMBOLS: Final[tuple[tuple[Symbol, str], ...]] = (
     ("circle", "adjusted by the pre-period (CUPED)"),
     ("circle-open", "plain"),
@@ -100,6 +100,16 @@ def plain_mark(row: MetricRow, at: float) -> Mark:
     return Mark(at, plain.relative_effect, plain.ci_low, plain.ci_high, hover(row, plain, "without CUPED"))
 
 
+def sequential_mark(row: MetricRow, at: float) -> Mark:
+    """The interval that holds over all looks, without a point."""
+    return Mark(at, None, row.sequential_low, row.sequential_high, "")
+
+
+def sequential_line(colour: str) -> go.Scatter:
+    """Its style: a thick pale bar under the thin one."""
+    return interval_line(9.0, colour).update(opacity=0.3, name="over all looks")
+
+
 def true_mark(row: MetricRow, at: float) -> Mark:
     """The true effect, without an interval."""
     return Mark(at, row.true_relative_effect, None, None, hover(row, row, "estimate"))
@@ -107,6 +117,8 @@ def true_mark(row: MetricRow, at: float) -> Mark:
 
 def marker(symbol: Symbol, colour: str) -> go.scatter.Marker:
     """Stars are larger and in the colour of truth; circles take the arm's."""
+    if symbol == "star-open":
+        return go.scatter.Marker(symbol="star-open", size=13, color=TRUTH, line={"width": 1.6, "color": TRUTH})
     if symbol == "star":
         return go.scatter.Marker(symbol="star", size=13, color=TRUTH, line={"width": 1, "color": "#ffffff"})
     line = {"width": 1.6, "color": colour}

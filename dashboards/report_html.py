@@ -3,17 +3,25 @@
 import html
 from dataclasses import astuple
 
-from dashboards import scorecard, wording
+from dashboards import scorecard, section_tables, wording
 from dashboards.figures import Panel, panels
 from dashboards.html_parts import drawing, notes, page, paragraph, section, table
 from dashboards.verdict import split_is_off, verdict
+from dashboards.worlds import worlds_section
 from simulator.report import Report
 
 
 def render_html(report: Report) -> str:
     """The whole page; the same report gives the same text."""
-    parts = [_header(report), _verdict(report), _tables(report), _figures(report), _footer(report)]
-    return page(report.name, "\n".join(parts))
+    parts = [
+        _header(report),
+        _verdict(report),
+        _tables(report),
+        worlds_section(report),
+        _figures(report),
+        _footer(report),
+    ]
+    return page(report.name, "\n".join(part for part in parts if part))
 
 
 def _header(report: Report) -> str:
@@ -29,7 +37,7 @@ def _verdict(report: Report) -> str:
 
 
 def _tables(report: Report) -> str:
-    """Scorecard, arms and questionnaire."""
+    """Scorecard, arms, questionnaire, and what goes with them."""
     scores = [astuple(line) for line in scorecard.score_lines(report)]
     buckets = [astuple(line) for line in scorecard.bucket_lines(report)]
     answers = [astuple(line) for line in scorecard.answer_lines(report)]
@@ -38,6 +46,10 @@ def _tables(report: Report) -> str:
         section("Scorecard", table(scorecard.SCORE_HEADINGS, scores) + score_notes),
         section("Arms", table(scorecard.BUCKET_HEADINGS, buckets)),
         section("Questionnaire", table(scorecard.ANSWER_HEADINGS, answers) + answer_notes) if answers else "",
+        *(
+            section(each.title, f"{table(each.headings, each.lines)}\n{paragraph(each.caption, 'caption')}")
+            for each in section_tables.tables(report)
+        ),
     ]
     return "\n".join(sections)
 

@@ -7,7 +7,9 @@ from typing import Final, final
 from dashboards import wording
 from simulator.report import MetricRow, Number, QuestionnaireRow, Report
 
-TEXT_COLUMNS: Final = frozenset({"Metric", "Arm", "Policy", "Method", "Target", "Verdict"})
+TEXT_COLUMNS: Final = frozenset(
+    {"Metric", "Arm", "Policy", "Method", "Target", "Verdict", "Check", "Found", "Feature", "Side", "Estimator"}
+)
 """Headings of columns that hold names; all others hold numbers."""
 
 
@@ -25,6 +27,8 @@ class ScoreLine:
         interval: Its 95% interval.
         true_lift: Lift with every user under both arms.
         p_value: Two-sided.
+        adjusted_p: The same adjusted for the number of main metrics and treatments.
+        sequential: Interval of the lift that holds over all looks.
         method: How the lift was estimated.
         adjusted_control: The mean that the lift is relative to.
         adjusted_treatment: The mean that is compared with it.
@@ -38,6 +42,8 @@ class ScoreLine:
     interval: str
     true_lift: str
     p_value: str
+    adjusted_p: str
+    sequential: str
     method: str
     adjusted_control: str
     adjusted_treatment: str
@@ -52,6 +58,8 @@ SCORE_HEADINGS: Final = (
     "95% interval",
     "True lift",
     "p",
+    "Adjusted p",
+    "Over all looks",
     "Method",
     "Adjusted control",
     "Adjusted treatment",
@@ -75,6 +83,8 @@ def _score_line(row: MetricRow) -> ScoreLine:
         interval=wording.interval(row.ci_low, row.ci_high),
         true_lift=_with_error(row.true_relative_effect, row.true_relative_effect_se),
         p_value=wording.p_value(row.p_value),
+        adjusted_p="" if row.adjusted_p_value is None else wording.p_value(row.adjusted_p_value),
+        sequential="" if row.sequential_low is None else wording.interval(row.sequential_low, row.sequential_high),
         method="CUPED" if row.method == "cuped" else "plain",
         adjusted_control=wording.number(row.adjusted_control),
         adjusted_treatment=wording.number(row.adjusted_treatment),
@@ -151,7 +161,7 @@ def bucket_lines(report: Report) -> list[BucketLine]:
 @final
 @dataclass(frozen=True)
 class AnswerLine:
-    """One arm's questionnaire: counts down the funnel, then the satisfied share three ways."""
+    """One arm's questionnaire: counts down the funnel, then the satisfied share each way."""
 
     arm: str
     eligible: str
@@ -162,7 +172,9 @@ class AnswerLine:
     dissatisfied: str
     naive: str
     weighted: str
+    robust: str
     true: str
+    true_asked: str
 
 
 ANSWER_HEADINGS: Final = (
@@ -175,7 +187,9 @@ ANSWER_HEADINGS: Final = (
     "Dissatisfied",
     "Naive share",
     "Weighted share",
+    "Doubly robust",
     "True share",
+    "Asked would say",
 )
 """One heading per field of `AnswerLine`."""
 
@@ -196,5 +210,7 @@ def _answer_line(row: QuestionnaireRow) -> AnswerLine:
         dissatisfied=wording.count(row.dissatisfied),
         naive=wording.share(row.naive),
         weighted=wording.share(row.weighted),
+        robust=wording.share(row.doubly_robust),
         true=wording.share(row.true),
+        true_asked=wording.share(row.true_asked),
     )

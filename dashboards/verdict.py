@@ -13,7 +13,14 @@ SRM_ALARM: Final = 0.001
 def verdict(report: Report) -> list[str]:
     """The sentences that stand above everything else, as plain text."""
     treatments = [arm.name for arm in report.arms[1:]]
-    return [*_trust(report), *(_outcome(report, arm) for arm in treatments), _corrections(report)]
+    return [
+        *_trust(report),
+        *_stop(report),
+        *(_outcome(report, arm) for arm in treatments),
+        *_guardrails(report),
+        *_agreement(report),
+        _corrections(report),
+    ]
 
 
 def split_is_off(report: Report) -> bool:
@@ -75,8 +82,44 @@ def _truth(rows: Sequence[MetricRow]) -> str:
     return f" True effect: {', '.join(f'{row.metric} {wording.lift(row.true_relative_effect)}' for row in known)}."
 
 
+def _stop(report: Report) -> list[str]:
+    """That the test ended early, and why."""
+    stop = report.stopped
+    return [] if stop is None else [f"Stopped after {stop.days} of {stop.planned} days. {stop.reason}."]
+
+
+def _guardrails(report: Report) -> list[str]:
+    """Every guardrail in one sentence."""
+    rows = [row for row in report.metrics if row.margin is not None]
+    said = [f"{row.metric} of {row.arm} {row.guardrail} (margin {row.margin:.2%})" for row in rows]
+    return [f"Guardrails: {'; '.join(said)}."] if said else []
+
+
+def _agreement(report: Report) -> list[str]:
+    """How far the second library agrees."""
+    opinion = report.second_opinion
+    if opinion is None or opinion.effect_difference is None or opinion.error_difference is None:
+        return [] if opinion is None else [f"No second opinion: {opinion.reason}."]
+    effects, errors = f"{opinion.effect_difference:.0e}", f"{opinion.error_difference:.0e}"
+    said = f"Second opinion by {opinion.engine} on {opinion.rows} estimates"
+    return [f"{said}: effects agree within {effects} standard errors, standard errors within {errors}."]
+
+
 def _corrections(report: Report) -> str:
     """Which adjustments the intervals carry."""
     cuped = any(row.method == "cuped" for row in report.metrics)
     first = "adjusted by the pre-period (CUPED) where marked" if cuped else "not adjusted by the pre-period"
-    return f"Intervals are 95%, {first}; not corrected for several metrics, several arms or early looks."
+    missing = ["several metrics and arms"] if report.multiplicity == "none" else []
+    missing += ["early looks"] if report.looks is None or report.looks.method == "fixed" else []
+    open_to = f"; not corrected for {' or '.join(missing)}" if missing else ""
+    return f"Intervals are 95%, {first}{open_to}.{_corrected(report)}"
+
+
+def _corrected(report: Report) -> str:
+    """Which corrections stand beside the plain figures."""
+    name = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg"}.get(report.multiplicity)
+    said = f" Adjusted p: {name}, over the main metrics of all treatments." if name else ""
+    if report.looks is None or report.looks.method == "fixed":
+        return said
+    n = len({row.days for row in report.looks.rows})
+    return f"{said} Over all looks: {report.looks.method} intervals for {n} looks at the main metrics."

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int, Int8, Int16, Int32, UInt16
+from jaxtyping import Bool, Float32, Float64, Int, Int8, Int16, Int32, UInt16
 
 from policies.kernel import pick
 
@@ -34,6 +34,8 @@ class Event(IntFlag):
     PROFILE_ENTER = 512
     ASKED = 1024
     ANSWERED = 2048
+    SATISFIED = 4096
+    DISSATISFIED = 8192
 
 
 @dataclass(frozen=True)
@@ -225,6 +227,20 @@ class LearningPolicy(TrainablePolicy, Protocol):
         ...
 
 
+@runtime_checkable
+class CountingPolicy(LearningPolicy, Protocol):
+    """A policy whose learning is a public count, such as how often each video was watched.
+
+    Nothing of one user in particular is learned, so a platform may count over all arms of a test where it trains each
+    arm's models on its own.
+    """
+
+    @property
+    def counts(self) -> Float64[np.ndarray, "videos columns"]:
+        """What was counted of every video."""
+        ...
+
+
 def top_k(obs: Observation, scores: Float32[np.ndarray, "users n"], k: int) -> Slates:
     """The `k` best-scored candidates of each row, best first; ties go to the earlier candidate.
 
@@ -233,12 +249,21 @@ def top_k(obs: Observation, scores: Float32[np.ndarray, "users n"], k: int) -> S
     """
     if scores.shape != obs.candidates.shape:
         raise ValueError(f"scores of shape {scores.shape} given, want one per candidate: {obs.candidates.shape}")
-    n = scores.shape[1]
-    if k > n:
-        raise ValueError(f"slate of k={k} asked for, but only n={n} candidates given")
+    check_k(obs, k)
     if np.isnan(scores).any():
         row = int(np.flatnonzero(np.isnan(scores).any(axis=1))[0])
         raise ValueError(f"score NaN given for user {obs.user_id[row]}, want numbers; mend the ranker's scores")
     slates = np.empty((len(scores), k), np.int32)
     pick(np.ascontiguousarray(obs.candidates, np.int32), np.ascontiguousarray(scores, np.float32), slates)
     return slates
+
+
+def check_k(obs: Observation, k: int) -> None:
+    """Refuse slates that are longer than the candidates last.
+
+    Raises:
+        ValueError: More candidates wanted than given.
+    """
+    n = obs.candidates.shape[1]
+    if k > n:
+        raise ValueError(f"slate of k={k} asked for, but only n={n} candidates given")

@@ -9,9 +9,9 @@ size, `units` hidden units, `grades` kinds of view.
 from typing import Final, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, Int64, UInt16
+from jaxtyping import Bool, Float32, Int32, Int64, UInt16, UInt64
 
-from policies.compiled import compiled, compiled_sums
+from policies.compiled import compiled, compiled_sums, compiled_with_room
 
 N_GRADES: Final = 8
 """Kinds of view, see `grade`."""
@@ -27,6 +27,11 @@ _LAST: Final = np.float32(1023)
 _SOFT: Final = np.log1p(np.exp(-np.arange(1025) / 64)).astype(np.float32)
 """log(1 + exp(-y)) at y = 0, 1/64, ... 16."""
 _ZERO: Final = np.float32(0)
+_UNIT: Final = np.float32(2**-24)
+
+_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND: Final = np.uint64(0x94D049BB133111EB)
 
 
 class Towers(NamedTuple):
@@ -84,6 +89,24 @@ class Room(NamedTuple):
 
 
 @compiled
+def fill_uniform(keys: UInt64[np.ndarray, " users"], word: np.uint64, out: Float32[np.ndarray, "users n"]) -> None:
+    """Numbers in [0, 1), each a pure function of its row's key, a purpose's word and its place in the row."""
+    for i in range(out.shape[0]):
+        row = mix(keys[i] ^ word)
+        for j in range(out.shape[1]):
+            out[i, j] = np.float32(mix(row + np.uint64(j) * _GOLDEN) >> np.uint64(40)) * _UNIT
+
+
+@compiled
+def mix(word: np.uint64) -> np.uint64:
+    """SplitMix64's step, as `policies.noise.mix`."""
+    z = word + _GOLDEN
+    z = (z ^ (z >> np.uint64(30))) * _FIRST
+    z = (z ^ (z >> np.uint64(27))) * _SECOND
+    return z ^ (z >> np.uint64(31))
+
+
+@compiled
 def grade(watch_s: float, events: int) -> int:
     """How well a view went, by what was done first of: hate, positive act, end, long view, click, seconds."""
     if events & 256:
@@ -129,7 +152,7 @@ def select(scores: Float32[np.ndarray, " n"], order: Int64[np.ndarray, " k"], be
         filled = min(filled + 1, k)
 
 
-@compiled
+@compiled_with_room
 def pick(
     candidates: Int32[np.ndarray, "users n"], scores: Float32[np.ndarray, "users n"], out: Int32[np.ndarray, "users k"]
 ) -> None:
@@ -141,6 +164,29 @@ def pick(
         select(scores[i], order, best)
         for j in range(k):
             out[i, j] = candidates[i, order[j]]
+
+
+@compiled_with_room
+def draw(
+    candidates: Int32[np.ndarray, "users n"], u: Float32[np.ndarray, "users k"], out: Int32[np.ndarray, "users k"]
+) -> None:
+    """Any candidates, each row's in any order alike: the next one is uniform among those not taken yet.
+
+    Place `u (n - j)` of those left is found by stepping over the places taken, which are kept in order.
+    """
+    n, k = candidates.shape[1], u.shape[1]
+    taken = np.empty(k, np.int64)
+    for i in range(candidates.shape[0]):
+        for j in range(k):
+            place = int(np.float64(u[i, j]) * (n - j))
+            m = 0
+            while m < j and taken[m] <= place:
+                place += 1
+                m += 1
+            for later in range(j, m, -1):
+                taken[later] = taken[later - 1]
+            taken[m] = place
+            out[i, j] = candidates[i, place]
 
 
 @compiled
@@ -194,7 +240,8 @@ def pool(
     out: Float32[np.ndarray, " i"],
 ) -> None:
     """Fill the first `d + 2` user inputs: the history's embeddings weighted by worth, mean worth, strength."""
-    out[: SIZE + 1] = 0.0
+    for m in range(SIZE + 1):
+        out[m] = 0.0
     n = 0
     for j in range(mask.shape[0]):
         if not mask[j]:
@@ -221,22 +268,27 @@ def encode(
 ) -> None:
     """User vectors of one request from its user input; `hidden` is room to work in."""
     n_inputs = inputs.shape[0]
-    hidden[:] = towers.inner_bias
-    vectors[:] = towers.outer_bias
+    # Lengths are read off arrays, not constants: loops that are unrolled first are not vectorised afterwards.
+    for m in range(hidden.shape[0]):
+        hidden[m] = towers.inner_bias[m]
+    for m in range(vectors.shape[0]):
+        vectors[m] = towers.outer_bias[m]
     for i in range(n_inputs):
-        x = inputs[i]
-        for m in range(UNITS):
-            hidden[m] += x * towers.inner[i, m]
-        for m in range(TASKS * (SIZE + 1)):
-            vectors[m] += x * towers.outer[i, m]
-    for i in range(UNITS):
-        x = hidden[i]
-        if x > 0.0:
-            for m in range(TASKS * (SIZE + 1)):
-                vectors[m] += x * towers.outer[n_inputs + i, m]
+        add(inputs[i], towers.inner[i], hidden)
+        add(inputs[i], towers.outer[i], vectors)
+    for i in range(hidden.shape[0]):
+        if hidden[i] > 0.0:
+            add(hidden[i], towers.outer[n_inputs + i], vectors)
 
 
-@compiled
+@compiled_sums
+def add(times: float, row: Float32[np.ndarray, " n"], to: Float32[np.ndarray, " n"]) -> None:
+    """Add a multiple of a row to a sum."""
+    for m in range(to.shape[0]):
+        to[m] += times * row[m]
+
+
+@compiled_with_room
 def make_room(towers: Towers) -> Room:
     """Room for towers of this size."""
     return Room(
@@ -261,7 +313,7 @@ def encode_request(
     encode(room.inputs, room.hidden, room.vectors, towers)
 
 
-@compiled
+@compiled_with_room
 def score_requests(
     user_id: Int32[np.ndarray, " users"],
     candidates: Int32[np.ndarray, "users n"],
@@ -279,7 +331,7 @@ def score_requests(
         score_row(candidates[i], by_task, towers, fusion, out[i])
 
 
-@compiled
+@compiled_with_room
 def predict_requests(
     user_id: Int32[np.ndarray, " users"],
     video_id: Int32[np.ndarray, " users"],
@@ -294,3 +346,19 @@ def predict_requests(
     for i in range(video_id.shape[0]):
         encode_request(user_features[user_id[i]], views, i, towers, room)
         out[i, 0], out[i, 1] = predict(towers.items[video_id[i]], by_task)
+
+
+@compiled_with_room
+def encode_requests(
+    user_id: Int32[np.ndarray, " users"],
+    user_features: Float32[np.ndarray, "people f"],
+    views: Views,
+    towers: Towers,
+    out: Float32[np.ndarray, "users o"],
+) -> None:
+    """User vectors of each request."""
+    room = make_room(towers)
+    for i in range(out.shape[0]):
+        encode_request(user_features[user_id[i]], views, i, towers, room)
+        for m in range(out.shape[1]):
+            out[i, m] = room.vectors[m]

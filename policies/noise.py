@@ -11,6 +11,8 @@ from typing import final
 import numpy as np
 from jaxtyping import Float32, UInt64
 
+from policies.kernel import fill_uniform
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
@@ -43,6 +45,6 @@ class KeyedNoise:
 
     def uniform(self, purpose: str, n: int) -> Float32[np.ndarray, "users n"]:
         """See `policies.base.Noise.uniform`."""
-        rows = mix(self.keys ^ purpose_word(purpose))
-        words = mix(rows[:, None] + np.arange(n, dtype=np.uint64) * _GOLDEN)
-        return (words >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
+        found = np.empty((len(self.keys), n), np.float32)
+        fill_uniform(self.keys, purpose_word(purpose), found)
+        return found

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import TypeAlias, final
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int
 
 from policies.base import Noise, Observation, Slates, top_k
 
 Value: TypeAlias = Callable[
-    [Int32[np.ndarray, " users"], Int32[np.ndarray, "users n"]],
+    [Int[np.ndarray, " users"], Int[np.ndarray, "users n"]],
     Float32[np.ndarray, "users n"],
 ]
 """The true worth of each candidate for each user."""

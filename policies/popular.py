@@ -65,6 +65,11 @@ class PopularPolicy:
         self._day = last
         self._scores = self._score()
 
+    @property
+    def counts(self) -> Float64[np.ndarray, "videos 3"]:
+        """Views, clicks and watch seconds of every video, faded; see `policies.base.CountingPolicy.counts`."""
+        return self._counts
+
     def save(self, folder: Path) -> None:
         """See `policies.base.TrainablePolicy.save`."""
         settings = {

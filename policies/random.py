@@ -2,7 +2,10 @@
 
 from typing import final
 
-from policies.base import Noise, Observation, Slates, top_k
+import numpy as np
+
+from policies.base import Noise, Observation, Slates, check_k
+from policies.kernel import draw
 
 
 @final
@@ -11,4 +14,7 @@ class RandomPolicy:
 
     def rank(self, obs: Observation, k: int, noise: Noise) -> Slates:
         """See `policies.base.Policy.rank`."""
-        return top_k(obs, noise.uniform("random", obs.candidates.shape[1]), k)
+        check_k(obs, k)
+        slates = np.empty((len(obs.candidates), k), np.int32)
+        draw(obs.candidates, noise.uniform("random", k), slates)
+        return slates

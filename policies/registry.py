@@ -7,31 +7,126 @@ or registered by its package under the entry-point group `askew.policies`.
 import difflib
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import Any, Final, final
 
 from policies.base import Policy
-from policies.base_ranker import BasePolicy
 from policies.options import build
-from policies.popular import PopularPolicy
-from policies.random import RandomPolicy
-from policies.satisfaction import SatisfactionPolicy
 
 GROUP: Final = "askew.policies"
 """Entry-point group of policies in other packages."""
 
-POLICIES: Final[dict[str, type[Policy]]] = {
-    "random": RandomPolicy,
-    "popular": PopularPolicy,
-    "base": BasePolicy,
-    "satisfaction": SatisfactionPolicy,
+
+@final
+@dataclass(frozen=True)
+class Shipped:
+    """A policy of ours; its module is imported when it is asked for, so that names and lines come without torch.
+
+    Attributes:
+        address: `"module:Class"`.
+        line: The first line of its docstring.
+    """
+
+    address: str
+    line: str
+
+
+POLICIES: Final[dict[str, Shipped]] = {
+    "random": Shipped("policies.random:RandomPolicy", "Any `k` candidates, each as likely as any other."),
+    "popular": Shipped(
+        "policies.popular:PopularPolicy",
+        "Rank by recent clicks and watch seconds per view, both shrunk towards the mean of all videos.",
+    ),
+    "base": Shipped(
+        "policies.base_ranker:BasePolicy",
+        "Rank by predicted clicks and watch time, from a user's features and latest views.",
+    ),
+    "satisfaction": Shipped(
+        "policies.satisfaction:SatisfactionPolicy",
+        "Rank by predicted clicks, watch time and satisfaction, the last weighted against who answers.",
+    ),
+    "saqrec": Shipped(
+        "policies.saqrec_policy:SaqrecPolicy",
+        "Rank by SAQRec: clicks as seen through satisfied, dissatisfied and graded interests.",
+    ),
+    "emer": Shipped(
+        "policies.easq_policy:EmerPolicy",
+        "Rank by EMER: pairs of behaviour within a request, learned on round by round; no questionnaires.",
+    ),
+    "emer_s": Shipped(
+        "policies.easq_policy:EmerSPolicy",
+        "Rank by EMER_S: EMER with pairs of answers in its one loss, which EASQ is compared with.",
+    ),
+    "easq": Shipped(
+        "policies.easq_policy:EasqPolicy",
+        "Rank by EASQ: behaviour, aligned with questionnaires round by round.",
+    ),
+    "stamp": Shipped(
+        "policies.stamp:StampPolicy", "Rank by STAMP: attention over clicks, with the last click kept apart."
+    ),
+    "caser": Shipped(
+        "policies.caser:CaserPolicy", "Rank by Caser: convolutions over the last clicks, beside the user's own vector."
+    ),
+    "hgn": Shipped(
+        "policies.hgn:HgnPolicy", "Rank by HGN: gates on the last clicks, and products of videos with videos."
+    ),
+    "narm": Shipped(
+        "policies.narm:NarmPolicy", "Rank by NARM: a recurrent net over clicks with attention to its states."
+    ),
+    "gru4rec": Shipped("policies.gru4rec:Gru4RecPolicy", "Rank by GRU4Rec: a recurrent net over clicks."),
+    "sasrec": Shipped("policies.sasrec:SasRecPolicy", "Rank by SASRec: self-attention over clicks."),
+    "fmlprec": Shipped("policies.fmlprec:FmlpRecPolicy", "Rank by FMLP-Rec: learnable filters over clicks."),
+    "dipn": Shipped(
+        "policies.dipn:DipnPolicy", "Rank by DIPN: a recurrent net per behaviour, with attention between behaviours."
+    ),
+    "dmt": Shipped(
+        "policies.dmt:DmtPolicy",
+        "Rank by DMT: a transformer per behaviour that the candidate queries, learned from all that was shown.",
+    ),
+    "dfn": Shipped(
+        "policies.dfn:DfnPolicy",
+        "Rank by DFN: clicked, unclicked and disliked views, read with the candidate among them.",
+    ),
+    "feedrec": Shipped(
+        "policies.feedrec:FeedRecPolicy",
+        "Rank by FeedRec: a transformer over all feedback and one per kind, positive and negative kept apart.",
+    ),
+    "gru4rec_m": Shipped(
+        "policies.gru4rec:Gru4RecMergedPolicy",
+        "Rank by GRU4Rec_M: a recurrent net over clicked, satisfied and dissatisfied views by time.",
+    ),
+    "sasrec_m": Shipped(
+        "policies.sasrec:SasRecMergedPolicy",
+        "Rank by SASRec_M: self-attention over clicked, satisfied and dissatisfied views by time.",
+    ),
+    "fmlprec_m": Shipped(
+        "policies.fmlprec:FmlpRecMergedPolicy",
+        "Rank by FMLP-Rec_M: learnable filters over clicked, satisfied and dissatisfied views by time.",
+    ),
+    "agent": Shipped(
+        "policies.agent:AgentPolicy",
+        "Rank by what a trained network says of each request, read as the numbers of `policies.flat`.",
+    ),
+    "inf": Shipped(
+        "policies.inf:InfPolicy",
+        "Rank by expected watch time, against predicted skips and hates (implicit negative feedback).",
+    ),
+    "linucb": Shipped(
+        "policies.linucb:LinUcbPolicy",
+        "Rank by the upper end of what linear regression expects of clicks (LinUCB); learns after every round.",
+    ),
+    "thompson": Shipped(
+        "policies.thompson:ThompsonPolicy",
+        "Rank by linear regression with parameters drawn from what is known (Thompson sampling); learns by the round.",
+    ),
 }
 """Shipped policies by name. The oracle has none here: who builds it hands it the truth."""
 
 
 def known_policies() -> dict[str, str]:
     """Names that a spec may use, with a line about each: shipped policies first, then those of installed packages."""
-    shipped = {name: (policy.__doc__ or "").partition("\n")[0] for name, policy in POLICIES.items()}
+    shipped = {name: policy.line for name, policy in POLICIES.items()}
     plugged = {entry.name: f"plug-in {entry.value}" for entry in entry_points(group=GROUP)}
     return shipped | {name: plugged[name] for name in sorted(set(plugged) - set(shipped))}
 
@@ -46,7 +141,7 @@ def find_policy(name: str) -> type[Policy]:
         ValueError: No such policy, or it cannot be imported.
     """
     if name in POLICIES:
-        return POLICIES[name]
+        return _import(name, EntryPoint(name, POLICIES[name].address, GROUP))
     if ":" in name:
         return _import(name, EntryPoint(name, name, GROUP))
     plugged = entry_points(group=GROUP, name=name)

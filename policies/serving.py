@@ -9,7 +9,18 @@ from jaxtyping import Float32, Int
 
 from policies.base import Feedback, History, Observation, UserTable
 from policies.histories import Requests, gather_history
-from policies.kernel import N_GRADES, SIZE, TASKS, UNITS, Fusion, Towers, Views, predict_requests, score_requests
+from policies.kernel import (
+    N_GRADES,
+    SIZE,
+    TASKS,
+    UNITS,
+    Fusion,
+    Towers,
+    Views,
+    encode_requests,
+    predict_requests,
+    score_requests,
+)
 from policies.storage import want_shapes
 
 _CHUNK: Final = 20_000
@@ -52,6 +63,20 @@ def predict_rows(
         user_id, video_id = feedback.user_id[part], feedback.video_id[part]
         room = out[begin : begin + _CHUNK]
         predict_requests(user_id, video_id, users.features, _views(history, h), towers, room)
+    return out
+
+
+def encode(
+    towers: Towers,
+    people: Float32[np.ndarray, "people f"],
+    user_id: Int[np.ndarray, " users"],
+    history: History,
+    h: int,
+) -> Float32[np.ndarray, "users o"]:
+    """User vectors of requests, one of `d` + 1 per task, from at most the last `h` views."""
+    out = np.empty((len(user_id), TASKS * (SIZE + 1)), np.float32)
+    features = np.ascontiguousarray(people, np.float32)
+    encode_requests(user_id.astype(np.int32), features, _views(history, h), towers, out)
     return out
 
 

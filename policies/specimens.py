@@ -167,6 +167,8 @@ def _events(
         (Event.COMPLETE, complete),
         (Event.SKIP, (watch_s < 3) & ~complete),
         (Event.ASKED | Event.ANSWERED, answer > 0),
+        (Event.SATISFIED, answer == 3),
+        (Event.DISSATISFIED, answer == 1),
     ]
     events = np.zeros(len(watch_s), np.uint16)
     for event, happened in bits:

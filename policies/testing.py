@@ -205,11 +205,12 @@ def _check_poor_logs(make_policy: MakePolicy, case: Case) -> None:
     feedback = case.log.feedback
     click = Event.CLICK | Event.LONG_VIEW | Event.COMPLETE
     silent = replace(feedback, answer=np.zeros_like(feedback.answer))
+    answering = Event.ASKED | Event.ANSWERED | Event.SATISFIED | Event.DISSATISFIED
     poor = {
         "without clicks": without_events(case.log, click),
         "of one user": replace(case.log, feedback=feedback.take(feedback.user_id == 3)),
         "of one view": replace(case.log, feedback=feedback.take(slice(0, 1))),
-        "without answers": without_events(replace(case.log, feedback=silent), Event.ASKED | Event.ANSWERED),
+        "without answers": without_events(replace(case.log, feedback=silent), answering),
     }
     for how, log in poor.items():
         try:

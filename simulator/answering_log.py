@@ -5,11 +5,10 @@ from typing import final
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt16
-from scipy.special import ndtr
 
 from policies.base import Event
 from simulator.crowd import Size
-from simulator.rollout import Course, react
+from simulator.rollout import Course, react, would_say
 from simulator.served import Request, random_course, requests
 from user_models.world import World
 
@@ -60,15 +59,11 @@ def ask_everybody(world: World, size: Size, seed: int) -> Asked:
 
 
 def _asked(course: Course, request: Request) -> Asked:
-    """Let the users react, and keep what they were asked about.
-
-    The chance to say `satisfied` is the ordered probit of `user_models.kernel.answer`, before the slip is drawn.
-    """
+    """Let the users react, and keep what they were asked about."""
     response = react(course, request.block, request.ring, request.day, request.rows, request.slates)
     row, position = np.nonzero(response.events & np.uint16(Event.ASKED))
     satisfaction = response.satisfaction[row, position].astype(np.float64)
     value = course.stage.world.value
-    slip = value("questionnaire.say_noise")
     return Asked(
         user=request.block.user_id[request.rows[row]],
         watch_s=response.watch_s[row, position],
@@ -78,6 +73,6 @@ def _asked(course: Course, request: Request) -> Asked:
         satisfied=response.answer[row, position] == 3,
         propensity=response.propensity[row, position].astype(np.float64),
         satisfaction=satisfaction,
-        would_say=ndtr((satisfaction - value("questionnaire.satisfied_above")) / slip),
+        would_say=would_say(course.stage, satisfaction),
         truly=satisfaction > value("satisfaction.satisfied_above"),
     )

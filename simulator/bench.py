@@ -1,4 +1,4 @@
-"""How fast askew is on this machine: rollouts, the environment, memory, start-up."""
+"""How fast askew is on this machine: rollouts, the environment, reading a run, memory, start-up, growth."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, TypeVar, final
 
 import numpy as np
@@ -17,18 +18,26 @@ import torch
 from rich.table import Table
 
 from policies.base import Log, Policy, TrainablePolicy
-from policies.registry import build_policy
+from policies.registry import POLICIES, build_policy
+from simulator.bench_env import env_rate, vector_rate
+from simulator.bench_growth import Trial, run_trial, run_trials, trials
+from simulator.bench_peers import PEERS, Peer, peer_rates
+from simulator.bench_readout import make_run_folder
 from simulator.crowd import Size, Stage, make_blocks, make_stage
 from simulator.env import FeedEnv
 from simulator.line import BlockDay, Engine, Line, Wanted, canonical, play_day
 from simulator.propensity import constant_model
 from simulator.rollout import Course
+from simulator.run_folder import RunFolder
+from simulator.summarise import summarise
+from simulator.user_day_table import Buckets, user_day_table
 from simulator.user_days import COUNTS
 from user_models.store import load_world
 from user_models.world import Population, World
 
 Out = TypeVar("Out")
 
+_USUAL: Final = ("random", "popular", "base", "saqrec")
 _SEED: Final = 0
 _N_VIDEOS: Final = 7_583
 _N_CANDIDATES: Final = 100
@@ -38,6 +47,11 @@ _VIEWS_SCALE: Final = 0.1
 _TRAINING_USERS: Final = 2_000
 """Views of one random day of these train a policy: its speed does not depend on how good it is."""
 _ENV_SECONDS: Final = 2.0
+_NUM_ENVS: Final = (256, 1_024, 4_096)
+_READOUT_USERS: Final = 20_000
+_SMALL_RUN: Final = Trial(users=1_000)
+_GROWTH: Final = Trial(workers=os.cpu_count() or 1)
+_GROWN_USERS: Final = (10_000, 100_000, 1_000_000)
 
 
 @final
@@ -78,11 +92,16 @@ class Ground:
         return Course(self.stage, _SEED, _SLATE_SIZE, _N_CANDIDATES, constant_model())
 
 
+def usual_policies() -> tuple[str, ...]:
+    """Those that are timed where nobody says which."""
+    return tuple(name for name in _USUAL if name in POLICIES)
+
+
 def run_bench(policies: tuple[str, ...], users: int, world: str | World = "kuairand-pure") -> list[BenchRow]:
     """Measure everything, one thing after the other; takes some ten seconds per policy.
 
     Args:
-        policies: Names as in a spec; those that can be trained are, on a small log.
+        policies: Names as in a spec, or none for the usual ones; those that can be trained are, on a small log.
         users: Users of the timed day; fewer than a block or two per processor leave processors idle.
         world: A bundled world's name, a folder, or a world.
 
@@ -95,11 +114,55 @@ def run_bench(policies: tuple[str, ...], users: int, world: str | World = "kuair
     chosen = load_world(world) if isinstance(world, str) else world
     machine = describe_machine()
     rows = [
-        BenchRow(f"rollout, {name}", rate, "impressions/s", machine) for name, rate in _rates(policies, users, chosen)
+        BenchRow(f"rollout, {name}", rate, "impressions/s", machine)
+        for name, rate in _rates(policies or usual_policies(), users, chosen)
     ]
     rows.append(BenchRow("environment", env_rate(FeedEnv(chosen), _ENV_SECONDS), "steps/s", machine))
+    for num_envs in _NUM_ENVS:
+        rate = vector_rate(chosen, num_envs, _ENV_SECONDS)
+        rows.append(BenchRow(f"{num_envs:,} environments at once", rate, "impressions/s", machine))
+    rows.append(BenchRow("report of user-days", readout_rate(_READOUT_USERS), "user-days/s", machine))
     rows.append(BenchRow("peak memory", peak_memory_mib(), "MiB", machine))
     rows.append(BenchRow("askew --help", startup_s(), "s", machine))
+    rows.append(BenchRow(_SMALL_RUN.name, run_trial(_SMALL_RUN, "kuairand-pure").seconds, "s", machine))
+    return rows
+
+
+def run_growth(base: Trial = _GROWTH, users: tuple[int, ...] = _GROWN_USERS) -> list[BenchRow]:
+    """Measure whole runs, from the shell to the report: a base, and each thing that can grow, grown alone.
+
+    Args:
+        base: The run that grows.
+        users: Numbers of users to run it with; those for whom memory has no room are left out.
+    """
+    machine = describe_machine()
+    rows: list[BenchRow] = []
+    for cost in run_trials(trials(base, users), "kuairand-pure"):
+        name = cost.trial.name
+        rows.append(BenchRow(name, cost.seconds, "s", machine))
+        rows.append(BenchRow(name, 1e6 * cost.seconds / cost.trial.user_days, "µs/user-day", machine))
+        rows.append(BenchRow(name, cost.peak_mib, "MiB", machine))
+    return rows
+
+
+def run_peers(cache: Path, users: int, peers: tuple[Peer, ...] = PEERS) -> list[BenchRow]:
+    """Measure random slates here and in other simulators, one after the other.
+
+    Args:
+        cache: Folder that keeps the peers' environments.
+        users: Users of the timed day here.
+        peers: Whom to measure.
+    """
+    machine = describe_machine()
+    world = load_world("kuairand-pure")
+    ours = [("askew, rollout", rate) for _, rate in _rates(("random",), users, world)]
+    env = FeedEnv(world)
+    ours.append(("askew, environment, slates of 6", _SLATE_SIZE * env_rate(env, _ENV_SECONDS)))
+    ours.append((f"askew, {_NUM_ENVS[-1]:,} environments at once", vector_rate(world, _NUM_ENVS[-1], _ENV_SECONDS)))
+    rows = [BenchRow(f"random slates: {name}", rate, "impressions/s", machine) for name, rate in ours]
+    for found in peer_rates(cache, peers):
+        name = f"random slates: {found.peer.name}" + (f" ({found.fault})" if found.fault else "")
+        rows.append(BenchRow(name, found.impressions_per_s, "impressions/s", machine))
     return rows
 
 
@@ -120,25 +183,20 @@ def bench_json(rows: list[BenchRow]) -> str:
 
 
 def rollout_rate(ground: Ground, policy: Policy) -> float:
-    """Views per second of wall time in a day of all users, with their totals; nothing is logged or written."""
-    seconds, days = _timed(lambda: _play_all(ground, policy, Wanted()))
+    """Views per second of wall time in a day of all users, until the last row of user-days is written."""
+    with TemporaryDirectory() as temporary:
+        seconds, days = _timed(lambda: _play_and_write(ground, policy, RunFolder(Path(temporary))))
     views = sum(int(day.totals.counts[:, COUNTS.index("views")].sum()) for day in days)
     return views / seconds
 
 
-def env_rate(env: FeedEnv, seconds: float) -> float:
-    """Steps per second of wall time with random scores, resets included."""
-    scores = np.random.default_rng(_SEED).uniform(-1, 1, (256, _N_CANDIDATES)).astype(np.float32)
-    env.reset(seed=_SEED)
-    env.step(scores[0])  # compiles
-    env.reset(seed=_SEED)
-    n_steps, start = 0, time.perf_counter()
-    while (spent := time.perf_counter() - start) < seconds:
-        _, _, terminated, _, _ = env.step(scores[n_steps % len(scores)])
-        if terminated:
-            env.reset()
-        n_steps += 1
-    return n_steps / spent
+def readout_rate(users: int) -> float:
+    """User-days per second of wall time from Parquet to report, of a made-up run."""
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "run"
+        user_days = make_run_folder(folder, users, np.random.default_rng(_SEED))
+        seconds, _ = _timed(lambda: summarise(folder))
+    return user_days / seconds
 
 
 def peak_memory_mib() -> float:
@@ -196,11 +254,31 @@ def _trained(name: str, log: Log) -> Policy:
     return policy
 
 
+def _play_and_write(ground: Ground, policy: Policy, folder: RunFolder) -> list[BlockDay]:
+    """A day of fresh users, and its rows block by block, as a run keeps them."""
+    line = _line(ground, policy)
+    days = play_day(ground.course, line, 0, _ROUNDS, Wanted(), ground.engine)
+    nobody = np.zeros(len(ground.people.latents.appeal), np.int32)
+    buckets = Buckets(("all",), nobody, ("all",), nobody)
+
+    def write(index: int) -> None:
+        part = Line(line.name, line.policies, line.served_by[index : index + 1], line.blocks[index : index + 1])
+        table = user_day_table(part, days[index : index + 1], 0, ("all",), buckets)
+        folder.put_table(f"user_days/bench-{index:04d}.parquet", table)
+
+    ground.engine.map(write, range(len(days)))
+    return days
+
+
 def _play_all(ground: Ground, policy: Policy, wanted: Wanted) -> list[BlockDay]:
     """A day of fresh users under one policy."""
+    return play_day(ground.course, _line(ground, policy), 0, _ROUNDS, wanted, ground.engine)
+
+
+def _line(ground: Ground, policy: Policy) -> Line:
+    """Fresh users under one policy."""
     blocks = make_blocks(ground.people, _ROUNDS, ground.stage.rules)
-    served_by = [np.zeros(len(block.user_id), np.int32) for block in blocks]
-    return play_day(ground.course, Line("bench", (policy,), served_by, blocks), 0, _ROUNDS, wanted, ground.engine)
+    return Line("bench", (policy,), [np.zeros(len(block.user_id), np.int32) for block in blocks], blocks)
 
 
 def _timed(work: Callable[[], Out]) -> tuple[float, Out]:

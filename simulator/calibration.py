@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Final, final
 
 import numpy as np
-import pandas as pd
-from jaxtyping import Float64, Int64
+from jaxtyping import Float32, Float64
 from scipy.optimize import brentq
-from scipy.special import ndtr
+from scipy.special import expit, ndtr
 
 from policies.base import Event
+from simulator.composition import by_degree, by_hour, composed
 from simulator.experiment import Progress
 from simulator.regimes import Regimes
-from simulator.trials import Seen, Trial, people, play
+from simulator.trials import Trial, play
 from simulator.validate.real_rows import read_real
 from simulator.validate.spread import Counts, logit_spread, thin
 from simulator.validate.views import Views
@@ -32,20 +32,21 @@ from user_models.fit.rows import Rows, read_rows
 from user_models.fit.two_actions import match_actions
 from user_models.fit.two_regimes import Aims, climbs, match_watching
 from user_models.ladder import rungs
+from user_models.parameters import PRESETS
 from user_models.published import (
-    ACTIVITY_DEGREES,
     NEGATIVE_ANSWERS,
     REGIMES,
     RETURN_GAP,
-    STANDARD_BY_ACTIVITY,
     VIEWS_PER_DAY,
 )
 from user_models.store import save_world
 from user_models.world import ACTIONS, USER_LATENTS, World
 
-STEPS: Final = 4
+STEPS: Final = 6
 """Simulated tests from which the world is tuned, each with users, videos and a ranker of its own."""
-USERS: Final = 7_000
+AVERAGED: Final = 3
+"""The mean of so many last steps is kept."""
+USERS: Final = 14_000
 """Users in each of them: as many as the ranker learns from in larger tests."""
 ELIGIBLE_S: Final = 7.0
 ELIGIBLE_SHARE: Final = 0.5
@@ -53,10 +54,13 @@ ELIGIBLE_SHARE: Final = 0.5
 UNCERTAIN_ANSWERS: Final = 0.1
 """Share of answers that are neither satisfied nor dissatisfied (assumed)."""
 WATCHED: Final = 30_000
-"""Views on which the ladder is solved for; actions, of which a few users give many, need all that were kept."""
+"""Views on which ladder and actions are solved for."""
+_TUNED: Final = (
+    *("stage", "slope", "hour_effect", "hour_share", "action_base", "action_match", "return_logit"),
+    *("user_mean", "user_root", "appeal_scale", "tag_share", "length_share"),
+)
+"""Tables that a step moves."""
 _SEED: Final = 20_220_425
-_SHRINK: Final = 100.0
-"""Views of the sample that a kind of user, of video or of hour needs to count for itself."""
 _SPREAD: Final = (0.7, 1.4)
 """A step stretches the differences between users by a factor within these."""
 
@@ -140,18 +144,30 @@ def fit_and_calibrate(order: Order, out: Path, workers: int, progress: Progress)
 def calibrate(world: World, goals: Goals, workers: int, progress: Progress) -> World:
     """Tune a world until both regimes give their figures on average over crowds and rankers.
 
-    What a ranker reaches differs by some percent from one crowd and training to the next; so each step has its own,
-    and steps shrink (stochastic approximation: Robbins and Monro, Annals of Mathematical Statistics 1951). The world
-    that came nearest is kept.
+    What a ranker reaches differs by some percent from one crowd and training to the next, and a few users give most of
+    the rare actions; so each step has its own crowd, steps shrink (stochastic approximation: Robbins and Monro, Annals
+    of Mathematical Statistics 1951), and the mean of the last worlds is kept (Polyak and Juditsky, SIAM Journal on
+    Control and Optimization 1992).
     """
     world = calibrate_random(world, goals.aims.random)
-    tried: list[Trial] = []
+    found: list[World] = []
     for step in range(STEPS):
-        progress("matching both regimes", step, STEPS)
-        tried.append(play(world, _SEED + step, USERS, workers))
-        world = improved(tried[-1], goals, gain(step))
-    best = min(tried, key=lambda trial: trial.distance)
-    return _settled(cut_answers(best.world, best.seen["base"].met_in(best.world, best.world)))
+        progress("matching both regimes", step, STEPS + 1)
+        world = improved(play(world, _SEED + step, USERS, workers), goals, gain(step))
+        found.append(world)
+    progress("matching both regimes", STEPS, STEPS + 1)
+    world = mean_world(found[-AVERAGED:])
+    base = play(world, _SEED + STEPS, USERS, workers).seen["base"]
+    world = world.with_values({"returning.mood_usual": float(base.satisfaction.mean())})
+    return _settled(cut_answers(world, base.met_in(world, world)))
+
+
+def mean_world(worlds: list[World]) -> World:
+    """The world half-way between some that differ in what is tuned."""
+    tables = {name: np.mean([getattr(w.tables, name) for w in worlds], axis=0) for name in _TUNED}
+    like = {name: table.astype(getattr(worlds[0].tables, name).dtype) for name, table in tables.items()}
+    cost = float(np.mean([w.value("leaving.cost_scale") for w in worlds]))
+    return worlds[0].with_tables(**like).with_values({"leaving.cost_scale": cost})
 
 
 def gain(step: int) -> float:
@@ -167,60 +183,20 @@ def improved(trial: Trial, goals: Goals, share: float) -> World:
     """The next world to try: first how users differ, then everybody's levels, slopes and pulls, then activity."""
     world = _stretched(trial.world, "appeal", _excess(trial, "clicks", goals.counts(Event.CLICK)) ** share)
     world = _stretched(world, "like", _excess(trial, "likes", goals.counts(Event.LIKE)) ** share)
-    world = _by_degree(world, trial.seen["base"].met_in(world, trial.world))
-    random, base = (trial.seen[name].met_in(world, trial.world) for name in ("random", "base"))
+    world = by_degree(world, *_met(trial, world), share)
+    world = by_hour(world, *_met(trial, world))
+    random, base = _met(trial, world)
     some = np.arange(min(WATCHED, len(random), len(base)))
     world = match_watching(world, random.take(some), base.take(some), goals.aims, share)
-    world = match_actions(world, random, base, goals.rates, share)
+    world = match_actions(world, random.take(some), base.take(some), goals.rates, share)
     world = world.with_values({"returning.mood_usual": float(base.satisfaction.mean())})
-    return _activity(_composed(world, trial.seen["base"], goals.views, share), trial.regimes)
+    return _activity(composed(world, trial.seen["base"], goals.views, share), trial.regimes)
 
 
-def _composed(world: World, seen: Seen, real: Views, share: float) -> World:
-    """Topics, kinds of user and hours come as often in the views under `base` as in the log, by `share` of the way."""
-    t = world.tables
-    tags = t.tag_share * _lack(seen.tag, real.tag.astype(np.int64), len(t.tag_share)) ** share
-    hours = t.hour_share * _lack(seen.hour, real.hour.astype(np.int64), 24) ** share
-    ours, theirs = _kinds(world, seen, real)
-    mean = t.user_mean.copy()
-    mean[:, USER_LATENTS.index("log_views")] += share * np.log(_lack(ours, theirs, len(mean)))
-    return world.with_tables(tag_share=tags / tags.sum(), hour_share=hours / hours.sum(), user_mean=mean)
-
-
-def _lack(ours: Int64[np.ndarray, " n"], theirs: Int64[np.ndarray, " m"], kinds: int) -> Float64[np.ndarray, " kinds"]:
-    """Share of each kind in the log over its share in the simulation; small kinds shrunk towards 1, -1 left out."""
-    mine, real = (np.bincount(each[each >= 0], minlength=kinds) for each in (ours, theirs))
-    same_size = real * (mine.sum() / max(1, real.sum()))
-    return np.clip((same_size + _SHRINK) / (mine + _SHRINK), 0.5, 2.0)
-
-
-def _kinds(world: World, seen: Seen, real: Views) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " m"]]:
-    """Profiles of who watched, simulated and real; -1 for real ones that the world has not."""
-    known = pd.MultiIndex.from_arrays(list(world.tables.profile_code.T))
-    codes = people(world, seen.spec).profile_code[seen.user]
-    ours, theirs = (known.get_indexer(pd.MultiIndex.from_arrays(list(each.T))) for each in (codes, real.profile))
-    return ours.astype(np.int64), theirs.astype(np.int64)
-
-
-def _by_degree(world: World, base: Meetings) -> World:
-    """Appeal of each activity degree moved until its click rate under `base` is to the others' as published."""
-    levels = world.columns[0].levels
-    at = USER_LATENTS.index("appeal")
-    mean = world.tables.user_mean.copy()
-    real = dict(zip(ACTIVITY_DEGREES, STANDARD_BY_ACTIVITY["click"], strict=True))
-    overall = _clicks(world, base) / REGIMES["base"]["click"]
-    for code, level in enumerate(levels):
-        met = base.take(base.group == code)
-        if level in real and len(met) > len(base) / 200:
-            now, more = (_clicks(world, replace(met, appeal=met.appeal + np.float32(add))) for add in (0.0, 0.1))
-            shift = np.clip(0.1 * (overall * real[level] - now) / (more - now), -0.5, 0.5)
-            mean[world.tables.profile_code[:, 0] == code, at] += shift
-    return world.with_tables(user_mean=mean)
-
-
-def _clicks(world: World, met: Meetings) -> float:
-    """Click rate of meetings."""
-    return float(outcome(world, met).nested()[0].mean())
+def _met(trial: Trial, world: World) -> tuple[Meetings, Meetings]:
+    """Meetings under `random` and `base` as they would be in a world."""
+    random, base = (trial.seen[name].met_in(world, trial.world) for name in ("random", "base"))
+    return random, base
 
 
 def _excess(trial: Trial, column: str, real: Counts) -> float:
@@ -251,15 +227,13 @@ def _activity(world: World, measured: Regimes) -> World:
 def cut_answers(world: World, base: Meetings) -> World:
     """The world with the cuts between answers where the published shares of negative and uncertain ones ask for them.
 
-    Under `base`, of eligible views, each weighted by exp(slope * satisfaction): the pleased answer more, and answers
-    are rare.
+    Under `base`, of eligible views, each weighted by its chance to be answered under the preset of SAQRec, whose shares
+    these are: the pleased answer more.
     """
     reach = np.minimum(ELIGIBLE_S, ELIGIBLE_SHARE * base.duration_s)
     first = np.argmax(rungs(base.duration_s) >= reach[:, None], axis=1)
     left = np.cumsum(outcome(world, base).stages, axis=1, dtype=np.float64)
-    weight = (1 - left[np.arange(len(base)), first]) * np.exp(
-        world.value("questionnaire.answer_satisfaction") * base.satisfaction
-    )
+    weight = (1 - left[np.arange(len(base)), first]) * _answering(world, base.satisfaction)
     slip = world.value("questionnaire.say_noise")
 
     def cut(share: float) -> float:
@@ -278,6 +252,15 @@ def cut_answers(world: World, base: Meetings) -> World:
     )
 
 
+def _answering(world: World, satisfaction: Float32[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+    """Chance to answer when asked, under the preset of SAQRec, over users who differ in it."""
+    z, share = np.polynomial.hermite_e.hermegauss(9)
+    asked = world.with_values(PRESETS["saqrec"])
+    mean = asked.value("questionnaire.answer_base") + asked.value("questionnaire.answer_satisfaction") * satisfaction
+    odds = mean.astype(np.float64)[:, None] + asked.value("questionnaire.answer_spread") * z
+    return expit(odds) @ (share / share.sum())
+
+
 def _settled(world: World) -> World:
     """The world with the provenance of what was tuned."""
     source = "simulated moments: `random` and `base` in this world give the published figures"
@@ -294,9 +277,8 @@ def _settled(world: World) -> World:
             for name in ("leaving.cost_scale", "returning.mood_usual")
         },
     }
-    told = ("stage", "slope", "action_base", "action_satisfaction", "user_mean", "user_root")
     provenance = {
-        name: f"{text}; then {source}" if name in told and source not in text else text
+        name: f"{text}; then {source}" if name in _TUNED and source not in text else text
         for name, text in world.provenance.items()
     }
     return replace(world, parameters=parameters, provenance=provenance)

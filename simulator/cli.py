@@ -8,7 +8,9 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from cyclopts import App, CycloptsError, Parameter
 
+from simulator.cli_audit import audit, power
 from simulator.cli_pages import finish, keep_pages, print_sweep, print_table, validate_world, warn_of
+from simulator.cli_rankers import evaluate, offline
 
 app: Final = App(
     name="askew",
@@ -18,8 +20,11 @@ app: Final = App(
 )
 data: Final = App(name="data", help="Get KuaiRand.")
 app.command(data)
+app.command(offline)
+app.command(evaluate)
 
 _OURS: Final = ("simulator.", "user_models.", "policies.", "dashboards.")
+EngineName: TypeAlias = Literal["local", "ray"]
 Archive: TypeAlias = Literal["kuairand-pure", "kuairand-1k", "kuairand-27k"]
 
 
@@ -35,6 +40,8 @@ def main(words: list[str] | None = None) -> None:
         _refuse(" ".join(str(error).split()))
     except KeyboardInterrupt:
         _refuse("interrupted; what was finished is kept", code=130)
+    except MemoryError as error:
+        _refuse(f"not enough memory ({error or 'no more said'}); take fewer users or days, what was finished is kept")
     except Exception as error:
         if not type(error).__module__.startswith(_OURS):
             raise
@@ -52,6 +59,8 @@ def run(
     spec: str,
     *,
     out: Path,
+    engine: EngineName = "local",
+    address: str | None = None,
     workers: int | None = None,
     resume: bool = False,
     seed: int | None = None,
@@ -64,22 +73,28 @@ def run(
             value of an assumed parameter.
         out: Folder to create; holds the spec as run, user-days, report.json and report.html. Of a sweep: one such
             folder per value, sweep.json and sweep.html.
-        workers: Threads; all cores by default. Results do not depend on it.
-        resume: Go on in OUT from the last day that an interrupted run finished.
+        engine: `local`: threads of this process. `ray`: processes of a Ray cluster; every machine has to see OUT.
+        address: Of a running Ray cluster, such as `auto`; by default one is started on this machine.
+        workers: Threads or processes; all cores by default, a running cluster has its own. Results do not depend on it.
+        resume: Go on in OUT after the last round or day that an interrupted run finished.
         seed: Replaces the seed of the spec.
         json_: Print report.json instead of the scorecard.
     """
     from simulator.spec import load_spec
 
     experiment = load_spec(spec, seed=seed)
+    if experiment.sweep is not None and engine != "local":
+        _refuse(f"--engine {engine} given, but a sweep runs with --engine local; run each value as a test of its own")
+    from simulator.engine_choice import choose_engine
     from simulator.progress import progress_bars
-    from simulator.run import run_to_folder
+    from simulator.run import run_with
 
     warn_of(experiment.world)
     threads = workers or os.cpu_count() or 1
+    start = choose_engine(engine, threads, address)
     if experiment.sweep is None:
         with progress_bars() as show:
-            run_to_folder(experiment, out, threads, show, resume)
+            run_with(start, experiment, out, show, resume)
         finish(out, json_)
         return
     from simulator.sweep import plan_sweep, run_sweep
@@ -88,6 +103,10 @@ def run(
     for sweep in run_sweep(experiment, out, threads, progress_bars, resume):
         keep_pages(out, sweep.points[-1].path)
     print_sweep(out, json_)
+
+
+app.command(audit)
+app.command(power)
 
 
 @app.command
@@ -186,7 +205,7 @@ def validate(
     *,
     heldout: Path | None = None,
     out: Path | None = None,
-    users: int = 20_000,
+    users: int = 45_000,
     seed: int = 1,
     workers: int | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -240,26 +259,89 @@ def policies(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = 
 
 
 @app.command
+def render(
+    out: Path = Path("episode.gif"),
+    *,
+    policy: str = "random",
+    agent: Path | None = None,
+    world: str = "kuairand-pure",
+    seed: int = 0,
+    user: int | None = None,
+    days: int = 1,
+    views: int = 40,
+    truth: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Film one user's feed, view by view, as a GIF of their phone.
+
+    Args:
+        out: File to write.
+        policy: Who serves: `random`, or a plug-in that needs no training.
+        agent: Folder of an agent that serves instead, see `simulator.agents`.
+        world: A bundled world's name or a folder.
+        seed: Seed of the episode.
+        user: Whose feed; drawn by the seed if not given.
+        days: Days that the episode covers.
+        views: Views that are filmed, at most.
+        truth: Show the user's mood, which no platform sees.
+    """
+    from simulator.cli_pages import film_to
+
+    film_to(out, ("agent", str(agent)) if agent else (policy, None), (seed, user, views), world, days, truth)
+
+
+@app.command
+def export(
+    run: Path,
+    *,
+    out: Path,
+    format_: Annotated[Literal["minari", "d4rl-npz", "parquet"], Parameter(name="--format")] = "parquet",
+    arm: str | None = None,
+    reward: str = "watch_s",
+) -> None:
+    """Turn a run's trace into a dataset for offline reinforcement learning, with logging propensities.
+
+    Args:
+        run: A run folder whose spec had `trace` above 0.
+        out: Folder to write to.
+        format_: `parquet`, `d4rl-npz` (a NumPy archive with D4RL's keys) or `minari`.
+        arm: Whose views; the control's by default.
+        reward: Of each view: watch_s, long_view, satisfied or p2n.
+    """
+    from simulator.export import export as write
+    from simulator.transitions import read_transitions
+
+    sys.stdout.write(f"{write(read_transitions(run, arm, reward), format_, out)}\n")
+
+
+@app.command
 def bench(
     *,
-    policy: tuple[str, ...] = ("random", "popular", "base"),
-    users: int = 20_000,
+    policy: tuple[str, ...] = (),
+    users: int = 100_000,
     world: str = "kuairand-pure",
+    grow: Annotated[bool, Parameter(negative="")] = False,
+    peers: Annotated[bool, Parameter(negative="")] = False,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
     """Measure speed and memory on this machine.
 
     Args:
-        policy: Policies to time; repeat the option for several.
+        policy: Policies to time; repeat the option for several. By default random, popular, base and saqrec.
         users: Users in the rollout.
         world: A bundled world's name or a folder.
+        grow: Measure instead how whole runs grow with users, days, arms and workers; takes many minutes.
+        peers: Measure instead random slates here and in other simulators, each installed apart at its first use.
         json_: Print rows of name, value, unit, machine.
     """
-    from simulator.bench import run_bench
+    from rich.console import Console
 
-    rows = run_bench(tuple(policy), users, world)
-    if json_:
-        sys.stdout.write(json.dumps([vars(row) for row in rows], indent=1) + "\n")
+    from simulator.bench import bench_json, bench_table, run_bench, run_growth, run_peers
+
+    if peers:
+        rows = run_peers(Path.home() / ".cache" / "askew" / "peers", users)
     else:
-        print_table(("what", "value", "unit"), [(row.name, f"{row.value:,.4g}", row.unit) for row in rows])
-        sys.stdout.write(f"{rows[0].machine}\n")
+        rows = run_growth() if grow else run_bench(policy, users, world)
+    if json_:
+        sys.stdout.write(bench_json(rows) + "\n")
+    else:
+        Console().print(bench_table(rows))

@@ -60,6 +60,44 @@ def print_sweep(out: Path, as_json: bool) -> None:
         sys.stdout.write(f"\n{out / 'sweep.html'}\n")
 
 
+def finish_audit(out: Path, as_json: bool) -> None:
+    """Write audit.html and print what the audit found."""
+    import json
+
+    from rich.console import Console
+
+    from dashboards.audit_html import render_audit
+    from simulator.audit import write_audit_page
+    from simulator.audit_table import audit_table
+    from simulator.report_audit import load_audit
+
+    result = load_audit(out)
+    write_audit_page(out, render_audit(result))
+    if as_json:
+        sys.stdout.write(json.dumps([row.model_dump(mode="json") for row in result.rows], indent=1) + "\n")
+    else:
+        Console(width=110).print(audit_table(result))
+        sys.stdout.write(f"\n{out / 'audit.html'}\n")
+
+
+def finish_power(out: Path, as_json: bool) -> None:
+    """Write power.html and print the plan."""
+    from rich.console import Console
+
+    from dashboards.power_html import render_power
+    from simulator.power import write_power_page
+    from simulator.power_table import power_tables
+    from simulator.report_power import load_power
+
+    plan = load_power(out)
+    write_power_page(out, render_power(plan))
+    if as_json:
+        sys.stdout.write(plan.to_json())
+    else:
+        Console(width=100).print(power_tables(plan))
+        sys.stdout.write(f"\n{out / 'power.html'}\n")
+
+
 def validate_world(
     world: str,
     data: Path,
@@ -67,7 +105,7 @@ def validate_world(
     workers: int,
     *,
     heldout: Path | None = None,
-    users: int = 20_000,
+    users: int = 45_000,
     seed: int = 1,
     json_: bool = False,
 ) -> None:
@@ -95,6 +133,43 @@ def validate_world(
     sys.stdout.write(f"{result.world}: {said}\n{folder / PAGE}\n")
 
 
+def print_offline(out: Path, as_json: bool) -> None:
+    """Write the page of an offline evaluation, and print what it says."""
+    from dashboards.offline_html import facts, headings, lead_in_words, line, render_offline
+    from simulator.offline.study import PAGE, write_page
+    from simulator.report_offline import load_offline, rows_json
+
+    result = load_offline(out)
+    write_page(out, render_offline(result))
+    if as_json:
+        sys.stdout.write(rows_json(result.rows))
+        return
+    sys.stdout.write(f"{result.data}: {facts(result)}\n")
+    print_table(headings(result), [line(result, row) for row in result.policies])
+    said = "" if result.lead is None else f"{lead_in_words(result.lead)}\n"
+    sys.stdout.write(f"{said}{out / PAGE}\n")
+
+
+def print_leaderboard(out: Path, as_json: bool) -> None:
+    """Write the page of a leaderboard, and the pages of its tests, and print it."""
+    from dashboards.leaderboard_html import brief, headings, line, render_leaderboard
+    from dashboards.report_html import render_html
+    from simulator.evaluation import PAGE, write_page
+    from simulator.report import load_report
+    from simulator.report_leaderboard import load_leaderboard
+    from simulator.run import write_html
+
+    result = load_leaderboard(out)
+    write_page(out, render_leaderboard(result))
+    for entry in result.entries:
+        write_html(out / entry.folder, render_html(load_report(out / entry.folder)))
+    if as_json:
+        sys.stdout.write(result.to_json())
+        return
+    print_table(brief(headings()), [brief(line(entry)) for entry in result.entries])
+    sys.stdout.write(f"{out / PAGE}\n")
+
+
 def print_table(titles: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     """One table to the terminal."""
     from rich.console import Console
@@ -105,3 +180,22 @@ def print_table(titles: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     Console().print(table)
+
+
+def film_to(
+    out: Path,
+    served: tuple[str, str | None],
+    episode: tuple[int, int | None, int],
+    world: str,
+    days: int,
+    truth: bool,
+) -> None:
+    """Film an episode and write it; `served` is a policy and an agent's folder, `episode` seed, user and views."""
+    from simulator.env import FeedEnv
+    from simulator.env_phone import write_gif
+    from simulator.episode import film, untrained
+
+    policy = untrained(*served)
+    env = FeedEnv(world, horizon_days=days, render_mode="rgb_array", reveal_truth=truth)
+    write_gif(film(env, policy, *episode), out, ms=700)
+    sys.stdout.write(f"{out}\n")

@@ -1,11 +1,12 @@
 """Users and videos of an experiment: fixed blocks of consecutive users, their latents and their changing state.
 
-Sums of floats depend on batch shapes, so users live in blocks of `BLOCK` consecutive ids whatever the number of
-shards or workers; a block is played from start to end by one thread.
+Sums of floats depend on batch shapes, so users live in blocks of consecutive ids, as many as their number asks for
+and whatever the number of shards or workers; a block is played from start to end by one thread.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final, final
 
 import numpy as np
@@ -15,9 +16,12 @@ from policies.base import History, UserTable, VideoTable
 from simulator.loop_kernel import recall, remember
 from simulator.noise import row_keys, seed_word
 from user_models.kernel import Response, Rules, State, Users, Videos
+from user_models.packed import Packed, pack, pack_row
 from user_models.world import Catalogue, Population, World
 
-BLOCK: Final = 2048
+_SMALL: Final = 2048
+_LARGE: Final = 16_384
+_SIDE_BY_SIDE: Final = 8
 HISTORY: Final = 50
 """Views that a platform remembers per user."""
 
@@ -77,6 +81,11 @@ class Stage:
     video_table: VideoTable
     user_table: UserTable
 
+    @cached_property
+    def rules_row(self) -> Packed:
+        """The rules, packed."""
+        return pack_row(self.rules)
+
 
 @final
 @dataclass(frozen=True)
@@ -134,10 +143,14 @@ class Past:
 @final
 @dataclass(frozen=True)
 class Block:
-    """Consecutive users: who they are, and where they stand now (`state` and `past` change in place)."""
+    """Consecutive users: who they are, and where they stand now (`state` and `past` change in place).
+
+    `packed` is `users` as kernels read it.
+    """
 
     user_id: Int64[np.ndarray, " users"]
     users: Users
+    packed: Packed
     state: State
     past: Past
 
@@ -145,7 +158,12 @@ class Block:
         """The same users at the same moment, free to take another course."""
         state = State(*(array.copy() for array in self.state))
         past = Past(**{name: array.copy() for name, array in vars(self.past).items()})
-        return Block(self.user_id, self.users, state, past)
+        return replace(self, state=state, past=past)
+
+    @staticmethod
+    def fresh(user_id: Int64[np.ndarray, " users"], users: Users, n_rounds: int, rules: Rules) -> "Block":
+        """Users rested and with empty histories."""
+        return Block(user_id, users, pack(users), fresh_state(users, n_rounds, rules), Past.empty(len(user_id)))
 
 
 def fresh_state(users: Users, n_rounds: int, rules: Rules) -> State:
@@ -177,13 +195,13 @@ def empty_response(n_rows: int, k: int) -> Response:
     """Room for what happens to `n_rows` slates of `k` videos."""
     shape = (n_rows, k)
     return Response(
-        viewed=np.zeros(shape, bool),
-        watch_s=np.zeros(shape, np.float32),
-        events=np.zeros(shape, np.uint16),
-        answer=np.zeros(shape, np.int8),
-        satisfaction=np.zeros(shape, np.float32),
-        appeal=np.zeros(shape, np.float32),
-        propensity=np.zeros(shape, np.float32),
+        viewed=np.empty(shape, bool),
+        watch_s=np.empty(shape, np.float32),
+        events=np.empty(shape, np.uint16),
+        answer=np.empty(shape, np.int8),
+        satisfaction=np.empty(shape, np.float32),
+        appeal=np.empty(shape, np.float32),
+        propensity=np.empty(shape, np.float32),
     )
 
 
@@ -207,24 +225,38 @@ class Size:
     n_days: int = 7
 
 
-def make_stage(world: World, size: Size, seed: int) -> tuple[Stage, Population]:
-    """Draw the users and videos of an experiment; ids run from 0."""
+def make_stage(world: World, size: Size, seed: int, catalogue_seed: int | None = None) -> tuple[Stage, Population]:
+    """Draw the users and videos of an experiment; ids run from 0. `catalogue_seed` draws the videos, if given."""
     share = world.value("videos.new_per_day")
-    offers = Offers.plan(size.videos, share, size.first_day, size.n_days, seed)
-    videos = world.draw_videos(len(offers.order), int(seed_word(seed, "videos")))
+    videos_seed = seed if catalogue_seed is None else catalogue_seed
+    offers = Offers.plan(size.videos, share, size.first_day, size.n_days, videos_seed)
+    videos = world.draw_videos(len(offers.order), int(seed_word(videos_seed, "videos")))
     people = world.draw_users(np.arange(size.users, dtype=np.int64), int(seed_word(seed, "users")))
     public = public_videos(videos), public_users(world, people)
     return Stage(world, world.rules(size.views_scale), videos.latents, offers, *public), people
 
 
-def make_blocks(people: Population, n_rounds: int, rules: Rules, size: int = BLOCK) -> list[Block]:
-    """Cut a population into blocks of consecutive users."""
+def block_size(n_users: int) -> int:
+    """Users of a block: large ones are served with fewer calls, but all cores shall have some, and caches an end.
+
+    >>> [block_size(n) for n in (1_000, 10_000, 20_000, 100_000, 1_000_000)]
+    [2048, 2048, 2500, 12500, 15625]
+    """
+    if n_users <= _SIDE_BY_SIDE * _SMALL:
+        return _SMALL
+    n_blocks = _SIDE_BY_SIDE * math.ceil(n_users / (_SIDE_BY_SIDE * _LARGE))
+    return math.ceil(n_users / n_blocks)
+
+
+def make_blocks(people: Population, n_rounds: int, rules: Rules, size: int | None = None) -> list[Block]:
+    """Cut a population into blocks of consecutive users; `size` is that of `block_size` where it is not given."""
     n = len(people.latents.appeal)
+    size = size or block_size(n)
     blocks: list[Block] = []
     for first in range(0, n, size):
         users = Users(*(array[first : first + size] for array in people.latents))
         ids = np.arange(first, min(first + size, n), dtype=np.int64)
-        blocks.append(Block(ids, users, fresh_state(users, n_rounds, rules), Past.empty(len(ids))))
+        blocks.append(Block.fresh(ids, users, n_rounds, rules))
     return blocks
 
 

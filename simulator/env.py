@@ -15,20 +15,26 @@ from typing_extensions import override
 
 from policies.base import Feedback, Observation, Slates, top_k
 from simulator.crowd import Block, Size, make_stage
+from simulator.env_ground import Ground, check_sizes, with_questionnaire
+from simulator.env_phone import Picture, View, picture
 from simulator.env_screen import screen
 from simulator.env_spaces import action_space, encode, observation_space
-from simulator.env_visit import LONGEST_WAIT, Moment, first_request, lone_block, next_request, only_row
-from simulator.propensity import constant_model
+from simulator.env_visit import (
+    LONGEST_WAIT,
+    ROUNDS_PER_DAY,
+    Moment,
+    first_request,
+    lone_block,
+    next_request,
+    only_row,
+)
 from simulator.rewards import Reward, Truth, pick_reward
 from simulator.rollout import Course, Ring, day_ring, logged, observe, react
 from user_models.kernel import Response
-from user_models.parameters import PRESETS
 from user_models.store import load_world
 from user_models.world import World
 
-ROUNDS_PER_DAY: Final = 3
-"""As in a spec by default; the round decides at which hour a session falls."""
-_SEEDS: Final = 2**63
+SEEDS: Final = 2**63
 """How many seeds there are; a spec takes the same."""
 Observed: TypeAlias = dict[str, Any]
 Info: TypeAlias = dict[str, Any]
@@ -74,12 +80,12 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
     `reset(seed=s)` plays the experiment seed `s`: the same user, seed and scores give the same events, alone or
     in a rollout; without a seed the next one is drawn. `reset(options={"user_id": n})` chooses the user.
 
-    `info` holds `user_id` and, after a step, per place of the slate: `slate`, `viewed`, and what was logged where it
-    was viewed: `watch_s`, `events` (bits of `policies.base.Event`), `answer`. Only if `reveal_truth`, `truth`
-    holds the user's `mood` and, per place, `satisfaction` and `appeal`.
+    `info` holds `user_id`, the experiment `seed` and, after a step, per place of the slate: `slate`, `viewed`, and what
+    was logged where it was viewed: `watch_s`, `events` (bits of `policies.base.Event`), `answer`. Only if
+    `reveal_truth`, `truth` holds the user's `mood` and, per place, `satisfaction` and `appeal`.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 # as Gymnasium declares it
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}  # noqa: RUF012 # as Gymnasium declares it
 
     def __init__(
         self,
@@ -111,24 +117,23 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
             videos: Videos on offer on any day.
             population_seed: Names the population and the catalogue; an experiment's seed gives its users.
             reveal_truth: Put latents under `info["truth"]`, and let the reward `satisfied` read them.
-            render_mode: `ansi` or None.
+            render_mode: `ansi`, `rgb_array` or None.
 
         Raises:
             ValueError: A value out of range or an unknown name.
         """
-        _check_sizes(horizon_days, slate_size, candidates, videos, users, views_scale)
+        check_sizes(horizon_days, slate_size, candidates, videos, users, views_scale)
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(f"render_mode: {render_mode!r} given, want 'ansi' or None")
+            raise ValueError(f"render_mode: {render_mode!r} given, want 'ansi', 'rgb_array' or None")
         self.render_mode = render_mode
-        self._pay = pick_reward(reward, reveal_truth)
-        self._world = _ask(load_world(world) if isinstance(world, str) else world, questionnaire)
+        pay = pick_reward(reward, reveal_truth)
+        asked = with_questionnaire(load_world(world) if isinstance(world, str) else world, questionnaire)
         size = Size(users, videos, views_scale, n_days=LONGEST_WAIT + horizon_days)
-        self._stage, self._people = make_stage(self._world, size, population_seed)
-        self._slate_size, self._n_candidates = slate_size, candidates
-        self._horizon_days, self._reveal_truth = horizon_days, reveal_truth
+        drawn = make_stage(asked, size, population_seed)
+        self.ground = Ground(asked, *drawn, pay, slate_size, candidates, horizon_days, reveal_truth)
         self._visit: Visit | None = None
         self.action_space = action_space(candidates)
-        self.observation_space = observation_space(self._stage, candidates, horizon_days)
+        self.observation_space = observation_space(self.ground.stage, candidates, horizon_days)
 
     @override
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observed, Info]:
@@ -141,15 +146,15 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         Raises:
             ValueError: An unknown option, a user or seed out of range, or a user who never comes.
         """
-        if seed is not None and seed >= _SEEDS:
-            raise ValueError(f"seed: {seed} given, want 0 to {_SEEDS - 1}")
+        if seed is not None and seed >= SEEDS:
+            raise ValueError(f"seed: {seed} given, want 0 to {SEEDS - 1}")
         super().reset(seed=seed)
-        n_users = len(self._people.latents.appeal)
-        drawn_seed, drawn_user = self.np_random.integers(_SEEDS), self.np_random.integers(n_users)
+        n_users = self.ground.n_users
+        drawn_seed, drawn_user = self.np_random.integers(SEEDS), self.np_random.integers(n_users)
         user_id = _chosen_user(options or {}, n_users, int(drawn_user))
         self._visit = visit = self._arrive(int(drawn_seed) if seed is None else seed, user_id)
-        info: Info = {"user_id": user_id}
-        if self._reveal_truth:
+        info: Info = {"user_id": user_id, "seed": visit.course.seed}
+        if self.ground.reveal_truth:
             info["truth"] = {"mood": float(visit.block.state.mood[0])}
         return encode(visit.offer, visit.first_day, 0), info
 
@@ -164,25 +169,63 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         visit = self._visit
         if visit is None or visit.now is None:
             raise ResetNeeded("step called while no user is served: call reset first")
-        slates = top_k(visit.offer, _checked_scores(action, self._n_candidates), self._slate_size)
+        slates = top_k(visit.offer, _checked_scores(action, self.ground.n_candidates), self.ground.slate_size)
         response = react(visit.course, visit.block, visit.ring, visit.now.day, only_row(), slates)
         feedback = _log(visit.block, visit.now.day, slates, response)
-        paid = self._pay(feedback, _truth(response, self._world.value("satisfaction.satisfied_above")))
+        paid = self.ground.pay.of_slate(feedback, truth_of(response, self.ground.satisfied_above))
         self._visit = after = self._move_on(visit, visit.now, slates, feedback)
         observed = encode(after.offer, after.first_day, after.last_answer)
-        return observed, paid, after.now is None, False, self._info(after.block, slates, response)
+        return observed, paid, after.now is None, False, self._info(after, slates, response)
+
+    @property
+    def offer(self) -> Observation:
+        """The request that waits for a slate, as a ranking policy would see it.
+
+        Raises:
+            ResetNeeded: No episode was begun.
+        """
+        return self._standing().offer
+
+    @property
+    def specimen(self) -> Observation:
+        """Some request, before any episode: it shows shapes and names."""
+        course, block = (
+            self.ground.course(0),
+            lone_block(self.ground.people, 0, ROUNDS_PER_DAY, self.ground.stage.rules),
+        )
+        return observe(course, block, day_ring(course, 0), 0, only_row())
 
     @override
-    def render(self) -> str | None:  # pyright: ignore[reportIncompatibleMethodOverride] # narrower than RenderFrame
-        """The last slate as text, in mode `ansi`."""
-        if self.render_mode is None or self._visit is None:
+    def render(self) -> str | Picture | None:  # pyright: ignore[reportIncompatibleMethodOverride] # narrower than RenderFrame
+        """The last slate as text in mode `ansi`; the phone after the last view in mode `rgb_array`."""
+        visit = self._visit
+        if self.render_mode is None or visit is None:
             return None
-        return screen(self._visit.offer, self._visit.slates, self._visit.feedback)
+        if self.render_mode == "ansi":
+            return screen(visit.offer, visit.slates, visit.feedback)
+        return self.pictures()[-1]
+
+    def pictures(self) -> list[Picture]:
+        """The phone after each view of the last slate; one of a feed that loads before the first slate.
+
+        Raises:
+            ResetNeeded: No episode was begun.
+        """
+        visit = self._standing()
+        mood = float(visit.block.state.mood[0]) if self.ground.reveal_truth else None
+        rows = [None] if visit.feedback is None else range(len(visit.feedback))
+        return [picture(View(visit.offer, visit.feedback, row, mood)) for row in rows]
+
+    def _standing(self) -> Visit:
+        """Where the episode stands."""
+        if self._visit is None:
+            raise ResetNeeded("no user is served yet: call reset first")
+        return self._visit
 
     def _arrive(self, seed: int, user_id: int) -> Visit:
         """Wait for a user's first request."""
-        course = Course(self._stage, seed, self._slate_size, self._n_candidates, constant_model())
-        block = lone_block(self._people, user_id, ROUNDS_PER_DAY, self._stage.rules)
+        course = self.ground.course(seed)
+        block = lone_block(self.ground.people, user_id, ROUNDS_PER_DAY, self.ground.stage.rules)
         now = first_request(course, block)
         if now is None:
             raise ValueError(
@@ -196,7 +239,7 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         """After a slate, wait for the next request."""
         course, block, row = visit.course, visit.block, only_row()
         block.state.request[row] += 1
-        last_day = visit.first_day + self._horizon_days - 1
+        last_day = visit.first_day + self.ground.horizon_days - 1
         coming = next_request(course, block, now, last_day)
         day = last_day if coming is None else coming.day
         ring = visit.ring if day == now.day else day_ring(course, day)
@@ -211,50 +254,25 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
             feedback=feedback,
         )
 
-    def _info(self, block: Block, slates: Slates, response: Response) -> Info:
+    def _info(self, visit: Visit, slates: Slates, response: Response) -> Info:
         """What was logged of a slate, place by place, and the truth if it is revealed."""
+        block = visit.block
         info: Info = {
             "user_id": int(block.user_id[0]),
+            "seed": visit.course.seed,
             "slate": slates[0],
             "viewed": response.viewed[0],
             "watch_s": response.watch_s[0],
             "events": response.events[0],
             "answer": response.answer[0],
         }
-        if self._reveal_truth:
+        if self.ground.reveal_truth:
             info["truth"] = {
                 "mood": float(block.state.mood[0]),
                 "satisfaction": response.satisfaction[0],
                 "appeal": response.appeal[0],
             }
         return info
-
-
-def _ask(world: World, questionnaire: str | None) -> World:
-    """The world with a preset of its questionnaire."""
-    if questionnaire is None:
-        return world
-    if questionnaire not in PRESETS:
-        raise ValueError(f"questionnaire: {questionnaire!r} given, want one of {', '.join(PRESETS)}, or None")
-    return world.with_values(PRESETS[questionnaire])
-
-
-def _check_sizes(
-    horizon_days: int, slate_size: int, candidates: int, videos: int, users: int, views_scale: float
-) -> None:
-    """Refuse sizes that no episode can have."""
-    ranges = (
-        ("horizon_days", horizon_days, 1, 365),
-        ("videos", videos, 1, 2**31 - 1),
-        ("candidates", candidates, 1, videos),
-        ("slate_size", slate_size, 1, candidates),
-        ("users", users, 1, 2**31 - 1),
-    )
-    for name, given, low, high in ranges:
-        if not low <= given <= high:
-            raise ValueError(f"{name}: {given} given, want {low} to {high}")
-    if not 0 < views_scale <= 1:
-        raise ValueError(f"views_scale: {views_scale} given, want more than 0 and at most 1")
 
 
 def _chosen_user(options: dict[str, Any], n_users: int, drawn: int) -> int:
@@ -284,8 +302,7 @@ def _log(block: Block, day: int, slates: Slates, response: Response) -> Feedback
     return logged(block, day, row, block.state.hour[row], block.state.request[row], slates, response)
 
 
-def _truth(response: Response, satisfied_above: float) -> Truth:
-    """The latents of the views that took place."""
-    viewed = response.viewed[0]
-    satisfaction = response.satisfaction[0][viewed]
-    return Truth(satisfaction, response.appeal[0][viewed], satisfaction > satisfied_above)
+def truth_of(response: Response, satisfied_above: float) -> Truth:
+    """The latents of the views that took place, row by row."""
+    satisfaction = response.satisfaction[response.viewed]
+    return Truth(satisfaction, response.appeal[response.viewed], satisfaction > satisfied_above)

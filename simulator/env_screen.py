@@ -5,7 +5,8 @@ from typing import Final
 from policies.base import Event, Feedback, Observation, Slates, VideoTable
 
 _BAR: Final = 10
-_ACTS: Final = tuple(event for event in Event if event not in (Event.COMPLETE, Event.SKIP))
+_SAID: Final = Event.SATISFIED | Event.DISSATISFIED
+_ACTS: Final = tuple(event for event in Event if event not in Event.COMPLETE | Event.SKIP | _SAID)
 _ANSWERS: Final = ("", " dissatisfied", " uncertain", " satisfied")
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 from gymnasium import spaces
-from jaxtyping import Float32
+from jaxtyping import Float32, Int32, Int64
 
 from policies.base import Event, Observation
 from simulator.crowd import HISTORY, Stage
@@ -56,21 +56,29 @@ def observation_space(stage: Stage, n_candidates: int, horizon_days: int) -> spa
 
 def encode(obs: Observation, first_day: int, last_answer: int) -> dict[str, Any]:
     """The only row of a request as a point of `observation_space`; every array is new."""
-    history, candidates = obs.history, obs.candidates[0]
+    rows = encode_rows(obs, np.array([first_day], np.int32), np.array([last_answer], np.int64))
+    return {key: value[0] for key, value in rows.items()}
+
+
+def encode_rows(
+    obs: Observation, first_day: Int32[np.ndarray, " rows"], last_answer: Int64[np.ndarray, " rows"]
+) -> dict[str, np.ndarray]:
+    """Requests as points of `observation_space`, one per row of every array; every array is new."""
+    history, candidates = obs.history, obs.candidates
     return {
-        "user": obs.users.features[obs.user_id[0]].copy(),
-        "history_video_id": history.video_id[0],
-        "history_watch_s": history.watch_s[0],
-        "history_events": ((history.events[0][:, None] & _BITS) > 0).view(np.int8),
-        "history_hours_ago": history.hours_ago[0],
-        "history_mask": history.mask[0].view(np.int8),
+        "user": obs.users.features[obs.user_id],
+        "history_video_id": history.video_id,
+        "history_watch_s": history.watch_s,
+        "history_events": ((history.events[..., None] & _BITS) > 0).view(np.int8),
+        "history_hours_ago": history.hours_ago,
+        "history_mask": history.mask.view(np.int8),
         "candidate_id": candidates.copy(),
         "candidate_tag": obs.videos.tag[candidates],
         "candidate_features": obs.videos.features[candidates],
-        "day": np.int64(obs.day - first_day),
-        "hour": np.int64(obs.hour[0]),
-        "position": obs.position.astype(np.int32),
-        "last_answer": np.int64(last_answer),
+        "day": (obs.day - first_day).astype(np.int64),
+        "hour": obs.hour.astype(np.int64),
+        "position": obs.position.astype(np.int32)[:, None],
+        "last_answer": last_answer,
     }
 
 

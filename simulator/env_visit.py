@@ -10,11 +10,13 @@ from typing import Final, final
 import numpy as np
 from jaxtyping import Int64
 
-from simulator.crowd import Block, Past, fresh_state
+from simulator.crowd import Block
 from simulator.rollout import Course, begin_day, end_day, in_session
 from user_models.kernel import Rules, Users
 from user_models.world import Population
 
+ROUNDS_PER_DAY: Final = 3
+"""As in a spec by default; the round decides at which hour a session falls."""
 LONGEST_WAIT: Final = 365
 """Days after which a user who has not come is given up."""
 
@@ -36,7 +38,7 @@ def only_row() -> Int64[np.ndarray, " 1"]:
 def lone_block(people: Population, user_id: int, n_rounds: int, rules: Rules) -> Block:
     """A block of one user, rested and with an empty history."""
     users = Users(*(array[user_id : user_id + 1] for array in people.latents))
-    return Block(np.array([user_id], np.int64), users, fresh_state(users, n_rounds, rules), Past.empty(1))
+    return Block.fresh(np.array([user_id], np.int64), users, n_rounds, rules)
 
 
 def first_request(course: Course, block: Block) -> Moment | None:

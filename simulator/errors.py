@@ -11,3 +11,8 @@ class SpecError(ValueError):
 @final
 class RunFolderError(ValueError):
     """A run folder that is missing, damaged, in use or not empty: says which file and what to do."""
+
+
+@final
+class EngineError(RuntimeError):
+    """An engine that cannot start or go on: says what is missing and what to do."""

@@ -25,7 +25,7 @@ bias the adjusted mean by more than about 1%."""
 _ROUNDING: Final = 1e-12
 """Variance, relative to the squared mean, below which values are all the same."""
 
-_PLAIN: Final = RatioOfMeans(
+PLAIN: Final = RatioOfMeans(
     "numerator",
     "denominator",
     alternative="two-sided",
@@ -33,7 +33,7 @@ _PLAIN: Final = RatioOfMeans(
     equal_var=False,
     use_t=True,
 )
-_CUPED: Final = RatioOfMeans(
+CUPED: Final = RatioOfMeans(
     "numerator",
     "denominator",
     "pre_numerator",
@@ -42,6 +42,11 @@ _CUPED: Final = RatioOfMeans(
     confidence_level=CONFIDENCE,
     equal_var=False,
     use_t=True,
+)
+PLAIN_NORMAL: Final = RatioOfMeans("numerator", "denominator", confidence_level=CONFIDENCE, use_t=False)
+"""As `PLAIN` with the quantiles of the normal distribution, from which standard errors are read off."""
+CUPED_NORMAL: Final = RatioOfMeans(
+    "numerator", "denominator", "pre_numerator", "pre_denominator", confidence_level=CONFIDENCE, use_t=False
 )
 _MEANS: Final = ("adjusted_control", "adjusted_treatment")
 _LIFT: Final = ("relative_effect", "ci_low", "ci_high")
@@ -107,16 +112,16 @@ def compare(control: Bucket, treatment: Bucket) -> Comparison:
     """Estimate the difference of two buckets of independent users."""
     fault = _value_fault(control) or _value_fault(treatment)
     if fault:
-        return Comparison(_unsaid(fault), None, fault)
+        return Comparison(unsaid(fault), None, fault)
     known = control.before is not None and treatment.before is not None
     a = _moments(control.test, control.before if known else None)
     b = _moments(treatment.test, treatment.before if known else None)
-    if _is_still(a) and _is_still(b):
+    if is_still(a) and is_still(b):
         fault = "every user of both buckets has the same value, so chance cannot be told"
-        return Comparison(_untested(a, b, fault), None, fault)
-    fault = _covariate_fault(a, b) if known else "nothing known from before the test"
-    cuped = None if fault else _difference(_CUPED, a, b)
-    return Comparison(_difference(_PLAIN, a, b), cuped, fault)
+        return Comparison(untested(a, b, fault), None, fault)
+    fault = covariate_fault(a, b) if known else "nothing known from before the test"
+    cuped = None if fault else difference_of(CUPED, a, b)
+    return Comparison(difference_of(PLAIN, a, b), cuped, fault)
 
 
 def _value_fault(bucket: Bucket) -> str:
@@ -129,7 +134,7 @@ def _value_fault(bucket: Bucket) -> str:
     return ""
 
 
-def _covariate_fault(a: Aggregates, b: Aggregates) -> str:
+def covariate_fault(a: Aggregates, b: Aggregates) -> str:
     """Why the time before the test cannot be a covariate; empty if it can."""
     if _is_loose(a) or _is_loose(b):
         return "the denominator before the test rests on too few users"
@@ -141,12 +146,12 @@ def _covariate_fault(a: Aggregates, b: Aggregates) -> str:
     return ""
 
 
-def _difference(test: RatioOfMeans, a: Aggregates, b: Aggregates) -> Difference:
+def difference_of(test: RatioOfMeans, a: Aggregates, b: Aggregates) -> Difference:
     """What one method says, with the lift withheld where control is near 0."""
     try:
         result = test.analyze_aggregates(a, b)
     except OverflowError:
-        return _unsaid("control is too near 0 to divide by")
+        return unsaid("control is too near 0 to divide by")
     fault = _lift_fault(a, result)
     return Difference(
         adjusted_control=float(result.control),
@@ -173,7 +178,7 @@ def _lift_fault(a: Aggregates, result: MeanResult) -> str:
     return ""
 
 
-def _unsaid(reason: str) -> Difference:
+def unsaid(reason: str) -> Difference:
     """Nothing can be said."""
     return Difference(reasons=_each((*_MEANS, "effect", "relative_effect", *_TEST), reason))
 
@@ -183,7 +188,7 @@ def _each(fields: tuple[str, ...], reason: str) -> dict[str, str]:
     return dict.fromkeys(fields, reason)
 
 
-def _untested(a: Aggregates, b: Aggregates, reason: str) -> Difference:
+def untested(a: Aggregates, b: Aggregates, reason: str) -> Difference:
     """Two constants: a difference without an interval."""
     control = float(a.mean("numerator") / a.mean("denominator"))
     treatment = float(b.mean("numerator") / b.mean("denominator"))
@@ -211,7 +216,7 @@ def _moments(test: Ratio, before: Ratio | None) -> Aggregates:
     )
 
 
-def _is_still(a: Aggregates) -> bool:
+def is_still(a: Aggregates) -> bool:
     """Whether the metric has no variance, up to rounding."""
     return a.ratio_var("numerator", "denominator") <= _ROUNDING * _squared(a)
 

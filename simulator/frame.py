@@ -4,7 +4,7 @@ duckdb does the grouping. Sums do not depend on the order of rows, files or thre
 added as decimals in steps of 1e-9, which is exact.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,8 @@ TOTALS: Final = ("days", "active_days", *COUNTS, *SUMS)
 
 PRE_WORLD: Final = "pre"
 MIXED_WORLD: Final = "mixed"
+_MEMORY: Final = "2GB"
+"""What duckdb may hold at most; a slice of a test of a few weeks takes a tenth of it."""
 _DECIMAL: Final = "DECIMAL(18, 9)"
 _SUMMED: Final = ", ".join(
     [
@@ -53,6 +55,20 @@ class UserDays:
     rows: duckdb.DuckDBPyRelation
     worlds: frozenset[str]
 
+    def slices(self, size: int) -> Iterator["UserDays"]:
+        """The table in slices of users with consecutive ids, each read once and dropped when the next is taken.
+
+        Args:
+            size: Width of a slice, in user ids.
+        """
+        with _readable(self.folder):
+            found = self.rows.project(f"user_id // {size} AS place").distinct().order("place").fetchall()
+        for (place,) in found:
+            with _readable(self.folder):
+                within = f"user_id BETWEEN {place * size} AND {(place + 1) * size - 1}"
+                part = self.rows.filter(within).materialize()
+            yield UserDays(self.folder, part, self.worlds)
+
     def users(self, world: str, days: range) -> pd.DataFrame:
         """Totals of every user over `days` in one world, by `user_id`.
 
@@ -72,6 +88,12 @@ class UserDays:
         if MIXED_WORLD in self.worlds:
             return self.users(MIXED_WORLD, days)
         return self._users("world = 'all:' || bucket", "all:<bucket>", days)
+
+    def mixed_users(self) -> int:
+        """Users whose rows name more than one arm as their own."""
+        with _readable(self.folder):
+            arms = self.rows.aggregate("user_id, count(DISTINCT bucket) AS arms", "user_id")
+            return len(arms.filter("arms > 1").fetchall())
 
     def day_totals(self) -> pd.DataFrame:
         """Totals over users by `world`, `arm` (bucket) and `day`; `days` counts the users."""
@@ -112,6 +134,9 @@ def open_user_days(folder: Path) -> Generator[UserDays]:
         raise RunFolderError(f"{folder}: holds no user_days/*.parquet; give the folder that `askew run --out` wrote")
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
+        connection.execute(
+            f"SET memory_limit = '{_MEMORY}'; SET temp_directory = ''; SET parquet_metadata_cache = true"
+        )
         with _readable(folder):
             rows = connection.read_parquet(files)
             _check_columns(folder, rows.columns)

@@ -34,7 +34,7 @@ def check_health(users: pd.DataFrame, arms: Sequence[ArmSpec], main_rows: Sequen
         users_seen=seen,
         a_a=all((arm.policy, arm.options) == (arms[0].policy, arms[0].options) for arm in arms),
         pre_period=before,
-        warnings=[*_srm_warning(srm, seen, planned), *_before_warnings(before), *_notes(main_rows)],
+        warnings=[*srm_warning(srm, seen, planned), *before_warnings(before), *notes_of(main_rows)],
     )
 
 
@@ -70,7 +70,7 @@ def pre_period_p_values(users: pd.DataFrame, arms: Sequence[str]) -> dict[str, f
     return {f"{row.arm}/{row.metric}": row.p_value for row in rows}
 
 
-def _srm_warning(p_value: float, seen: dict[str, int], planned: dict[str, float]) -> list[str]:
+def srm_warning(p_value: float, seen: dict[str, int], planned: dict[str, float]) -> list[str]:
     """One line if bucket sizes are off."""
     if p_value >= ALARM:
         return []
@@ -78,7 +78,7 @@ def _srm_warning(p_value: float, seen: dict[str, int], planned: dict[str, float]
     return [f"sample ratio mismatch (p = {p_value:.2g}): {sizes}; do not read the scorecard"]
 
 
-def _before_warnings(p_values: dict[str, float | None]) -> list[str]:
+def before_warnings(p_values: dict[str, float | None]) -> list[str]:
     """One line for each difference before the test that chance does not explain (Bonferroni)."""
     return [
         f"{name} differed from control before the test (p = {p:.2g})"
@@ -87,7 +87,7 @@ def _before_warnings(p_values: dict[str, float | None]) -> list[str]:
     ]
 
 
-def _notes(rows: Sequence[MetricRow]) -> list[str]:
+def notes_of(rows: Sequence[MetricRow]) -> list[str]:
     """The notes on main metrics."""
     noted = [row for row in rows if row.metric in MAIN and "note" in row.reasons]
     return [f"{row.metric}, {row.arm} against {row.baseline}: {row.reasons['note']}" for row in noted]

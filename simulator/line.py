@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from policies.base import Feedback, LearningPolicy, Policy, Slates
+from simulator.answer_bins import AskedViews
 from simulator.crowd import Block
 from simulator.rollout import (
     Course,
@@ -20,7 +21,7 @@ from simulator.rollout import (
     count,
     day_ring,
     end_day,
-    in_session,
+    in_turn,
     logged,
     observe,
     react,
@@ -77,6 +78,7 @@ class BlockDay:
     totals: Totals
     log: list[Feedback] = field(default_factory=list[Feedback])
     trace: list[TracePart] = field(default_factory=list[TracePart])
+    asked: list[AskedViews] = field(default_factory=list[AskedViews])
 
 
 class Engine:
@@ -107,7 +109,7 @@ def play_day(course: Course, line: Line, day: int, n_rounds: int, wanted: Wanted
     kept = Wanted(int(log_users), wanted.trace)
     for rounds in [[r] for r in range(n_rounds)] if line.learns else [list(range(n_rounds))]:
         before = [len(block_day.log) for block_day in days]
-        engine.map(partial(_play_rounds, course, line, ring, day, rounds, kept), list(enumerate(days)))
+        engine.map(partial(play_rounds, course, line, ring, day, rounds, kept), list(enumerate(days)))
         if line.learns:
             _learn(line, [block_day.log[n:] for block_day, n in zip(days, before, strict=True)])
     for block, block_day in zip(line.blocks, days, strict=True):
@@ -135,20 +137,19 @@ def _learn(line: Line, new: list[list[Feedback]]) -> None:
             policy.update(feedback.take(served_by[feedback.user_id - first] == index))
 
 
-def _play_rounds(
+def play_rounds(
     course: Course, line: Line, ring: Ring, day: int, rounds: list[int], wanted: Wanted, block_day: tuple[int, BlockDay]
 ) -> None:
-    """Play some rounds of a block's day, request by request, until nobody is in session."""
+    """Play some rounds of a block's day, policy by policy and request by request, until nobody is in session."""
     b, out = block_day
     block = line.blocks[b]
     if rounds[0] == 0:
         begin_day(course, block, day)
-    for round_of_day in rounds:
-        while len(rows := in_session(course, block, day, round_of_day)):
-            for index, policy in enumerate(line.policies):
-                mine = rows[line.served_by[b][rows] == index]
-                if len(mine):
-                    _serve(course, block, policy, ring, day, mine, wanted, out)
+    for index, policy in enumerate(line.policies):
+        for rows in in_turn(
+            course, block, day, range(rounds[0], rounds[-1] + 1), np.flatnonzero(line.served_by[b] == index)
+        ):
+            _serve(course, block, policy, ring, day, rows, wanted, out)
 
 
 def _serve(
@@ -165,7 +166,9 @@ def _serve(
     obs = observe(course, block, ring, day, rows)
     slates = choose(course, block, policy, obs, rows)
     response = react(course, block, ring, day, rows, slates)
-    count(course, rows, slates, response, out.totals)
+    asked = count(course, rows, slates, response, out.totals)
+    if asked is not None:
+        out.asked.append(asked)
     _keep(block, day, rows, slates, response, wanted, out)
     block.state.request[rows] += 1
 
@@ -184,6 +187,7 @@ def _keep(
         return
     log = logged(block, day, rows, block.state.hour[rows], block.state.request[rows], slates, response)
     if block.user_id[0] < wanted.log_users:
-        out.log.append(log.take(log.user_id < wanted.log_users))
+        everybody = block.user_id[-1] < wanted.log_users
+        out.log.append(log if everybody else log.take(log.user_id < wanted.log_users))
     if wanted.trace is not None:
         out.trace.append(traced(log, response, wanted.trace))

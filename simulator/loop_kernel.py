@@ -1,35 +1,46 @@
 """The loops around the user kernels: candidate windows, histories, totals. Compiled, row by row."""
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int8, Int32, Int64, UInt16
+from jaxtyping import Bool, Float32, Float64, Int16, Int32, Int64, UInt16, UInt64
 
+from user_models.kernel import Response
 from user_models.keyed import compiled
 
 
 @compiled
 def cut_windows(
-    ring: Int32[np.ndarray, " ring"], start: Int64[np.ndarray, " rows"], out: Int32[np.ndarray, "rows n"]
+    ring: Int32[np.ndarray, " ring"],
+    n_videos: int,
+    start: UInt64[np.ndarray, " rows"],
+    rows: Int64[np.ndarray, " rows"],
+    request: Int16[np.ndarray, " users"],
+    out: Int32[np.ndarray, "rows n"],
 ) -> None:
-    """Row i of `out` is `ring[start_i : start_i + n]`; `ring` holds its first n entries again at its end."""
-    for i in range(start.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] = ring[start[i] + j]
+    """Row i of `out` is the user's window of n videos at this request; `start` is where in the ring, times anything.
+
+    `ring` holds its `n_videos` different ids and its first n entries again at its end.
+    """
+    n = out.shape[1]
+    for i in range(rows.shape[0]):
+        at = (np.int64(start[i] % np.uint64(n_videos)) + request[rows[i]] * n) % n_videos
+        for j in range(n):
+            out[i, j] = ring[at + j]
 
 
 @compiled
 def first_bad_slate(slates: Int32[np.ndarray, "rows k"], candidates: Int32[np.ndarray, "rows n"]) -> int:
     """The first row with a repeat or with a video that was not on offer; -1 if there is none."""
     for i in range(slates.shape[0]):
+        offered = candidates[i]
         for a in range(slates.shape[1]):
-            found = False
-            for j in range(candidates.shape[1]):
-                if candidates[i, j] == slates[i, a]:
-                    found = True
-                    break
-            if not found:
+            video = slates[i, a]
+            found = 0
+            for j in range(offered.shape[0]):  # to the end: without a way out this is a few vector instructions
+                found += offered[j] == video
+            if found == 0:
                 return i
             for b in range(a):
-                if slates[i, a] == slates[i, b]:
+                if slates[i, b] == video:
                     return i
     return -1
 
@@ -96,47 +107,41 @@ def recall(
 @compiled
 def tally(
     rows: Int64[np.ndarray, " rows"],
-    viewed: Bool[np.ndarray, "rows k"],
-    watch_s: Float32[np.ndarray, "rows k"],
-    duration_s: Float32[np.ndarray, "rows k"],
-    events: UInt16[np.ndarray, "rows k"],
-    answer: Int8[np.ndarray, "rows k"],
-    satisfaction: Float32[np.ndarray, "rows k"],
-    weight: Float32[np.ndarray, "rows k"],
-    true_weight: Float32[np.ndarray, "rows k"],
+    slates: Int32[np.ndarray, "rows k"],
+    response: Response,
+    duration_s: Float32[np.ndarray, " videos"],
     satisfied_above: float,
     counts: Int32[np.ndarray, "users counts"],
-    sums: Float64[np.ndarray, "users sums"],
-) -> None:
-    """Add a request's views to each user's totals; columns are those of `simulator.user_days`, in order."""
+    watch_s: Float64[np.ndarray, " users"],
+) -> int:
+    """Add a request's views to each user's counts and watch time; returns how many questionnaires were shown.
+
+    Columns of `counts` are those of `simulator.user_days`, in order: from the fourth on they follow the bits of
+    events, up to the profile enters.
+    """
+    n_asked = 0
     for i in range(rows.shape[0]):
         count = counts[rows[i]]
-        total = sums[rows[i]]
         count[1] += 1
-        for j in range(viewed.shape[1]):
-            if not viewed[i, j]:
-                continue
+        for j in range(slates.shape[1]):
+            if not response.viewed[i, j]:
+                break  # whoever leaves a slate sees no more of it
+            events = response.events[i, j]
+            watched = response.watch_s[i, j]
             count[2] += 1
-            total[0] += watch_s[i, j]
-            for bit in range(4):
-                if events[i, j] & (1 << bit):
-                    count[(3, 4, 5, 6)[bit]] += 1
-            for bit in range(6):
-                if events[i, j] & (16 << bit):
-                    count[7 + bit] += 1
-            satisfied = satisfaction[i, j] > satisfied_above
-            can_be_asked = watch_s[i, j] >= 7.0 or watch_s[i, j] >= 0.5 * duration_s[i, j]
+            watch_s[rows[i]] += watched
+            for bit in range(10):
+                count[3 + bit] += (events >> bit) & 1
+            satisfied = response.satisfaction[i, j] > satisfied_above
+            can_be_asked = watched >= 7.0 or watched >= 0.5 * duration_s[slates[i, j]]
             count[13] += can_be_asked
             count[19] += satisfied
             count[20] += satisfied and can_be_asked
-            if events[i, j] & 1024:
+            if events & 1024:
                 count[14] += 1
-            if events[i, j] & 2048:
+                n_asked += 1
+            if events & 2048:
                 count[15] += 1
-                count[19 - answer[i, j]] += 1
+                count[19 - response.answer[i, j]] += 1
                 count[21] += satisfied
-                total[1] += weight[i, j]
-                total[3] += true_weight[i, j]
-                if answer[i, j] == 3:
-                    total[2] += weight[i, j]
-                    total[4] += true_weight[i, j]
+    return n_asked

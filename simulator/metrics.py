@@ -126,6 +126,13 @@ DAY_TOTALS: Final = (*MAIN, "active_share")
 """What is drawn day by day."""
 
 
+P2N_SIDES: Final = (
+    Metric("positives", "Positives per user-day", "acts/user/day", "up", _POSITIVE, ("days",)),
+    Metric("negatives", "Hates per user-day", "acts/user/day", "down", ("hates",), ("days",)),
+)
+"""The two sides of P2N, each by itself."""
+
+
 def scorecard_metrics(days: int) -> tuple[Metric, ...]:
     """The scorecard's metrics for a test of that many days; LT7's label says how many."""
     lt7 = Metric("LT7", f"LT7, active days of {days}", "days/user", "up", ("active_days",))

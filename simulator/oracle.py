@@ -1,12 +1,12 @@
-"""The one place where truth is handed to a policy, in plain sight."""
+"""The one place where truth is handed to a policy, in plain sight; and the truth itself, for those who judge."""
 
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int
 
 from policies.base import Policy
-from policies.oracle import OraclePolicy
+from policies.oracle import OraclePolicy, Value
 from simulator.crowd import Stage
 from user_models.kernel import Users
 
@@ -29,13 +29,27 @@ def hand_truth(options: dict[str, Any], stage: Stage, users: Users) -> Policy:
     if not isinstance(weight, int | float):
         raise ValueError(f"option 'satisfaction': {weight!r} given, want a number")
     rules, videos = stage.rules, stage.videos
+    felt = pleasure(stage, users)
 
     def value(
-        user_id: Int32[np.ndarray, " users"], candidates: Int32[np.ndarray, "users n"]
+        user_id: Int[np.ndarray, " users"], candidates: Int[np.ndarray, "users n"]
     ) -> Float32[np.ndarray, "users n"]:
         match = np.einsum("ud,und->un", users.taste[user_id], videos.topic[candidates])
         appeal = videos.appeal[candidates] + rules.taste * match
-        quality = rules.weight_quality * videos.quality[candidates] - rules.weight_bait * videos.bait[candidates]
-        return (appeal + weight * (rules.weight_taste * match + quality)).astype(np.float32)
+        return (appeal + weight * felt(user_id, candidates)).astype(np.float32)
 
     return OraclePolicy(value)
+
+
+def pleasure(stage: Stage, users: Users) -> Value:
+    """True satisfaction expected of each user with each candidate: the match, quality and bait, without moods."""
+    rules, videos = stage.rules, stage.videos
+
+    def value(
+        user_id: Int[np.ndarray, " users"], candidates: Int[np.ndarray, "users n"]
+    ) -> Float32[np.ndarray, "users n"]:
+        match = np.einsum("ud,und->un", users.taste[user_id], videos.topic[candidates])
+        quality = rules.weight_quality * videos.quality[candidates] - rules.weight_bait * videos.bait[candidates]
+        return (rules.weight_taste * match + quality).astype(np.float32)
+
+    return value

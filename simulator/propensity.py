@@ -1,42 +1,62 @@
-"""Who answers: a logistic model of answering given what a platform sees of the view.
+"""Who answers, and what they say: logistic models of both, given what a platform sees of the view.
 
-Its inverse weights the answers (inverse propensity weighting; Horvitz and Thompson, JASA 1952). It cannot see
-satisfaction itself, so it mends selection on behaviour only; the report shows what remains.
+Inverse propensities weight the answers (inverse propensity weighting; Horvitz and Thompson, JASA 1952); with what would
+be said they make the share doubly robust (Robins, Rotnitzky and Zhao, JASA 1994,
+https://doi.org/10.1080/01621459.1994.10476818). Neither can see satisfaction itself, so they mend selection on
+behaviour only; the report shows what remains.
 """
 
 from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
-import statsmodels.api as sm
-from jaxtyping import Float32, Float64, UInt16
+from jaxtyping import Bool, Float32, Float64, UInt16
+from scipy.special import expit, logit
+from statsmodels.genmod.families import Binomial
+from statsmodels.genmod.generalized_linear_model import GLM
 
 from policies.base import Event, Feedback
 
 _FLOOR: Final = 0.001
 """Least propensity used; a smaller one would give a single answer the weight of thousands."""
 _LEAST: Final = 50
-"""Fewer answers, or fewer refusals, than this say nothing about who answers."""
+"""Fewer answers, or fewer refusals, than this say nothing about who answers; the same of what is said."""
 _MOST: Final = 200_000
 """Questionnaires that are used at most; the first ones in canonical order."""
+_N_FEATURES: Final = 7
+_SATISFIED: Final = 3
 
 
 @final
 @dataclass(frozen=True)
 class AnswerModel:
-    """Chance of answering: logistic in the columns of `features`; a constant where too few were asked."""
+    """Logistic in the columns of `features`; the share observed where too few were asked.
 
-    coefficients: Float64[np.ndarray, " features"]
+    Attributes:
+        answering: Of answering, if asked.
+        saying: Of saying `satisfied`, if answering.
+    """
 
-    def chance(
-        self,
-        watch_s: Float32[np.ndarray, " rows"],
-        duration_s: Float32[np.ndarray, " rows"],
-        events: UInt16[np.ndarray, " rows"],
-    ) -> Float64[np.ndarray, " rows"]:
+    answering: Float64[np.ndarray, " features"]
+    saying: Float64[np.ndarray, " features"]
+
+    def chance(self, x: Float64[np.ndarray, "rows features"]) -> Float64[np.ndarray, " rows"]:
         """Chance that each view, if asked about, is answered; at least .001."""
-        logit = (features(watch_s, duration_s, events) * self.coefficients).sum(axis=1)
-        return np.maximum(1 / (1 + np.exp(-logit)), _FLOOR)
+        return np.maximum(expit((x * self.answering).sum(axis=1)), _FLOOR)
+
+    def expected(self, x: Float64[np.ndarray, "rows features"]) -> Float64[np.ndarray, " rows"]:
+        """Chance that each view, if answered, is said to satisfy."""
+        return expit((x * self.saying).sum(axis=1))
+
+    def packed(self) -> tuple[float, ...]:
+        """Both, one after the other."""
+        return tuple(float(value) for value in (*self.answering, *self.saying))
+
+    @staticmethod
+    def unpacked(weights: tuple[float, ...]) -> "AnswerModel":
+        """What `packed` gave."""
+        answering, saying = np.array(weights, np.float64).reshape(2, _N_FEATURES)
+        return AnswerModel(answering, saying)
 
 
 def features(
@@ -59,16 +79,29 @@ def features(
 
 
 def constant_model() -> AnswerModel:
-    """Everybody equally willing: weights that change nothing."""
-    return AnswerModel(np.array([20.0, 0, 0, 0, 0, 0, 0]))
+    """Everybody equally willing and as likely pleased as not: weights that change nothing."""
+    return AnswerModel(_constant(20.0), _constant(0.0))
 
 
 def fit_answer_model(log: Feedback, duration_s: Float32[np.ndarray, " videos"]) -> AnswerModel:
-    """Fit answering on the questionnaires of a log; ridge 1e-4 keeps rare acts from running away."""
+    """Fit answering on the questionnaires of a log, and what is said on its answers."""
     asked = log.take(np.flatnonzero(log.has(Event.ASKED))[:_MOST])
-    answered = asked.has(Event.ANSWERED).astype(np.float64)
-    if min(answered.sum(), (1 - answered).sum()) < _LEAST:
-        return constant_model()
+    answered = asked.has(Event.ANSWERED)
     x = features(asked.watch_s, duration_s[asked.video_id], asked.events)
-    model = sm.GLM(answered, x, family=sm.families.Binomial())
-    return AnswerModel(np.asarray(model.fit_regularized(alpha=1e-4, L1_wt=0.0).params, np.float64))
+    return AnswerModel(_fitted(answered, x), _fitted(asked.answer[answered] == _SATISFIED, x[answered]))
+
+
+def _fitted(
+    happened: Bool[np.ndarray, " rows"], x: Float64[np.ndarray, "rows features"]
+) -> Float64[np.ndarray, " features"]:
+    """Coefficients of a logistic regression; ridge 1e-4 keeps rare acts from running away."""
+    y = happened.astype(np.float64)
+    if min(y.sum(), (1 - y).sum()) < _LEAST:
+        return _constant(float(logit((y.sum() + 0.5) / (len(y) + 1))))
+    model = GLM(y, x, family=Binomial())
+    return np.asarray(model.fit_regularized(alpha=1e-4, L1_wt=0.0).params, np.float64)
+
+
+def _constant(log_odds: float) -> Float64[np.ndarray, " features"]:
+    """The same chance for every view."""
+    return np.array([log_odds, *np.zeros(_N_FEATURES - 1)])

@@ -1,4 +1,4 @@
-"""What the questionnaire says and what it hides: its funnel, and the satisfied share by three ways of counting."""
+"""What the questionnaire says and what it hides: its funnel, and the satisfied share by each way of counting."""
 
 from collections.abc import Sequence
 
@@ -16,13 +16,18 @@ def _row(users: pd.DataFrame, arm: str) -> QuestionnaireRow:
     """One bucket's funnel.
 
     The weighted share is Hajek's: inverse propensities over the satisfied answers, over those of all answers
-    (Hajek 1971, comment on Basu, in Foundations of Statistical Inference).
+    (Hajek 1971, comment on Basu, in Foundations of Statistical Inference). The doubly robust one is the mean over asked
+    views of m + R (Y - m) / e, with R answered, Y said `satisfied`, e the propensity and m the chance to say so, both
+    estimated before the test (Robins, Rotnitzky and Zhao, JASA 1994, https://doi.org/10.1080/01621459.1994.10476818).
     """
     naive = _share(users, "answers_satisfied", "answered")
     weighted = _share(users, "answer_weight_satisfied", "answer_weight")
+    robust = _share(users.assign(total=_robust_total(users)), "total", "asked") if users["answered"].sum() else None
     true = _share(users, "true_eligible_satisfied", "eligible")
-    reasons = {"naive": "nobody answered", "weighted": "nobody answered", "true": "no view was eligible"}
-    said = {"naive": naive, "weighted": weighted, "true": true}
+    true_asked = _share(users, "true_would_say", "asked")
+    reasons = dict.fromkeys(("naive", "weighted", "doubly_robust"), "nobody answered")
+    reasons |= {"true": "no view was eligible", "true_asked": "nobody was asked"}
+    said = {"naive": naive, "weighted": weighted, "doubly_robust": robust, "true": true, "true_asked": true_asked}
     return QuestionnaireRow(
         arm=arm,
         eligible=int(users["eligible"].sum()),
@@ -33,9 +38,16 @@ def _row(users: pd.DataFrame, arm: str) -> QuestionnaireRow:
         dissatisfied=int(users["answers_dissatisfied"].sum()),
         naive=naive,
         weighted=weighted,
+        doubly_robust=robust,
         true=true,
+        true_asked=true_asked,
         reasons={name: reasons[name] for name, value in said.items() if value is None},
     )
+
+
+def _robust_total(users: pd.DataFrame) -> pd.Series:
+    """Each user's sum of the terms of the doubly robust share."""
+    return users["answer_expected"] + users["answer_weight_satisfied"] - users["answer_weight_expected"]
 
 
 def _share(users: pd.DataFrame, part: str, whole: str) -> float | None:

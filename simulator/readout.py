@@ -4,20 +4,31 @@ Works on a run of ours and on anybody's live test alike; the true effect is none
 """
 
 import difflib
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 import pandas as pd
 
-from simulator.estimates import Bucket, Difference, compare
+from simulator.estimates import Bucket, Comparison, Difference, compare
+from simulator.judging import Judging
 from simulator.metrics import PRE, Metric
+from simulator.mixed_assignment import MOST_MIXED, mixed_assignment
 from simulator.report import Estimate, MetricRow
 
 FEW_USERS = 100
 """Users with an event, in a bucket, below which the delta method's intervals are too narrow."""
 
 
-def analyse(users: pd.DataFrame, metrics: Sequence[Metric], control: str, treatments: Sequence[str]) -> list[MetricRow]:
+def analyse(
+    users: pd.DataFrame,
+    metrics: Sequence[Metric],
+    control: str,
+    treatments: Sequence[str],
+    judging: Judging = Judging(),  # noqa: B008 (frozen)
+) -> list[MetricRow]:
     """Compare each treatment with the control on each metric, plain and with CUPED.
 
     Every assigned user has one row, with 0 where nothing happened (intention to treat); leaving out those who never
@@ -29,12 +40,17 @@ def analyse(users: pd.DataFrame, metrics: Sequence[Metric], control: str, treatm
         metrics: What to compare, such as `simulator.metrics.METRICS.values()`.
         control: Arm that the others are compared with.
         treatments: The others, in the order wanted.
+        judging: How p-values are adjusted for their number, and which metrics must not get worse by how much.
 
     Returns:
         One row per treatment and metric, treatments outermost. Numbers that cannot be told are None, with a reason.
 
     Raises:
-        ValueError: A column that is missing, not numeric or has gaps, a user with two rows, an unknown arm.
+        ValueError: A column that is missing, not numeric or has gaps, a user with two rows, an unknown arm, 1% or more
+            of the users in two arms.
+
+    Warns:
+        UserWarning: Fewer users than that are in two arms; they are left out.
 
     >>> users = pd.DataFrame({"user_id": range(6), "arm": list("aaabbb"), "orders": [1, 2, 3, 3, 4, 5]})
     >>> orders = Metric("orders", "Orders per user", "orders/user", "up", ("orders",))
@@ -42,9 +58,10 @@ def analyse(users: pd.DataFrame, metrics: Sequence[Metric], control: str, treatm
     >>> row.control, row.treatment, row.relative_effect, round(row.p_value, 4), row.method
     (2.0, 4.0, 1.0, 0.0705, 'plain')
     """
+    users = _in_one_arm(users)
     _check_arms(users, [control, *treatments])
     _check_columns(users, metrics)
-    return compare_arms(users, metrics, control, treatments)
+    return judging.judge(compare_arms(users, metrics, control, treatments))
 
 
 def compare_arms(
@@ -53,23 +70,43 @@ def compare_arms(
     """`analyse` for frames known to be sound; an arm without users gives rows without numbers."""
     by_arm = {arm: users.loc[users["arm"] == arm] for arm in (control, *treatments)}
     return [
-        metric_row(metric, _bucket(metric, control, by_arm[control]), _bucket(metric, arm, by_arm[arm]))
+        metric_row(metric, bucket_of(metric, control, by_arm[control]), bucket_of(metric, arm, by_arm[arm]))
         for arm in treatments
         for metric in metrics
     ]
 
 
+@final
+@dataclass(frozen=True)
+class Side:
+    """One bucket of a comparison, as a row shows it.
+
+    Attributes:
+        arm: Its name.
+        value: Of the metric, None where the denominator is 0.
+        present: Users with a numerator, and with a denominator.
+    """
+
+    arm: str
+    value: float | None
+    present: tuple[int, int]
+
+
 def metric_row(metric: Metric, control: Bucket, treatment: Bucket) -> MetricRow:
     """One row of the scorecard, with the true effect still open."""
-    comparison = compare(control, treatment)
+    return comparison_row(metric, _side(control), _side(treatment), compare(control, treatment))
+
+
+def comparison_row(metric: Metric, control: Side, treatment: Side, comparison: Comparison) -> MetricRow:
+    """One row of the scorecard from a comparison made, with the true effect still open."""
     main = comparison.cuped or comparison.plain
     return MetricRow(
         metric=metric.key,
         label=metric.label,
         arm=treatment.arm,
         baseline=control.arm,
-        control=control.test.value,
-        treatment=treatment.test.value,
+        control=control.value,
+        treatment=treatment.value,
         adjusted_control=main.adjusted_control,
         adjusted_treatment=main.adjusted_treatment,
         effect=main.effect,
@@ -80,12 +117,12 @@ def metric_row(metric: Metric, control: Bucket, treatment: Bucket) -> MetricRow:
         ci_high=main.ci_high,
         p_value=main.p_value,
         method="cuped" if comparison.cuped else "plain",
-        plain=_estimate(comparison.plain),
+        plain=estimate_of(comparison.plain),
         unit=metric.unit,
         better=metric.better,
         reasons={
-            **_no_values(control, "control"),
-            **_no_values(treatment, "treatment"),
+            **_no_value(control, "control"),
+            **_no_value(treatment, "treatment"),
             **main.reasons,
             **({"method": f"no CUPED: {comparison.no_cuped}"} if comparison.no_cuped else {}),
             **_note(metric, control, treatment),
@@ -93,13 +130,13 @@ def metric_row(metric: Metric, control: Bucket, treatment: Bucket) -> MetricRow:
     )
 
 
-def _bucket(metric: Metric, arm: str, users: pd.DataFrame) -> Bucket:
+def bucket_of(metric: Metric, arm: str, users: pd.DataFrame) -> Bucket:
     """One arm's users, for one metric."""
     known = all(PRE + column in users.columns for column in metric.columns)
     return Bucket(arm, metric.ratio(users), metric.ratio(users, PRE) if known else None)
 
 
-def _estimate(difference: Difference) -> Estimate:
+def estimate_of(difference: Difference) -> Estimate:
     """The part of a difference that is relative to control."""
     return Estimate(
         relative_effect=difference.relative_effect,
@@ -109,28 +146,50 @@ def _estimate(difference: Difference) -> Estimate:
     )
 
 
-def _no_values(bucket: Bucket, field: str) -> dict[str, str]:
+def _side(bucket: Bucket) -> Side:
+    """A bucket of rows, as a row of the scorecard shows it."""
+    test = bucket.test
+    return Side(
+        bucket.arm, test.value, (int(np.count_nonzero(test.numerator)), int(np.count_nonzero(test.denominator)))
+    )
+
+
+def _no_value(side: Side, field: str) -> dict[str, str]:
     """Why a bucket has no mean."""
-    if bucket.test.value is not None:
-        return {}
-    return {field: f"{bucket.arm} has a denominator of 0"}
+    return {} if side.value is not None else {field: f"{side.arm} has a denominator of 0"}
 
 
-def _note(metric: Metric, control: Bucket, treatment: Bucket) -> dict[str, str]:
+def _note(metric: Metric, control: Side, treatment: Side) -> dict[str, str]:
     """A warning where a side of the metric rests on fewer than `FEW_USERS` users."""
     counts = [
-        (int(np.count_nonzero(side)), " + ".join(columns), bucket.arm)
-        for bucket in (control, treatment)
-        for side, columns in (
-            (bucket.test.numerator, metric.numerator),
-            (bucket.test.denominator, metric.denominator or ()),
-        )
+        (present, " + ".join(columns), side.arm)
+        for side in (control, treatment)
+        for present, columns in zip(side.present, (metric.numerator, metric.denominator), strict=True)
         if columns
     ]
-    n, name, arm = min(counts)
+    note = few_users_note(*min(counts))
+    return {"note": note} if note else {}
+
+
+def few_users_note(n: int, name: str, arm: str) -> str:
+    """Says that a figure rests on few users; empty where there are enough."""
     if n >= FEW_USERS:
-        return {}
-    return {"note": f"only {n} users of {arm} have any {name}; below {FEW_USERS} the interval may be too narrow"}
+        return ""
+    return f"only {n} users of {arm} have any {name}; below {FEW_USERS} the interval may be too narrow"
+
+
+def _in_one_arm(users: pd.DataFrame) -> pd.DataFrame:
+    """The users who are in one arm only; a few in two are left out with a warning, many are refused."""
+    if not {"user_id", "arm"} <= set(users.columns):
+        return users  # whoever checks the arms says so
+    crossed = users.groupby("user_id")["arm"].transform("nunique") > 1
+    found = mixed_assignment(users.loc[crossed, "user_id"].nunique(), users["user_id"].nunique())
+    said = f"{found.users} users ({found.share:.2%}) have rows under more than one arm"
+    if found.verdict == "fail":
+        raise ValueError(f"{said}, want under {MOST_MIXED:.0%}; find out how users are assigned before comparing them")
+    if found.verdict == "warn":
+        warnings.warn(f"{said}; they are left out", stacklevel=3)
+    return users.loc[~crossed]
 
 
 def _check_arms(users: pd.DataFrame, arms: Sequence[str]) -> None:

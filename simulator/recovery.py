@@ -107,7 +107,7 @@ def _views(course: Course, request: Request) -> Views:
         acted=np.stack([(events & event.value) > 0 for event in _EVENTS], axis=1),
         video_appeal=videos.appeal[video].astype(np.float64),
         context=known[0],
-        video_action=videos.action[video].astype(np.float64),
+        video_action=videos.action[video] + np.outer(known[0][:, 0], course.stage.rules.action_match),
         satisfaction=known[1],
         noise=0.0,
     )

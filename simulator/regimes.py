@@ -12,9 +12,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float64
 
-from simulator.checkpoint import Checkpoint
 from simulator.experiment import Progress, prepare, run_experiment
-from simulator.line import Line
 from simulator.spec import ArmSpec, ExperimentSpec
 from simulator.user_days import COUNTS
 from user_models.published import REGIMES
@@ -112,12 +110,6 @@ class DaySums:
         line = self.lines.setdefault(str(table["world"][0]), LineSums(np.zeros_like(totals)))
         line.by_user += totals
         line.active.append(np.asarray(table["active"]))
-
-    def write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Nothing is kept: a measurement that stops is begun anew."""
-
-    def read_checkpoint(self, lines: list[Line]) -> Checkpoint | None:
-        """There is never an earlier try."""
 
 
 @final

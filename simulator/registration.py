@@ -7,4 +7,8 @@ Gymnasium 1 has no entry points for plug-ins, so this module is named where it i
 
 import gymnasium
 
-gymnasium.register(id="askew/Feed-v0", entry_point="simulator.env:FeedEnv")
+gymnasium.register(
+    id="askew/Feed-v0",
+    entry_point="simulator.env:FeedEnv",
+    vector_entry_point="simulator.vector_env:FeedVectorEnv",
+)

@@ -7,20 +7,26 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from simulator.errors import RunFolderError
+from simulator.report_looks import LookRow as LookRow  # noqa: PLC0414 (for readers of reports)
+from simulator.report_looks import Looks, Number, SecondOpinion, Stop
+from simulator.report_looks import Row as _Row
+from simulator.report_sections import (
+    Answering,
+    Heterogeneity,
+    MixedAssignment,
+    Novelty,
+    P2NSide,
+    QuantileEffect,
+    Resplits,
+    SplitCheck,
+    TooGood,
+)
 
 FORMAT: Final = 1
 """Version of `report.json`."""
-
-Number = float | None
-
-
-class _Row(BaseModel):
-    """Shared settings: frozen, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @final
@@ -72,8 +78,16 @@ class MetricRow(_Row):
         unit: Unit of control and treatment.
         better: Which direction is good.
         day: Day of the test for a daily row, None for the whole test.
-        segment: Segment for a segment row, None for all users.
+        feature: What users are divided by for a segment row, None for all users.
+        segment: Level of that feature.
+        segment_p_adjusted: p-value after Benjamini and Hochberg over the levels of the feature.
         reasons: Why a number is null, by field; also warnings under `note`.
+        adjusted_p_value: Of a main metric: adjusted for the number of main metrics and treatments.
+        margin: Of a guardrail: the relative loss that can be borne.
+        guardrail: Whether the lift's 95% interval rules out a larger loss (`passed`), a smaller one (`failed`), or
+            neither.
+        sequential_low: Of a main metric: lower end of the lift's interval that holds over all looks.
+        sequential_high: Its upper end.
     """
 
     metric: str
@@ -100,8 +114,15 @@ class MetricRow(_Row):
     unit: str
     better: Literal["up", "down", "neither"]
     day: int | None = None
+    feature: str | None = None
     segment: str | None = None
+    segment_p_adjusted: Number = None
     reasons: dict[str, str] = Field(default_factory=dict)
+    adjusted_p_value: Number = None
+    margin: Number = None
+    guardrail: Literal["passed", "failed", "unclear"] | None = None
+    sequential_low: Number = None
+    sequential_high: Number = None
 
 
 @final
@@ -115,6 +136,13 @@ class Health(_Row):
         a_a: True when all arms have the same policy and options.
         pre_period: p-value of each treatment's difference before the test, by `arm/metric`.
         warnings: One line each.
+        split_by_day: Active users per arm, day by day.
+        split_by_segment: Users per arm within levels of features.
+        mixed_assignment: Users in more than one arm.
+        resplits: A/A tests of the users at hand, one entry per main metric.
+        a_a_significant: Main metrics that are significant at 5% although all arms are equal.
+        novelty: Effects that fade or grow.
+        too_good: Lifts to check before believing.
     """
 
     srm_p_value: Number
@@ -123,6 +151,13 @@ class Health(_Row):
     a_a: bool
     pre_period: dict[str, Number]
     warnings: list[str]
+    split_by_day: list[SplitCheck] = Field(default_factory=list[SplitCheck])
+    split_by_segment: list[SplitCheck] = Field(default_factory=list[SplitCheck])
+    mixed_assignment: MixedAssignment | None = None
+    resplits: list[Resplits] = Field(default_factory=list[Resplits])
+    a_a_significant: list[str] = Field(default_factory=list)
+    novelty: list[Novelty] = Field(default_factory=list[Novelty])
+    too_good: list[TooGood] = Field(default_factory=list[TooGood])
 
 
 @final
@@ -139,7 +174,10 @@ class QuestionnaireRow(_Row):
         dissatisfied: Answers `dissatisfied`.
         naive: Satisfied share of answers.
         weighted: The same, weighted by inverse estimated answering propensities.
+        doubly_robust: Weighted, and filled in by a model of what would have been said.
         true: Share of eligible views that truly satisfied.
+        true_asked: Share of asked views that would be said to satisfy if all were answered, which is what the
+            estimators are after.
         reasons: Why a number is null, by field.
     """
 
@@ -152,7 +190,9 @@ class QuestionnaireRow(_Row):
     dissatisfied: int
     naive: Number
     weighted: Number
+    doubly_robust: Number = None
     true: Number
+    true_asked: Number = None
     reasons: dict[str, str] = Field(default_factory=dict)
 
 
@@ -169,6 +209,38 @@ class DayTotal(_Row):
     metric: str
     value: Number
     true_value: Number = None
+
+
+@final
+class WorldRow(_Row):
+    """One arm in the mixed world beside the world in which everybody meets it.
+
+    Where arms learn, each learns from what the test lets it see, so a bucket of the mixed world can differ from the
+    same users in the arm's own world. That difference is interference: no split removes it.
+
+    Attributes:
+        all_arm: Everybody under the arm.
+        bucket: The arm's bucket in the mixed world.
+        bucket_alone: The same users in the arm's own world.
+        mixed_effect: Lift of the bucket over control's, unadjusted.
+        split_effect: Lift of the same users in their arms' own worlds: what the split gives without interference.
+        true_effect: Lift with everybody under each arm.
+        interference_bias: `mixed_effect` minus `split_effect`.
+        interference_bias_se: Its standard error over users (paired); exactly 0 where no arm learns.
+        reasons: Why a number is null, by field.
+    """
+
+    metric: str
+    arm: str
+    all_arm: Number
+    bucket: Number
+    bucket_alone: Number
+    mixed_effect: Number
+    split_effect: Number
+    true_effect: Number
+    interference_bias: Number
+    interference_bias_se: Number
+    reasons: dict[str, str] = Field(default_factory=dict)
 
 
 @final
@@ -190,6 +262,15 @@ class Report(_Row):
     segments: list[MetricRow]
     health: Health
     questionnaire: list[QuestionnaireRow]
+    heterogeneity: list[Heterogeneity] = Field(default_factory=list[Heterogeneity])
+    answering: Answering | None = None
+    p2n: list[P2NSide] = Field(default_factory=list[P2NSide])
+    distribution: list[QuantileEffect] = Field(default_factory=list[QuantileEffect])
+    worlds: list[WorldRow] = Field(default_factory=list[WorldRow])
+    multiplicity: Literal["holm", "benjamini-hochberg", "none"] = "none"
+    looks: Looks | None = None
+    stopped: Stop | None = None
+    second_opinion: SecondOpinion | None = None
 
     def to_json(self) -> str:
         """The text of `report.json`: stable key order, no non-finite number."""

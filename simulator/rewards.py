@@ -6,10 +6,11 @@ Axes: `rows` views of one slate that were shown, in order.
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, TypeAlias, final
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Float64, Int64
 
 from policies.base import Event, Feedback
 
@@ -37,66 +38,92 @@ class Truth:
 
 Reward: TypeAlias = Callable[[Feedback], float]
 """What a slate is worth, from its log alone; the log may be of a slate of which only the first videos were seen."""
-SlateReward: TypeAlias = Callable[[Feedback, Truth], float]
-"""What the environment pays; reads the truth only where it is revealed."""
+Worth: TypeAlias = Float64[np.ndarray, " rows"]
 
 
-def watch_s(feedback: Feedback) -> float:
+def watch_s(feedback: Feedback) -> Worth:
     """Seconds watched."""
-    return float(feedback.watch_s.sum(dtype=np.float64))
+    return feedback.watch_s.astype(np.float64)
 
 
-def long_view(feedback: Feedback) -> float:
+def long_view(feedback: Feedback) -> Worth:
     """Views of 18 s or more, or to the end."""
-    return float(feedback.has(Event.LONG_VIEW).sum())
+    return feedback.has(Event.LONG_VIEW).astype(np.float64)
 
 
-def satisfied(feedback: Feedback) -> float:
+def satisfied(feedback: Feedback) -> Worth:
     """Answers "satisfied" less answers "dissatisfied"; 0 where nobody was asked."""
-    return float((feedback.answer == 3).sum()) - float((feedback.answer == 1).sum())
+    return (feedback.answer == 3).astype(np.float64) - (feedback.answer == 1)
 
 
-def p2n(feedback: Feedback) -> float:
+def p2n(feedback: Feedback) -> Worth:
     """Likes, follows, comments and forwards, less `HATE_PRICE` per hate.
 
     A ratio P / N does not add up over slates, but P - r N does, and the policy that makes it largest at r = the best
     ratio also makes the ratio largest (Dinkelbach, Management Science 1967,
     https://doi.org/10.1287/mnsc.13.7.492); r is held at what the real log shows.
     """
-    positive = sum(float(feedback.has(event).sum()) for event in _POSITIVE)
-    return positive - HATE_PRICE * float(feedback.has(Event.HATE).sum())
+    positive = np.stack([feedback.has(event) for event in _POSITIVE]).sum(axis=0)
+    return positive - HATE_PRICE * feedback.has(Event.HATE)
 
 
-def truly_satisfied(truth: Truth) -> float:
+def truly_satisfied(truth: Truth) -> Worth:
     """Views that truly satisfied less views that did not."""
-    return float(truth.satisfied.sum()) - float((~truth.satisfied).sum())
+    return np.where(truth.satisfied, 1.0, -1.0)
 
 
-REWARDS: Final[dict[str, Reward]] = {
+REWARDS: Final[dict[str, Callable[[Feedback], Worth]]] = {
     "watch_s": watch_s,
     "long_view": long_view,
     "satisfied": satisfied,
     "p2n": p2n,
 }
-"""Rewards by the name they are asked for."""
-TRUE_REWARDS: Final[dict[str, Callable[[Truth], float]]] = {"satisfied": truly_satisfied}
+"""What each view is worth, by the name of the reward; a slate is worth the sum of its views."""
+TRUE_REWARDS: Final[dict[str, Callable[[Truth], Worth]]] = {"satisfied": truly_satisfied}
 """What some of those names pay where truth is revealed."""
 
 
-def pick_reward(reward: str | Reward, reveal_truth: bool) -> SlateReward:
+@final
+@dataclass(frozen=True)
+class Pay:
+    """What environments pay for slates; reads the truth only where it is revealed.
+
+    Attributes:
+        per_view: Worth of each view, where a slate is worth the sum of its views; else None.
+        per_slate: Worth of a slate, read where `per_view` is None.
+    """
+
+    per_view: Callable[[Feedback, Truth], Worth] | None
+    per_slate: Reward
+
+    def of_slate(self, feedback: Feedback, truth: Truth) -> float:
+        """For one slate."""
+        return float(self.of_slates(feedback, truth, np.zeros(len(feedback), np.int64), 1)[0])
+
+    def of_slates(
+        self, feedback: Feedback, truth: Truth, env: Int64[np.ndarray, " rows"], n_envs: int
+    ) -> Float64[np.ndarray, " envs"]:
+        """For one slate per environment; `env` says whose each view is, in ascending order."""
+        if self.per_view is not None:
+            return np.bincount(env, self.per_view(feedback, truth), n_envs).astype(np.float64)
+        bounds = np.searchsorted(env, np.arange(n_envs + 1)).tolist()
+        return np.array([float(self.per_slate(feedback.take(slice(*ends)))) for ends in pairwise(bounds)])
+
+
+def pick_reward(reward: str | Reward, reveal_truth: bool) -> Pay:
     """The function behind a reward's name, or around a function of the log.
 
     Raises:
         ValueError: No reward of that name.
     """
     if not isinstance(reward, str):
-        return lambda feedback, _: float(reward(feedback))
+        return Pay(None, reward)
     if reveal_truth and reward in TRUE_REWARDS:
         true_reward = TRUE_REWARDS[reward]
-        return lambda _, truth: true_reward(truth)
+        return Pay(lambda _, truth: true_reward(truth), len)
     if reward in REWARDS:
         named = REWARDS[reward]
-        return lambda feedback, _: named(feedback)
+        return Pay(lambda feedback, _: named(feedback), len)
     near = difflib.get_close_matches(reward, REWARDS, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"want one of {', '.join(REWARDS)}, or a function of a Feedback"
     raise ValueError(f"reward: {reward!r} given; {hint}")

@@ -1,19 +1,27 @@
 """One round of one block: requests are ranked, lived through, remembered and counted."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import numpy as np
-from jaxtyping import Float64, Int16, Int32, Int64
+from jaxtyping import Float64, Int8, Int16, Int32, Int64
+from scipy.special import ndtr
 
-from policies.base import Feedback, Observation, Policy, Slates
+from policies.base import Event, Feedback, Observation, Policy, Slates
 from policies.noise import KeyedNoise
+from simulator.answer_bins import AskedViews
 from simulator.crowd import Block, Stage, empty_response
 from simulator.loop_kernel import cut_windows, first_bad_slate, tally
 from simulator.noise import row_keys, seed_word
-from simulator.propensity import AnswerModel
+from simulator.propensity import AnswerModel, features
 from simulator.user_days import COUNTS, SUMS
-from user_models.kernel import Response, Videos, open_sessions, respond, sleep, wake
+from user_models.kernel import Response, Videos, live, open_sessions, sleep, wake
+from user_models.packed import Packed, pack
+
+_TOGETHER: Final = 1024
+"""Requests served at once, at most: their candidates and scores stay in a processor's own cache."""
+_SATISFIED: Final = 3
 
 
 @final
@@ -26,7 +34,7 @@ class Course:
         seed: The experiment's seed.
         slate_size: Videos per request.
         n_candidates: Videos on offer per request.
-        answer_model: Estimates answering propensities for the weighted questionnaire share.
+        answer_model: Estimates who answers and what they say, for the satisfied share by other ways than counting.
     """
 
     stage: Stage
@@ -45,11 +53,13 @@ class Ring:
         order: Ids, the first ones repeated at the end, so that any window is one slice.
         n_videos: Different ids in it.
         videos: Latents of all videos as they are on this day.
+        packed: The same as kernels read it.
     """
 
     order: Int32[np.ndarray, " ring"]
     n_videos: int
     videos: Videos
+    packed: Packed
 
 
 @final
@@ -78,7 +88,7 @@ def day_ring(course: Course, day: int) -> Ring:
     order = ids[np.argsort(keys)]  # keys of different videos differ, so any sort gives this order
     fresh = np.float32(stage.world.value("videos.ageing")) * stage.offers.freshness(day)
     now = stage.videos._replace(appeal=stage.videos.appeal + fresh)
-    return Ring(np.concatenate([order, order[: course.n_candidates]]), len(ids), now)
+    return Ring(np.concatenate([order, order[: course.n_candidates]]), len(ids), now, pack(now))
 
 
 def begin_day(course: Course, block: Block, day: int) -> None:
@@ -94,10 +104,32 @@ def end_day(course: Course, block: Block) -> None:
 
 def in_session(course: Course, block: Block, day: int, round_of_day: int) -> Int64[np.ndarray, " rows"]:
     """The users who want a slate now; opens their next session where none is open."""
-    keys = row_keys(seed_word(course.seed, "arrivals"), block.user_id, day, np.zeros(len(block.user_id), np.int32))
-    rows = np.empty(len(block.user_id), np.int64)
-    n = open_sessions(keys, round_of_day, block.users, block.state, course.stage.rules, rows)
-    return rows[:n]
+    everyone = np.arange(len(block.user_id), dtype=np.int64)
+    return call_in(course, block, day, range(round_of_day, round_of_day + 1), everyone)
+
+
+def in_turn(
+    course: Course, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
+) -> Iterator[Int64[np.ndarray, " rows"]]:
+    """Those of some users who want a slate, over and over, until these rounds are over for all of them.
+
+    Whoever iterates serves those given before taking the next. Users go on to their next session, or to the next
+    round, as soon as they are through with the last, without waiting for anybody.
+    """
+    while len(rows := call_in(course, block, day, rounds, rows)):
+        for first in range(0, len(rows), _TOGETHER):
+            yield rows[first : first + _TOGETHER]
+
+
+def call_in(
+    course: Course, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
+) -> Int64[np.ndarray, " rows"]:
+    """Those of some users who want a slate now; opens their next session of these rounds where none is open."""
+    seed, within = seed_word(course.seed, "arrivals"), (rounds.start, rounds.stop)
+    found = np.empty_like(rows)
+    rules = course.stage.rules_row
+    n = open_sessions(seed, block.user_id, rows, day, within, block.packed, block.state, rules, found)
+    return found[:n]
 
 
 def observe(course: Course, block: Block, ring: Ring, day: int, rows: Int64[np.ndarray, " rows"]) -> Observation:
@@ -108,26 +140,29 @@ def observe(course: Course, block: Block, ring: Ring, day: int, rows: Int64[np.n
     """
     user_id = block.user_id[rows]
     start = row_keys(seed_word(course.seed, "offer"), user_id, day, np.zeros(len(rows), np.int32))
-    walked = block.state.request[rows].astype(np.int64) * course.n_candidates
-    at = ((start % np.uint64(ring.n_videos)).astype(np.int64) + walked) % ring.n_videos
     candidates = np.empty((len(rows), course.n_candidates), np.int32)
-    cut_windows(ring.order, at, candidates)
-    clock_h = clock(block, day, rows)
+    cut_windows(ring.order, ring.n_videos, start, rows, block.state.request, candidates)
+    hour = block.state.hour[rows]
     return Observation(
         user_id=user_id.astype(np.int32),
         candidates=candidates,
         day=day,
-        hour=block.state.hour[rows],
+        hour=hour,
         position=block.state.views[rows],
         videos=course.stage.video_table,
         users=course.stage.user_table,
-        read_history=lambda: block.past.read(rows, clock_h),
+        read_history=lambda: block.past.read(rows, _on_clock(hour, day)),
     )
 
 
 def clock(block: Block, day: int, rows: Int64[np.ndarray, " rows"]) -> Int32[np.ndarray, " rows"]:
     """Hours since the start of day 0, for each of these users."""
-    return block.state.hour[rows].astype(np.int32) + np.int32(24 * day)
+    return _on_clock(block.state.hour[rows], day)
+
+
+def _on_clock(hour: Int8[np.ndarray, " rows"], day: int) -> Int32[np.ndarray, " rows"]:
+    """Hours since the start of day 0 at an hour of a day."""
+    return hour.astype(np.int32) + np.int32(24 * day)
 
 
 def choose(course: Course, block: Block, policy: Policy, obs: Observation, rows: Int64[np.ndarray, " rows"]) -> Slates:
@@ -156,12 +191,13 @@ def react(
     course: Course, block: Block, ring: Ring, day: int, rows: Int64[np.ndarray, " rows"], slates: Slates
 ) -> Response:
     """Let the users live through their slates; changes their state, and remembers what they saw."""
-    lap = (block.state.request[rows].astype(np.int64) * course.n_candidates) // ring.n_videos
-    keys = row_keys(seed_word(course.seed, "response"), block.user_id[rows], day, lap.astype(np.int32))
+    seed, walk = seed_word(course.seed, "response"), (course.n_candidates, ring.n_videos)
     response = empty_response(len(rows), slates.shape[1])
-    clock_h = clock(block, day, rows)
-    respond(keys, rows, slates, day, block.users, ring.videos, block.state, course.stage.rules, response)
-    block.past.add(rows, slates, response, clock_h)
+    rules = course.stage.rules_row
+    live(
+        seed, block.user_id, rows, slates, day, walk, block.packed, ring.packed, block.state, rules, response
+    )  # fmt: skip
+    block.past.add(rows, slates, response, clock(block, day, rows))
     return response
 
 
@@ -171,21 +207,49 @@ def count(
     slates: Slates,
     response: Response,
     totals: Totals,
-) -> None:
-    """Add what happened to the day's totals."""
-    weight = np.zeros(response.watch_s.shape, np.float32)
-    true_weight = np.zeros_like(weight)
-    answered = response.answer > 0
-    duration_s = course.stage.videos.duration_s[slates]
-    if answered.any():
-        chance = course.answer_model.chance(response.watch_s[answered], duration_s[answered], response.events[answered])
-        weight[answered] = 1 / chance
-        true_weight[answered] = 1 / response.propensity[answered]
+) -> AskedViews | None:
+    """Add what happened to the day's totals; returns the questionnaires among it, if there are any."""
     above = course.stage.world.value("satisfaction.satisfied_above")
-    tally(
-        rows, response.viewed, response.watch_s, duration_s, response.events, response.answer, response.satisfaction,
-        weight, true_weight, above, totals.counts, totals.sums,
-    )  # fmt: skip
+    duration_s = course.stage.videos.duration_s
+    if tally(rows, slates, response, duration_s, above, totals.counts, totals.sums[:, 0]):
+        return _weigh(course, rows, slates, response, totals)
+    return None
+
+
+def _weigh(
+    course: Course, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response, totals: Totals
+) -> AskedViews:
+    """Add the sums that the satisfied share is estimated from, and those of its truth."""
+    row, position = np.nonzero(response.events & np.uint16(Event.ASKED))
+    duration_s = course.stage.videos.duration_s[slates[row, position]]
+    x = features(response.watch_s[row, position], duration_s, response.events[row, position])
+    chance, expected = course.answer_model.chance(x), course.answer_model.expected(x)
+    true, satisfaction = response.propensity[row, position], response.satisfaction[row, position]
+    answer = response.answer[row, position]
+    said, satisfied = answer > 0, answer == _SATISFIED
+    weight, true_weight = (1 / chance).astype(np.float32), (1 / true).astype(np.float32)
+    terms = (
+        weight * said,
+        weight * satisfied,
+        true_weight * said,
+        true_weight * satisfied,
+        expected.astype(np.float32),
+        (weight * expected).astype(np.float32) * said,
+        would_say(course.stage, satisfaction.astype(np.float64)),
+    )
+    for column, term in enumerate(terms, start=1):
+        np.add.at(totals.sums[:, column], rows[row], term)
+    return AskedViews(satisfaction, chance, true, said)
+
+
+def would_say(stage: Stage, satisfaction: Float64[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
+    """True chance that an answer, if one came, would be `satisfied`.
+
+    The ordered probit of `user_models.kernel.answer`, before the slip is drawn.
+    """
+    value = stage.world.value
+    slip = max(value("questionnaire.say_noise"), 1e-9)
+    return ndtr((satisfaction - value("questionnaire.satisfied_above")) / slip)
 
 
 def logged(

@@ -1,13 +1,21 @@
 """A run from spec to report, on disk."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from simulator.engine import Engine
+from simulator.engine_local import LocalEngine
 from simulator.errors import RunFolderError, SpecError
-from simulator.experiment import Progress, prepare, run_experiment, world_of
+from simulator.experiment import Progress, play, prepare, world_of
+from simulator.lock import locked
+from simulator.profiles import FILE, profile_table
 from simulator.report import Report, load_report
 from simulator.run_folder import RunFolder
 from simulator.spec import ExperimentSpec
+from simulator.stopping import FILE as STOP_FILE
+from simulator.stopping import stop_after
 from simulator.summarise import summarise
 
 
@@ -33,13 +41,42 @@ def run_to_folder(spec: ExperimentSpec, out: Path, workers: int, progress: Progr
         SpecError: The spec cannot be run; nothing was written.
         RunFolderError: The folder is taken, or cannot be written to.
     """
+    run_with(lambda: LocalEngine(workers), spec, out, progress, resume)
+
+
+def run_with(
+    start: Callable[[], Engine], spec: ExperimentSpec, out: Path, progress: Progress, resume: bool = False
+) -> None:
+    """`run_to_folder` on an engine of your choice, which is started once the spec is known to be sound.
+
+    Raises:
+        SpecError: The spec cannot be run; nothing was written.
+        RunFolderError: The folder is taken or in use, damaged, or cannot be written to.
+        EngineError: The engine cannot start or go on.
+    """
     if spec.sweep is not None:
         raise SpecError(f"{spec.name}: has a sweep; run it with `askew run`, or with simulator.sweep.run_sweep")
     setting = prepare(spec, world_of(spec))
-    folder = (RunFolder.reopen if resume else RunFolder.create)(out, spec)
-    run_experiment(setting, folder, workers, progress)
-    progress("the report", 0, 1)
-    write_report(out)
+    folder = RunFolder.reopen(out, spec) if resume else RunFolder.create(out)
+    with locked(out):
+        if not resume:
+            RunFolder.create(out)  # whoever had the lock before may have begun a run of their own
+        engine = start()
+        folder.begin(spec)
+        if not (out / FILE).is_file():
+            folder.put_table(FILE, profile_table(setting.course.stage.user_table))
+        play(setting, folder, engine, progress, partial(_stops, spec, folder))
+        progress("the report", 0, 1)
+        write_report(out)
+
+
+def _stops(spec: ExperimentSpec, folder: RunFolder, days: int) -> bool:
+    """Whether the test ends after so many days by its rule; if so, leaves a note of it."""
+    stop = stop_after(spec, folder.path, days)
+    if stop is None:
+        return False
+    folder.put(STOP_FILE, (stop.model_dump_json(indent=1) + "\n").encode())
+    return True
 
 
 def write_report(path: Path) -> None:

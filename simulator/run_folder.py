@@ -4,18 +4,21 @@ import json
 import os
 import platform
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, final
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tomli_w
+from pydantic import ValidationError
 
-from simulator.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from simulator.checkpoint import FOLDER, NOW, Checkpoint, Kept
 from simulator.errors import RunFolderError
-from simulator.line import Line
+from simulator.lock import LOCK
 from simulator.spec import ExperimentSpec, load_spec
 
 _PACKAGES: Final = (
@@ -38,31 +41,31 @@ class RunFolder:
 
     path: Path
 
+    @property
+    def durable(self) -> bool:
+        """See `Store.durable`."""
+        return True
+
     @staticmethod
-    def create(path: Path, spec: ExperimentSpec) -> "RunFolder":
-        """Make the folder and write down the spec and the versions it is run with.
+    def create(path: Path) -> "RunFolder":
+        """Make the folder, or take an empty one.
 
         Raises:
             RunFolderError: The folder holds something already, or cannot be made.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            taken = next(path.iterdir(), None)
+            taken = sorted(each.name for each in path.iterdir() if each.name != LOCK and not _is_aside(each))
         except OSError as error:
             raise RunFolderError(f"{path}: cannot be made: {error.strerror}; give another --out") from None
-        if taken is not None:
-            message = f"{path}: holds {taken.name} already; give an empty or new folder as --out, or --resume"
+        if taken:
+            message = f"{path}: holds {taken[0]} already; give an empty or new folder as --out, or --resume"
             raise RunFolderError(message)
-        folder = RunFolder(path)
-        keys = spec.model_dump(mode="json")
-        folder.write("spec.toml", lambda to: to.write_text(tomli_w.dumps(keys), encoding="utf-8"))
-        versions = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
-        folder.write("versions.json", lambda to: to.write_text(json.dumps(versions, indent=1) + "\n", encoding="utf-8"))
-        return folder
+        return RunFolder(path)
 
     @staticmethod
     def reopen(path: Path, spec: ExperimentSpec) -> "RunFolder":
-        """Go on in the folder of an earlier try.
+        """The folder of an earlier try.
 
         Raises:
             RunFolderError: No run there, or one of another spec.
@@ -74,6 +77,93 @@ class RunFolder:
             raise RunFolderError(f"{stored}: differs from the spec given; resume with the same spec and seed")
         return RunFolder(path)
 
+    def begin(self, spec: ExperimentSpec) -> None:
+        """Write down the spec and the versions it is run with, where that is not done, and clear half-written files.
+
+        To be called by the one run that has locked the folder.
+
+        Raises:
+            RunFolderError: They cannot be written.
+        """
+        for aside in self.path.rglob(".*.part"):
+            aside.unlink(missing_ok=True)
+        if not (self.path / "spec.toml").is_file():
+            self.put("spec.toml", tomli_w.dumps(spec.model_dump(mode="json")).encode())
+        if not (self.path / "versions.json").is_file():
+            versions = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+            self.put("versions.json", (json.dumps(versions, indent=1) + "\n").encode())
+
+    def put(self, name: str, data: bytes) -> Kept:
+        """Write a file aside, sync it and move it into place; see `write`."""
+        self.write(name, lambda to: to.write_bytes(data))
+        return Kept(name=name, size=len(data), crc=crc32(data))
+
+    def put_table(self, name: str, table: pa.Table) -> Kept:
+        """Write a table as Parquet; see `write`."""
+        buffer = pa.BufferOutputStream()
+        pq.write_table(table, buffer, compression="zstd")
+        return self.put(name, buffer.getvalue().to_pybytes())
+
+    def get(self, kept: Kept) -> bytes:
+        """A file as it was written.
+
+        Raises:
+            RunFolderError: It is gone or has changed.
+        """
+        path = self.path / kept.name
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise self._damaged(kept, error.strerror or "cannot be read") from None
+        if (len(data), crc32(data)) != (kept.size, kept.crc):
+            raise self._damaged(kept, f"{len(data)} bytes, want {kept.size}" if len(data) != kept.size else "changed")
+        return data
+
+    def read_checkpoint(self) -> Checkpoint | None:
+        """Where an earlier try stood, with every table it wrote still as it was.
+
+        Raises:
+            RunFolderError: A damaged checkpoint, or a table that is gone or has changed.
+        """
+        path = self.path / NOW
+        try:
+            body, _, said = path.read_bytes().rpartition(b"\n")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise RunFolderError(f"{path}: damaged checkpoint ({error.strerror}); {self._remedy}") from None
+        if said != _sum_of(body):
+            raise RunFolderError(f"{path}: damaged checkpoint (changed); {self._remedy}")
+        try:
+            checkpoint = Checkpoint.model_validate_json(body)
+        except ValidationError:
+            raise RunFolderError(f"{path}: damaged checkpoint (of another version); {self._remedy}") from None
+        for kept in checkpoint.tables:
+            self.get(kept)
+        return checkpoint
+
+    def write_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Keep where the run stands, then remove what it no longer needs."""
+        body = checkpoint.model_dump_json().encode()
+        self.put(NOW, body + b"\n" + _sum_of(body))
+        wanted = {self.path / NOW, *(self.path / kept.name for kept in checkpoint.files())}
+        for path in (self.path / FOLDER).rglob("*"):
+            if path.is_file() and path not in wanted:
+                path.unlink()
+        for folder in (self.path / FOLDER).iterdir():
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    @property
+    def _remedy(self) -> str:
+        """What to do about a checkpoint that cannot be used."""
+        return f"delete {self.path / FOLDER}, and `--resume` starts the run anew"
+
+    def _damaged(self, kept: Kept, reason: str) -> RunFolderError:
+        """A file of an earlier try that is not as it was."""
+        what = "damaged checkpoint" if kept.name.startswith(f"{FOLDER}/") else "damaged"
+        return RunFolderError(f"{self.path / kept.name}: {what} ({reason}); {self._remedy}")
+
     def write(self, name: str, writer: Callable[[Path], object]) -> None:
         """Write a file aside, sync it and move it into place, so that no reader ever sees half of it.
 
@@ -81,27 +171,41 @@ class RunFolder:
             RunFolderError: The disk is full or the folder is gone; what was there before is untouched.
         """
         final_path = self.path / name
-        aside = final_path.with_name(f".{final_path.name}.part")
+        aside = final_path.with_name(f".{final_path.name}.{os.getpid()}.part")
         try:
-            final_path.parent.mkdir(exist_ok=True)
+            _make_folders(final_path.parent, self.path)
             writer(aside)
-            with aside.open("rb+") as file:
-                os.fsync(file.fileno())
+            _sync(aside)
             aside.replace(final_path)
+            _sync(final_path.parent)
         except OSError as error:
-            aside.unlink(missing_ok=True)
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
             raise RunFolderError(
-                f"{final_path}: cannot be written: {error.strerror or error}; make room and run again"
+                f"{final_path}: cannot be written: {error.strerror or error}; make room and go on with --resume"
             ) from None
 
-    def write_parquet(self, name: str, table: pa.Table) -> None:
-        """Write a table; see `write`."""
-        self.write(name, lambda to: pq.write_table(table, to, compression="zstd"))
 
-    def write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """See `simulator.checkpoint.write_checkpoint`."""
-        write_checkpoint(self.path, checkpoint)
+def _sum_of(body: bytes) -> bytes:
+    """A checksum in hexadecimal digits."""
+    return b"%08x" % crc32(body)
 
-    def read_checkpoint(self, lines: list[Line]) -> Checkpoint | None:
-        """See `simulator.checkpoint.read_checkpoint`."""
-        return read_checkpoint(self.path, lines)
+
+def _is_aside(path: Path) -> bool:
+    """Whether a file is one that a killed run left half written."""
+    return path.name.startswith(".") and path.suffix == ".part"
+
+
+def _make_folders(folder: Path, run: Path) -> None:
+    """Make folders inside the run folder, not the run folder itself: one that was removed stays so."""
+    for inner in [*reversed(folder.relative_to(run).parents), folder.relative_to(run)][1:]:
+        (run / inner).mkdir(exist_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

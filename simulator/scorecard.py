@@ -7,7 +7,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from simulator.report import Health, MetricRow, QuestionnaireRow, Report
+from simulator.report import Health, MetricRow, QuestionnaireRow, Report, WorldRow
+from simulator.scorecard_lines import judgement_lines
 
 LIFTS: Final = "lift: adjusted by the time before the test (CUPED) where it can be; control and treatment are not"
 
@@ -17,7 +18,8 @@ def scorecard(report: Report) -> Group:
     treatments = [arm.name for arm in report.arms[1:]]
     tables = [_table(report, [row for row in report.metrics if row.arm == arm]) for arm in treatments]
     warnings = [f"! {warning}" for warning in report.health.warnings]
-    lines = [LIFTS, *_reasons(report.metrics), _split(report.health), *warnings]
+    lines = [LIFTS, *_reasons(report.metrics), *judgement_lines(report), _split(report.health)]
+    lines += [*_interference(report.worlds), *warnings]
     return Group(*tables, *map(Text, lines), _questionnaires(report.questionnaire))
 
 
@@ -92,15 +94,30 @@ def _split(health: Health) -> str:
     return f"split: {sizes}, {verdict} (p = {_p_value(health.srm_p_value)})"
 
 
+def _interference(rows: Sequence[WorldRow]) -> list[str]:
+    """How far learning arms bend each lift, one line per treatment; nothing where no arm learns."""
+    bent = [row for row in rows if row.interference_bias is not None and row.interference_bias_se]
+    return [
+        f"interference, {arm}: "
+        + ", ".join(
+            f"{row.metric} {lift(row.interference_bias)} (standard error {100 * (row.interference_bias_se or 0):.2f})"
+            for row in bent
+            if row.arm == arm
+        )
+        for arm in dict.fromkeys(row.arm for row in bent)
+    ]
+
+
 def _questionnaires(rows: Sequence[QuestionnaireRow]) -> Table:
-    """The funnel of each arm, and the satisfied share by three ways of counting."""
+    """The funnel of each arm, and the satisfied share by each way of counting."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("questionnaire", no_wrap=True)
-    for heading in ("eligible", "shown", "answered", "satisfied: naive", "weighted", "true"):
+    for heading in ("eligible", "shown", "answered", "satisfied: naive", "weighted", "robust", "true"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         counts = (f"{n:,}" for n in (row.eligible, row.exposed, row.answered))
-        table.add_row(row.arm, *counts, _share(row.naive), _share(row.weighted), _share(row.true))
+        shares = map(_share, (row.naive, row.weighted, row.doubly_robust, row.true))
+        table.add_row(row.arm, *counts, *shares)
     return table
 
 

@@ -1,42 +1,76 @@
-"""Effects within segments of users, such as how active they were before the test."""
+"""Effects within segments of users: levels of a public feature, such as how active they were before the test."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-import pandas as pd
-
-from simulator.metrics import METRICS
-from simulator.readout import compare_arms
+from simulator.heterogeneity import adjusted, joint_test
+from simulator.moments import Spread
 from simulator.report import MetricRow
-from simulator.truth import Worlds, with_truth
+from simulator.report_sections import Heterogeneity
 
 FEWEST: Final = 100
 """Users per arm below which a segment gets no rows."""
 SEGMENT_METRICS: Final = ("AUT", "AVT")
 
 
-def segment_rows(users: pd.DataFrame, arms: Sequence[str], worlds: Worlds | None) -> list[MetricRow]:
-    """Rows of AUT and AVT for each segment large enough, segments in alphabetical order, control first in `arms`."""
-    small = small_segments(users, arms)
-    names = [name for name in sorted(users["segment"].unique()) if name not in small]
-    return [row for name in names for row in _rows(name, users, arms, worlds)]
+def scope_of(feature: str, level: str) -> str:
+    """What the tallies call a segment."""
+    return f"segment {feature}={level}"
 
 
-def small_segments(users: pd.DataFrame, arms: Sequence[str]) -> list[str]:
-    """Segments with fewer than `FEWEST` users in some arm, in alphabetical order."""
-    counts = {arm: users.loc[users["arm"] == arm, "segment"].value_counts() for arm in arms}
-    fewest = {name: min(int(counts[arm].get(name, 0)) for arm in arms) for name in users["segment"].unique()}
-    return sorted(name for name, n in fewest.items() if n < FEWEST)
+def large_levels(sizes: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Levels with enough users in every arm; `sizes` has the users per level and arm."""
+    return [level for level, users in sizes.items() if min(users.values()) >= FEWEST]
 
 
-def _rows(name: str, users: pd.DataFrame, arms: Sequence[str], worlds: Worlds | None) -> list[MetricRow]:
-    """One segment's rows, with the truth among the same segment's users."""
-    metrics = [METRICS[key] for key in SEGMENT_METRICS]
-    inside = None if worlds is None else {arm: _within(everyone, name) for arm, everyone in worlds.items()}
-    rows = compare_arms(_within(users, name), metrics, arms[0], arms[1:])
-    return [with_truth(row, METRICS[row.metric], inside).model_copy(update={"segment": name}) for row in rows]
+def small_levels(sizes: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """The other levels."""
+    large = large_levels(sizes)
+    return [level for level in sizes if level not in large]
 
 
-def _within(users: pd.DataFrame, segment: str) -> pd.DataFrame:
-    """The users of a segment."""
-    return users.loc[users["segment"] == segment]
+def with_adjusted(rows: Sequence[MetricRow]) -> list[MetricRow]:
+    """One feature's rows, with p-values adjusted over its levels, for each treatment and metric by itself."""
+    found = list(rows)
+    for arm, metric in dict.fromkeys((row.arm, row.metric) for row in rows):
+        places = [place for place, row in enumerate(rows) if (row.arm, row.metric) == (arm, metric)]
+        for place, p in zip(places, adjusted([rows[place].p_value for place in places]), strict=True):
+            found[place] = rows[place].model_copy(update={"segment_p_adjusted": p})
+    return found
+
+
+def heterogeneity_rows(
+    levels: Mapping[str, Sequence[str]], arms: Sequence[str], spread_of: Callable[[str, str, str], Spread]
+) -> list[Heterogeneity]:
+    """The joint test of every feature, metric and treatment.
+
+    Args:
+        levels: Large levels by feature.
+        arms: Names, control first.
+        spread_of: Bucket spread by scope, arm and metric.
+    """
+    rows: list[Heterogeneity] = []
+    for feature, names in levels.items():
+        for arm in arms[1:]:
+            for metric in SEGMENT_METRICS:
+                scopes = {name: scope_of(feature, name) for name in names}
+                cells = {
+                    name: (spread_of(scope, arms[0], metric), spread_of(scope, arm, metric))
+                    for name, scope in scopes.items()
+                }
+                found = joint_test(cells)
+                rows.append(
+                    Heterogeneity(
+                        feature=feature,
+                        metric=metric,
+                        arm=arm,
+                        baseline=arms[0],
+                        levels=len(names),
+                        wald=found.statistic if found else None,
+                        p_value=found.p_value if found else None,
+                        p_adjusted=None,
+                        reasons={} if found else {"p_value": "fewer than two levels have enough users that vary"},
+                    )
+                )
+    together = adjusted([row.p_value for row in rows])
+    return [row.model_copy(update={"p_adjusted": p}) for row, p in zip(rows, together, strict=True)]

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from simulator.errors import SpecError
+from simulator.spec_looks import LooksSpec, StopRule, guardrails_fault, looks_fault
 
 Name = Annotated[str, Field(min_length=1, max_length=60)]
 
@@ -110,9 +111,18 @@ class ExperimentSpec(BaseModel):
         truth: Run every user under every arm, for the true effect.
         trace: Share of users whose every impression is kept.
         training_users: Policies train on the logs of the first users, this many at most.
+        segments: Public features of users within whose levels effects are told; by default activity and tenure.
+        learning: What an arm's policy learns from in the test: `diverted`, its own bucket's feedback; `pooled`, that
+            of all buckets, as where every arm trains on one log.
+        popularity: With `pooled`, policies that only count what is popular, such as `popular`, count over all buckets
+            even where learning is diverted; `per_arm` by default.
         world_values: World parameters set by hand, such as `leaving.satisfaction`.
         sweep: Run the test once per value of an assumed parameter.
         arms: Two or more.
+        multiplicity: How the p-values of the main metrics are adjusted for how many there are, over all treatments.
+        guardrails: Metrics that must not get worse, each with the relative loss that can be borne: `LT7 = 0.01`.
+        looks: When the test is looked at, and by what method.
+        stop_when: End the test early, after the first look at which this holds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -120,8 +130,8 @@ class ExperimentSpec(BaseModel):
     name: Name
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     world: str = "kuairand-pure"
-    users: Annotated[int, Field(ge=2)] = 20_000
-    videos: Annotated[int, Field(ge=1)] = 7_583
+    users: Annotated[int, Field(ge=2, lt=2**31)] = 20_000
+    videos: Annotated[int, Field(ge=1, lt=2**31)] = 7_583
     days: Annotated[int, Field(ge=1, le=365)] = 7
     pre_days: Annotated[int, Field(ge=1, le=60)] = 7
     launch_days: Annotated[int, Field(ge=1, le=30)] = 2
@@ -135,9 +145,16 @@ class ExperimentSpec(BaseModel):
     truth: bool = True
     trace: Annotated[float, Field(ge=0, le=1)] = 0.0
     training_users: Annotated[int, Field(ge=1)] = 20_000
+    segments: tuple[Name, ...] | None = None
+    learning: Literal["diverted", "pooled"] = "diverted"
+    popularity: Literal["per_arm", "pooled"] = "per_arm"
     world_values: dict[str, float] = Field(default_factory=dict)
     sweep: SweepSpec | None = None
     arms: Annotated[tuple[ArmSpec, ...], Field(min_length=2)]
+    multiplicity: Literal["holm", "benjamini-hochberg", "none"] = "holm"
+    guardrails: dict[str, float] = Field(default_factory=dict)
+    looks: LooksSpec = LooksSpec()
+    stop_when: StopRule | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "ExperimentSpec":
@@ -151,12 +168,17 @@ class ExperimentSpec(BaseModel):
             raise ValueError(f"candidates: {self.candidates} given, want at most videos = {self.videos}")
         if self.sweep is not None and self.sweep.parameter in self.world_values:
             raise ValueError(f"sweep: {self.sweep.parameter!r} is set in world_values too; take it out of one of them")
+        treatments = [arm.name for arm in self.arms[1:]]
+        fault = guardrails_fault(self.guardrails) or looks_fault(self.looks, self.days, self.stop_when, treatments)
+        if fault:
+            raise ValueError(fault)
         return self
 
     @model_serializer(mode="wrap")
     def _without_nothing(self, dump: Callable[["ExperimentSpec"], dict[str, Any]]) -> dict[str, Any]:
-        """Leave out an absent sweep: TOML knows no null."""
-        return {key: value for key, value in dump(self).items() if value is not None}
+        """Leave out an absent sweep, as TOML knows no null, and keys that are younger than the first run folders."""
+        young = {"learning": "diverted", "popularity": "per_arm"}
+        return {key: value for key, value in dump(self).items() if value is not None and young.get(key) != value}
 
     @property
     def control(self) -> ArmSpec:
@@ -220,7 +242,8 @@ def _one_line(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        model = {"arms": ArmSpec, "sweep": SweepSpec}.get(str(first["loc"][0]), ExperimentSpec)
+        tables = {"arms": ArmSpec, "sweep": SweepSpec, "looks": LooksSpec, "stop_when": StopRule}
+        model = tables.get(str(first["loc"][0]), ExperimentSpec)
         near = difflib.get_close_matches(str(first["loc"][-1]), model.model_fields, n=1)
         return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
     if first["type"] == "missing":

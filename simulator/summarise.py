@@ -1,159 +1,210 @@
-"""From a run folder to its report: the one place where readout, truth, health and questionnaire come together."""
+"""From a run folder to its report: the one place where readout, truth, health and questionnaire come together.
+
+Users are taken in slices, so memory does not grow with their number.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 
+from simulator.answer_effects import rate_warnings
 from simulator.day_totals import day_totals
 from simulator.errors import RunFolderError
-from simulator.frame import (
-    PRE_WORLD,
-    UserDays,
-    arm_world,
-    check_same_users,
-    join_before,
-    open_user_days,
+from simulator.frame import UserDays, open_user_days
+from simulator.health import (
+    before_warnings,
+    notes_of,
+    planned_users,
+    srm_p_value,
+    srm_warning,
 )
-from simulator.health import check_health, planned_users
-from simulator.metrics import Metric, day_metrics, scorecard_metrics
+from simulator.health_checks import (
+    significant,
+    split_warnings,
+    too_good,
+    too_good_warnings,
+)
+from simulator.judging import Judging
+from simulator.looks import look_at, with_sequential
+from simulator.metrics import MAIN, METRICS, day_metrics, scorecard_metrics
+from simulator.mixed_assignment import mixed_assignment, mixed_warnings
+from simulator.novelty import novelty_warnings
+from simulator.profiles import features_of
 from simulator.questionnaire import questionnaire_rows
-from simulator.readout import compare_arms
 from simulator.report import ArmSummary, Health, MetricRow, Report
-from simulator.segments import FEWEST, segment_rows, small_segments
+from simulator.report_sections import Answering
+from simulator.sections import (
+    answering,
+    distribution,
+    heterogeneity,
+    missing_segments,
+    novelty,
+    p2n_sides,
+    resplit_rows,
+    segment_rows,
+    split_by_day,
+    split_by_segment,
+)
+from simulator.segments import FEWEST
 from simulator.spec import ExperimentSpec, load_spec
-from simulator.truth import Worlds, with_truth
+from simulator.stopping import read_stop
+from simulator.tallies import BEFORE, TEST, Tallies
+from simulator.worlds import world_rows
+
+SLICE: Final = 16_384
+"""Users that are read at a time."""
 
 
 def summarise(folder: Path) -> Report:
     """Compute the report of a finished run from its `spec.toml` and `user_days`.
 
-    The same rows give the same report, byte for byte, however they are ordered or divided into files.
+    The same rows give the same report, byte for byte, however they are ordered or divided into files. A test that
+    stopped early is reported over the days that were played.
 
     Raises:
         RunFolderError: A file that is missing or damaged, or days that are not finished.
         SpecError: A damaged `spec.toml`.
     """
     spec = _spec(folder)
+    stop = read_stop(folder)
+    played = spec if stop is None else spec.model_copy(update={"days": stop.days})
     with open_user_days(folder) as table:
-        return _report(table, spec)
+        tallies = Tallies(played, features_of(folder, spec.segments))
+        for part in table.slices(SLICE):
+            tallies.add(part)
+        _check_buckets(tallies, folder)
+        report = _report(table, tallies)
+    looks = look_at(tallies.looks, spec)
+    judging = Judging(spec.multiplicity, spec.guardrails)
+    return report.model_copy(
+        update={
+            "metrics": with_sequential(judging.judge(report.metrics), looks),
+            "multiplicity": spec.multiplicity,
+            "looks": looks,
+            "stopped": stop,
+            "second_opinion": tallies.second_opinion(),
+        }
+    )
 
 
 def _spec(folder: Path) -> ExperimentSpec:
     """The spec as run."""
     path = folder / "spec.toml"
+    if (folder / "sweep.json").is_file():
+        raise RunFolderError(
+            f"{folder}: holds a sweep; give one of its folders, such as {_first_point(folder)}, "
+            "or `askew run` with --resume for the page of them all"
+        )
     if not path.is_file():
         raise RunFolderError(f"{folder}: holds no spec.toml; give the folder that `askew run --out` wrote")
     return load_spec(str(path))
 
 
-def _report(table: UserDays, spec: ExperimentSpec) -> Report:
+def _first_point(folder: Path) -> str:
+    """The first folder of a sweep's values, as far as there is one."""
+    points = sorted(path.parent for path in folder.glob("*/spec.toml"))
+    return str(points[0]) if points else f"{folder}/VALUE"
+
+
+def _report(table: UserDays, tallies: Tallies) -> Report:
     """Every part of the report."""
-    test_days = range(spec.days)
-    assigned = table.assigned_users(test_days)
-    _check_buckets(assigned, spec, table.folder)
-    users = _with_before(table, spec, assigned)
-    worlds = _worlds(table, spec, test_days, users)
-    arms = _arms(spec)
-    rows = _rows(users, scorecard_metrics(spec.days), arms, worlds)
+    spec = tallies.spec
+    rows = tallies.rows(TEST, scorecard_metrics(spec.days))
+    answers = answering(tallies, table.folder)
     return Report(
         name=spec.name,
         seed=spec.seed,
         days=spec.days,
         pre_days=spec.pre_days,
-        users=len(users),
+        users=tallies.users,
         world=spec.world,
         views_scale=spec.views_scale,
-        arms=_arm_summaries(users, spec),
+        arms=_arm_summaries(tallies),
         metrics=rows,
-        daily=[row for day in test_days for row in _day_rows(table, spec, day, users)],
+        daily=[row for day in range(spec.days) for row in _day_rows(tallies, day)],
         totals=day_totals(table, spec),
-        segments=segment_rows(users, arms, worlds),
-        health=_health(users, spec, rows),
-        questionnaire=questionnaire_rows(users, arms),
+        segments=segment_rows(tallies),
+        health=_health(tallies, rows, answers),
+        questionnaire=questionnaire_rows(pd.concat(tallies.answers), tallies.arms),
+        heterogeneity=heterogeneity(tallies),
+        answering=answers,
+        p2n=p2n_sides(tallies),
+        distribution=distribution(tallies),
+        worlds=world_rows(tallies, rows),
     )
 
 
-def _arms(spec: ExperimentSpec) -> list[str]:
-    """Names of the arms, control first."""
-    return [arm.name for arm in spec.arms]
-
-
-def _with_before(table: UserDays, spec: ExperimentSpec, users: pd.DataFrame) -> pd.DataFrame:
-    """The users with their totals before the test, if there are any."""
-    if PRE_WORLD not in table.worlds:
-        return users
-    return join_before(users, table.users(PRE_WORLD, range(-spec.pre_days, 0)), table.folder)
-
-
-def _check_buckets(users: pd.DataFrame, spec: ExperimentSpec, folder: Path) -> None:
-    """Refuse tables without users, or with buckets that the spec does not know."""
-    if not len(users):
-        raise RunFolderError(f"{folder}/user_days: no rows of days 0 to {spec.days - 1}; finish the run first")
-    unknown = sorted(set(users["arm"].unique()) - set(_arms(spec)))
+def _check_buckets(tallies: Tallies, folder: Path) -> None:
+    """Refuse buckets that the spec does not know."""
+    unknown = sorted(set(tallies.sizes) - set(tallies.arms))
     if unknown:
         raise RunFolderError(
-            f"{folder}/user_days: bucket {unknown[0]!r} is no arm of spec.toml, which has {', '.join(_arms(spec))}"
+            f"{folder}/user_days: bucket {unknown[0]!r} is no arm of spec.toml, which has {', '.join(tallies.arms)}"
         )
 
 
-def _worlds(table: UserDays, spec: ExperimentSpec, days: range, users: pd.DataFrame) -> Worlds | None:
-    """Every user under every arm, or None where that was not run."""
-    if not spec.truth:
-        return None
-    worlds = {arm: table.users(arm_world(arm), days) for arm in _arms(spec)}
-    for arm, everyone in worlds.items():
-        check_same_users(users, everyone, arm_world(arm), table.folder)
-    return worlds
+def _day_rows(tallies: Tallies, day: int) -> list[MetricRow]:
+    """One day's scorecard."""
+    return [row.model_copy(update={"day": day}) for row in tallies.rows(f"day {day}", day_metrics())]
 
 
-def _rows(
-    users: pd.DataFrame, metrics: Sequence[Metric], arms: Sequence[str], worlds: Worlds | None
-) -> list[MetricRow]:
-    """The scorecard, each estimate beside its truth."""
-    by_key = {metric.key: metric for metric in metrics}
-    rows = compare_arms(users, metrics, arms[0], arms[1:])
-    return [with_truth(row, by_key[row.metric], worlds) for row in rows]
-
-
-def _day_rows(table: UserDays, spec: ExperimentSpec, day: int, users: pd.DataFrame) -> list[MetricRow]:
-    """One day's scorecard, with the whole pre-period as covariate; `users` are those of the whole test."""
-    days = range(day, day + 1)
-    today = table.assigned_users(days)
-    check_same_users(users, today, f"of day {day}", table.folder)
-    before = users[[column for column in users.columns if column not in today.columns]]
-    worlds = _worlds(table, spec, days, today)
-    rows = _rows(pd.concat([today, before], axis=1), day_metrics(), _arms(spec), worlds)
-    return [row.model_copy(update={"day": day}) for row in rows]
-
-
-def _arm_summaries(users: pd.DataFrame, spec: ExperimentSpec) -> list[ArmSummary]:
+def _arm_summaries(tallies: Tallies) -> list[ArmSummary]:
     """Each bucket's users and planned share."""
-    shares = planned_users(spec.arms, 1)
+    shares = planned_users(tallies.spec.arms, 1)
     return [
-        ArmSummary(
-            name=arm.name,
-            policy=arm.policy,
-            users=int((users["arm"] == arm.name).sum()),
-            share=shares[arm.name],
-        )
-        for arm in spec.arms
+        ArmSummary(name=arm.name, policy=arm.policy, users=tallies.users_of(arm.name), share=shares[arm.name])
+        for arm in tallies.spec.arms
     ]
 
 
-def _health(users: pd.DataFrame, spec: ExperimentSpec, rows: Sequence[MetricRow]) -> Health:
-    """The checks of the split, and what had to be left out."""
-    health = check_health(users, spec.arms, rows)
-    left_out = [*_missing_users(users, spec), *_missing_segments(users, spec)]
-    return health.model_copy(update={"warnings": [*health.warnings, *left_out]})
+def _health(tallies: Tallies, rows: Sequence[MetricRow], answers: Answering) -> Health:
+    """The checks of the split, and what had to be left out; `simulator.health.check_health` of moments."""
+    arms = tallies.spec.arms
+    planned = planned_users(arms, tallies.users)
+    seen = {arm.name: tallies.users_of(arm.name) for arm in arms}
+    srm = srm_p_value(seen, planned)
+    before = _before(tallies)
+    by_day, by_segment = split_by_day(tallies), split_by_segment(tallies)
+    mixed, beyond = mixed_assignment(tallies.sections.mixed, tallies.users), too_good(rows)
+    a_a = all((arm.policy, arm.options) == (arms[0].policy, arms[0].options) for arm in arms)
+    warnings = [*srm_warning(srm, seen, planned), *split_warnings(by_day, by_segment), *mixed_warnings(mixed)]
+    ends = novelty(tallies)
+    warnings += [*novelty_warnings(ends)]
+    warnings += [*before_warnings(before), *too_good_warnings(beyond), *rate_warnings(answers.rates), *notes_of(rows)]
+    return Health(
+        srm_p_value=srm,
+        users_planned=planned,
+        users_seen=seen,
+        a_a=a_a,
+        pre_period=before,
+        warnings=[*warnings, *_missing_users(tallies), *_missing_segments(tallies)],
+        split_by_day=by_day,
+        split_by_segment=by_segment,
+        mixed_assignment=mixed,
+        resplits=resplit_rows(tallies),
+        a_a_significant=significant(rows) if a_a else [],
+        novelty=ends,
+        too_good=beyond,
+    )
 
 
-def _missing_users(users: pd.DataFrame, spec: ExperimentSpec) -> list[str]:
+def _before(tallies: Tallies) -> dict[str, float | None]:
+    """p-values of differences before the test, by `arm/metric`; no entries where nothing is known from then."""
+    if not tallies.knows_before:
+        return {}
+    rows = tallies.rows(BEFORE, [METRICS[key] for key in MAIN])
+    return {f"{row.arm}/{row.metric}": row.p_value for row in rows}
+
+
+def _missing_users(tallies: Tallies) -> list[str]:
     """One line if there are not as many users as planned."""
-    return [] if len(users) == spec.users else [f"{len(users)} users have rows, {spec.users} were planned"]
+    planned = tallies.spec.users
+    return [] if tallies.users == planned else [f"{tallies.users} users have rows, {planned} were planned"]
 
 
-def _missing_segments(users: pd.DataFrame, spec: ExperimentSpec) -> list[str]:
+def _missing_segments(tallies: Tallies) -> list[str]:
     """One line if segments are too small for rows of their own."""
-    small = small_segments(users, _arms(spec))
+    small = missing_segments(tallies)
     return [f"segments left out, under {FEWEST} users in a bucket: {', '.join(small)}"] if small else []

@@ -17,6 +17,7 @@ from simulator.run import run_to_folder
 from simulator.run_folder import RunFolder
 from simulator.spec import ExperimentSpec, SweepSpec
 from user_models.parameters import Parameter
+from user_models.possible import fault
 from user_models.store import load_world
 
 Bars = Callable[[], AbstractContextManager[Progress]]
@@ -28,11 +29,14 @@ def plan_sweep(spec: ExperimentSpec) -> Sweep:
     """The sweep that a spec asks for, with no value finished yet.
 
     Raises:
-        SpecError: No `sweep` in the spec, or a parameter that the world does not have or does not assume.
+        SpecError: No `sweep` in the spec, or a parameter that the world does not have or does not assume,
+            or a value that it cannot have.
         WorldError: No such world.
     """
     sweep = _asked(spec)
     parameter = _assumed(load_world(spec.world).parameters, sweep.parameter)
+    if wrong := [found for value in sweep.points if (found := fault(sweep.parameter, value))]:
+        raise SpecError(f"sweep: {wrong[0]}")
     return Sweep(
         name=spec.name,
         seed=spec.seed,

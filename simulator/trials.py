@@ -3,7 +3,6 @@
 Axes: `n` sampled views.
 """
 
-import math
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -11,20 +10,16 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32, Int64
 
-from simulator.checkpoint import Checkpoint
 from simulator.experiment import Setting, prepare, run_experiment
-from simulator.line import Line
 from simulator.noise import seed_word
 from simulator.regimes import DaySums, Regimes, regime_spec, regimes_of
 from simulator.spec import ExperimentSpec
 from user_models.fit.meetings import Meetings
 from user_models.kernel import Videos
-from user_models.world import Population, World
+from user_models.world import Kin, Population, World
 
 MEETINGS: Final = 100_000
 """Views under each policy that are kept."""
-RARE: Final = ("follow", "comment", "forward", "profile_enter")
-"""Actions that count less when trials are compared."""
 
 
 @final
@@ -42,12 +37,6 @@ class Sampler:
         if name.startswith("trace/"):
             kept = self.rng.permutation(table.num_rows)[:MEETINGS]
             self.parts.setdefault(str(table["world"][0]).removeprefix("all:"), []).append(table.take(kept))
-
-    def write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Nothing is kept: a calibration that stops is begun anew."""
-
-    def read_checkpoint(self, lines: list[Line]) -> Checkpoint | None:
-        """There is never an earlier try."""
 
 
 @final
@@ -78,19 +67,33 @@ class Seen:
     def met_in(self, world: World, played: World) -> Meetings:
         """The meetings as they would be in a world whose users differ from those of the one that was played."""
         now, then = (people(each, self.spec) for each in (world, played))
-        moved = now.latents.appeal - then.latents.appeal
+        match, before = (self._match(each) for each in (now, then))
+        moved = (now.latents.appeal - then.latents.appeal)[self.user]
+        alike = kin(world, self.spec)
         return Meetings(
             duration_s=self.videos.duration_s[self.video],
-            appeal=self.appeal + moved[self.user],
-            satisfaction=self.satisfaction,
-            action=now.latents.action[self.user] + self.videos.action[self.video],
+            appeal=self.appeal + moved + np.float32(world.value("watch.taste")) * (match - before),
+            match=match,
+            satisfaction=self.satisfaction + np.float32(world.value("satisfaction.taste")) * (match - before),
+            luck=(now.latents.appeal - alike.appeal)[self.user],
+            action=alike.action[self.user] + self.videos.action[self.video],
+            action_spread=np.tile(alike.action_spread, (len(self.user), 1)),
             group=now.profile_code[self.user, 0].astype(np.int64),
         )
+
+    def _match(self, population: Population) -> Float32[np.ndarray, " n"]:
+        """Products of the users' tastes, as they were at first, and the topics of what they saw."""
+        return np.einsum("nd,nd->n", population.latents.taste[self.user], self.videos.topic[self.video])
 
 
 def people(world: World, spec: ExperimentSpec) -> Population:
     """The users of a trial."""
     return world.draw_users(np.arange(spec.users), int(seed_word(spec.seed, "users")))
+
+
+def kin(world: World, spec: ExperimentSpec) -> Kin:
+    """What users like those of a trial are on average."""
+    return world.draw_kin(np.arange(spec.users), int(seed_word(spec.seed, "users")))
 
 
 @final
@@ -109,12 +112,6 @@ class Trial:
     regimes: Regimes
     days: DaySums
     seen: dict[str, Seen]
-
-    @property
-    def distance(self) -> float:
-        """Sum of squared log ratios, simulated over real; actions that a few users decide count a tenth."""
-        weights = (0.1 if row.figure in RARE else 1.0 for row in self.regimes.rows)
-        return sum(w * math.log(row.ratio) ** 2 for w, row in zip(weights, self.regimes.rows, strict=True))
 
 
 def play(world: World, seed: int, users: int, workers: int) -> Trial:

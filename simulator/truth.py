@@ -9,13 +9,14 @@ cancels, so worlds that are the same give exactly 0 with a standard error of exa
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import pandas as pd
 
 from simulator.metrics import Metric, Ratio
 from simulator.report import MetricRow
 
+NO_TRUTH: Final = "the truth was not run; set `truth = true` in the spec"
 Worlds = Mapping[str, pd.DataFrame]
 """Every user under each arm, by arm; all frames about the same users in the same order."""
 
@@ -68,8 +69,12 @@ def with_truth(row: MetricRow, metric: Metric, worlds: Worlds | None) -> MetricR
         worlds: Every user under every arm, None where the truth was not run.
     """
     if worlds is None:
-        return _without_truth(row, "the truth was not run; set `truth = true` in the spec")
-    effect = true_effect(metric.ratio(worlds[row.baseline]), metric.ratio(worlds[row.arm]))
+        return without_truth(row)
+    return row_with_effect(row, true_effect(metric.ratio(worlds[row.baseline]), metric.ratio(worlds[row.arm])))
+
+
+def row_with_effect(row: MetricRow, effect: TrueEffect) -> MetricRow:
+    """The row with a true effect, and with the reason for each part of it that cannot be told."""
     fields = {
         "true_control": effect.control,
         "true_treatment": effect.treatment,
@@ -80,7 +85,7 @@ def with_truth(row: MetricRow, metric: Metric, worlds: Worlds | None) -> MetricR
     return row.model_copy(update={**fields, "reasons": {**row.reasons, **reasons}})
 
 
-def _without_truth(row: MetricRow, reason: str) -> MetricRow:
+def without_truth(row: MetricRow) -> MetricRow:
     """The row with the same reason for each of its true values."""
     names = ("true_control", "true_treatment", "true_relative_effect", "true_relative_effect_se")
-    return row.model_copy(update={"reasons": {**row.reasons, **dict.fromkeys(names, reason)}})
+    return row.model_copy(update={"reasons": {**row.reasons, **dict.fromkeys(names, NO_TRUTH)}})

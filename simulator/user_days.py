@@ -41,9 +41,15 @@ SUMS: Final = (
     "answer_weight_satisfied",
     "true_answer_weight",
     "true_answer_weight_satisfied",
+    "answer_expected",
+    "answer_weight_expected",
+    "true_would_say",
 )
 """Float totals: seconds watched; inverse answering propensities over answered views and over the satisfied among
-them, with the propensity estimated from what a platform sees and with the true one."""
+them, with the propensity estimated from what a platform sees and with the true one; chances to say `satisfied` as
+estimated from what a platform sees, over asked views and, times the estimated inverse propensity, over answered ones
+(the terms of the doubly robust share); the true chances to say `satisfied`, had the view been answered, over asked
+views."""
 
 SCHEMA: Final = pa.schema(
     [

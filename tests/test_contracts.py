@@ -61,9 +61,21 @@ def test_each_action_has_its_event(action):
     assert lived_events(world.with_tables(action_base=base)) == Event.SKIP | Event[action.upper()]
 
 
-@pytest.mark.parametrize(("answering", "events"), [(NEVER, Event.ASKED), (ALWAYS, Event.ASKED | Event.ANSWERED)])
-def test_asking_and_answering_have_their_events(answering, events):
-    world = world_where(ALWAYS, {"questionnaire.ask": 1.0, "questionnaire.answer_base": answering})
+ANSWERED = Event.ASKED | Event.ANSWERED
+
+
+@pytest.mark.parametrize(
+    ("answering", "cuts", "events"),
+    [
+        (NEVER, (-1.0, 1.0), Event.ASKED),
+        (ALWAYS, (ALWAYS, ALWAYS), ANSWERED | Event.DISSATISFIED),
+        (ALWAYS, (NEVER, ALWAYS), ANSWERED),
+        (ALWAYS, (NEVER, NEVER), ANSWERED | Event.SATISFIED),
+    ],
+)
+def test_asking_and_answering_have_their_events(answering, cuts, events):
+    said = dict(zip(("questionnaire.dissatisfied_below", "questionnaire.satisfied_above"), cuts, strict=True))
+    world = world_where(ALWAYS, {"questionnaire.ask": 1.0, "questionnaire.answer_base": answering} | said)
     assert lived_events(world) == Event.CLICK | Event.LONG_VIEW | Event.COMPLETE | events
 
 

@@ -9,13 +9,14 @@ All helpers live in this one file because numba's on-disk cache looks at a file'
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int8, Int16, Int32, Int64, UInt16, UInt64
 
-from user_models.keyed import compiled
+from user_models.keyed import compiled, compiled_inline, compiled_with_room
 from user_models.ladder import COMPLETE_RUNG, LONGEST, N_RUNGS, STRETCH
+from user_models.packed import Packed
 
 # Purposes: words that keep the uses of one key apart.
 _WATCH = np.uint64(1)
@@ -36,13 +37,16 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
 
+Whole: TypeAlias = Any
+"""A whole number, as an element of whatever array."""
+
 STEPS = np.array(
     [math.isqrt(prime << 128) % 2**64 for prime in range(2, 312) if all(prime % d for d in range(2, prime))], np.uint64
 )
 """Fractional parts of the square roots of the first 64 primes, in units of 2^-64."""
 N_ACTIONS = 6
-HATE = 4
-"""Which action is the hate."""
+MOST_FELT = 3.5
+"""Satisfaction beyond which, either way, no action becomes likelier: a video can only be liked once."""
 
 
 class Videos(NamedTuple):
@@ -130,6 +134,7 @@ class Rules(NamedTuple):
     action_base: Float32[np.ndarray, " actions"]
     action_stage: Float32[np.ndarray, "actions stages"]
     action_satisfaction: Float32[np.ndarray, " actions"]
+    action_match: Float32[np.ndarray, " actions"]
     weight_taste: float
     weight_quality: float
     weight_bait: float
@@ -172,7 +177,7 @@ class Response(NamedTuple):
     """Chance that the view would be answered if asked; 0 where it was not asked."""
 
 
-@compiled
+@compiled_inline
 def mix(word: np.uint64) -> np.uint64:
     """SplitMix64's step."""
     z = word + _GOLDEN
@@ -181,13 +186,13 @@ def mix(word: np.uint64) -> np.uint64:
     return z ^ (z >> np.uint64(31))
 
 
-@compiled
+@compiled_inline
 def uniform(key: np.uint64, purpose: np.uint64) -> float:
     """A number in (0, 1), never an end, for one purpose of a key."""
     return (np.float64(mix(key ^ (purpose * _GOLDEN)) >> np.uint64(12)) + 0.5) * 2.0**-52
 
 
-@compiled
+@compiled_inline
 def normal(u: float) -> float:
     """Standard normal quantile of `u` in (0, 1), to 1e-9 relative (Acklam's rational approximation)."""
     if u < 0.02425 or u > 0.97575:
@@ -232,13 +237,13 @@ def normal(u: float) -> float:
     )
 
 
-@compiled
+@compiled_inline
 def sigmoid(x: float) -> float:
     """Logistic function."""
     return 1.0 / (1.0 + math.exp(-x))
 
 
-@compiled
+@compiled_inline
 def happens(u: float, logit: float) -> bool:
     """Whether `u` < sigma(logit); most rare events are ruled out by exp(-y) < 1 / (1 + y + y^2 / 2) alone."""
     if logit < 0.0 and u * (1.0 - logit + 0.5 * logit * logit) > 1.0:
@@ -246,7 +251,7 @@ def happens(u: float, logit: float) -> bool:
     return u * (1.0 + math.exp(-logit)) < 1.0
 
 
-@compiled
+@compiled_inline
 def climb(
     barrier: Float32[np.ndarray, " rungs"], slope: Float32[np.ndarray, " stretches"], appeal: float, u: float
 ) -> int:
@@ -256,20 +261,20 @@ def climb(
     and Mason 1979); one uniform number decides the whole climb, so more appeal never shortens it when slopes
     are >= 0. Slopes are shared along a stretch of the ladder, which saves most of the exponentials.
     """
-    alive = 1.0
+    against = 1.0
     stretch = -1
     pull = 1.0
     for j in range(N_RUNGS):
         if STRETCH[j] != stretch:
             stretch = STRETCH[j]
             pull = math.exp(-slope[stretch] * appeal)
-        alive /= 1.0 + barrier[j] * pull
-        if alive <= u:
+        against *= 1.0 + barrier[j] * pull  # one over the survival product: no division on the way
+        if u * against >= 1.0:
             return j
     return N_RUNGS
 
 
-@compiled
+@compiled_inline
 def seconds(rungs_s: Float32[np.ndarray, " rungs"], passed: int, u: float) -> float:
     """Watch seconds of a climb that stopped between two rungs; `u` places it, evenly on a log scale past 7 s."""
     if passed == 0:
@@ -298,32 +303,81 @@ def respond(
     `keys` holds one word per row, mixed from (seed, user, day, lap), so that the n-th meeting of a user and a
     video on a day has the same noise whatever came before. Writes into `state` and the first rows of `out`.
     """
-    k = slates.shape[1]
     for i in range(rows.shape[0]):
-        user = rows[i]
-        for position in range(k):
-            if state.patience[user] <= 0.0:
-                out.viewed[i, position] = False
-                out.watch_s[i, position] = 0.0
-                out.events[i, position] = 0
-                out.answer[i, position] = 0
-                continue
-            view(
-                mix(keys[i] + np.uint64(slates[i, position])),
-                i,
-                position,
-                user,
-                slates[i, position],
-                day,
-                users,
-                videos,
-                state,
-                rules,
-                out,
-            )
+        go_through(keys[i], i, rows[i], slates, day, users, videos, state, rules, out)
 
 
 @compiled
+def live(
+    seed: np.uint64,
+    user_id: Int64[np.ndarray, " users"],
+    rows: Int64[np.ndarray, " rows"],
+    slates: Int32[np.ndarray, "rows k"],
+    day: int,
+    walk: tuple[int, int],
+    users: Packed,
+    videos: Packed,
+    state: State,
+    rules: Packed,
+    out: Response,
+) -> None:
+    """The same, of users, videos and rules that are packed, with keys mixed on the way.
+
+    `walk` is how many videos a request offers and how many there are in a lap.
+    """
+    for i in range(rows.shape[0]):
+        lap = (state.request[rows[i]] * walk[0]) // walk[1]
+        key = hash_key(seed, user_id[rows[i]], day, lap)
+        go_through(key, i, rows[i], slates, day, users, videos, state, rules[0], out)
+
+
+@compiled_inline
+def go_through(
+    key: np.uint64,
+    i: int,
+    user: int,
+    slates: Int32[np.ndarray, "rows k"],
+    day: int,
+    users: Users,
+    videos: Videos,
+    state: State,
+    rules: Rules,
+    out: Response,
+) -> None:
+    """One user and one slate."""
+    out.appeal[i, 0] = touch(slates[i], videos)
+    for position in range(slates.shape[1]):
+        video = slates[i, position]
+        if state.patience[user] > 0.0:
+            view(mix(key + np.uint64(video)), i, position, user, video, day, users, videos, state, rules, out)
+        else:
+            skip_over(i, position, out)
+
+
+@compiled_inline
+def skip_over(i: int, position: int, out: Response) -> None:
+    """Nothing happens at a place of a slate."""
+    out.viewed[i, position] = False
+    out.watch_s[i, position] = 0.0
+    out.events[i, position] = 0
+    out.answer[i, position] = 0
+    out.satisfaction[i, position] = 0.0
+    out.appeal[i, position] = 0.0
+    out.propensity[i, position] = 0.0
+
+
+@compiled_inline
+def touch(slate: Int32[np.ndarray, " k"], videos: Videos) -> float:
+    """Read a little of each video of a slate, so that memory fetches them all at once and not one after the other."""
+    found = 0.0
+    for video in slate:
+        found += videos.barrier[video, 0] + videos.barrier[video, COMPLETE_RUNG] + videos.slope[video, 0]
+        found += videos.rungs_s[video, 0] + videos.rungs_s[video, COMPLETE_RUNG]
+        found += videos.topic[video, 0] + videos.action[video, 0]
+    return found
+
+
+@compiled_inline
 def view(
     key: np.uint64,
     i: int,
@@ -360,6 +414,7 @@ def view(
     )
     passed = climb(videos.barrier[video], videos.slope[video], appeal, uniform(key, _WATCH))
     watch_s = np.float32(seconds(videos.rungs_s[video], passed, uniform(key, _WITHIN)))
+    felt = min(max(satisfaction, -MOST_FELT), MOST_FELT)
     events = watch_events(watch_s, videos.duration_s[video])
     for action in range(N_ACTIONS):
         logit = (
@@ -367,7 +422,8 @@ def view(
             + users.action[user, action]
             + videos.action[video, action]
             + rules.action_stage[action, passed]
-            + rules.action_satisfaction[action] * satisfaction
+            + rules.action_satisfaction[action] * felt
+            + rules.action_match[action] * match
         )
         if happens(uniform(key, _ACTION + np.uint64(action)), logit):
             events |= 16 << action
@@ -388,15 +444,19 @@ def view(
         out.answer[i, position] = answer(key, satisfaction, out.propensity[i, position], rules)
         if out.answer[i, position] > 0:
             events |= 2048
+        if out.answer[i, position] == 3:
+            events |= 4096
+        elif out.answer[i, position] == 1:
+            events |= 8192
         state.prompts[user] += 1.0
         state.last_asked[user] = day
         state.asked[user] += 1
     out.events[i, position] = events
     tire(user, satisfaction, events, state, rules)
-    learn(user, video, satisfaction, videos, state, rules)
+    learn(user, video, felt, videos, state, rules)
 
 
-@compiled
+@compiled_inline
 def watch_events(watch_s: np.float32, duration_s: float) -> int:
     """Click, long view, complete and skip bits of a watch time, by KuaiRand's definitions (skip: under 3 s)."""
     events = 0
@@ -411,7 +471,7 @@ def watch_events(watch_s: np.float32, duration_s: float) -> int:
     return events
 
 
-@compiled
+@compiled_inline
 def eligible(watch_s: np.float32, duration_s: float) -> bool:
     """Whether a questionnaire may appear: 7 s watched, or half the video (EASQ, arXiv 2601.20215)."""
     return bool(watch_s >= 7.0 or watch_s >= 0.5 * duration_s)
@@ -439,7 +499,7 @@ def answer(key: np.uint64, satisfaction: float, chance: float, rules: Rules) -> 
     return 2 if felt < rules.say_satisfied else 3
 
 
-@compiled
+@compiled_inline
 def tire(user: int, satisfaction: float, events: int, state: State, rules: Rules) -> None:
     """Spend patience: an average view costs about 1; displeasure and runs of skips cost more."""
     state.skips[user] = state.skips[user] + 1 if events & 8 else 0
@@ -450,13 +510,21 @@ def tire(user: int, satisfaction: float, events: int, state: State, rules: Rules
     state.pleasure[user] += satisfaction
 
 
-@compiled
-def learn(user: int, video: int, satisfaction: float, videos: Videos, state: State, rules: Rules) -> None:
-    """What a view leaves behind: its topic is less new, taste leans towards what pleased, bait makes wary."""
-    for j in range(state.seen.shape[1]):
-        topic = videos.topic[video, j]
-        state.seen[user, j] += np.float32(rules.seen_step) * (topic - state.seen[user, j])
-        state.leaning[user, j] += np.float32(rules.drift_step * satisfaction) * topic
+@compiled_inline
+def learn(user: int, video: int, felt: float, videos: Videos, state: State, rules: Rules) -> None:
+    """What a view leaves behind: its topic is less new, taste leans towards what pleased, bait makes wary.
+
+    Taste leans as a running mean of what pleased, by no more than `MOST_FELT`; a sum would feed on itself, since taste
+    for what was shown makes the next video of the kind please more.
+    """
+    topic = videos.topic[video]
+    seen = state.seen[user]
+    leaning = state.leaning[user]
+    fade, drift, pleased = np.float32(rules.seen_step), np.float32(rules.drift_step), np.float32(felt)
+    for j in range(len(topic)):
+        seen[j] += fade * (topic[j] - seen[j])
+    for j in range(len(topic)):
+        leaning[j] += drift * (pleased * topic[j] - leaning[j])
     state.wary[user] += np.float32(rules.wary_step) * (videos.bait[video] - state.wary[user])
 
 
@@ -529,35 +597,48 @@ def pick_round(u: float, n_rounds: int, rules: Rules) -> int:
 
 @compiled
 def open_sessions(
-    keys: UInt64[np.ndarray, " users"],
-    round_of_day: int,
-    users: Users,
+    seed: np.uint64,
+    user_id: Int64[np.ndarray, " users"],
+    among: Int64[np.ndarray, " rows"],
+    day: int,
+    rounds: tuple[int, int],
+    users: Packed,
     state: State,
-    rules: Rules,
-    rows: Int64[np.ndarray, " users"],
+    rules: Packed,
+    rows: Int64[np.ndarray, " rows"],
 ) -> int:
-    """Open the next session of every user without one who has one left this round; list who is in session.
+    """Open the next session of each of some users without one; list who is in session.
 
-    `keys` are mixed from (seed, user, day). Writes the users now in session into `rows`, in order, and returns
-    how many there are.
+    Sessions are those of `rounds`, from the first to the last (not included). Writes those of `among` who are now in
+    session into `rows`, in order, and returns how many there are.
     """
     n = 0
-    hours = 24 // state.sessions_left.shape[1]
-    for user in range(keys.shape[0]):
-        if state.patience[user] <= 0.0:
+    for i in range(among.shape[0]):
+        user = among[i]
+        round_of_day = rounds[0]
+        while state.patience[user] <= 0.0 and round_of_day < rounds[1]:
             if state.sessions_left[user, round_of_day] == 0:
-                continue
-            state.sessions_left[user, round_of_day] -= 1
-            key = mix(keys[user] + np.uint64(1000 + state.session[user]))
-            state.session[user] += 1
-            state.patience[user] = session_length(user, uniform(key, _PATIENCE), users, rules)
-            hour = pick_hour(uniform(key, _HOUR), round_of_day * hours, hours, rules)
-            state.hour[user] = max(state.hour[user], hour)  # time does not run back between sessions of a round
-            state.clicked[user] = 0.5
-            state.skips[user] = 0
-        rows[n] = user
-        n += 1
+                round_of_day += 1
+            else:
+                open_session(hash_key(seed, user_id[user], day, 0), user, round_of_day, users, state, rules[0])
+        if state.patience[user] > 0.0:
+            rows[n] = user
+            n += 1
     return n
+
+
+@compiled
+def open_session(key: np.uint64, user: int, round_of_day: int, users: Users, state: State, rules: Rules) -> None:
+    """Open a user's next session in a round; `key` is mixed from (seed, user, day)."""
+    hours = 24 // state.sessions_left.shape[1]
+    state.sessions_left[user, round_of_day] -= 1
+    key = mix(key + np.uint64(1000 + state.session[user]))
+    state.session[user] += 1
+    state.patience[user] = session_length(user, uniform(key, _PATIENCE), users, rules)
+    hour = pick_hour(uniform(key, _HOUR), round_of_day * hours, hours, rules)
+    state.hour[user] = max(state.hour[user], hour)  # time does not run back between sessions of a round
+    state.clicked[user] = 0.5
+    state.skips[user] = 0
 
 
 @compiled
@@ -596,6 +677,13 @@ def sleep(state: State, rules: Rules) -> None:
             state.mood[user] = rules.mood_kept * state.mood[user] + (1.0 - rules.mood_kept) * today
 
 
+@compiled_inline
+def hash_key(seed: np.uint64, word: Whole, day: int, lap: Whole) -> np.uint64:
+    """A key from (seed, user, day, lap)."""
+    key = mix(seed ^ mix(np.uint64(word)))
+    return mix(mix(key + np.uint64(day + 1000)) + np.uint64(lap))
+
+
 @compiled
 def hash_keys(
     seed: np.uint64,
@@ -606,8 +694,7 @@ def hash_keys(
 ) -> None:
     """One key per row from (seed, user, day, lap)."""
     for i in range(words.shape[0]):
-        key = mix(seed ^ mix(np.uint64(words[i])))
-        out[i] = mix(mix(key + np.uint64(day + 1000)) + np.uint64(lap[i]))
+        out[i] = hash_key(seed, words[i], day, lap[i])
 
 
 @compiled
@@ -622,7 +709,7 @@ def spread_evenly(seed: np.uint64, item: np.uint64, axis: int) -> float:
     return (np.float64(word >> np.uint64(12)) + 0.5) * 2.0**-52
 
 
-@compiled
+@compiled_with_room
 def fill_latents(
     seed: np.uint64,
     ids: Int64[np.ndarray, " rows"],

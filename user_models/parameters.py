@@ -72,7 +72,13 @@ DEFAULTS: Final[dict[str, Parameter]] = {
         "logit of passing a rung per standard deviation of the video's bait, which draws people in",
         "a design choice: marginals do not identify bait; 40% of hated views are clicked (27K like and hate rows)",
     ),
-    "satisfaction.taste": _assumed(0.5, 0.3, 0.7, "weight of the user-video match", _DESIGN),
+    "satisfaction.taste": _assumed(
+        0.65,
+        0.4,
+        0.9,
+        "weight of the user-video match",
+        "a ranker of clicks lifts likes as in the log from about here on",
+    ),
     "satisfaction.quality": _assumed(0.4, 0.2, 0.6, "weight of the video's quality", _DESIGN),
     "satisfaction.bait": _assumed(0.4, 0.2, 0.6, "weight of the video's bait, which lowers satisfaction", _DESIGN),
     "satisfaction.noise": _assumed(0.65, 0.4, 0.8, "weight of what no feature tells", _DESIGN),
@@ -142,9 +148,9 @@ DEFAULTS: Final[dict[str, Parameter]] = {
 """What a world starts from; `fit` replaces what rows or published tables identify."""
 
 PRESETS: Final[dict[str, dict[str, float]]] = {
-    "easq": {"questionnaire.ask": 0.005, "questionnaire.answer_base": -4.6},
+    "easq": {"questionnaire.ask": 0.006, "questionnaire.answer_base": -4.6},
     "saqrec": {
-        "questionnaire.ask": 0.04,
+        "questionnaire.ask": 0.045,
         "questionnaire.cool_down_days": 0.0,
         "questionnaire.most_per_day": 1000.0,
         "questionnaire.answer_base": 0.0,

@@ -9,10 +9,10 @@ import numpy as np
 
 from user_models.kernel import N_ACTIONS
 from user_models.ladder import N_RUNGS, N_STRETCHES
-from user_models.world import USER_LATENTS, VIDEO_LATENTS, PublicColumn, table_names
+from user_models.world import N_LENGTHS, USER_LATENTS, VIDEO_LATENTS, PublicColumn, table_names
 
 _SHARES = ("hour_share", "profile_share", "tag_share")
-_DOUBLE = frozenset(_SHARES)
+_DOUBLE = frozenset((*_SHARES, "length_share"))
 
 
 def table_faults(tables: Mapping[str, np.ndarray], columns: tuple[PublicColumn, ...]) -> list[str]:
@@ -52,12 +52,15 @@ def _shape_faults(tables: Mapping[str, np.ndarray], n_columns: int) -> Iterator[
         "action_base": (N_ACTIONS,),
         "action_stage": (N_ACTIONS, N_RUNGS + 1),
         "action_satisfaction": (N_ACTIONS,),
+        "action_match": (N_ACTIONS,),
         "return_logit": (max(1, tables["return_logit"].size),),
         "profile_share": (max(1, profiles),),
         "profile_code": (profiles, n_columns),
         "user_mean": (profiles, u),
         "user_root": (u, u),
+        "appeal_scale": (profiles,),
         "tag_share": (max(1, tags),),
+        "length_share": (tags, N_LENGTHS),
         "video_mean": (tags, v),
         "video_root": (v, v),
     }
@@ -74,10 +77,15 @@ def _value_faults(tables: Mapping[str, np.ndarray], columns: tuple[PublicColumn,
     for name in _SHARES:
         if (tables[name] < 0).any() or not np.isclose(tables[name].sum(), 1):
             yield f"{name} is no set of shares: want numbers of at least 0 that sum to 1"
+    lengths = tables["length_share"]
+    if (lengths < 0).any() or not np.allclose(lengths.sum(axis=1), 1):
+        yield "length_share has a tag without shares of lengths: want numbers of at least 0 that sum to 1 in each row"
     if (tables["weekday"] < 0).any():
         yield "weekday falls below 0: no day can have fewer sessions than none"
     if (tables["slope"] < 0).any():
         yield "slope falls below 0: more appeal may never shorten a view"
+    if (tables["appeal_scale"] <= 0).any():
+        yield "appeal_scale falls to 0: want positive factors"
     if (np.diff(tables["node_log_duration"]) <= 0).any():
         yield "node_log_duration does not increase"
     n_levels = np.array([len(column.levels) for column in columns])

@@ -14,6 +14,7 @@ from user_models.card import card
 from user_models.checked import read_description, read_weights
 from user_models.errors import WorldError
 from user_models.parameters import DEFAULTS, Parameter
+from user_models.possible import faults
 from user_models.soundness import table_faults
 from user_models.world import PublicColumn, Tables, World, table_names
 
@@ -108,16 +109,25 @@ def load_world(name: str) -> World:
 
 
 def _complete(content: _WorldFile, path: Path) -> _WorldFile:
-    """The description, if it has exactly the parameters that a world has."""
+    """The description, if it has exactly the parameters that a world has, with values that can be."""
     odd = sorted(set(DEFAULTS) ^ set(content.parameters))
     if odd:
         raise WorldError(f"{path}: parameter {odd[0]!r} is missing or unknown; fit the world again")
+    if wrong := faults({name: parameter.value for name, parameter in content.parameters.items()}):
+        raise WorldError(f"{path}: parameter {wrong[0]}; fit the world again")
     return content
+
+
+def _filled(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tables with those that older worlds lack, as they change nothing."""
+    n_actions, n_profiles = (arrays[name].size if name in arrays else 0 for name in ("action_base", "profile_share"))
+    neutral = {"action_match": np.zeros(n_actions, np.float32), "appeal_scale": np.ones(n_profiles, np.float32)}
+    return neutral | arrays
 
 
 def _tables(path: Path, sha256: str, columns: tuple[PublicColumn, ...]) -> Tables:
     """Read the weights; check that they are those the world was saved with, and that they fit together."""
-    arrays = read_weights(path, sha256)
+    arrays = _filled(read_weights(path, sha256))
     faults = table_faults(arrays, columns)
     if faults:
         raise WorldError(f"{path}: {faults[0]}; fit the world again")

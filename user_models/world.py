@@ -1,8 +1,8 @@
 """A world: the generators of users and videos and the parameters of every user model, in one folder.
 
 Axes: `rungs`, `stretches` of the ladder; `nodes` log-durations at which the ladder is tabulated; `profiles`
-kinds of user; `columns` public user columns; `tags` kinds of video; `u` user latents (see `USER_LATENTS`, then
-taste); `v` video latents (see `VIDEO_LATENTS`, then topic); `d` taste dimensions.
+kinds of user; `columns` public user columns; `tags` kinds of video; `lengths` bins of length; `u` user latents (see
+`USER_LATENTS`, then taste); `v` video latents (see `VIDEO_LATENTS`, then topic); `d` taste dimensions.
 """
 
 from dataclasses import dataclass, field, fields, replace
@@ -10,6 +10,7 @@ from typing import Final, final
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
+from scipy.special import ndtr
 
 from user_models.kernel import Rules, Users, Videos, fill_latents, fill_uniforms
 from user_models.ladder import rungs
@@ -19,6 +20,8 @@ from user_models.published import VIEWS_PER_DAY
 ACTIONS: Final = ("like", "follow", "comment", "forward", "hate", "profile_enter")
 USER_LATENTS: Final = ("appeal", *ACTIONS, "answering", "log_sessions", "log_views", "loyalty")
 VIDEO_LATENTS: Final = ("log_duration", "appeal", "quality", "bait", *ACTIONS)
+N_LENGTHS: Final = 64
+"""Bins of video length: the range of the nodes, cut evenly in log-seconds."""
 
 
 @final
@@ -36,12 +39,16 @@ class Tables:
         action_base: Logit of each action, before user, video and watch.
         action_stage: Added by how far the climb went.
         action_satisfaction: Added per unit of satisfaction.
+        action_match: Added per standard deviation of the match, beyond what satisfaction takes of it.
         return_logit: Logit of coming back after 0, 1, ... days away; the last also for longer.
         profile_code: Category of each public column.
         profile_share: Sums to 1.
         user_mean: Mean user latents of each profile.
         user_root: Lower Cholesky root of their covariance within profiles.
+        appeal_scale: Of each profile, how far its users' appeal lies from their mean, over what `user_root` says.
         tag_share: Sums to 1.
+        length_share: Of each tag's videos; every row sums to 1. The latent `log_duration` is the normal score of a
+            video's length in it, so that lengths have their own distribution and go with the other latents.
         video_mean: Mean video latents of each tag.
         video_root: Lower Cholesky root of their covariance within tags.
     """
@@ -55,12 +62,15 @@ class Tables:
     action_base: Float32[np.ndarray, " actions"]
     action_stage: Float32[np.ndarray, "actions stages"]
     action_satisfaction: Float32[np.ndarray, " actions"]
+    action_match: Float32[np.ndarray, " actions"]
     return_logit: Float32[np.ndarray, " gaps"]
     profile_code: Int32[np.ndarray, "profiles columns"]
     profile_share: Float64[np.ndarray, " profiles"]
     user_mean: Float32[np.ndarray, "profiles u"]
     user_root: Float32[np.ndarray, "u u"]
+    appeal_scale: Float32[np.ndarray, " profiles"]
     tag_share: Float64[np.ndarray, " tags"]
+    length_share: Float64[np.ndarray, "tags lengths"]
     video_mean: Float32[np.ndarray, "tags v"]
     video_root: Float32[np.ndarray, "v v"]
 
@@ -81,6 +91,22 @@ class Population:
 
     latents: Users
     profile_code: Int32[np.ndarray, "users columns"]
+
+
+@final
+@dataclass(frozen=True)
+class Kin:
+    """What a user's kind is on average.
+
+    Attributes:
+        appeal: Mean of their profile.
+        action: Mean effects on actions of users with the same profile, appeal and taste.
+        action_spread: Standard deviation of those effects among such users.
+    """
+
+    appeal: Float32[np.ndarray, " users"]
+    action: Float32[np.ndarray, "users actions"]
+    action_spread: Float32[np.ndarray, " actions"]
 
 
 @final
@@ -148,12 +174,11 @@ class World:
             seed: Names the crowd.
         """
         t = self.tables
-        profile = _choose(t.profile_share, np.uint64(seed) ^ np.uint64(0x5EED01), ids)
-        latent = _latents(np.uint64(seed) ^ np.uint64(0x5EED02), ids, profile, t.user_mean, t.user_root)
+        profile, latent = self._user_latents(ids, seed)
         at = {name: latent[:, j] for j, name in enumerate(USER_LATENTS)}
-        n_actions = len(ACTIONS)
+        n_actions, mean = len(ACTIONS), t.user_mean[profile, 0]
         users = Users(
-            appeal=at["appeal"].copy(),
+            appeal=mean + t.appeal_scale[profile] * (at["appeal"] - mean),
             taste=np.ascontiguousarray(latent[:, len(USER_LATENTS) :]),
             action=np.ascontiguousarray(latent[:, 1 : 1 + n_actions]),
             answering=at["answering"] * np.float32(self.value("questionnaire.answer_spread")),
@@ -163,6 +188,26 @@ class World:
         )
         return Population(users, t.profile_code[profile])
 
+    def draw_kin(self, ids: Int64[np.ndarray, " users"], seed: int) -> Kin:
+        """What the kinds of the users that `draw_users` draws are on average."""
+        profile, latent = self._user_latents(ids, seed)
+        mean, root = self.tables.user_mean, self.tables.user_root.astype(np.float64)
+        spread = root @ root.T
+        acts = np.arange(1, 1 + len(ACTIONS))
+        known = np.array([0, *range(len(USER_LATENTS), len(root))])
+        weight = np.linalg.solve(spread[np.ix_(known, known)], spread[np.ix_(known, acts)])
+        left = spread[acts, acts] - np.einsum("ka,ka->a", weight, spread[np.ix_(known, acts)])
+        action = mean[profile][:, acts] + (latent - mean[profile])[:, known] @ weight
+        return Kin(mean[profile, 0], action.astype(np.float32), np.sqrt(np.maximum(left, 0)).astype(np.float32))
+
+    def _user_latents(
+        self, ids: Int64[np.ndarray, " users"], seed: int
+    ) -> tuple[Int64[np.ndarray, " users"], Float32[np.ndarray, "users u"]]:
+        """Profiles and latents of users."""
+        t = self.tables
+        profile = _choose(t.profile_share, np.uint64(seed) ^ np.uint64(0x5EED01), ids)
+        return profile, _latents(np.uint64(seed) ^ np.uint64(0x5EED02), ids, profile, t.user_mean, t.user_root)
+
     def draw_videos(self, n: int, seed: int) -> Catalogue:
         """Videos 0 to n - 1; video `i` is the same whatever `n`."""
         t = self.tables
@@ -171,7 +216,7 @@ class World:
         latent = _latents(np.uint64(seed) ^ np.uint64(0x5EED04), ids, tag, t.video_mean, t.video_root)
         at = {name: latent[:, j].copy() for j, name in enumerate(VIDEO_LATENTS)}
         first = VIDEO_LATENTS.index(ACTIONS[0])
-        duration_s = np.exp(np.clip(at["log_duration"], t.node_log_duration[0], t.node_log_duration[-1]))
+        duration_s = self._lengths(tag, (at["log_duration"] - t.video_mean[tag, 0]) / t.video_root[0, 0])
         videos = Videos(
             duration_s=duration_s,
             rungs_s=rungs(duration_s),
@@ -184,6 +229,18 @@ class World:
             action=np.ascontiguousarray(latent[:, first : first + len(ACTIONS)]),
         )
         return Catalogue(videos, tag.astype(np.int32))
+
+    def _lengths(
+        self, tag: Int64[np.ndarray, " videos"], score: Float32[np.ndarray, " videos"]
+    ) -> Float32[np.ndarray, " videos"]:
+        """Seconds of videos by their normal score among those of their tag."""
+        nodes, share = self.tables.node_log_duration.astype(np.float64), self.tables.length_share
+        edges = np.linspace(nodes[0], nodes[-1], share.shape[1] + 1)
+        rank, log_s = ndtr(score.astype(np.float64)), np.empty(len(tag))
+        for kind in np.unique(tag):
+            below = np.concatenate([[0.0], np.cumsum(share[kind])])
+            log_s[tag == kind] = np.interp(rank[tag == kind], below / below[-1], edges)
+        return np.exp(log_s).astype(np.float32)
 
     def barriers(self, duration_s: Float32[np.ndarray, " videos"]) -> Float32[np.ndarray, "videos rungs"]:
         """Odds against passing each rung at appeal 0, interpolated between durations; 0 on rungs without length."""
@@ -228,6 +285,7 @@ class World:
             action_base=t.action_base,
             action_stage=t.action_stage,
             action_satisfaction=t.action_satisfaction,
+            action_match=t.action_match,
             weight_taste=value("satisfaction.taste"),
             weight_quality=value("satisfaction.quality"),
             weight_bait=value("satisfaction.bait"),

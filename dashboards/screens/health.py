@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from dashboards import figures, scorecard, wording
-from dashboards.screens.parts import show_panel, show_table
+from dashboards import figures, scorecard, section_tables, wording
+from dashboards.screens.parts import show_panel, show_section, show_table
 from dashboards.verdict import SRM_ALARM, split_is_off
 from simulator.report import Report
 
@@ -22,5 +22,8 @@ def show(report: Report) -> None:
     for warning in report.health.warnings:
         st.warning(wording.in_markdown(warning))
     show_table(scorecard.BUCKET_HEADINGS, scorecard.bucket_lines(report))
+    show_section(section_tables.health_checks(report))
     show_panel(figures.bucket_sizes(report))
+    show_panel(figures.split_over_time(report))
     show_panel(figures.pre_period(report))
+    show_section(section_tables.novelty(report))

@@ -10,6 +10,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboards import wording
 from dashboards.figures import Panel
+from dashboards.section_tables import Table
 from dashboards.theme import DARK, LIGHT, Look, wear
 
 
@@ -31,6 +32,16 @@ def show_table(headings: Sequence[str], lines: Sequence[Any]) -> None:
     """A table of the fields of dataclasses, one line each."""
     frame = pd.DataFrame([astuple(line) for line in lines], columns=list(headings))
     st.dataframe(frame, hide_index=True, height="content", column_config=_columns(headings))
+
+
+def show_section(table: Table) -> None:
+    """A table of a section between its title and its caption; nothing where it has no lines."""
+    if not table.lines:
+        return
+    st.subheader(wording.in_markdown(table.title), anchor=False)
+    frame = pd.DataFrame(table.lines, columns=list(table.headings))
+    st.dataframe(frame, hide_index=True, height="content", column_config=_columns(table.headings))
+    st.caption(wording.in_markdown(table.caption))
 
 
 def _columns(headings: Sequence[str]) -> dict[str, ColumnConfig]:

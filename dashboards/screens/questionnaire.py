@@ -2,14 +2,19 @@
 
 import streamlit as st
 
-from dashboards import figures, scorecard
-from dashboards.screens.parts import show_panel, show_table
+from dashboards import figures, scorecard, section_tables
+from dashboards.screens.parts import show_panel, show_section, show_table
 from simulator.report import Report
 
 
 def show(report: Report) -> None:
     """Funnel first, since differing answer rates spoil the shares below it."""
     show_panel(figures.questionnaire_funnel(report))
+    show_section(section_tables.answer_rates(report))
     show_panel(figures.satisfied_shares(report))
+    show_panel(figures.answer_effects(report))
+    show_section(section_tables.answer_effects(report))
+    show_panel(figures.answered_by_feeling(report))
+    show_panel(figures.propensity_calibration(report))
     st.subheader("Counts", anchor=False)
     show_table(scorecard.ANSWER_HEADINGS, scorecard.answer_lines(report))

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from dashboards import figures, scorecard, wording
-from dashboards.screens.parts import show_notes, show_panel, show_table
+from dashboards import figures, scorecard, section_tables, wording
+from dashboards.screens.parts import show_notes, show_panel, show_section, show_table
 from dashboards.verdict import split_is_off, verdict
 from simulator.report import Report
 
@@ -18,9 +18,13 @@ def show(report: Report) -> None:
     show_table(scorecard.SCORE_HEADINGS, scorecard.score_lines(report))
     show_notes(scorecard.score_notes(report))
     show_panel(figures.scorecard_forest(report))
+    show_panel(figures.look_curves(report))
     chosen = choose_metrics(report)
     show_panel(figures.daily_lift(report, chosen))
     show_panel(figures.daily_levels(report, chosen))
+    show_panel(figures.p2n_sides(report))
+    show_section(section_tables.p2n(report))
+    show_panel(figures.quantile_effects(report))
 
 
 def choose_metrics(report: Report) -> list[str]:

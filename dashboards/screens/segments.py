@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from dashboards import figures, wording
-from dashboards.screens.parts import show_panel
+from dashboards import figures, section_tables, wording
+from dashboards.screens.parts import show_panel, show_section
 from simulator.report import Report
 
 
@@ -15,3 +15,4 @@ def show(report: Report) -> None:
         st.info("This report has no segments.")
         return
     show_panel(figures.segment_forest(report, keys))
+    show_section(section_tables.heterogeneity(report))

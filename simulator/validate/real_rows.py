@@ -115,6 +115,7 @@ def _views(
     watch_s = log["play_time_ms"].to_numpy(np.float64) / 1000
     return Views(
         user=log["user_id"].to_numpy(np.int64),
+        video=log["video_id"].to_numpy(np.int64),
         hour=(log["hourmin"].to_numpy(np.int64) // 100).astype(np.int16),
         duration_s=duration_s.astype(np.float32),
         watch_s=watch_s.astype(np.float32),

@@ -8,10 +8,8 @@ from typing import Final, final
 import numpy as np
 import pyarrow as pa
 
-from simulator.checkpoint import Checkpoint
 from simulator.errors import SpecError
 from simulator.experiment import Progress, prepare, run_experiment
-from simulator.line import Line
 from simulator.regimes import DaySums, LineSums, regime_spec
 from simulator.spec import ArmSpec, ExperimentSpec
 from simulator.validate.sample import Sample
@@ -64,8 +62,13 @@ class Plan:
 
     @property
     def few(self) -> int:
-        """Users of the runs at full activity and of the presets."""
+        """Users of the runs at full activity."""
         return min(1_500, self.users // 5)
+
+    @property
+    def some(self) -> int:
+        """Users of the presets' runs: the ranker is to be as good as in both regimes."""
+        return min(5_000, self.users // 3)
 
 
 @final
@@ -90,12 +93,6 @@ class Reduction:
         if regime == "base":
             part = Sample.of(views, SAMPLE, self.rng)
             self.sample = part if self.sample is None else self.sample.merge(part, SAMPLE)
-
-    def write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Nothing is kept."""
-
-    def read_checkpoint(self, lines: list[Line]) -> Checkpoint | None:
-        """There is never an earlier try."""
 
     def joined(self, other: "Reduction") -> "Reduction":
         """Both, their users side by side."""
@@ -131,26 +128,24 @@ def _crowd(world: World, plan: Plan, number: int, progress: Progress) -> Reducti
 
 def simulate_fortnight(world: World, plan: Plan, progress: Progress) -> LineSums:
     """Fourteen days of `base` with every session and view of a real day, for some of the users."""
-    spec = _base_spec(plan, FORTNIGHT, 1.0)
+    spec = _base_spec(plan, plan.few, FORTNIGHT).model_copy(update={"views_scale": 1.0, "pre_days": 1})
     return _run(world, spec, plan.workers, _told(progress, "fortnight"))
 
 
 def simulate_preset(world: World, preset: str, plan: Plan, progress: Progress) -> LineSums:
     """A few days of `base` under a preset of the questionnaire, at the activity that specs have by default."""
-    spec = _base_spec(plan, 5, 0.1).model_copy(update={"pre_policy": "random"})
+    spec = _base_spec(plan, plan.some, 5)
     return _run(world.with_values(PRESETS[preset]), spec, plan.workers, _told(progress, f"preset {preset}"))
 
 
-def _base_spec(plan: Plan, days: int, views_scale: float) -> ExperimentSpec:
-    """Everybody meets `base`, trained on as many views as in the regimes' run."""
+def _base_spec(plan: Plan, users: int, days: int) -> ExperimentSpec:
+    """Everybody meets `base`."""
     return ExperimentSpec(
         name="base",
         seed=plan.seed + 1,
-        users=plan.few,
+        users=users,
         videos=plan.videos,
         days=days,
-        pre_days=1,
-        views_scale=views_scale,
         truth=False,
         arms=(ArmSpec(name="base", policy="base"), ArmSpec(name="again", policy="base")),
     )

@@ -13,7 +13,9 @@ from jaxtyping import Bool, Float32, Int16, Int32, Int64, UInt16
 from policies.base import Event
 from simulator.experiment import Setting
 
-TRACED: Final = tuple(event for event in Event if event not in (Event.ASKED, Event.ANSWERED, Event.SKIP))
+ASKING: Final = Event.ASKED | Event.ANSWERED | Event.SATISFIED | Event.DISSATISFIED
+"""Events of questionnaires, which no real log has."""
+TRACED: Final = tuple(event for event in Event if event not in ASKING | Event.SKIP)
 """Events that a real log has too."""
 
 
@@ -24,6 +26,7 @@ class Views:
 
     Attributes:
         user: Which user; ids of one side only.
+        video: Which video; ids of one side only.
         hour: Hour of day.
         duration_s: Length of the video.
         watch_s: Seconds watched.
@@ -33,6 +36,7 @@ class Views:
     """
 
     user: Int64[np.ndarray, " rows"]
+    video: Int64[np.ndarray, " rows"]
     hour: Int16[np.ndarray, " rows"]
     duration_s: Float32[np.ndarray, " rows"]
     watch_s: Float32[np.ndarray, " rows"]
@@ -91,6 +95,7 @@ def traced_views(table: pa.Table, faces: Faces) -> Views:
         events |= np.where(np.asarray(table[str(event.name).lower()]), np.uint16(event), np.uint16(0))
     return Views(
         user=user,
+        video=video.astype(np.int64),
         hour=np.asarray(table["hour"]).astype(np.int16),
         duration_s=faces.duration_s[video],
         watch_s=np.round(np.asarray(table["watch_s"]).astype(np.float64), 3).astype(np.float32),

@@ -40,7 +40,7 @@ def wide_report(samples: ModuleType) -> Report:
     return samples.sample_report(("treatment", "bolder", "boldest"))
 
 
-@pytest.fixture(scope="session", params=["sample", "wide", "a_a", "nulls", "bare"])
+@pytest.fixture(scope="session", params=["sample", "wide", "a_a", "nulls", "bare", "stopped"])
 def any_report(request: pytest.FixtureRequest, samples: ModuleType) -> Report:
     """Every kind of report in turn."""
     makers: dict[str, Callable[[], Report]] = {
@@ -49,6 +49,7 @@ def any_report(request: pytest.FixtureRequest, samples: ModuleType) -> Report:
         "a_a": samples.a_a_report,
         "nulls": samples.report_with_nulls,
         "bare": samples.bare_report,
+        "stopped": samples.stopped_report,
     }
     return makers[request.param]()
 

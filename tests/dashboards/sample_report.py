@@ -1,6 +1,10 @@
 """Reports as a run would write them, with made-up numbers that follow from the metric, arm and day alone."""
 
+import importlib.util
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 from simulator.report import (
@@ -8,9 +12,13 @@ from simulator.report import (
     DayTotal,
     Estimate,
     Health,
+    LookRow,
+    Looks,
     MetricRow,
     QuestionnaireRow,
     Report,
+    SecondOpinion,
+    Stop,
 )
 
 CONTROL: Final = "control"
@@ -117,7 +125,60 @@ def sample_report(treatments: tuple[str, ...] = ("treatment",), name: str = "dem
         segments=[_segment(metric, arm, name) for name in SEGMENTS for arm in treatments for metric in METRICS[1:3]],
         health=_health(arms, n),
         questionnaire=[_questionnaire(arm, place) for place, arm in enumerate(arms)],
+        **_beside().sections(CONTROL, treatments),
+        multiplicity="holm",
+        looks=_looks(treatments),
+        second_opinion=SecondOpinion(
+            engine="statsmodels 0.15.0", rows=26, effect_difference=8.7e-14, error_difference=7.8e-15
+        ),
     )
+
+
+def _beside() -> ModuleType:
+    """The module beside this one that makes the sections (tests are no packages)."""
+    if "sample_sections" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("sample_sections", Path(__file__).with_name("sample_sections.py"))
+        sys.modules["sample_sections"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["sample_sections"])
+    return sys.modules["sample_sections"]
+
+
+def _looks(treatments: tuple[str, ...]) -> Looks:
+    rows = [_look(metric, arm, days) for arm in treatments for metric in METRICS[1:4] for days in range(1, DAYS + 1)]
+    return Looks(method="group-sequential", spending="obrien-fleming", alpha=0.05, rows=rows)
+
+
+def _look(metric: SampleMetric, arm: str, days: int) -> LookRow:
+    error = metric.error * (DAYS / days) ** 0.5
+    lift = metric.lift + 0.5 * error * wave(metric.key, arm, days)
+    group = None if days == 1 else (1 + days / DAYS) * error
+    return LookRow(
+        metric=metric.key,
+        arm=arm,
+        days=days,
+        relative_effect=lift,
+        ci_low=lift - 1.96 * error,
+        ci_high=lift + 1.96 * error,
+        group_low=None if group is None else lift - group,
+        group_high=None if group is None else lift + group,
+        always_low=lift - 3.1 * error,
+        always_high=lift + 3.1 * error,
+        true_relative_effect=metric.lift,
+        information=days / DAYS,
+        crossed=group is not None and abs(lift) > group,
+        reasons={} if group is not None else {"group_low": "no error to spend at this look"},
+    )
+
+
+def stopped_report() -> Report:
+    """The test ended after five of seven days; its guardrail held, one p-value is no longer small."""
+    report = sample_report()
+    main = {"adjusted_p_value": 0.0936, "sequential_low": -0.031, "sequential_high": 0.052}
+    rows = [row.model_copy(update=main) if row.metric in ("AUT", "AVT", "P2N") else row for row in report.metrics]
+    guarded = {"margin": 0.01, "guardrail": "passed"}
+    rows = [row.model_copy(update=guarded) if row.metric == "LT7" else row for row in rows]
+    stop = Stop(days=5, planned=7, reason="AUT of treatment: the interval, +0.10% to +2.00%, leaves out 0")
+    return report.model_copy(update={"metrics": rows, "stopped": stop, "days": 5})
 
 
 def _arm(arm: str, place: int, n: float) -> ArmSummary:
@@ -155,6 +216,7 @@ def _health(arms: tuple[str, ...], n: float) -> Health:
         a_a=False,
         pre_period=checks,
         warnings=["segments left out, under 100 users in a bucket: 2_14_day_new"],
+        **_beside().health_sections(arms),
     )
 
 
@@ -169,6 +231,8 @@ def _questionnaire(arm: str, place: int) -> QuestionnaireRow:
         dissatisfied=131 + 6 * place,
         naive=0.7235 + 0.01 * place,
         weighted=0.6412 + 0.012 * place,
+        doubly_robust=0.6387 + 0.011 * place,
+        true_asked=0.6192 + 0.013 * place,
         true=0.6241 + 0.014 * place,
     )
 
@@ -218,8 +282,10 @@ def _silent(row: QuestionnaireRow) -> QuestionnaireRow:
 
 
 def bare_report() -> Report:
-    """A test of one day without pre-period, truth, segments or questionnaire."""
+    """A test of one day without pre-period, truth, segments, questionnaire or any check beyond bucket sizes."""
     report = sample_report()
+    nothing = {name: [] for name in ("split_by_day", "split_by_segment", "resplits", "novelty", "too_good")}
+    nothing["mixed_assignment"] = None
     return report.model_copy(
         update={
             "days": 1,
@@ -229,6 +295,11 @@ def bare_report() -> Report:
             "totals": [],
             "segments": [],
             "questionnaire": [],
-            "health": report.health.model_copy(update={"pre_period": {}, "warnings": []}),
+            **{name: [] for name in ("heterogeneity", "p2n", "distribution")},
+            "answering": None,
+            "multiplicity": "none",
+            "looks": None,
+            "second_opinion": None,
+            "health": report.health.model_copy(update={"pre_period": {}, "warnings": [], **nothing}),
         }
     )

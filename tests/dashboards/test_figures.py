@@ -95,6 +95,33 @@ def test_ticks_are_whole_days_and_few(report, days, step):
     assert figure.layout.xaxis.dtick == step
 
 
+def test_the_interval_over_all_looks_is_a_thick_bar(samples):
+    figure = figures.scorecard_forest(samples.stopped_report()).figure
+    bars = [trace for trace in traces(figure) if trace.name == "over all looks"]
+    assert {value for bar in bars for value in bar.x if value is not None} == {-0.031, 0.052}
+    thin = next(trace for trace in traces(figure) if trace.name == "interval")
+    assert bars[0].line.width > 2 * thin.line.width
+    assert "interval over all looks" in {trace.name for trace in figure.data}
+
+
+def test_look_curves_draw_every_look_with_its_bands(report):
+    figure = figures.look_curves(report).figure
+    rows = report.looks.rows
+    assert drawn(figure, "lift so far", "y") == {row.relative_effect for row in rows}
+    assert drawn(figure, "true lift so far", "y") == {row.true_relative_effect for row in rows}
+    assert drawn(figure, "ci", "y") == {end for row in rows for end in (row.ci_low, row.ci_high)}
+    assert drawn(figure, "always", "y") == {end for row in rows for end in (row.always_low, row.always_high)}
+    assert drawn(figure, "group", "y") == {e for r in rows for e in (r.group_low, r.group_high) if e is not None}
+
+
+def test_look_curves_show_crossings_and_where_the_test_stopped(samples):
+    report = samples.stopped_report()
+    figure = figures.look_curves(report).figure
+    sizes = [size for trace in traces(figure) if trace.name == "lift so far" for size in trace.marker.size]
+    assert sum(size > 10 for size in sizes) == sum(row.crossed for row in report.looks.rows) > 0
+    assert {shape.x0 for shape in figure.layout.shapes} == {5}
+
+
 def test_daily_lift_draws_every_day(report):
     figure = figures.daily_lift(report, KEYS).figure
     rows = [row for row in report.daily if row.metric in KEYS]
@@ -184,6 +211,7 @@ def test_a_p_value_that_is_null_is_written(samples):
 def test_nothing_to_draw_is_said(samples):
     report = samples.bare_report()
     for panel in (
+        figures.look_curves(report),
         figures.daily_lift(report, KEYS),
         figures.daily_levels(report, KEYS),
         figures.segment_forest(report, KEYS),
@@ -198,7 +226,7 @@ def test_nothing_to_draw_is_said(samples):
 
 def test_every_panel_is_complete(any_report):
     shown = panels(any_report)
-    assert len({panel.key for panel in shown}) == len(shown) == 8
+    assert len({panel.key for panel in shown}) == len(shown) == 15
     for panel in shown:
         assert re.fullmatch("[a-z-]+", panel.key)
         assert panel.title

@@ -57,3 +57,21 @@ def test_a_report_without_headline_metrics_still_has_a_verdict(report):
     rows = [row for row in report.metrics if row.metric == "LT7"]
     bare = report.model_copy(update={"metrics": rows})
     assert outcome(bare) == "treatment (satisfaction): no headline metric in this report."
+
+
+def test_what_the_intervals_bear_is_named(report, samples):
+    assert "Adjusted p: Holm" in verdict(report)[-1]
+    assert "group-sequential intervals for 7 looks" in verdict(report)[-1]
+    assert "not corrected for several metrics and arms or early looks" in verdict(samples.bare_report())[-1]
+
+
+def test_a_test_that_stopped_says_so_and_guardrails_have_a_sentence(samples):
+    said = verdict(samples.stopped_report())
+    assert said[0].startswith("Stopped after 5 of 7 days. AUT of treatment")
+    assert "Guardrails: LT7 of treatment passed (margin 1.00%)." in said
+
+
+def test_the_second_opinion_is_told_or_why_there_is_none(report):
+    assert any(line.startswith("Second opinion by statsmodels 0.15.0 on 26 estimates") for line in verdict(report))
+    none = report.second_opinion.model_copy(update={"effect_difference": None, "reason": "too many users"})
+    assert "No second opinion: too many users." in verdict(report.model_copy(update={"second_opinion": none}))

@@ -8,7 +8,7 @@ import pytest
 from policies.base import top_k
 from policies.oracle import OraclePolicy
 from policies.popular import PopularPolicy
-from policies.registry import POLICIES
+from policies.registry import POLICIES, find_policy
 from policies.testing import check_policy
 
 
@@ -26,9 +26,9 @@ class EpsilonShort:
         return top_k(obs, np.where(explore, shuffled, scores), k)
 
 
-@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
-def test_every_policy_keeps_the_contract(policy):
-    check_policy(policy)
+@pytest.mark.parametrize("name", [name for name in POLICIES if name != "agent"])  # it needs a folder: test_agents.py
+def test_every_policy_keeps_the_contract(name):
+    check_policy(find_policy(name))
 
 
 def test_the_oracle_keeps_the_contract():

@@ -36,3 +36,9 @@ def test_wider_draws_begin_alike():
 
 def test_purposes_have_words_of_their_own():
     assert len({purpose_word(name) for name in ("a", "b", "ab", "ba", "")}) == 5
+
+
+def test_compiled_numbers_are_those_of_the_definition():
+    rows = mix(KEYS ^ purpose_word("explore"))
+    words = mix(rows[:, None] + np.arange(7, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    np.testing.assert_array_equal(KeyedNoise(KEYS).uniform("explore", 7), (words >> np.uint64(40)) / np.float32(2**24))

@@ -1,6 +1,8 @@
 """Policies by name: what is found, and what is said where nothing is."""
 
 import re
+import subprocess
+import sys
 from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
@@ -8,13 +10,23 @@ import pytest
 from policies import registry
 from policies.base_ranker import BasePolicy
 from policies.random import RandomPolicy
-from policies.registry import build_policy, find_policy, known_policies
+from policies.registry import POLICIES, build_policy, find_policy, known_policies
 
 
 def test_shipped_policies_have_names_and_a_line_each():
     known = known_policies()
     assert list(known)[:4] == ["random", "popular", "base", "satisfaction"]
     assert all(known.values())
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_the_line_about_a_shipped_policy_is_that_of_its_class(name):
+    assert find_policy(name).__doc__.partition("\n")[0] == POLICIES[name].line
+
+
+def test_names_and_lines_come_without_torch():
+    code = "import sys, policies.registry as r; r.known_policies(); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_class_is_found_by_its_address():
@@ -36,7 +48,7 @@ def test_options_reach_the_policy():
     ("name", "options", "message"),
     [
         ("populr", {}, "unknown policy 'populr'; did you mean 'popular'?"),
-        ("zzz", {}, "unknown policy 'zzz'; want one of random, popular, base, satisfaction"),
+        ("zzz", {}, "unknown policy 'zzz'; want one of random, popular, base, satisfaction, saqrec, "),
         ("oracle", {}, "policy 'oracle' has to be handed the truth"),
         ("base", {"histroy": 3}, "policy 'base' has no option 'histroy'; did you mean 'history'?"),
         ("random", {"epsilon": 1}, "policy 'random' has no option 'epsilon'; it takes none"),

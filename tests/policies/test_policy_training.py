@@ -35,7 +35,8 @@ def test_learns_a_line():
 
 
 def test_same_seed_same_weights():
-    (a, _), (b, _), (c, _) = learn(seed=1), learn(seed=1), learn(seed=2)
+    short = Schedule(epochs=3, users_per_step=8)
+    (a, _), (b, _), (c, _) = learn(short, seed=1), learn(short, seed=1), learn(short, seed=2)
     assert torch.equal(a.weight, b.weight)
     assert not torch.equal(a.weight, c.weight)
 
@@ -72,6 +73,22 @@ def test_users_are_split(n, held_out):
     assert len(kept) == held_out
     assert n == 1 or set(learned.tolist()).isdisjoint(kept.tolist())
     assert len(set(learned.tolist()) | set(kept.tolist())) == n
+
+
+def test_a_wild_batch_moves_no_further_than_others():
+    """One batch is a million times as steep as the rest; Adam's second moment would otherwise stand still after it."""
+    model = nn.Linear(1, 1, device="meta").to_empty(device="cpu")
+    nn.init.zeros_(model.weight)
+    nn.init.zeros_(model.bias)
+    x, steps = torch.ones(200, 1), [0]
+
+    def loss(users):
+        steps[0] += torch.is_grad_enabled()
+        return (1e6 if steps[0] == 2 else 1.0) * (model(x[users]) - 3).square().mean()
+
+    schedule = Schedule(epochs=20, users_per_step=20, learning_rate=0.1, patience=20)
+    train(model, loss, lambda: torch.zeros(()), 200, schedule, seeded())
+    assert model(x[:1]).item() == pytest.approx(3, abs=0.1)
 
 
 def test_threads_are_given_back():

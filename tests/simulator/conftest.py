@@ -9,6 +9,8 @@ import pytest
 
 from simulator.report import Report
 from simulator.summarise import summarise
+from user_models.store import save_world
+from user_models.toy import toy_world
 
 
 def _load(name: str) -> ModuleType:
@@ -29,6 +31,14 @@ def sample_run() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with the toy world, as specs name it; do not write into it."""
+    folder = tmp_path_factory.mktemp("worlds") / "toy"
+    save_world(toy_world(), folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
 def run_folder(sample_run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with a true lift of +5% in AUT; do not write into it."""
     return sample_run.write_sample_run(tmp_path_factory.mktemp("runs") / "sample")
@@ -38,3 +48,9 @@ def run_folder(sample_run: ModuleType, tmp_path_factory: pytest.TempPathFactory)
 def sample_report(run_folder: Path) -> Report:
     """That run's report."""
     return summarise(run_folder)
+
+
+@pytest.fixture(scope="session")
+def resplits() -> ModuleType:
+    """The module that splits made-up users many times: `population`, `halves`, `comparisons`, `monte_carlo`."""
+    return _load("resplits")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tomli_w
 
-from simulator.user_days import COUNTS, SCHEMA, SUMS
+from simulator.user_days import COUNTS, SCHEMA
 
 SEGMENTS = ("full_active", "high_active", "low_active")
 
@@ -90,7 +90,10 @@ def _control_rows(plan: SamplePlan, rng: np.random.Generator) -> pd.DataFrame:
     counts = _counts(views, rng)
     weight = counts["answered"] * rng.uniform(2, 6, len(user))
     part = counts["answers_satisfied"] / np.maximum(counts["answered"], 1)
-    sums = dict.fromkeys(SUMS[1::2], weight) | dict.fromkeys(SUMS[2::2], weight * part)
+    sums = dict.fromkeys(("answer_weight", "true_answer_weight"), weight)
+    sums |= dict.fromkeys(("answer_weight_satisfied", "true_answer_weight_satisfied"), weight * part)
+    sums |= {"answer_expected": 0.6 * counts["asked"], "answer_weight_expected": 0.6 * weight}
+    sums |= {"true_would_say": 0.55 * counts["asked"]}
     columns = {"user_id": user, "day": day, "active": active, **counts, **sums, "watch_s": watch_s}
     return pd.DataFrame({**columns, "segment": np.array(SEGMENTS)[segment[user]]})
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.crowd import HISTORY, Offers, Past, Size, empty_response, make_blocks, make_stage
+from simulator.crowd import HISTORY, Offers, Past, Size, block_size, empty_response, make_blocks, make_stage
 from user_models.toy import toy_world
 
 WORLD = toy_world()
@@ -41,6 +41,15 @@ def test_blocks_hold_every_user_once_in_order(n, size):
     assert np.concatenate([block.user_id for block in blocks]).tolist() == list(range(n))
     assert {len(block.user_id) for block in blocks[:-1]} <= {size}
     assert np.array_equal(np.concatenate([block.users.taste for block in blocks]), people.latents.taste)
+
+
+@pytest.mark.parametrize("n", [1, 2_049, 16_385, 20_000, 98_304, 98_305, 1_000_000, 10**8])
+def test_blocks_are_even_enough_for_eight_cores_and_small_enough_for_a_cache(n):
+    size = block_size(n)
+    n_blocks = -(-n // size)
+    assert 2_048 <= size <= 16_384
+    assert n_blocks * size - n < n_blocks + 2_048
+    assert n <= 16_384 or n_blocks % 8 == 0
 
 
 def test_a_copy_of_a_block_takes_a_course_of_its_own():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import simulator.registration  # noqa: F401 # registers askew/Feed-v0
 from policies.base import Event, top_k
 from simulator.crowd import HISTORY, Size, make_blocks, make_stage
-from simulator.env import ROUNDS_PER_DAY
+from simulator.env_visit import ROUNDS_PER_DAY
 from simulator.line import Engine, Line, Wanted, canonical, play_day
 from simulator.propensity import constant_model
 from simulator.rollout import Course
@@ -144,7 +144,7 @@ def test_no_action_breaks_an_invariant(env, seed, action_seeds):
         best = sorted(range(20), key=lambda i, scores=action: (-scores[i], i))[:4]
         assert info["slate"].tolist() == [offered[i] for i in best]
         watch_s, viewed = info["watch_s"], info["viewed"]
-        length_s = env._stage.videos.duration_s[info["slate"]]
+        length_s = env.ground.stage.videos.duration_s[info["slate"]]
         clicked = (info["events"] & Event.CLICK) > 0
         assert (watch_s >= 0).all()
         assert np.array_equal(clicked, viewed & ((watch_s > 7) | (watch_s >= length_s)))
@@ -269,3 +269,27 @@ def test_a_bad_action_is_refused(env, action, message):
     env.reset(seed=0)
     with pytest.raises(ValueError, match=message):
         env.step(action)
+
+
+def test_the_phone_shows_the_last_view():
+    env = make(render_mode="rgb_array", reveal_truth=True)
+    assert env.render() is None
+    observed, _ = env.reset(seed=0)
+    loading = env.render()
+    assert loading.shape == (540, 300, 3)
+    assert loading.dtype == np.uint8
+    *_, info = env.step(taste_of(observed["candidate_id"]))
+    assert len(env.pictures()) == info["viewed"].sum()
+    assert not np.array_equal(env.render(), loading)
+    assert np.array_equal(env.render(), env.pictures()[-1])
+
+
+def test_the_mood_is_on_the_phone_only_where_truth_is_revealed():
+    shown = []
+    for reveal_truth in (False, True):
+        env = make(render_mode="rgb_array", reveal_truth=reveal_truth)
+        env.reset(seed=0)
+        shown.append(env.render())
+    differs = (shown[0] != shown[1]).any(axis=(1, 2))
+    assert differs.any()
+    assert not differs[50:].any()

@@ -33,6 +33,7 @@ LOG = slate(
 )
 TRUTH = Truth(np.zeros(4, np.float32), np.zeros(4, np.float32), np.array([True, False, False, False]))
 EMPTY = slate([], [], [])
+NOTHING = Truth(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, bool))
 
 
 @pytest.mark.parametrize(
@@ -40,27 +41,37 @@ EMPTY = slate([], [], [])
     [("watch_s", 60.5), ("long_view", 2.0), ("satisfied", 1.0), ("p2n", 4.0 - HATE_PRICE)],
 )
 def test_named_rewards(name, worth):
-    assert pick_reward(name, reveal_truth=False)(LOG, TRUTH) == worth
+    assert pick_reward(name, reveal_truth=False).of_slate(LOG, TRUTH) == worth
 
 
 @pytest.mark.parametrize("name", REWARDS)
 def test_nothing_seen_is_worth_nothing(name):
-    assert REWARDS[name](EMPTY) == 0
+    assert pick_reward(name, reveal_truth=False).of_slate(EMPTY, NOTHING) == 0
 
 
 def test_satisfied_is_the_truth_where_it_is_revealed():
-    assert pick_reward("satisfied", reveal_truth=True)(LOG, TRUTH) == -2.0
+    assert pick_reward("satisfied", reveal_truth=True).of_slate(LOG, TRUTH) == -2.0
 
 
 @pytest.mark.parametrize("name", [name for name in REWARDS if name != "satisfied"])
 def test_other_rewards_ignore_the_truth(name):
-    assert pick_reward(name, reveal_truth=True)(LOG, TRUTH) == REWARDS[name](LOG)
+    assert pick_reward(name, reveal_truth=True).of_slate(LOG, TRUTH) == REWARDS[name](LOG).sum()
 
 
 @pytest.mark.parametrize("reveal_truth", [False, True])
 def test_a_function_gets_the_log_and_nothing_else(reveal_truth):
     reward = pick_reward(lambda feedback: float(feedback.has(Event.HATE).sum()), reveal_truth)
-    assert reward(LOG, TRUTH) == 1.0
+    assert reward.of_slate(LOG, TRUTH) == 1.0
+
+
+@pytest.mark.parametrize("reward", [*REWARDS, lambda feedback: float(feedback.watch_s.max(initial=0))])
+def test_slates_side_by_side_are_paid_as_one_by_one(reward):
+    pay = pick_reward(reward, reveal_truth=True)
+    env = np.array([0, 0, 2, 2])
+    paid = pay.of_slates(LOG, TRUTH, env, 3)
+    for n in range(3):
+        truth = Truth(*(array[env == n] for array in vars(TRUTH).values()))
+        assert paid[n] == pay.of_slate(LOG.take(env == n), truth)
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one():

@@ -17,6 +17,7 @@ from simulator.rollout import (
     day_ring,
     end_day,
     in_session,
+    in_turn,
     logged,
     observe,
     react,
@@ -113,6 +114,25 @@ def test_time_does_not_run_back_within_a_day():
     assert all(of_user == sorted(of_user) for of_user in hours.values())
 
 
+def test_nobody_waits_for_the_others_rounds():
+    """All rounds of a day at once bring every user the requests, the hours and the state that one by one would."""
+    seen = []
+    for parts in ([range(3)], [range(r, r + 1) for r in range(3)]):
+        course, block = start(n_users=300)
+        ring, calls = day_ring(course, 0), []
+        for rounds in parts:
+            for rows in in_turn(course, block, 0, rounds, np.arange(300)):
+                slates = choose(course, block, Noisy(), observe(course, block, ring, 0, rows), rows)
+                calls += zip(
+                    rows.tolist(), block.state.request[rows].tolist(), block.state.hour[rows].tolist(), strict=True
+                )
+                react(course, block, ring, 0, rows, slates)
+                block.state.request[rows] += 1
+        seen.append((sorted(calls), [array.tobytes() for array in block.state]))
+    assert len(seen[0][0]) > 300
+    assert seen[0] == seen[1]
+
+
 def test_a_repeat_in_a_slate_is_refused():
     course, block = start()
     repeat = Stubborn(lambda candidates, k: candidates[:, [0, 1, 1, 2]])
@@ -164,6 +184,8 @@ def test_views_keep_their_definitions_in_any_world(values, seed, slate_size):
         assert np.array_equal(log.has(Event.COMPLETE), complete)
         assert np.array_equal(log.has(Event.SKIP), ~complete & (watch_s < 3))
         assert np.array_equal(log.has(Event.ANSWERED), log.answer > 0)
+        assert np.array_equal(log.has(Event.SATISFIED), log.answer == 3)
+        assert np.array_equal(log.has(Event.DISSATISFIED), log.answer == 1)
         assert not (log.has(Event.ANSWERED) & ~log.has(Event.ASKED)).any()
         assert (((watch_s >= 7) | (watch_s >= length_s / 2)) | ~log.has(Event.ASKED)).all()
         assert np.isfinite(response.satisfaction).all()

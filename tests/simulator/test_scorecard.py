@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from simulator.report import Report
+from simulator.report import Report, Stop
 from simulator.scorecard import covers, interval, lift, scorecard
 
 
@@ -41,7 +41,7 @@ def test_each_metric_has_a_line_with_estimate_and_truth(report: Report):
 def test_the_split_and_the_questionnaire_are_told(report: Report):
     text = printed(report)
     assert "split: 403 : 397, as planned (p = 0.832)" in text
-    assert "satisfied: naive  weighted   true" in text
+    assert "satisfied: naive  weighted  robust   true" in text
 
 
 def test_warnings_have_a_line_each(report: Report):
@@ -78,3 +78,26 @@ def test_every_treatment_has_its_table(report: Report):
 def test_covering_needs_an_interval_and_a_truth(report: Report, low, high, true, said: str):
     row = report.metrics[0].model_copy(update={"ci_low": low, "ci_high": high, "true_relative_effect": true})
     assert covers(row) == said
+
+
+def test_how_the_test_was_judged_is_told(report: Report):
+    text = " ".join(printed(report).split())
+    assert "treatment: p adjusted for 3 tests of main metrics (Holm): AUT " in text
+    assert "treatment: 95% over 3 looks, group-sequential: AUT [" in text
+    assert "second opinion, statsmodels" in text
+    assert "26 estimates agree; effects to " in text
+
+
+def test_a_guardrail_and_a_stop_have_a_line_each(report: Report):
+    row = report.metrics[3].model_copy(
+        update={"margin": 0.01, "guardrail": "unclear", "ci_low": -0.02, "ci_high": 0.01}
+    )
+    stop = Stop(days=2, planned=3, reason="AUT of treatment left 0 behind")
+    text = printed(report.model_copy(update={"metrics": [row], "stopped": stop}))
+    assert "guardrail LT7, treatment: unclear, margin 1.00% against [-2.00, +1.00]" in text
+    assert "stopped after 2 of 3 days: AUT of treatment left 0 behind" in text
+
+
+def test_a_second_opinion_that_is_none_says_why(report: Report):
+    none = report.second_opinion.model_copy(update={"effect_difference": None, "reason": "too many users"})
+    assert "second opinion: none, too many users" in printed(report.model_copy(update={"second_opinion": none}))

@@ -1,53 +1,100 @@
+"""Effects within levels of a feature: which are large enough, and what is adjusted for how many there are."""
+
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from simulator.segments import segment_rows, small_segments
+from policies.base import UserTable
+from simulator.errors import RunFolderError, SpecError
+from simulator.profiles import check_segments, features_of, levels_of, profile_table
+from simulator.report import Report
+from simulator.segments import large_levels, small_levels
+from simulator.summarise import summarise
+
+USERS = UserTable(
+    np.array([[1, 0, 0, 1, 0], [0, 1, 0, 0, 1], [1, 0, 1, 0, 0]], np.float32),
+    ("user_active_degree=high", "user_active_degree=low", "age=[0,18)", "age=[18,30)", "age=30+"),
+)
 
 
-def users(arm_of: np.ndarray) -> pd.DataFrame:
-    """600 users: `high` gains 50% under arm b, `low` nothing; 60 are in neither."""
-    rng = np.random.default_rng(4)
-    segment = np.array(["high"] * 270 + ["low"] * 270 + ["tiny"] * 60)
-    gain = np.where((segment == "high") & (arm_of == "b"), 1.5, 1.0)
-    views = 1 + rng.poisson(10, 600)
-    return pd.DataFrame(
-        {
-            "user_id": np.arange(600),
-            "arm": np.where(np.arange(600) % 2, "a", "b"),
-            "segment": segment,
-            "days": 7,
-            "views": views,
-            "watch_s": views * rng.lognormal(2, 0.2, 600) * gain,
-        }
-    )
+def test_levels_of_too_few_users_in_any_arm_are_small():
+    sizes = {"x": {"a": 100, "b": 100}, "y": {"a": 500, "b": 99}}
+    assert (large_levels(sizes), small_levels(sizes)) == (["x"], ["y"])
 
 
-SPLIT = users(np.where(np.arange(600) % 2, "a", "b"))
-WORLDS = {arm: users(np.full(600, arm)) for arm in "ab"}
+def test_profiles_hold_every_feature_of_every_user():
+    assert profile_table(USERS).to_pydict() == {
+        "user_id": [0, 1, 2],
+        "user_active_degree": ["high", "low", "high"],
+        "age": ["[18,30)", "30+", "[0,18)"],
+    }
 
 
-def test_each_large_segment_has_rows_of_aut_and_avt():
-    rows = segment_rows(SPLIT, ["a", "b"], WORLDS)
-    assert [(r.segment, r.metric) for r in rows] == [(s, m) for s in ("high", "low") for m in ("AUT", "AVT")]
+def test_an_unknown_feature_is_refused_with_the_nearest():
+    check_segments(("age",), USERS.names)
+    check_segments(None, USERS.names)
+    with pytest.raises(SpecError, match="no feature 'user_active_degre'; did you mean 'user_active_degree'"):
+        check_segments(("user_active_degre",), USERS.names)
+    with pytest.raises(SpecError, match="no feature 'zzz'; known: user_active_degree, age"):
+        check_segments(("zzz",), USERS.names)
 
 
-def test_a_segments_effect_is_its_own():
-    high, _, low, _ = segment_rows(SPLIT, ["a", "b"], WORLDS)
-    assert high.ci_low <= 0.5 <= high.ci_high
-    assert low.ci_low <= 0.0 <= low.ci_high
-    assert (high.true_relative_effect, low.true_relative_effect) == (pytest.approx(0.5), 0.0)
+@pytest.fixture
+def tenured(sample_run: ModuleType, tmp_path: Path) -> Path:
+    """A run of 800 users, of whom every other one is new."""
+    folder = sample_run.write_sample_run(tmp_path / "run")
+    write_profiles(folder, np.arange(800))
+    return folder
 
 
-def test_segments_of_too_few_users_are_named():
-    assert small_segments(SPLIT, ["a", "b"]) == ["tiny"]
+def write_profiles(folder: Path, user_id: np.ndarray) -> None:
+    tenure = np.where(user_id % 2, "new", "old")
+    pq.write_table(pa.table({"user_id": user_id, "register_days_range": tenure}), folder / "users.parquet")
 
 
-def test_an_arm_without_users_makes_every_segment_small():
-    assert small_segments(SPLIT, ["a", "b", "c"]) == ["high", "low", "tiny"]
-    assert segment_rows(SPLIT, ["a", "b", "c"], None) == []
+def test_activity_and_tenure_are_the_usual_features(tenured: Path, sample_report: Report):
+    report = summarise(tenured)
+    found = [(row.feature, row.segment) for row in report.segments if row.metric == "AUT"]
+    activity = [("user_active_degree", row.segment) for row in sample_report.segments if row.metric == "AUT"]
+    assert found == [*activity, ("register_days_range", "new"), ("register_days_range", "old")]
+    assert {(row.feature, row.levels) for row in report.heterogeneity} == {
+        ("user_active_degree", 3),
+        ("register_days_range", 2),
+    }
+    for row in report.segments:
+        assert row.segment_p_adjusted >= row.p_value
+        assert row.true_relative_effect == pytest.approx(0.05, abs=1e-9)
 
 
-def test_without_truth_the_rows_say_why():
-    rows = segment_rows(SPLIT, ["a", "b"], None)
-    assert all("true_relative_effect" in row.reasons for row in rows)
+def test_slices_do_not_matter(tenured: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = {row.segment: row.control for row in summarise(tenured).segments if row.metric == "AVT"}
+    monkeypatch.setattr("simulator.summarise.SLICE", 500)
+    sliced = {row.segment: row.control for row in summarise(tenured).segments if row.metric == "AVT"}
+    assert sliced == pytest.approx(whole, rel=1e-9)
+
+
+def test_a_user_without_profile_is_refused(tenured: Path):
+    write_profiles(tenured, np.arange(799))
+    with pytest.raises(RunFolderError, match=r"users\.parquet: user 799 is missing or has no register_days_range"):
+        summarise(tenured)
+
+
+def test_a_damaged_table_is_refused(tmp_path: Path):
+    (tmp_path / "users.parquet").write_bytes(b"PAR1")
+    with pytest.raises(RunFolderError, match=r"users\.parquet: cannot be read"):
+        features_of(tmp_path, None)
+    with pytest.raises(RunFolderError, match=r"users\.parquet: cannot be read"):
+        levels_of(tmp_path, "age", pd.DataFrame({"user_id": [0, 1], "segment": ["x", "y"]}))
+
+
+def test_features_asked_for_have_to_be_in_the_folder(tmp_path: Path):
+    write_profiles(tmp_path, np.arange(3))
+    assert features_of(tmp_path, ()) == ()
+    assert features_of(tmp_path, ("register_days_range",)) == ("register_days_range",)
+    with pytest.raises(RunFolderError, match="has no column age, by which the spec divides users"):
+        features_of(tmp_path, ("age",))

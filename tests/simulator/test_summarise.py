@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -6,7 +8,7 @@ import pytest
 
 from simulator.errors import RunFolderError, SpecError
 from simulator.report import MetricRow, Report
-from simulator.summarise import summarise
+from simulator.summarise import SLICE, summarise
 
 
 @pytest.fixture
@@ -170,6 +172,33 @@ def test_an_unknown_bucket_is_refused(sample_run: ModuleType, tmp_path: Path, bu
         summarise(tmp_path)
 
 
+@pytest.mark.parametrize(("n", "verdict"), [(3, "warn"), (8, "fail")])
+def test_users_in_two_arms_are_counted(sample_run: ModuleType, tmp_path: Path, n: int, verdict: str):
+    plan = sample_run.SamplePlan(mixed=True, truth=False)
+    sample_run.write_settings(tmp_path, plan)
+    rows = sample_run.sample_rows(plan)
+    other = rows["bucket"].map({"base": "treatment", "treatment": "base"})
+    moved = (rows["user_id"] < n) & (rows["day"] == 1)
+    sample_run.write_rows(tmp_path, rows.assign(bucket=rows["bucket"].where(~moved, other)), 1)
+    health = summarise(tmp_path).health
+    assert (health.mixed_assignment.users, health.mixed_assignment.verdict) == (n, verdict)
+    assert any(f"{n} users ({n / 800:.2%}) have rows under more than one arm" in line for line in health.warnings)
+
+
+def test_checks_beyond_the_scorecard_are_in_the_report(report: Report):
+    health = report.health
+    assert [check.within for check in health.split_by_day] == ["day 0", "day 1", "day 2"]
+    assert not any(check.alarm for check in (*health.split_by_day, *health.split_by_segment))
+    assert {row.metric for row in health.resplits} == {row.metric for row in health.novelty} == {"AUT", "AVT", "P2N"}
+    assert {row.reasons["contrast"] for row in health.novelty} == {"the test has 3 days, want 4 at least"}
+    assert health.mixed_assignment.verdict == "pass"
+    assert [row.side for row in report.p2n] == ["positives", "negatives"]
+    assert len(report.distribution) == 19
+    assert all(
+        row.true_lift == pytest.approx(0.05, abs=2e-3) for row in report.distribution if row.true_lift is not None
+    )
+
+
 def test_an_unfinished_test_is_refused(sample_run: ModuleType, tmp_path: Path):
     plan = sample_run.SamplePlan(users=50)
     sample_run.write_settings(tmp_path, plan)
@@ -202,3 +231,28 @@ def test_a_damaged_spec_is_refused(tmp_path: Path):
 def test_the_report_survives_its_json(report: Report):
     assert Report.model_validate_json(report.to_json()) == report
     assert isinstance(pd.DataFrame([row.model_dump() for row in report.metrics]), pd.DataFrame)
+
+
+def test_many_slices_say_what_one_says(report: Report, run_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("simulator.summarise.SLICE", 150)
+    sliced = pd.json_normalize(summarise(run_folder).model_dump(), max_level=0)
+    whole = pd.json_normalize(report.model_dump(), max_level=0)
+    for ours, theirs in zip(sliced["metrics"][0], whole["metrics"][0], strict=True):
+        for key in ("control", "effect", "ci_low", "p_value", "true_relative_effect", "true_relative_effect_se"):
+            assert ours[key] == pytest.approx(theirs[key], rel=1e-9, abs=1e-10)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_users(sample_run: ModuleType, tmp_path: Path):
+    """Four times as many slices: the peak is that of one slice, so it may not grow by more than noise, 15%."""
+    peaks = []
+    for users in (2 * SLICE, 8 * SLICE):
+        folder = tmp_path / str(users)
+        plan = sample_run.SamplePlan(users=users, days=1, pre_days=1)
+        sample_run.write_settings(folder, plan)
+        sample_run.write_rows(folder, sample_run.sample_rows(plan).sort_values("user_id"), users // SLICE, 20_000)
+        code = "import sys; from pathlib import Path; from simulator.summarise import summarise\n"
+        code += "summarise(Path(sys.argv[1])); print(Path('/proc/self/status').read_text())"
+        done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout.partition("VmHWM:")[2].split()[0]))
+    assert peaks[1] < 1.15 * peaks[0]

@@ -27,13 +27,6 @@ SLIP = {"parameter": "questionnaire.say_noise", "values": [9.0, 0.2]}
 """How people answer moves no watching."""
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("worlds") / "toy"
-    save_world(toy_world(), folder)
-    return str(folder)
-
-
 def keys_of(world, **sweep):
     return {
         "name": "small",

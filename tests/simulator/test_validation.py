@@ -149,8 +149,8 @@ def test_public_columns_are_in_the_codes_of_the_world(folder):
 
 def test_topics_of_another_folder_are_not_compared(folder):
     assert not read_real(folder, toy_world()).same_tags
-    one = toy_world().tables.video_mean[:1]  # every topic is rare in this folder, so there is one
-    world = toy_world().with_tables(tag_share=np.ones(1), video_mean=one)
+    t = toy_world().tables  # every topic is rare in this folder, so there is one
+    world = toy_world().with_tables(tag_share=np.ones(1), video_mean=t.video_mean[:1], length_share=t.length_share[:1])
     assert read_real(folder, world).same_tags
 
 

@@ -21,6 +21,7 @@ from simulator.validate.views import Views
 def views(n, rng, **given):
     plain = {
         "user": rng.integers(0, 50, n),
+        "video": rng.integers(0, 60, n),
         "hour": rng.integers(0, 24, n).astype(np.int16),
         "duration_s": rng.uniform(5, 300, n).astype(np.float32),
         "watch_s": rng.exponential(10, n).astype(np.float32),
@@ -142,10 +143,11 @@ def test_returns_after_one_day_by_hand():
 
 
 def test_views_of_one_kind_cannot_be_told_apart():
-    """Under the null, AUC has standard deviation sqrt((m + n + 1) / 12 m n); the folds cost a little more."""
+    """Under the null, AUC has standard deviation sqrt((m + n + 1) / 12 m n), with a third of the rows on each side."""
     rng, n = np.random.default_rng(6), 1500
     found = two_sample(views(n, rng), views(n, rng), ("degree",), True, 0, 1)
-    assert abs(found.auc - 0.5) < 4 * ((2 * n + 1) / 12 / n / n) ** 0.5
+    tested = n // 3
+    assert abs(found.auc - 0.5) < 4 * ((2 * tested + 1) / 12 / tested / tested) ** 0.5
     assert found.rows_per_side == n
 
 
@@ -157,12 +159,24 @@ def test_views_that_last_longer_are_told_apart_by_how_long_they_last():
     assert "tag" not in found.importances
 
 
-def test_both_sides_are_equally_many_and_share_no_user():
+def test_a_length_that_only_names_its_video_tells_nothing():
+    """Every video has one length, and the two sides have different videos with lengths from one distribution."""
+    rng, n = np.random.default_rng(11), 3000
+    sides = []
+    for _ in range(2):
+        video = rng.integers(0, 60, n)
+        sides.append(views(n, rng, video=video, duration_s=rng.uniform(5, 300, 60).astype(np.float32)[video]))
+    found = two_sample(*sides, (), False, 0, 1)
+    assert found.auc < 0.65  # with folds by user alone it is near 1
+
+
+def test_both_sides_are_equally_many_and_share_neither_users_nor_videos():
     rng = np.random.default_rng(8)
     table = both_sides(views(900, rng), views(400, rng), ("degree",), True, rng)
     assert table.simulated.sum() == 400
     assert len(table.simulated) == 800
-    assert not set(table.user[table.simulated]) & set(table.user[~table.simulated])
+    for ids in (table.user, table.video):
+        assert not set(ids[table.simulated]) & set(ids[~table.simulated])
 
 
 def test_too_few_rows_are_not_judged():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from user_models import kernel
+from user_models.kernel import MOST_FELT
 from user_models.toy import toy_world
 
 D = 8
@@ -52,8 +53,21 @@ def test_taste_leans_towards_the_topics_that_pleased(rested):
     world = toy_world().with_values({**STILL, "drift.gain": 0.1})
     out, state, videos = lived(world, random_slates(), rested=rested)
     step = world.rules(1.0).drift_step
-    wanted = np.einsum("uk,ukd->ud", step * out.satisfaction, videos.topic[random_slates()])
+    wanted = np.zeros_like(state.leaning)
+    for felt, topic in zip(
+        np.clip(out.satisfaction, -MOST_FELT, MOST_FELT).T, videos.topic[random_slates()].swapaxes(0, 1), strict=True
+    ):
+        wanted += step * (felt[:, None] * topic - wanted)
     np.testing.assert_allclose(state.leaning, wanted, atol=1e-6)
+
+
+def test_taste_does_not_run_away(rested):
+    """One video that pleases, seen a thousand times: the lean stays within what its topic can give."""
+    world = toy_world().with_values({**STILL, "drift.gain": 10.0, "leaving.cost_scale": 0.001})
+    slates = np.tile(np.array([[7]], np.int32), (1, 1000))
+    _, state, videos = lived(world, slates, rested=rested)
+    assert (np.abs(state.leaning) <= MOST_FELT * np.abs(videos.topic[7]) + 1e-5).all()
+    assert np.abs(state.leaning).max() > 0.1
 
 
 def test_bait_met_before_takes_from_the_appeal_of_bait(rested):

@@ -89,11 +89,27 @@ def test_a_broken_description_is_named(folder, text):
         ("node_log_duration", lambda x: x[::-1].copy(), "node_log_duration"),
         ("profile_code", lambda x: x + 9, "profile_code"),
         ("video_mean", lambda x: x[:-1], "video_mean has shape"),
+        ("length_share", lambda x: 0 * x, "length_share has a tag without shares"),
+        ("appeal_scale", lambda x: 0 * x, "appeal_scale"),
+        ("action_match", lambda x: x[1:], "action_match has shape"),
     ],
 )
 def test_tables_that_do_not_fit_are_named(folder, table, change, said):
     rewrite(folder, **{table: change(getattr(toy_world().tables, table))})
     assert said in refusal(folder)
+
+
+def test_a_world_stored_before_there_were_pulls_of_the_match_is_as_it_was(folder):
+    weights = folder / "weights.safetensors"
+    tables = load_file(weights)
+    del tables["action_match"], tables["appeal_scale"]
+    save_file(tables, weights)
+    rewrite(folder)
+    loaded = load_world(str(folder))
+    assert not loaded.tables.action_match.any()
+    ids = np.arange(20)
+    for one, other in zip(toy_world().draw_users(ids, 1).latents, loaded.draw_users(ids, 1).latents, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_missing_parameter_is_named(folder):

@@ -13,7 +13,16 @@ from jaxtyping import Float64
 from user_models.fit.activity import LOYALTY_SPREAD, Activity, activity
 from user_models.fit.batches import Batch, as_batch, log_nodes
 from user_models.fit.features import first_tag
-from user_models.fit.generators import Mixture, Profiles, mixture, profiles, topics, user_latents, video_latents
+from user_models.fit.generators import (
+    Mixture,
+    Profiles,
+    length_shares,
+    mixture,
+    profiles,
+    topics,
+    user_latents,
+    video_latents,
+)
 from user_models.fit.latents import Terms, world_terms
 from user_models.fit.model import WatchModel
 from user_models.fit.prediction.check import HeldOut
@@ -28,8 +37,8 @@ ATTRIBUTION: Final = (
     "Fitted on KuaiRand (Gao et al., CIKM 2022, https://kuairand.com), licensed CC BY-SA 4.0"
     " (https://creativecommons.org/licenses/by-sa/4.0/). These parameters are adapted material under the same licence."
 )
-_PULL: Final = np.array([0.5, 0.5, 0.4, 0.5, -0.6, 0.4])
-"""Pull of satisfaction on each action to begin with."""
+_PULL: Final = np.array([1.0, 1.0, 0.8, 1.0, -1.2, 0.8])
+"""Pull of satisfaction on each action (assumed: no public data tell it from the pull of the match)."""
 
 
 @final
@@ -69,7 +78,7 @@ def assemble(model: WatchModel, name: str, sources: Sources) -> World:
     hour = terms.unit * model.hour.detach().double().numpy()
     crowd = _users(terms, sources, kinds, coming)
     read = _read(model, batch, terms, sources, log_duration)
-    share, catalogue = _videos(terms, sources, log_duration, read)
+    catalogue = _videos(terms, sources, log_duration, read)
     tables = {
         "node_log_duration": log_nodes(),
         "stage": terms.stage,
@@ -80,14 +89,17 @@ def assemble(model: WatchModel, name: str, sources: Sources) -> World:
         "action_base": terms.action_base,
         "action_stage": model.action_stage.detach().numpy(),
         "action_satisfaction": _PULL,
+        "action_match": np.zeros(len(_PULL)),
         "return_logit": coming.return_logit,
         "profile_code": kinds.code,
         "profile_share": kinds.kinds.share,
         "user_mean": crowd.mean,
         "user_root": crowd.root,
-        "tag_share": share,
-        "video_mean": catalogue.mean,
-        "video_root": catalogue.root,
+        "appeal_scale": np.ones(len(kinds.code)),
+        "tag_share": catalogue.share,
+        "length_share": catalogue.lengths,
+        "video_mean": catalogue.latents.mean,
+        "video_root": catalogue.latents.root,
     }
     return World(
         name=name,
@@ -102,8 +114,8 @@ def assemble(model: WatchModel, name: str, sources: Sources) -> World:
 
 def _stored(name: str, values: np.ndarray) -> np.ndarray:
     """A table in the type that worlds keep."""
-    kept = {"hour_share": np.float64, "profile_share": np.float64, "tag_share": np.float64, "profile_code": np.int32}
-    return np.ascontiguousarray(values, kept.get(name, np.float32))
+    shares = dict.fromkeys(("hour_share", "profile_share", "tag_share", "length_share"), np.float64)
+    return np.ascontiguousarray(values, {**shares, "profile_code": np.int32}.get(name, np.float32))
 
 
 def _log_durations(videos: pd.DataFrame) -> Float64[np.ndarray, " videos"]:
@@ -174,15 +186,30 @@ def _satisfaction(weights: Weights | None) -> dict[str, Parameter]:
     }
 
 
-def _videos(
-    terms: Terms, sources: Sources, log_duration: Float64[np.ndarray, " videos"], read: _Read
-) -> tuple[Float64[np.ndarray, " tags"], Mixture]:
-    """Shares of topics, and the generator of videos; effects on actions are less what satisfaction adds."""
+@final
+@dataclass(frozen=True)
+class _Catalogue:
+    """Generator of videos.
+
+    Attributes:
+        share: Of each topic.
+        lengths: Their distribution by topic.
+        latents: Within topics.
+    """
+
+    share: Float64[np.ndarray, " tags"]
+    lengths: Float64[np.ndarray, "tags lengths"]
+    latents: Mixture
+
+
+def _videos(terms: Terms, sources: Sources, log_duration: Float64[np.ndarray, " videos"], read: _Read) -> _Catalogue:
+    """The generator of videos; effects on actions are less what satisfaction adds."""
     known = {**DEFAULTS, **_satisfaction(read.weights)}
     pleasing = known["satisfaction.quality"].value * read.quality - known["satisfaction.bait"].value * read.bait
     alone = replace(terms.videos, action=terms.videos.action - pleasing[:, None] * _PULL)
     kinds = topics(first_tag(sources.videos), np.isfinite(log_duration))
-    return kinds.share, mixture(video_latents(alone, log_duration, read.quality, read.bait), kinds)
+    lengths = length_shares(log_duration, kinds, log_nodes())
+    return _Catalogue(kinds.share, lengths, mixture(video_latents(alone, log_duration, read.quality, read.bait), kinds))
 
 
 def _momentum(model: WatchModel, batch: Batch, unit: float) -> Parameter:
@@ -242,13 +269,16 @@ def _provenance(sources: Sources) -> dict[str, str]:
         "weekday": "published: exposures by day, KuaiRand-27K, 8 to 28 April",
         "action_base": f"{fitted}; {random}",
         "action_stage": fitted,
-        "action_satisfaction": "assumed: set so that a ranker reaches the standard log's rates",
+        "action_satisfaction": "assumed: no public data tell it from the pull of the match",
+        "action_match": "assumed: none to begin with",
         "return_logit": "published: gaps between active days, KuaiRand-1K (26,637 returns)",
         "profile_code": f"fitted: public columns of {len(sources.users):,} users",
         "profile_share": f"fitted: public columns of {len(sources.users):,} users",
         "user_mean": users,
         "user_root": users,
+        "appeal_scale": "assumed: the same for all profiles to begin with",
         "tag_share": f"fitted: first topic of {len(sources.videos):,} videos",
+        "length_share": f"fitted: lengths of {len(sources.videos):,} videos by first topic, a little smoothed",
         "video_mean": f"fitted: {n} and the statistics of {len(sources.videos):,} videos; {reading}",
         "video_root": f"fitted: {n} and the statistics of {len(sources.videos):,} videos; {reading}",
     }

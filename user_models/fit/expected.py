@@ -14,12 +14,10 @@ from typing import Final, final
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
 
-from user_models.kernel import Rules, Users, Videos
+from user_models.kernel import MOST_FELT, Rules, Users, Videos
 from user_models.ladder import CLICK_RUNG, COMPLETE_RUNG, LONG_RUNG, LONGEST, STRETCH
 from user_models.world import ACTIONS
 
-_SKIP_RUNG: Final = 5
-"""The rung at 3 s: views that do not pass it are skips."""
 _LOG_EVEN_S: Final = 7.0
 """From here on the kernel places watch times between rungs evenly on a log scale."""
 _PAIRS: Final = 100_000
@@ -34,11 +32,13 @@ class Watching:
 
     Attributes:
         stages: Chance to stop after 0, 1, ... all rungs.
+        match: Of taste and topic.
         satisfaction: Its mean, the noise left out.
         watch_s: Mean seconds.
     """
 
     stages: Float32[np.ndarray, "users k stages"]
+    match: Float32[np.ndarray, "users k"]
     satisfaction: Float32[np.ndarray, "users k"]
     watch_s: Float32[np.ndarray, "users k"]
 
@@ -66,11 +66,6 @@ class Watching:
         """Seconds per view."""
         return float(self.watch_s.mean(dtype=np.float64))
 
-    @property
-    def skip(self) -> Float64[np.ndarray, " users"]:
-        """Each user's share of views left before 3 s."""
-        return 1 - self.passing(_SKIP_RUNG)
-
 
 def expected_watching(users: Users, videos: Videos, slates: Int32[np.ndarray, "users k"], rules: Rules) -> Watching:
     """Climbs of users who meet the videos of their slates, hours of day in their usual shares."""
@@ -92,10 +87,13 @@ def expected_actions(
         for action in range(len(ACTIONS)):
             video = slates[rows]
             fixed = rules.action_base[action] + users.action[rows, action, None] + videos.action[video, action]
+            fixed = fixed + rules.action_match[action] * watching.match[rows]
             pull = rules.action_satisfaction[action]
-            mean = (fixed + pull * watching.satisfaction[rows])[..., None] + rules.action_stage[action]
             for node, share in zip(_NODES.astype(np.float32), _SHARES, strict=True):
-                chance = 1 / (1 + np.exp(-(mean + pull * np.float32(rules.weight_noise) * node)))
+                felt = np.clip(
+                    watching.satisfaction[rows] + np.float32(rules.weight_noise) * node, -MOST_FELT, MOST_FELT
+                )
+                chance = 1 / (1 + np.exp(-((fixed + pull * felt)[..., None] + rules.action_stage[action])))
                 total[action] += share * float((watching.stages[rows] * chance).sum(dtype=np.float64))
     return total / slates.size
 
@@ -126,6 +124,7 @@ def _watching(
     quality, bait = videos.quality[slates], videos.bait[slates]
     return Watching(
         stages=stages,
+        match=fit,
         satisfaction=(rules.weight_taste * fit + rules.weight_quality * quality - rules.weight_bait * bait).astype(
             np.float32
         ),

@@ -11,10 +11,10 @@ from typing import Final, final
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64, Int32, Int64
+from jaxtyping import Float32, Float64, Int32, Int64
 
 from user_models.fit.latents import Latents
-from user_models.world import ACTIONS, USER_LATENTS, VIDEO_LATENTS, PublicColumn
+from user_models.world import ACTIONS, N_LENGTHS, USER_LATENTS, VIDEO_LATENTS, PublicColumn
 
 PROFILE_COLUMNS: Final = (
     *("user_active_degree", "is_video_author", "follow_user_num_range"),
@@ -26,6 +26,8 @@ FEWEST_USERS: Final = 5
 FEWEST_VIDEOS: Final = 40
 """Topics with fewer videos are merged into one."""
 _JITTER: Final = 1e-6
+_PRIOR_VIDEOS: Final = 20.0
+"""Videos of any topic that the lengths of each topic's are mixed with."""
 
 
 @final
@@ -108,6 +110,18 @@ def mixture(items: Uncertain, kinds: Kinds) -> Mixture:
     within = x - mean[kind]
     covariance = within.T @ within / len(x) + np.diag(items.added + _JITTER)
     return Mixture(mean, np.linalg.cholesky(covariance))
+
+
+def length_shares(
+    log_duration: Float64[np.ndarray, " videos"], kinds: Kinds, nodes: Float32[np.ndarray, " nodes"]
+) -> Float64[np.ndarray, "kinds lengths"]:
+    """Shares of lengths by kind, in bins that cut the range of the nodes evenly."""
+    inside = kinds.kind >= 0
+    place = (np.clip(log_duration[inside], nodes[0], nodes[-1]) - nodes[0]) / (nodes[-1] - nodes[0]) * N_LENGTHS
+    flat = kinds.kind[inside] * N_LENGTHS + np.minimum(place.astype(np.int64), N_LENGTHS - 1)
+    counts = np.bincount(flat, minlength=len(kinds.share) * N_LENGTHS).reshape(-1, N_LENGTHS)
+    counts = counts + _PRIOR_VIDEOS * counts.sum(axis=0) / counts.sum()
+    return counts / counts.sum(axis=1, keepdims=True)
 
 
 def user_latents(users: Latents, action_spread: Float64[np.ndarray, " actions"]) -> Uncertain:

@@ -27,15 +27,21 @@ class Meetings:
     Attributes:
         duration_s: Of the video.
         appeal: As the kernel drew on it.
+        match: Of taste and topic, drift left out.
         satisfaction: True.
-        action: Effects of user and video on each action.
+        luck: How far the user's appeal is above the mean of their profile.
+        action: Mean effect of user and video on each action, over users who are alike in everything else.
+        action_spread: Standard deviation of such users' effects.
         group: Code of the user's first public column.
     """
 
     duration_s: Float32[np.ndarray, " n"]
     appeal: Float32[np.ndarray, " n"]
+    match: Float32[np.ndarray, " n"]
     satisfaction: Float32[np.ndarray, " n"]
+    luck: Float32[np.ndarray, " n"]
     action: Float32[np.ndarray, "n actions"]
+    action_spread: Float32[np.ndarray, "n actions"]
     group: Int64[np.ndarray, " n"]
 
     def __len__(self) -> int:

@@ -18,12 +18,13 @@ from numpy.polynomial.hermite_e import hermegauss
 from scipy import sparse
 from scipy.special import expit, logsumexp
 
+from user_models.kernel import MOST_FELT
 from user_models.ladder import N_RUNGS
 from user_models.recovery.newton import Curve, Fitted, Frame, maximise
 from user_models.recovery.views import Views
 
 N_STAGES: Final = N_RUNGS + 1
-_NODES: Final = 21
+_NODES: Final = 41
 _ENOUGH: Final = 40
 """Acts, and views without, on which a normal approximation of an estimate can rest."""
 
@@ -99,7 +100,7 @@ def log_likelihood(acts: Acts, at: Float64[np.ndarray, " p"]) -> Curve:
     """
     cell, gamma, user = at[:N_STAGES], at[N_STAGES], at[N_STAGES + 1 :]
     z, weight = hermegauss(_NODES)
-    felt = acts.satisfaction[:, None] + acts.noise * z
+    felt = np.clip(acts.satisfaction[:, None] + acts.noise * z, -MOST_FELT, MOST_FELT)
     odds = (cell[acts.stage] + user[acts.user] + acts.video)[:, None] + gamma * felt
     chance = expit(odds)
     logs = np.log(weight / weight.sum()) - np.logaddexp(0, np.where(acts.acted[:, None], -odds, odds))

@@ -27,7 +27,7 @@ class Views:
         acted: Whether each action was taken.
         video_appeal: Known: what the video adds to appeal.
         context: Known: what each scalar of `CONTEXT` is multiplied by.
-        video_action: Known: what the video adds to the logit of each action.
+        video_action: Known: what the video and its match with the user add to the logit of each action.
         satisfaction: Known: the part of satisfaction that features tell.
         noise: Known: standard deviation of the part that none tells.
     """

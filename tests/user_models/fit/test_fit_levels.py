@@ -14,7 +14,6 @@ from user_models.fit.calibrate import (
 )
 from user_models.fit.expected import expected_watching
 from user_models.fit.selector import Selector, selected_crowd
-from user_models.fit.strengths import view_cost
 from user_models.kernel import Response, State
 from user_models.ladder import CLICK_RUNG
 from user_models.toy import toy_world
@@ -99,17 +98,3 @@ def test_a_reliable_selector_shows_what_users_click():
     random = click(draw_crowd(world, 500, 6))
     weak, strong = (click(selected_crowd(world, 500, Selector(reliability=rho))) for rho in (0.3, 0.9))
     assert random < weak < strong
-
-
-def test_an_average_view_costs_what_the_kernel_takes():
-    """Mean patience spent per view, under random slates."""
-    world = toy_world().with_values({"leaving.cost_scale": 1.0})
-    out, crowd = simulated(world, 2_000, 60)
-    watching = expected_watching(crowd.users, crowd.videos, crowd.slates, world.rules(1.0))
-    spent = 0.0
-    skips = np.zeros(len(out.events))
-    for step in range(60):
-        skips = np.where(out.events[:, step] & 8, skips + 1, 0)
-        pleasure = world.value("leaving.satisfaction") * out.satisfaction[:, step]
-        spent += np.maximum(0.1, 1 - pleasure + world.value("leaving.skips") * np.maximum(0, skips - 1)).mean() / 60
-    assert view_cost(world, watching).mean() == pytest.approx(spent, rel=0.03)

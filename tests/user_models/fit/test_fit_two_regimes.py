@@ -4,17 +4,27 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from user_models.fit.calibrate import RandomTargets
 from user_models.fit.meetings import Meetings, outcome
 from user_models.fit.two_actions import match_actions
-from user_models.fit.two_regimes import KNOTS, Aims, Climbs, classes, climbs, match_watching
-from user_models.kernel import climb, seconds
+from user_models.fit.two_regimes import (
+    KNOTS,
+    N_LENGTH_CLASSES,
+    Aims,
+    Climbs,
+    classes,
+    climbs,
+    length_classes,
+    match_watching,
+)
+from user_models.kernel import MOST_FELT, climb, seconds
 from user_models.ladder import CLICK_RUNG, COMPLETE_RUNG, LONG_RUNG, N_RUNGS, rungs
 from user_models.toy import toy_world
 from user_models.world import ACTIONS
 
-WORLD = toy_world()
+WORLD = toy_world().with_tables(action_match=np.linspace(-0.5, 1.0, len(ACTIONS)).astype(np.float32))
 N = 6_000
 LIFT = 1.2
 
@@ -26,8 +36,11 @@ def meetings(lift: float, seed: int) -> Meetings:
     return Meetings(
         duration_s=np.exp(rng.uniform(np.log(6.0), np.log(400.0), N)).astype(f32),
         appeal=rng.normal(lift, 1.0, N).astype(f32),
+        match=rng.normal(lift / 2, 0.9, N).astype(f32),
         satisfaction=rng.normal(lift / 2, 0.7, N).astype(f32),
+        luck=np.zeros(N, f32),
         action=rng.normal(0, 0.5, (N, len(ACTIONS))).astype(f32),
+        action_spread=np.full((N, len(ACTIONS)), 2.0, f32),
         group=np.zeros(N, np.int64),
     )
 
@@ -43,6 +56,11 @@ def figures(world, met):
 def targets(world, met):
     click, long_view, complete, watch_s = (float(x) for x in figures(world, met))
     return RandomTargets(click, long_view, complete, watch_s, (0.01,) * len(ACTIONS))
+
+
+def by_length(world, met):
+    kind, nested = length_classes(met), outcome(world, met).nested()
+    return np.stack([nested[:, kind == c].mean(axis=1) for c in range(N_LENGTH_CLASSES)], axis=1)
 
 
 def expected_climbs(world, met):
@@ -63,7 +81,7 @@ def other_world():
     nodes = np.linspace(t.node_log_duration[0], t.node_log_duration[-1], 12).astype(np.float32)
     stage = np.stack([np.interp(nodes, t.node_log_duration, column) for column in t.stage.T], axis=1)
     slope = np.stack([np.interp(nodes, t.node_log_duration, column) for column in t.slope.T], axis=1)
-    flatter = slope * np.array([0.6, 0.6, 0.6, 0.6, 0.6, 1.0])  # replays keep the slope that they are given
+    flatter = slope * np.array([0.6, 0.6, 0.6, 0.6, 0.6, 0.8])
     return WORLD.with_tables(
         node_log_duration=nodes, stage=(stage + 0.6).astype(np.float32), slope=flatter.astype(np.float32)
     )
@@ -71,7 +89,8 @@ def other_world():
 
 @pytest.fixture(scope="module")
 def aims():
-    return Aims(expected_climbs(WORLD, BASE), targets(WORLD, BASE), targets(WORLD, RANDOM))
+    lengths = (by_length(WORLD, met) for met in (BASE, RANDOM))
+    return Aims(expected_climbs(WORLD, BASE), targets(WORLD, BASE), targets(WORLD, RANDOM), *lengths)
 
 
 @pytest.fixture(scope="module")
@@ -83,21 +102,30 @@ def test_both_regimes_are_met(matched, aims):
     for met in (RANDOM, BASE):
         wanted = figures(WORLD, met)
         np.testing.assert_allclose(figures(matched, met), wanted, rtol=0.02)
+        np.testing.assert_allclose(by_length(matched, met), by_length(WORLD, met), rtol=0.05)
 
 
 def test_slopes_up_to_the_end_are_found_again(matched):
-    """Up to what it costs to take the videos of a class as one length."""
+    """Up to what it costs to take the videos of a class as one length; short ones only climb twice."""
     nodes = matched.tables.node_log_duration
     real = np.stack([np.interp(nodes, WORLD.tables.node_log_duration, s) for s in WORLD.tables.slope.T], axis=1)
-    np.testing.assert_allclose(matched.tables.slope[:, :5], real[:, :5], rtol=0.08)
-    np.testing.assert_allclose(matched.tables.slope[:, 5], real[:, 5], rtol=1e-5)
+    np.testing.assert_allclose(matched.tables.slope[:, :4], real[:, :4], rtol=0.08)
+    longer = nodes > np.log(18)
+    np.testing.assert_allclose(matched.tables.slope[longer, 4], real[longer, 4], rtol=0.08)
 
 
 def test_half_the_way_leaves_random_exposures_right(aims):
     start = other_world()
     half = match_watching(start, RANDOM, BASE, aims, damping=0.5)
     whole = match_watching(start, RANDOM, BASE, aims)
-    np.testing.assert_allclose(half.tables.slope**2, start.tables.slope * whole.tables.slope, rtol=1e-3)
+    turns = [np.log(world.slopes(BASE.duration_s) / start.slopes(BASE.duration_s)) for world in (half, whole)]
+    common = [turn.mean(axis=0) for turn in turns]
+    np.testing.assert_allclose(common[0], common[1] / 2, atol=0.02)
+    apart = [
+        np.log(world.tables.slope / start.tables.slope) - all_
+        for world, all_ in zip((half, whole), common, strict=True)
+    ]
+    np.testing.assert_allclose(apart[0], apart[1] / 4, atol=0.02)
     np.testing.assert_allclose(figures(half, RANDOM)[:3], figures(WORLD, RANDOM)[:3], rtol=0.02)
 
 
@@ -136,27 +164,38 @@ def test_a_length_on_an_edge_belongs_below_it(length_s, kind):
 
 
 def test_levels_and_pulls_of_actions_are_found_again():
-    rates = np.array([[act(WORLD, met, a) for a in range(len(ACTIONS))] for met in (RANDOM, BASE)])
+    some = [met.take(np.arange(1500)) for met in (RANDOM, BASE)]
+    rates = np.array([[act(WORLD, met, a) for a in range(len(ACTIONS))] for met in some])
     t = WORLD.tables
-    lost = WORLD.with_tables(action_base=t.action_base + 1, action_satisfaction=0.5 * t.action_satisfaction)
-    found = match_actions(lost, RANDOM, BASE, rates).tables
+    lost = WORLD.with_tables(action_base=t.action_base + 1, action_match=t.action_match + 0.7)
+    found = match_actions(lost, *some, rates).tables
     np.testing.assert_allclose(found.action_base, t.action_base, atol=0.02)
-    np.testing.assert_allclose(found.action_satisfaction, t.action_satisfaction, atol=0.02)
+    np.testing.assert_allclose(found.action_match, t.action_match, atol=0.02)
+    np.testing.assert_array_equal(found.action_satisfaction, t.action_satisfaction)
 
 
 def test_where_no_pull_is_enough_random_exposures_are_met():
-    rates = np.array([[act(WORLD, RANDOM, a) for a in range(len(ACTIONS))], [0.9] * len(ACTIONS)])
-    found = match_actions(WORLD, RANDOM, BASE, rates)
-    got = [act(found, RANDOM, a) for a in range(len(ACTIONS))]
+    some = [met.take(np.arange(1500)) for met in (RANDOM, BASE)]
+    rates = np.array([[act(WORLD, some[0], a) for a in range(len(ACTIONS))], [0.9] * len(ACTIONS)])
+    found = match_actions(WORLD, *some, rates)
+    got = [act(found, some[0], a) for a in range(len(ACTIONS))]
     np.testing.assert_allclose(got, rates[0], rtol=0.02)
 
 
 def act(world, met, action):
-    """Rate of an action, straight from its logit."""
+    """Rate of an action, straight from its logit, over all users who are alike for each view."""
     t = world.tables
-    mean = t.action_base[action] + met.action[:, action] + t.action_satisfaction[action] * met.satisfaction
-    chance = 1 / (1 + np.exp(-(mean[:, None] + t.action_stage[action])))
-    return float((outcome(world, met).stages * chance).sum(axis=1).mean())
+    mean = (
+        t.action_base[action]
+        + met.action[:, action]
+        + t.action_satisfaction[action] * np.clip(met.satisfaction, -MOST_FELT, MOST_FELT)
+        + t.action_match[action] * met.match
+    )
+    stages, rate = outcome(world, met).stages, 0.0
+    for own in np.arange(-7, 7, 0.25):
+        logit = (mean + own * met.action_spread[:, action])[:, None] + t.action_stage[action]
+        rate += 0.25 * norm.pdf(own) * float((stages / (1 + np.exp(-logit))).sum(axis=1).mean())
+    return rate
 
 
 def test_more_appeal_never_shortens_a_view():

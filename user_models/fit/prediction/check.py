@@ -21,7 +21,7 @@ from user_models.fit.prediction.distribution import (
     decile_shares,
     duration_bucket,
     ks_distance,
-    mean_log_watch,
+    mean_rank,
     mean_watch_s,
     transform,
 )
@@ -64,7 +64,7 @@ class HeldOut:
         log_loss: Per label, in nats.
         reference_log_loss: That of gradient boosting on the same information; None where there is none.
         reference_reason: Why not, per label.
-        watch_spearman: Rank correlation of the predicted mean of log(0.1 + seconds) and real watch time.
+        watch_spearman: Rank correlation of the predicted mean rank and real watch time.
         watch_spearman_seconds: The same of the predicted mean of seconds, which the rare long views rule.
         pit: Share of views in each tenth of their predicted distribution; a tenth each if calibrated.
         pit_max_deviation: Largest distance of those shares from a tenth.
@@ -245,7 +245,7 @@ def _compared(predictor: Predictor, rows: Rows, said: Forecast, rival: Reference
         log_loss={label: log_loss(truth[label], chances[label]) for label in LABELS},
         reference_log_loss=rival.log_loss,
         reference_reason=rival.reason,
-        watch_spearman=spearman(mean_log_watch(said.survival, duration_s), watch_s),
+        watch_spearman=spearman(mean_rank(said.survival, duration_s), watch_s),
         watch_spearman_seconds=spearman(mean_watch_s(said.survival, duration_s), watch_s),
         pit=tuple(float(share) for share in pit),
         pit_max_deviation=float(np.abs(pit - 1 / DECILES).max()),

@@ -13,7 +13,7 @@ from user_models.fit.prediction.distribution import (
     decile_shares,
     duration_bucket,
     ks_distance,
-    mean_log_watch,
+    mean_rank,
     mean_watch_s,
     stage_chances,
     transform,
@@ -71,7 +71,13 @@ def test_means_of_a_view_that_stops_in_a_known_stage():
     survival[:, :5] = 1
     length = np.array([60], np.float32)
     assert mean_watch_s(survival, length)[0] == pytest.approx(2.5)
-    assert mean_log_watch(survival, length)[0] == pytest.approx(np.log(2.6))
+
+
+def test_mean_ranks_by_hand():
+    """One view stops at once, one surely between 2 and 3 s, one does either: half of all views stop at once."""
+    survival = np.zeros((3, N_RUNGS), np.float32)
+    survival[1, :5], survival[2, :5] = 1, 0.5
+    np.testing.assert_allclose(mean_rank(survival, np.full(3, 60, np.float32)), [0.25, 0.75, 0.5])
 
 
 def test_chances_of_all_stages_sum_to_one():

@@ -1,0 +1,75 @@
+"""The smallest effect a test can see, against users and against days, and where the spec stands."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from dashboards import wording
+from dashboards.grid import Cell, upright_line
+from dashboards.theme import QUIET, TREATMENTS, TRUTH, frame
+from simulator.report_power import DetectableRow, PowerPlan
+
+_DAYS_SHOWN: Final = (1, 7, 28)
+_DASH: Final = {"plain": "dot", "cuped": "solid"}
+
+
+def smallest_effect(plan: PowerPlan) -> go.Figure:
+    """Lift against users, one line per number of days and method; the cross is the spec, the level the wanted lift."""
+    figure = make_subplots(
+        rows=1,
+        cols=2,
+        shared_yaxes=True,
+        subplot_titles=["Against users", f"Against days, {plan.users:,} users"],
+        horizontal_spacing=0.06,
+    )
+    figure.update_annotations(font_size=13)
+    shown = sorted({*_DAYS_SHOWN, plan.days})
+    for place, days in enumerate(shown):
+        for method in _DASH:
+            rows = [row for row in plan.grid if (row.days, row.method) == (days, method)]
+            if rows:
+                line = _line([row.users for row in rows], rows, TREATMENTS[place % len(TREATMENTS)])
+                figure.add_trace(line.update(name=f"{days} days, {method}"), row=1, col=1)
+    for method in _DASH:
+        rows = [row for row in plan.grid if (row.users, row.method) == (plan.users, method)]
+        if rows:
+            line = _line([row.days for row in rows], rows, QUIET)
+            figure.add_trace(line.update(name=f"by days, {method}", mode="lines+markers"), row=1, col=2)
+    _mark(figure, plan)
+    figure.update_xaxes(type="log", zeroline=False)
+    figure.update_xaxes(title_text="Users, all arms", row=1, col=1)
+    figure.update_xaxes(title_text="Days", row=1, col=2)
+    figure.update_yaxes(type="log", tickformat=".2~%", zeroline=False)
+    figure.update_yaxes(title_text=f"Smallest lift of {wording.in_figure(plan.metric)}", col=1)
+    return frame(figure, 440)
+
+
+def _line(at: Sequence[int], rows: Sequence[DetectableRow], colour: str) -> go.Scatter:
+    """Lifts of one method."""
+    lifts = [row.relative_effect for row in rows]
+    style = {"color": colour, "width": 2, "dash": _DASH[rows[0].method]}
+    return go.Scatter(x=list(at), y=lifts, mode="lines", line=style, marker={"color": colour, "size": 6})
+
+
+def _mark(figure: go.Figure, plan: PowerPlan) -> None:
+    """You are here, and what is wanted."""
+    for column, at in ((1, plan.users), (2, plan.days)):
+        upright_line(figure, at, Cell(1, column), "dash")
+        best = [r for r in plan.here if r.metric == plan.metric][-1]
+        cross = {"symbol": "x", "size": 11, "color": TRUTH}
+        spot = go.Scatter(x=[at], y=[best.relative_effect], mode="markers", marker=cross, name="you are here")
+        figure.add_trace(spot.update(showlegend=column == 1), row=1, col=column)
+        line = {"color": TRUTH, "width": 1.5, "dash": "dot"}
+        figure.add_shape(
+            type="line",
+            x0=0,
+            x1=1,
+            xref="x domain",
+            y0=abs(plan.effect),
+            y1=abs(plan.effect),
+            line=line,
+            row=1,
+            col=column,
+        )

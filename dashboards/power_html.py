@@ -1,0 +1,73 @@
+"""`power.html`: one file that shows from disk, without network, how large a test has to be."""
+
+import html
+from typing import Final
+
+from dashboards import html_parts, power_figure, wording
+from simulator.report_power import PairedRow, PowerPlan
+
+_CAPTION: Final = (
+    "Dotted lines are plain, solid ones adjusted by the time before the test (CUPED). The cross is the test as the spec"
+    " has it, the dotted level the effect that is wanted. Doubling users divides the smallest effect by 1.41; doubling"
+    " days helps only with what differs from day to day within a user."
+)
+NEED_HEADINGS: Final = ("Days", "Users, plain", "Users, CUPED")
+VARIANCE_HEADINGS: Final = ("Method", "Between users", "Day to day", "Share between")
+HERE_HEADINGS: Final = ("Metric", "Smallest lift, plain", "Smallest lift, CUPED")
+
+
+def render_power(plan: PowerPlan) -> str:
+    """The whole page; the same plan gives the same text."""
+    title = f"{plan.name}: how large a test?"
+    head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(_facts(plan), 'facts')}"
+    drawn = html_parts.drawing(power_figure.smallest_effect(plan), "power", with_library=True)
+    figure = html_parts.section("Smallest effect", f"{drawn}\n{html_parts.paragraph(_CAPTION, 'caption')}")
+    return html_parts.page(title, "\n".join([head, _verdict(plan), figure, *_tables(plan)]))
+
+
+def _facts(plan: PowerPlan) -> str:
+    """What was planned, in a line."""
+    return (
+        f"{plan.metric} {wording.lift(plan.effect)}, power {plan.power:.0%}, false findings {plan.alpha:.0%};"
+        f" {plan.arm} against {plan.baseline}; {plan.pilot_users:,} simulated users of world {plan.world}."
+    )
+
+
+def _verdict(plan: PowerPlan) -> str:
+    """Users for the effect, and what paired truth takes."""
+    needs = [row for row in plan.needs if row.days == plan.days]
+    said = " or ".join(f"{row.users:,} users ({row.method})" for row in needs)
+    lines = [
+        html_parts.paragraph(f"{plan.days} days take {said}; the spec has {plan.users:,}.", "sentence"),
+        html_parts.paragraph(_paired(plan, plan.paired), "sentence"),
+    ]
+    return '<div class="verdict">\n' + "\n".join(lines) + "\n</div>"
+
+
+def _paired(plan: PowerPlan, paired: PairedRow) -> str:
+    """What it takes where every user lives under both arms."""
+    if paired.users is None:
+        return f"Paired truth: {wording.why(paired.reasons, 'users')}."
+    took = "" if paired.seconds is None else f", {wording.number(paired.seconds)} seconds of simulation"
+    return (
+        f"With every user under both arms and the same noise, which no live platform can, {wording.lift(plan.effect)}"
+        f" is three standard errors at {paired.users:,} users{took}."
+    )
+
+
+def _tables(plan: PowerPlan) -> list[str]:
+    """Users by days, components of variance, and every metric where the spec stands."""
+    users = {(row.days, row.method): wording.count(row.users) for row in plan.needs}
+    days = sorted({row.days for row in plan.needs})
+    needs = [(str(day), users[day, "plain"], users.get((day, "cuped"), wording.MISSING)) for day in days]
+    parts = [
+        (r.method, *map(wording.number, (r.between, r.within)), wording.share(r.user_share)) for r in plan.variance
+    ]
+    effects = {(row.metric, row.method): wording.share(row.relative_effect) for row in plan.here}
+    keys = dict.fromkeys(row.metric for row in plan.here)
+    here = [(key, *(effects.get((key, how), wording.MISSING) for how in ("plain", "cuped"))) for key in keys]
+    return [
+        html_parts.section("Users for the effect", html_parts.table(NEED_HEADINGS, needs)),
+        html_parts.section("Where the variance lies", html_parts.table(VARIANCE_HEADINGS, parts)),
+        html_parts.section("Every metric, as the spec is", html_parts.table(HERE_HEADINGS, here)),
+    ]

@@ -1,0 +1,184 @@
+"""INF: rank with implicit negative feedback, skips before all.
+
+Reconstruction of Pan et al., "Learning and Optimization of Implicit Negative Feedback for Industrial Short-video
+Recommender System", CIKM 2023, https://arxiv.org/abs/2308.13249, of which only abstract and introduction could be had:
+a feedback-aware encoding (`policies.inf_encoding`) and a prediction of several objectives that keeps apart what they
+share and what they do not (`policies.inf_heads`). What is in between is ours: target attention twice, by the target as
+if it were liked and as if it were skipped, and a mixture of experts with a gate per objective.
+
+Axes: `b` requests, `n` candidates, `d` vector size.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Final, final
+
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from policies import neural
+from policies.base import Log
+from policies.blocks import Dropout, Mmoe, TargetAttention
+from policies.catalogue import Catalogue, UserEmbedding, VideoEmbedding
+from policies.embedding import linear, normal_table
+from policies.inf_encoding import FeedbackAttention, FeedbackTokens, RequestContext, positive
+from policies.inf_heads import (
+    FIRST_LOGIT,
+    OBJECTIVES,
+    Fusion,
+    Thresholds,
+    fuse,
+    labels_of,
+    loss,
+    outcomes,
+    thresholds_of,
+)
+from policies.neural import Core, Design
+from policies.sequences import Requests, trimmed
+from policies.targets import Sample, Sampling
+from policies.tower_fit import check_log
+
+_PARTS: Final = 5
+_UNITS: Final = 16
+_NO_VIDEOS: Final = Thresholds(torch.zeros(0), torch.zeros(0))
+"""Until a log is learned from."""
+
+
+@final
+class Inf(nn.Module):
+    """Feedback-aware encoding, two target attentions, experts, and one head per objective."""
+
+    def __init__(
+        self, catalogue: Catalogue, generator: torch.Generator, *, d: int, h: int, experts: int, dropout: float
+    ) -> None:
+        """Begin with heads at about the usual rates."""
+        super().__init__()
+        self.videos = VideoEmbedding(catalogue, d, generator)
+        self.users = UserEmbedding(catalogue, d, generator)
+        self.tokens = FeedbackTokens(h, d, generator)
+        self.attention = FeedbackAttention(d, 2, Dropout(dropout, generator), generator)
+        self.context = RequestContext(d, generator)
+        self.as_if = normal_table(2, d, 0.1, generator)
+        self.watched, self.skipped = (TargetAttention(d, _UNITS, generator) for _ in range(2))
+        self.experts = Mmoe((_PARTS * d, 2 * d, d), experts, len(OBJECTIVES), generator)
+        self.heads = nn.ModuleList([linear(d, 1, generator) for _ in OBJECTIVES])
+        for head, begin in zip(self.heads, FIRST_LOGIT, strict=True):
+            nn.init.constant_(head.get_parameter("bias"), begin)
+
+    @override
+    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "tasks b n"]:
+        """One number per objective and candidate."""
+        requests = replace(requests, views=trimmed(requests.views))
+        views, table = requests.views, self.videos.table()
+        target = functional.embedding(candidates, table)
+        liked = positive(views)
+        tokens = self.tokens(functional.embedding(views.video_id, table), requests)
+        x = self.attention(tokens, liked, views.mask)
+        share = 1 / views.mask.sum(1).clamp(min=1)[:, None, None]
+        found = [
+            self.watched(target + self.as_if[1], x, liked) * share,
+            self.skipped(target + self.as_if[0], x, views.mask & ~liked) * share,
+        ]
+        whole = [part[:, None].expand_as(target) for part in (self.users(requests), self.context(requests))]
+        mixed = self.experts(torch.cat([*found, target, *whole], dim=-1))
+        return torch.stack([head(each)[..., 0] for head, each in zip(self.heads, mixed, strict=True)])
+
+
+@final
+class InfScorer(nn.Module):
+    """The network and its fusion: what serves."""
+
+    def __init__(self, net: Inf, fusion: Fusion, *, ordinal: bool) -> None:
+        """Keep both."""
+        super().__init__()
+        self.net, self.fusion, self.ordinal = net, fusion, ordinal
+
+    @override
+    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+        """Scores."""
+        return fuse(outcomes(self.net(requests, candidates), ordinal=self.ordinal), self.fusion)
+
+
+def inf_loss(scorer: InfScorer, sample: Sample, thresholds: Thresholds) -> Float32[Tensor, ""]:
+    """Loss of all objectives on the views of a sample."""
+    video_id = sample.candidates[:, :1]
+    labels = labels_of(thresholds, video_id[:, 0], sample.events, sample.watch_s)
+    return loss(scorer.net(sample.requests, video_id)[..., 0], labels, ordinal=scorer.ordinal)
+
+
+@final
+@dataclass(eq=False)
+class InfPolicy:
+    """Rank by expected watch time, against predicted skips and hates (implicit negative feedback).
+
+    Attributes:
+        watch_power: Power of the expected seconds; at least 0, as are all powers and weights.
+        skip_power: Power of the chance of no skip; 0 is the ranker without implicit negative feedback.
+        hate_power: Power of the chance of no hate.
+        effective_weight: Weight of the chance of an effective view.
+        finished_weight: Weight of the chance of a finished view.
+        like_weight: Weight of the chance of a like.
+        ordinal: Whether outcomes are steps of one ladder, so that no chance of an effective view and a skip exceeds 1.
+        size: Length of embeddings; even.
+        history: Latest views that are read of each user; at least 1.
+        experts: Experts that the objectives share; at least 1.
+        dropout: In training.
+        epochs: Passes over the targets, at most; at least 1.
+        max_targets: Views learned from, at most; at least 1.
+    """
+
+    watch_power: float = 1.0
+    skip_power: float = 1.0
+    hate_power: float = 5.0
+    effective_weight: float = 1.0
+    finished_weight: float = 1.0
+    like_weight: float = 5.0
+    ordinal: bool = True
+    size: int = 24
+    history: int = 30
+    experts: int = 4
+    dropout: float = 0.1
+    epochs: int = 3
+    max_targets: int = 200_000
+    core: Core = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.experts < 1:
+            raise ValueError(f"experts={self.experts} given, want at least 1")
+        fusion = Fusion(
+            watch=self.watch_power,
+            skip=self.skip_power,
+            hate=self.hate_power,
+            effective=self.effective_weight,
+            finished=self.finished_weight,
+            like=self.like_weight,
+        )
+        sampling = Sampling(
+            history=self.history, max_targets=self.max_targets, n_negatives=1, negatives="uniform", targets="shown"
+        )
+        make = partial(self._make, fusion)
+        self.core = Core(Design("inf", make, partial(inf_loss, thresholds=_NO_VIDEOS), sampling, self.epochs))
+
+    rank = neural.rank
+    scores = neural.scores
+    save = neural.save
+
+    def fit(self, log: Log, seed: int) -> None:
+        """See `policies.base.TrainablePolicy.fit`."""
+        check_log(log)
+        design = replace(self.core.design, loss=partial(inf_loss, thresholds=thresholds_of(log)))
+        self.core.fitted = neural.fit_module(design, log, seed)
+
+    @classmethod
+    def load(cls, folder: Path) -> "InfPolicy":
+        """See `policies.base.TrainablePolicy.load`."""
+        return neural.load(cls, folder)
+
+    def _make(self, fusion: Fusion, catalogue: Catalogue, generator: torch.Generator) -> InfScorer:
+        """The module with its first weights."""
+        net = Inf(catalogue, generator, d=self.size, h=self.history, experts=self.experts, dropout=self.dropout)
+        return InfScorer(net, fusion, ordinal=self.ordinal)

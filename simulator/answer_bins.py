@@ -1,0 +1,61 @@
+"""Questionnaires counted by how satisfying the view truly was, and by the estimated chance of an answer.
+
+For people who look at a report, never for policies: a small table per day and course of events, in which every number
+is a whole one, so that sums do not depend on their order. Axes: `rows` questionnaires.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, Float32, Float64, Int64
+
+SATISFACTION: Final = "satisfaction"
+ESTIMATED: Final = "estimated"
+STEP: Final = {SATISFACTION: 0.05, ESTIMATED: 0.02}
+"""Width of a bin: of the latent, and of the estimated propensity."""
+UNIT: Final = 1e-9
+"""Propensities are added up in whole multiples of this."""
+
+
+@final
+@dataclass(frozen=True)
+class AskedViews:
+    """Questionnaires of one request: the truth, and what a platform makes of it."""
+
+    satisfaction: Float32[np.ndarray, " rows"]
+    estimated: Float64[np.ndarray, " rows"]
+    true: Float32[np.ndarray, " rows"]
+    answered: Bool[np.ndarray, " rows"]
+
+
+def bin_table(parts: Sequence[AskedViews], world: str, day: int) -> pa.Table:
+    """One row per scale and bin that holds a questionnaire; bin b is from b to b + 1 steps."""
+    estimated = np.concatenate([part.estimated for part in parts])
+    true = np.concatenate([part.true for part in parts]).astype(np.float64)
+    answered = np.concatenate([part.answered for part in parts])
+    satisfaction = np.concatenate([part.satisfaction for part in parts]).astype(np.float64)
+    tables: list[pa.Table] = []
+    for scale, values in ((SATISFACTION, satisfaction), (ESTIMATED, estimated)):
+        bins, place = np.unique(np.floor(values / STEP[scale]).astype(np.int64), return_inverse=True)
+        names = {"world": world, "scale": scale}
+        columns = {
+            **{name: pa.array([value] * len(bins), pa.string()) for name, value in names.items()},
+            "day": pa.array(np.full(len(bins), day, np.int16)),
+            "bin": pa.array(bins),
+            "asked": pa.array(np.bincount(place, minlength=len(bins))),
+            "answered": pa.array(_whole_sums(place, answered.astype(np.int64), len(bins))),
+            "estimated": pa.array(_whole_sums(place, np.rint(estimated / UNIT).astype(np.int64), len(bins))),
+            "true": pa.array(_whole_sums(place, np.rint(true / UNIT).astype(np.int64), len(bins))),
+        }
+        tables.append(pa.table(columns))
+    return pa.concat_tables(tables)
+
+
+def _whole_sums(place: Int64[np.ndarray, " rows"], values: Int64[np.ndarray, " rows"], n: int) -> np.ndarray:
+    """Sums of whole numbers by place."""
+    sums = np.zeros(n, np.int64)
+    np.add.at(sums, place, values)
+    return sums

@@ -1,0 +1,91 @@
+"""The commands that ask how far a test can be believed, and how large it has to be."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from simulator.cli_pages import finish_audit, finish_power, warn_of
+
+
+def audit(
+    spec: str,
+    *,
+    out: Path | None = None,
+    aa: int | None = None,
+    replications: int = 0,
+    keep_policies: Annotated[bool, Parameter(negative="")] = False,
+    resume: bool = False,
+    seed: int | None = None,
+    workers: int | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Run the test again where the truth is known: how often is each way of reading it wrong?
+
+    Args:
+        spec: A TOML file, the name of a shipped spec, or a finished run's folder, whose users are split anew.
+        out: Folder to create for audit.json, audit.html and what they rest on; ./audit-NAME by default.
+        aa: Times the users of one run are split anew, as A/A and as A/B tests; 1,000 by default, 0 beside
+            --replications. Arms must not learn.
+        replications: Times the whole test is run with a fresh seed.
+        keep_policies: Let the videos and trained policies of the first fresh seed serve all others.
+        resume: Go on in OUT after the last replication that an interrupted audit finished.
+        seed: Replaces the seed of the spec.
+        workers: Threads; all cores by default. Results do not depend on it.
+        json_: Print rows of metric, method, replications, false_positive_rate, coverage, power, exaggeration.
+    """
+    from simulator.audit import AuditPlan, audited_run, run_audit
+    from simulator.progress import progress_bars
+    from simulator.spec import load_spec
+
+    run = audited_run(Path(spec)) if (Path(spec) / "spec.toml").is_file() else None
+    experiment = load_spec(str(run / "spec.toml") if run else spec, seed=seed)
+    again = (0 if replications else 1000) if aa is None else aa
+    warn_of(experiment.world)
+    plan = AuditPlan(experiment, again, replications, keep_policies, run)
+    folder = out or Path(f"audit-{Path(spec).stem}")
+    with progress_bars() as show:
+        run_audit(plan, folder, workers or os.cpu_count() or 1, show, resume)
+    finish_audit(folder, json_)
+
+
+def power(
+    spec: str,
+    *,
+    effect: float = 0.001,
+    metric: str = "AUT",
+    power: float = 0.8,
+    out: Path | None = None,
+    pilot: int = 4000,
+    workers: int | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Say how many users and days it takes to find an effect, plain, with CUPED and with paired truth.
+
+    Args:
+        spec: A TOML file, the name of a shipped spec, or a finished run's folder, whose users then are the pilot.
+        effect: Lift to find, such as 0.001 for +0.1%.
+        metric: Of which metric.
+        power: Chance of finding it, at 5% of false findings.
+        out: Folder to create for power.json, power.html and the pilot; ./power-NAME by default.
+        pilot: Users to simulate for the variances, at most those of the spec.
+        workers: Threads; all cores by default.
+        json_: Print power.json instead of the tables.
+    """
+    from simulator.audit import audited_run
+    from simulator.power import Wanted, plan_from_run, run_power
+    from simulator.progress import progress_bars
+    from simulator.spec import load_spec
+
+    run = audited_run(Path(spec)) if (Path(spec) / "spec.toml").is_file() else None
+    experiment = load_spec(str(run / "spec.toml") if run else spec)
+    warn_of(experiment.world)
+    wanted = Wanted(metric, effect, power)
+    folder = out or Path(f"power-{Path(spec).stem}")
+    if run:
+        plan_from_run(run, experiment, wanted, folder)
+    else:
+        with progress_bars() as show:
+            run_power(experiment, wanted, folder, (pilot, workers or os.cpu_count() or 1), show)
+    finish_power(folder, json_)

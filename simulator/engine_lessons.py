@@ -1,0 +1,59 @@
+"""Policies between two scenes: how they travel, and how they are taught."""
+
+import copy
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from policies.base import Feedback, Log, Policy, TrainablePolicy
+from simulator.checkpoint import Kept
+from simulator.engine import AnswerWeights, Hall, Weights
+from simulator.engine_part import unpack_log
+from simulator.line import canonical
+from simulator.noise import seed_word
+from simulator.propensity import fit_answer_model
+
+
+def pack_policy(policy: Policy) -> Weights:
+    """What a policy saves; nothing for one that is never fitted."""
+    if not isinstance(policy, TrainablePolicy):
+        return ()
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "policy"
+        policy.save(folder)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return tuple((path.relative_to(folder).as_posix(), path.read_bytes()) for path in files)
+
+
+def unpack_policy(built: Policy, weights: Weights) -> Policy:
+    """The policy as it was packed; without weights, a copy of it as it was built."""
+    if not weights or not isinstance(built, TrainablePolicy):
+        return copy.deepcopy(built)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "policy"
+        for name, data in weights:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return type(built).load(folder)
+
+
+def read_logs(hall: Hall, logs: tuple[Kept, ...]) -> Feedback:
+    """One log out of the files of one, which are in order of time."""
+    return canonical([unpack_log(hall.store.get(kept)) for kept in logs])
+
+
+def taught(hall: Hall, built: Policy, log: Feedback) -> Weights:
+    """A policy fitted on a log, as weights; equal seeds, so equal policies come out equal."""
+    policy = copy.deepcopy(built)
+    if isinstance(policy, TrainablePolicy):
+        stage = hall.setting.course.stage
+        seed = int(seed_word(hall.setting.spec.seed, "training") >> np.uint64(33))
+        policy.fit(Log(log, stage.user_table, stage.video_table), seed)
+    return pack_policy(policy)
+
+
+def answer_weights(hall: Hall, log: Feedback) -> AnswerWeights:
+    """The answering model fitted on a log."""
+    return fit_answer_model(log, hall.setting.course.stage.videos.duration_s).packed()

@@ -1,0 +1,147 @@
+"""What a plan has to say: `power.json`, the smallest effect a test can see, and what it takes to see one."""
+
+import json
+from pathlib import Path
+from typing import Literal, final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from simulator.errors import RunFolderError
+from simulator.report import Number
+
+
+class _Row(BaseModel):
+    """Shared settings: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@final
+class VarianceRow(_Row):
+    """Where the variance of a user's mean over days comes from; relative to the metric, squared.
+
+    Attributes:
+        method: `plain` or `cuped`.
+        between: Of users' long-run levels: no number of days averages it away.
+        within: Of one day around its user's level.
+        user_share: `between` over `between + within`: the share of one day's variance that days do not help with.
+        measured: Variance of the mean over the pilot's first 1, 2, ... days.
+        fitted: The same by `between + within / days`.
+    """
+
+    method: Literal["plain", "cuped"]
+    between: float
+    within: float
+    user_share: float
+    measured: list[float]
+    fitted: list[float]
+
+
+@final
+class DetectableRow(_Row):
+    """The smallest lift that a test of this size finds with the wanted power."""
+
+    metric: str
+    method: Literal["plain", "cuped"]
+    users: int
+    days: int
+    relative_effect: float
+
+
+@final
+class NeedRow(_Row):
+    """Users, over all arms in their planned shares, that it takes to find the wanted effect."""
+
+    method: Literal["plain", "cuped"]
+    days: int
+    users: int
+
+
+@final
+class PairedRow(_Row):
+    """What it takes where every user lives under both arms with the same noise, which no live platform can.
+
+    Attributes:
+        relative_effect: The pilot's true lift.
+        standard_error: Of that lift, over the pilot's users.
+        users: Simulated users at which the wanted effect is three standard errors, were arms as far apart as these.
+        seconds: What simulating them takes at the pilot's speed; None where no pilot was run.
+        resolved_users: Users at which the pilot's own true lift is three standard errors.
+        resolved_seconds: What simulating those takes.
+        reasons: Why a number is null, by field.
+    """
+
+    relative_effect: Number
+    standard_error: Number
+    users: int | None
+    seconds: Number
+    resolved_users: int | None
+    resolved_seconds: Number
+    reasons: dict[str, str] = Field(default_factory=dict)
+
+
+@final
+class PowerPlan(_Row):
+    """How large a test has to be.
+
+    Attributes:
+        name: Of the spec.
+        world: Of the spec.
+        users: Of the spec: here you are.
+        days: Of the spec.
+        pilot_users: Simulated for the variances.
+        metric: That the effect is wanted of.
+        label: Of the metric, for people.
+        arm: The treatment whose paired truth is measured, and whose share counts.
+        baseline: The control.
+        effect: Lift to find.
+        power: Chance of finding it.
+        alpha: Chance of a false finding, two-sided.
+        variance: Of the metric, by method.
+        here: Smallest lift of every metric at the spec's users and days.
+        grid: Smallest lift of the metric against users and days.
+        needs: Users for the effect, by method and days.
+        paired: The same with paired truth.
+    """
+
+    format: Literal[1] = 1
+    name: str
+    world: str
+    users: int
+    days: int
+    pilot_users: int
+    metric: str
+    label: str
+    arm: str
+    baseline: str
+    effect: float
+    power: float
+    alpha: float
+    variance: list[VarianceRow]
+    here: list[DetectableRow]
+    grid: list[DetectableRow]
+    needs: list[NeedRow]
+    paired: PairedRow
+
+    def to_json(self) -> str:
+        """The text of `power.json`: stable key order, no non-finite number."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+
+
+def load_power(folder: Path) -> PowerPlan:
+    """The plan in a folder that `askew power` wrote.
+
+    Raises:
+        RunFolderError: No plan there, or a damaged one.
+    """
+    path = folder / "power.json"
+    try:
+        return PowerPlan.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError(f"{folder}: holds no power.json; give the folder that `askew power --out` wrote") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise RunFolderError(f"{path}: {key}: {first['msg']}; write it anew with `askew power`") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{path}: cannot be read: {error}") from None

@@ -1,0 +1,276 @@
+"""The sections of a report beyond its scorecard: health, novelty, segments, answering, P2N and the distribution.
+
+Non-finite numbers are `null`, and `reasons` says why, under the field's name. `arm` is a treatment, `baseline` the
+control; `low` and `high` are the ends of a 95% interval.
+"""
+
+from typing import Literal, final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Number = float | None
+
+
+class _Row(BaseModel):
+    """Shared settings: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reasons: dict[str, str] = Field(default_factory=dict)
+
+
+@final
+class SplitCheck(_Row):
+    """Sample ratio of one day or segment against the plan.
+
+    Attributes:
+        within: `day 3`, or a feature and its level.
+        users: Seen per arm: on a day those who were active.
+        p_value: Chi-square test.
+        alarm: Whether it is below .001 after Bonferroni over the slices of its kind.
+    """
+
+    within: str
+    users: dict[str, int]
+    p_value: Number
+    alarm: bool
+
+
+@final
+class MixedAssignment(_Row):
+    """Users whose rows name more than one arm."""
+
+    users: int
+    share: float
+    verdict: Literal["pass", "warn", "fail"]
+
+
+@final
+class Resplits(_Row):
+    """A/A tests made by splitting the same users anew, all of them under control, once per split.
+
+    Attributes:
+        metric: What was compared.
+        splits: How many times.
+        rejected: Share of p-values below .05.
+        ks_p_value: Kolmogorov-Smirnov test of the p-values against the uniform distribution.
+        passed: Whether the share is within 3.29 Monte Carlo standard errors of .05, and the p-values look uniform.
+    """
+
+    metric: str
+    splits: int
+    rejected: Number
+    ks_p_value: Number
+    passed: bool | None
+
+
+@final
+class Novelty(_Row):
+    """Whether an effect fades: that of the first days less that of the last ones.
+
+    Attributes:
+        metric: A main one.
+        days: Days at each end that are compared.
+        contrast: Effect of the first days less effect of the last ones, in `unit`; above 0 the treatment fades.
+        p_value: Two-sided.
+        true_contrast: The same with every user under both arms.
+    """
+
+    metric: str
+    arm: str
+    baseline: str
+    unit: str
+    days: int
+    contrast: Number
+    low: Number
+    high: Number
+    p_value: Number
+    true_contrast: Number
+
+
+@final
+class TooGood(_Row):
+    """A lift so large and so sure that a mistake is likelier than a success.
+
+    Attributes:
+        z: Lift over its standard error.
+    """
+
+    metric: str
+    arm: str
+    lift: float
+    z: float
+
+
+@final
+class Heterogeneity(_Row):
+    """Whether the effect is the same in all levels of a feature.
+
+    Attributes:
+        feature: By which users are divided.
+        levels: Levels that are large enough to be compared.
+        wald: F statistic of all interactions together.
+        p_value: Of that.
+        p_adjusted: The same after Benjamini and Hochberg over all such tests of the report.
+    """
+
+    feature: str
+    metric: str
+    arm: str
+    baseline: str
+    levels: int
+    wald: Number
+    p_value: Number
+    p_adjusted: Number
+
+
+@final
+class AnswerRates(_Row):
+    """Share of questionnaires answered, which has to be looked at before what was answered.
+
+    Attributes:
+        differs: Whether the difference is significant at 1%: then answers of both arms cannot be compared as they are.
+    """
+
+    arm: str
+    baseline: str
+    control: Number
+    treatment: Number
+    difference: Number
+    low: Number
+    high: Number
+    p_value: Number
+    differs: bool
+
+
+@final
+class AnswerEffect(_Row):
+    """Effect on the satisfied share by one estimator, as a difference of shares.
+
+    Attributes:
+        estimator: `naive`, `weighted` or `doubly_robust`.
+        true_effect: Of the share that would say `satisfied` of the same asked views, had all been answered, with every
+            user under both arms.
+    """
+
+    estimator: Literal["naive", "weighted", "doubly_robust"]
+    arm: str
+    baseline: str
+    control: Number
+    treatment: Number
+    effect: Number
+    low: Number
+    high: Number
+    p_value: Number
+    true_control: Number
+    true_treatment: Number
+    true_effect: Number
+
+
+@final
+class LeeBounds(_Row):
+    """Bounds of the effect among views that are answered under either arm.
+
+    Attributes:
+        trimmed: Share of answers cut from the arm that answers more.
+        lower: Least effect compatible with who answered.
+        upper: Largest one.
+        low: Lower end of a 95% interval of the effect, whatever it is within the bounds.
+    """
+
+    arm: str
+    baseline: str
+    trimmed: Number
+    lower: Number
+    upper: Number
+    low: Number
+    high: Number
+
+
+@final
+class AnsweredByFeeling(_Row):
+    """Answer rate among asked views of about a tenth, from the least to the most truly satisfying.
+
+    Attributes:
+        arm: Under which everybody was; `all arms` where no such course of events was run.
+        satisfaction: Upper edge of the latent in this tenth.
+    """
+
+    arm: str
+    decile: int
+    satisfaction: float
+    asked: int
+    rate: float
+
+
+@final
+class Calibration(_Row):
+    """Estimated against true chance of an answer, among views of about the same estimate."""
+
+    asked: int
+    estimated: float
+    true: float
+    answered: float
+
+
+@final
+class Answering(_Row):
+    """What selective answering does in this run."""
+
+    rates: list[AnswerRates]
+    effects: list[AnswerEffect]
+    bounds: list[LeeBounds]
+    by_feeling: list[AnsweredByFeeling]
+    calibration: list[Calibration]
+
+
+@final
+class P2NSide(_Row):
+    """One side of P2N by itself, per user and day.
+
+    Attributes:
+        side: `positives` or `negatives`.
+        control: Per user and day.
+        lift: Over control.
+        users_control: Users of the control bucket with any.
+        users_treatment: The same of the treatment's.
+    """
+
+    side: Literal["positives", "negatives"]
+    arm: str
+    baseline: str
+    control: Number
+    treatment: Number
+    lift: Number
+    low: Number
+    high: Number
+    p_value: Number
+    true_lift: Number
+    users_control: int
+    users_treatment: int
+
+
+@final
+class QuantileEffect(_Row):
+    """A quantile of users' daily watch seconds, and how it differs.
+
+    Attributes:
+        effect: In seconds.
+        lift: Over control's quantile, with its interval on a log scale; null where a quantile is 0.
+    """
+
+    arm: str
+    baseline: str
+    quantile: float
+    control: Number
+    treatment: Number
+    effect: Number
+    low: Number
+    high: Number
+    true_control: Number
+    true_treatment: Number
+    true_effect: Number
+    lift: Number
+    lift_low: Number
+    lift_high: Number
+    true_lift: Number

@@ -1,0 +1,138 @@
+"""What Welch's test and CUPED say of many splits at once: `simulator.estimates`, all splits in one go.
+
+The same formulas as tea-tasting's ratio of means, which a test holds them to, digit by digit: the delta method (Deng,
+Knoblich and Lu, KDD 2018, https://arxiv.org/abs/1803.06336), CUPED with the ratio of the time before over its own
+denominator (Deng, Xu, Kohavi and Walker, WSDM 2013), and the interval of the lift on a log scale.
+
+Axes: `r` splits. Columns of the moments: numerator, denominator, and the same before the test.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from jaxtyping import Float64
+from scipy import stats
+
+from simulator.estimates import CONFIDENCE, LOOSE, NEAR_ZERO
+from simulator.resplit_moments import Moments
+
+
+@final
+@dataclass(frozen=True)
+class Readings:
+    """What one method says of each split; NaN where it says nothing.
+
+    Attributes:
+        relative_effect: Lift of treatment over control.
+        ci_low: Lower end of its 95% interval.
+        ci_high: Upper end.
+        p_value: Of no difference, two-sided.
+    """
+
+    relative_effect: Float64[np.ndarray, " r"]
+    ci_low: Float64[np.ndarray, " r"]
+    ci_high: Float64[np.ndarray, " r"]
+    p_value: Float64[np.ndarray, " r"]
+
+    def take(self, other: "Readings", where: np.ndarray) -> "Readings":
+        """The other's readings in some splits, one's own elsewhere."""
+        names = ("relative_effect", "ci_low", "ci_high", "p_value")
+        return Readings(*(np.where(where, getattr(other, name), getattr(self, name)) for name in names))
+
+
+@final
+@dataclass(frozen=True)
+class Means:
+    """One bucket's mean and variance per user, by one method."""
+
+    mean: Float64[np.ndarray, " r"]
+    variance: Float64[np.ndarray, " r"]
+    n: Float64[np.ndarray, " r"]
+
+
+def read_plain(control: Moments, treatment: Moments) -> Readings:
+    """Welch's test on the ratio linearised by the delta method."""
+    return welch(_plain(control), _plain(treatment))
+
+
+def read_cuped(control: Moments, treatment: Moments) -> Readings:
+    """The same, adjusted by the ratio before the test; no reading where that rests on too few users."""
+    total = control + treatment
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = ratio_covariance(total, 2, 2)
+        slope = ratio_covariance(total, 0, 2) / spread
+        readings = welch(_adjusted(control, slope, total), _adjusted(treatment, slope, total))
+        loose = _is_loose(control) | _is_loose(treatment) | ~(spread > 0)
+    return readings.take(nothing(len(slope)), loose)
+
+
+def ratio_covariance(moments: Moments, left: int, right: int) -> Float64[np.ndarray, " r"]:
+    """Covariance per user of two ratios, by the columns of their numerators; each denominator is the next column."""
+    mean, cov = moments.mean, moments.covariance
+    one, other = _ratio(moments, left), _ratio(moments, right)
+    crossed = (
+        cov[:, left, right]
+        - cov[:, left, right + 1] * other
+        - cov[:, left + 1, right] * one
+        + cov[:, left + 1, right + 1] * one * other
+    )
+    return crossed / (mean[:, left + 1] * mean[:, right + 1])
+
+
+def welch(control: Means, treatment: Means) -> Readings:
+    """Two-sided test of two means, and the lift's interval on a log scale.
+
+    The lift is withheld where control is within `NEAR_ZERO` standard errors of 0, or treatment has another sign.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error, freedom = _error(control.variance, treatment.variance, control.n, treatment.n)
+        p_value = 2 * stats.t.sf(np.abs(treatment.mean - control.mean) / error, freedom)
+        relative = [bucket.variance / bucket.mean**2 for bucket in (control, treatment)]
+        log_error, log_freedom = _error(relative[0], relative[1], control.n, treatment.n)
+        ratio = treatment.mean / control.mean
+        factor = np.exp(stats.t.ppf((1 + CONFIDENCE) / 2, log_freedom) * log_error)
+        near = np.abs(control.mean) <= NEAR_ZERO * np.sqrt(control.variance / control.n)
+        said = ~near & (ratio > 0)
+        lifts = [np.where(said, each - 1, np.nan) for each in (ratio, ratio / factor, ratio * factor)]
+    return Readings(*lifts, p_value=p_value)
+
+
+def _error(
+    a: Float64[np.ndarray, " r"], b: Float64[np.ndarray, " r"], n_a: Float64[np.ndarray, " r"], n_b: np.ndarray
+) -> tuple[Float64[np.ndarray, " r"], Float64[np.ndarray, " r"]]:
+    """Standard error of a difference of means, and Welch's degrees of freedom."""
+    mine, theirs = a / n_a, b / n_b
+    return np.sqrt(mine + theirs), (mine + theirs) ** 2 / (mine**2 / (n_a - 1) + theirs**2 / (n_b - 1))
+
+
+def _ratio(moments: Moments, numerator: int) -> Float64[np.ndarray, " r"]:
+    """A ratio of means; its denominator is the next column."""
+    return moments.mean[:, numerator] / moments.mean[:, numerator + 1]
+
+
+def _plain(moments: Moments) -> Means:
+    """A bucket as it is."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Means(_ratio(moments, 0), ratio_covariance(moments, 0, 0), moments.n)
+
+
+def _adjusted(moments: Moments, slope: Float64[np.ndarray, " r"], total: Moments) -> Means:
+    """A bucket moved to where it would be, had it begun like everybody."""
+    variance = (
+        ratio_covariance(moments, 0, 0)
+        + slope * slope * ratio_covariance(moments, 2, 2)
+        - 2 * slope * ratio_covariance(moments, 0, 2)
+    )
+    return Means(_ratio(moments, 0) - slope * (_ratio(moments, 2) - _ratio(total, 2)), variance, moments.n)
+
+
+def _is_loose(moments: Moments) -> np.ndarray:
+    """Whether the denominator before the test is not known to within `LOOSE`."""
+    error = np.sqrt(moments.covariance[:, 3, 3] / moments.n)
+    return (moments.mean[:, 3] <= 0) | (error > LOOSE * moments.mean[:, 3])
+
+
+def nothing(n: int) -> Readings:
+    """No reading of any split."""
+    return Readings(*(np.full(n, np.nan) for _ in range(4)))

@@ -1,0 +1,87 @@
+"""The part of a spec that says how a test is judged: guardrails, early looks, and when to stop."""
+
+from typing import Annotated, Literal, final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from simulator.metrics import METRICS
+
+Method = Literal["group-sequential", "always-valid", "fixed"]
+
+
+@final
+class LooksSpec(BaseModel):
+    """When the test is looked at, and what keeps looking early from crying wolf.
+
+    Attributes:
+        method: `group-sequential`: bounds for planned looks. `always-valid`: at any moment, wider. `fixed`: none, so
+            the one look is after the last day.
+        days: After how many days of the test, ascending; empty for every day (`fixed`: the last). The last day is
+            always looked at.
+        spending: Of group-sequential bounds: `obrien-fleming` keeps most error for the end, `pocock` spends evenly.
+        alpha: Two-sided error over all looks.
+        unprotected: With `fixed`: look before the last day all the same, at intervals that hold for one look only.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Method = "group-sequential"
+    days: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    spending: Literal["obrien-fleming", "pocock"] = "obrien-fleming"
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    unprotected: bool = False
+
+    def after(self, days: int) -> tuple[int, ...]:
+        """After how many days there are looks in a test of that many.
+
+        >>> LooksSpec().after(3), LooksSpec(days=(2,)).after(7), LooksSpec(method="fixed").after(7)
+        ((1, 2, 3), (2, 7), (7,))
+        """
+        if self.method == "fixed" and not self.unprotected:
+            return (days,)
+        return (*(day for day in self.days or range(1, days) if day < days), days)
+
+
+@final
+class StopRule(BaseModel):
+    """The test ends after the first look at which one metric's interval leaves out 0; later days are not played.
+
+    Attributes:
+        metric: A main one: AUT, AVT or P2N.
+        arm: The treatment.
+        crossed: Which way counts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: Literal["AUT", "AVT", "P2N"]
+    arm: str
+    crossed: Literal["better", "worse", "either"] = "either"
+
+
+def looks_fault(looks: LooksSpec, days: int, stop: StopRule | None, treatments: list[str]) -> str:
+    """What is wrong with looks and stopping together; empty if nothing is."""
+    if list(looks.days) != sorted(set(looks.days)) or (looks.days and looks.days[-1] > days):
+        return f"looks.days: {list(looks.days)} given, want ascending numbers of days, at most days = {days}"
+    early = stop is not None or (looks.days and looks.days != (days,))
+    if looks.method == "fixed" and early and not looks.unprotected:
+        return (
+            "looks: a fixed horizon given, whose intervals do not hold before the last day; want method = "
+            '"group-sequential" or "always-valid", or unprotected = true to look early all the same'
+        )
+    if looks.unprotected and looks.method != "fixed":
+        return f'looks.unprotected: true given, but method = "{looks.method}" protects; take it out'
+    if stop is not None and stop.arm not in treatments:
+        return f"stop_when.arm: {stop.arm!r} given, want a treatment: {', '.join(treatments)}"
+    return ""
+
+
+def guardrails_fault(guardrails: dict[str, float]) -> str:
+    """What is wrong with guardrails; empty if nothing is."""
+    for metric, margin in guardrails.items():
+        if metric not in METRICS or metric == "active_share" or METRICS[metric].better == "neither":
+            known = ", ".join(key for key, m in METRICS.items() if m.better != "neither" and key != "active_share")
+            return f"guardrails: {metric!r} given, want one of {known}"
+        if not 0 < margin < 1:
+            return f"guardrails.{metric}: {margin} given, want a relative margin between 0 and 1, such as 0.01"
+    return ""

@@ -1,0 +1,94 @@
+"""Moments say what rows say: merged slice by slice, they give the same estimates and the same truth."""
+
+from functools import reduce
+from operator import add
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulator.estimates import Bucket, compare
+from simulator.metrics import Ratio
+from simulator.moment_rows import compare_spreads
+from simulator.moments import Spread, bucket_spread, paired_effect, paired_spread
+from simulator.truth import true_effect
+
+
+def ratio(rng, n, gain=1.0):
+    return Ratio(gain * rng.gamma(1.0, 30.0, n), rng.poisson(5, n).astype(float))
+
+
+def cut(whole, some):
+    return Ratio(whole.numerator[some], whole.denominator[some])
+
+
+def slices(n, width):
+    return [slice(first, first + width) for first in range(0, n, width)]
+
+
+def merged(spread_of, n, width):
+    return reduce(add, [spread_of(some) for some in slices(n, width)])
+
+
+@given(st.integers(2, 60), st.integers(1, 25), st.integers(0, 2**32))
+def test_merged_slices_have_the_covariances_of_the_whole(n, width, seed):
+    columns = np.random.default_rng(seed).normal(100, 3, (3, n))
+    spread = merged(lambda some: Spread.of(tuple(columns[:, some])), n, width)
+    np.testing.assert_allclose(spread.covariance, np.cov(columns), rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(spread.total, columns.sum(axis=1), rtol=1e-12)
+
+
+def test_a_slice_without_users_changes_nothing():
+    nobody, someone = Spread.of((np.zeros(0),)), Spread.of((np.array([1.0, 3.0]),))
+    for spread in (nobody + someone, someone + nobody):
+        assert (spread.n, spread.total[0], spread.covariance[0, 0]) == (2, 4.0, 2.0)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_estimates_are_those_of_the_rows(known):
+    rng, n = np.random.default_rng(4), 3_000
+    buckets = {}
+    for arm, gain in (("control", 1.0), ("treatment", 1.1)):
+        before = ratio(rng, n)
+        noise = ratio(rng, n, gain)
+        test = Ratio(gain * before.numerator + noise.numerator, before.denominator + noise.denominator)
+        buckets[arm] = Bucket(arm, test, before if known else None)
+    spreads = {
+        arm: merged(lambda s, b=b: bucket_spread(cut(b.test, s), cut(b.before, s) if b.before else None), n, 701)
+        for arm, b in buckets.items()
+    }
+    whole = compare(buckets["control"], buckets["treatment"])
+    parts = compare_spreads("control", spreads["control"], "treatment", spreads["treatment"])
+    assert (whole.cuped is None) == (parts.cuped is None) == (not known)
+    for ours, theirs in ((parts.plain, whole.plain), (parts.cuped, whole.cuped)):
+        if theirs is not None:
+            wanted = [theirs.effect, theirs.relative_effect, theirs.ci_low, theirs.ci_high, theirs.p_value]
+            got = [ours.effect, ours.relative_effect, ours.ci_low, ours.ci_high, ours.p_value]
+            assert got == pytest.approx(wanted, rel=1e-9)
+
+
+def test_the_true_effect_is_that_of_the_rows():
+    rng, n = np.random.default_rng(5), 3_000
+    control = ratio(rng, n)
+    treatment = Ratio(1.1 * control.numerator + rng.normal(size=n), control.denominator + rng.poisson(1, n))
+    whole = true_effect(control, treatment)
+    parts = paired_effect(merged(lambda s: paired_spread(cut(control, s), cut(treatment, s)), n, 701))
+    wanted = (whole.control, whole.treatment, whole.relative_effect, whole.standard_error)
+    assert (parts.control, parts.treatment, parts.relative_effect, parts.standard_error) == pytest.approx(wanted)
+
+
+def test_equal_worlds_have_an_effect_of_exactly_zero():
+    whole = ratio(np.random.default_rng(6), 1_000)
+    effect = paired_effect(merged(lambda s: paired_spread(cut(whole, s), cut(whole, s)), 1_000, 300))
+    assert (effect.relative_effect, effect.standard_error) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "reason"), [(1.0, 0.0, "denominator is 0"), (0.0, 1.0, "control value is 0")]
+)
+def test_a_metric_without_a_value_has_a_reason(numerator, denominator, reason):
+    control = Ratio(np.full(9, numerator), np.full(9, denominator))
+    effect = paired_effect(paired_spread(control, Ratio(np.ones(9), np.ones(9))))
+    assert effect.relative_effect is None
+    assert reason in effect.reason

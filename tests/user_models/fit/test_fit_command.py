@@ -1,0 +1,51 @@
+"""`askew fit` as one call: from a folder to a stored world, its predictor and its validation."""
+
+import json
+from functools import partial
+
+import pytest
+
+from simulator import calibration, cli
+from simulator.report_validation import Recovery
+from simulator.validate import validation
+from simulator.validate.elsewhere import Elsewhere, heldout_section
+from user_models.fit import fitting, load_predictor
+from user_models.fit.prediction import reference
+from user_models.fit.prediction.learning import Course
+from user_models.fit.prediction.predictor import Plan
+from user_models.fit.training import Schedule
+from user_models.store import load_world
+
+_COURSE = Course(epochs=1, batch=256, rate=0.003, decay=0.1, dropout=0.1)
+QUICK = Schedule(epochs=2, batch=128, plan=Plan(_COURSE, _COURSE, networks=1))
+
+
+@pytest.mark.slow
+def test_one_call_fits_calibrates_stores_and_validates(small_folder, tmp_path, monkeypatch, capsys):
+    """Sizes are small; made-up rows have no levels that random exposures could be brought to, so these stay.
+
+    What is validated of a world alone, whatever its rows, has tests of its own.
+    """
+    monkeypatch.setattr(reference, "find_spec", lambda _: None)
+    monkeypatch.setattr(fitting, "shape_by_duration", lambda world: world)
+    monkeypatch.setattr(fitting, "tune_strengths", lambda world, selector: world)
+    monkeypatch.setattr(calibration, "calibrate_random", lambda world, targets: world)
+    monkeypatch.setattr(calibration, "fit_world", partial(fitting.fit_world, schedule=QUICK))
+    monkeypatch.setattr(calibration, "USERS", 200)
+    monkeypatch.setattr(calibration, "STEPS", 1)
+    monkeypatch.setattr(calibration, "WATCHED", 1_000)
+    cheap = Elsewhere(
+        heldout_section, lambda _: [], lambda _: Recovery(parameters=1, share_within_two_se=1.0, missed=[])
+    )
+    monkeypatch.setattr(validation, "validate", partial(validation.validate, elsewhere=cheap))
+    monkeypatch.setattr(cli, "validate_world", partial(cli.validate_world, users=100))
+    out = tmp_path / "small"
+    cli.main(["fit", str(small_folder), "--out", str(out), "--workers", "1"])
+    assert "regimes.base.click" in capsys.readouterr().out
+    world = load_world(str(out))
+    assert world.name == "small"
+    assert "simulated moments" in world.provenance["action_match"]
+    assert world.provenance["validated"]
+    assert load_predictor(str(out)) is not None
+    measured = json.loads((out / "validation" / "validation.json").read_text())
+    assert measured["regimes"]["base"]["click"]["simulated"] > 0
