@@ -34,6 +34,8 @@ _BEHAVIOURS: Final = {Behaviour.CLICKED: 50, Behaviour.SATISFIED: 20, Behaviour.
 _EXPERTS: Final = 4
 _TASKS: Final = 2
 _PLACES: Final = 32
+_LEARNING_RATE: Final = 0.003
+"""Below the shared one, at which its encoders stop telling histories apart and only popularity is learned."""
 
 
 @final
@@ -129,7 +131,7 @@ class DmtPolicy:
         neural.check_options(self)
         make = partial(Dmt, d=self.size, dropout=self.dropout, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        self.core = Core(Design("dmt", make, shown_loss, sampling, self.epochs))
+        self.core = Core(Design("dmt", make, shown_loss, sampling, self.epochs, _LEARNING_RATE))
 
     rank = neural.rank
     scores = neural.scores

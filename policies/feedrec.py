@@ -38,6 +38,8 @@ _BEHAVIOURS: Final = {
 """What is read, and how many views of it at most: two weak kinds, then the strong kind of each side."""
 _APART: Final = 0.1
 """Weight of the loss that keeps the sides apart."""
+_LEARNING_RATE: Final = 0.003
+"""Below the shared one, at which its encoders stop telling histories apart and only popularity is learned."""
 
 
 @final
@@ -154,7 +156,7 @@ class FeedRecPolicy:
     history: int = 50
     answers: Answers = "both"
     dropout: float = 0.1
-    epochs: int = 4
+    epochs: int = 8
     max_targets: int = 300_000
     unshown: Unshown = "none"
     core: Core = field(init=False, repr=False)
@@ -164,7 +166,7 @@ class FeedRecPolicy:
         shape = EncoderShape(self.history, self.size, heads=2 - self.size % 2)
         make = partial(FeedRec, shape=shape, dropout=self.dropout, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        self.core = Core(Design("feedrec", make, shown_loss, sampling, self.epochs))
+        self.core = Core(Design("feedrec", make, shown_loss, sampling, self.epochs, _LEARNING_RATE))
 
     rank = neural.rank
     scores = neural.scores

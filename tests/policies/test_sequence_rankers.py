@@ -60,7 +60,7 @@ def test_what_comes_next_is_found_by_the_slower_and_the_merged(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["hgn", "dipn", "dmt", "dfn"])
+@pytest.mark.parametrize("name", ["hgn", "dipn", "dmt", "dfn", "feedrec"])
 def test_what_is_clicked_again_and_again_is_found(name):
     assert gain(name, Ring(n_users=300, n_videos=32, n_topics=4, n_views=40, step=0)) > 0.15
 
