@@ -5,8 +5,9 @@ and whatever the number of shards or workers; a block is played from start to en
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from typing import Final, final
 
 import numpy as np
@@ -22,6 +23,7 @@ from user_models.world import Catalogue, Population, World
 _SMALL: Final = 2048
 _LARGE: Final = 16_384
 _SIDE_BY_SIDE: Final = 8
+_DAYS_KEPT: Final = 8
 HISTORY: Final = 50
 """Views that a platform remembers per user."""
 
@@ -85,6 +87,11 @@ class Stage:
     def rules_row(self) -> Packed:
         """The rules, packed."""
         return pack_row(self.rules)
+
+    @cached_property
+    def videos_on(self) -> Callable[[int], tuple[Videos, Packed]]:
+        """The videos as they are on a day, plain and packed; the days asked for last are kept."""
+        return lru_cache(maxsize=_DAYS_KEPT)(partial(_aged, self))
 
 
 @final
@@ -234,6 +241,13 @@ def make_stage(world: World, size: Size, seed: int, catalogue_seed: int | None =
     people = world.draw_users(np.arange(size.users, dtype=np.int64), int(seed_word(seed, "users")))
     public = public_videos(videos), public_users(world, people)
     return Stage(world, world.rules(size.views_scale), videos.latents, offers, *public), people
+
+
+def _aged(stage: Stage, day: int) -> tuple[Videos, Packed]:
+    """The videos of a day: newer ones appeal more."""
+    fresh = np.float32(stage.world.value("videos.ageing")) * stage.offers.freshness(day)
+    now = stage.videos._replace(appeal=stage.videos.appeal + fresh)
+    return now, pack(now)
 
 
 def block_size(n_users: int) -> int:

@@ -17,7 +17,7 @@ from simulator.noise import row_keys, seed_word
 from simulator.propensity import AnswerModel, features
 from simulator.user_days import COUNTS, SUMS
 from user_models.kernel import Response, Videos, live, open_sessions, sleep, wake
-from user_models.packed import Packed, pack
+from user_models.packed import Packed
 
 _TOGETHER: Final = 1024
 """Requests served at once, at most: their candidates and scores stay in a processor's own cache."""
@@ -86,9 +86,7 @@ def day_ring(course: Course, day: int) -> Ring:
     ids = stage.offers.on(day)
     keys = row_keys(seed_word(course.seed, "catalogue"), ids.astype(np.int64), day, np.zeros(len(ids), np.int32))
     order = ids[np.argsort(keys)]  # keys of different videos differ, so any sort gives this order
-    fresh = np.float32(stage.world.value("videos.ageing")) * stage.offers.freshness(day)
-    now = stage.videos._replace(appeal=stage.videos.appeal + fresh)
-    return Ring(np.concatenate([order, order[: course.n_candidates]]), len(ids), now, pack(now))
+    return Ring(np.concatenate([order, order[: course.n_candidates]]), len(ids), *stage.videos_on(day))
 
 
 def begin_day(course: Course, block: Block, day: int) -> None:
