@@ -1,5 +1,6 @@
 """The command line: the outermost shell. Commands translate; rooms are imported when a command needs them."""
 
+import gc
 import json
 import os
 import sys
@@ -34,6 +35,7 @@ def main(words: list[str] | None = None) -> None:
     Args:
         words: The command and its arguments; those of the process by default.
     """
+    gc.set_threshold(100_000)  # imports make objects that stay; looking for garbage among them takes a second
     try:
         app(sys.argv[1:] if words is None else words, exit_on_error=False, print_error=False)
     except CycloptsError as error:

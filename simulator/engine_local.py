@@ -1,11 +1,10 @@
 """The engine of one machine: parts side by side on threads; the compiled kernels run outside Python's lock."""
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import final
-
-import torch
 
 from policies.base import Policy
 from simulator.checkpoint import Kept
@@ -21,7 +20,7 @@ class LocalEngine:
 
     def __init__(self, workers: int) -> None:
         """Start `workers` threads."""
-        torch.set_num_threads(1)  # sums of floats depend on the number of threads
+        _calm_torch()
         self._pool = ThreadPoolExecutor(workers)
         self._standing: dict[str, list[Standing]] = {}
         self._live: dict[str, tuple[tuple[Weights, ...], tuple[Policy, ...]]] = {}
@@ -88,7 +87,15 @@ class LocalEngine:
         built = self._hall.setting.built(line)
         live = tuple(unpack_policy(policy, w) for policy, w in zip(built, weights, strict=True))
         self._live[line] = (weights, live)
+        _calm_torch()
         return live
+
+
+def _calm_torch() -> None:
+    """Keep torch, if a policy has loaded it, to one thread: sums of floats depend on how many there are."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
 
 
 def gathered(played: Sequence[PartPlayed], policies: tuple[Weights, ...]) -> Played:
