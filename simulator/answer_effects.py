@@ -3,10 +3,16 @@
 Answer rates come first: where they differ, answers of the arms are of different users and views. Every share is a ratio
 of sums over users, so intervals are the delta method's with the user as unit; the models behind the weights were
 fitted before the test and are taken as given.
+
+Users tire of questionnaires while a test runs, so that inverse propensities fitted before it come out too small all
+over. The doubly robust share therefore divides its correction by the sum of weights, as the weighted share does, and
+not by the number of questionnaires (Robins, Sued, Lei-Gomez and Rotnitzky, Statistical Science 22, 2007,
+https://doi.org/10.1214/07-STS227D): with m the expected share and w the weights of answers Y,
+sum(m) / asked + sum(w (Y - m)) / sum(w).
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
@@ -20,26 +26,43 @@ from simulator.report_sections import AnswerEffect, AnswerRates, LeeBounds
 from simulator.truth import NO_TRUTH
 
 Estimator: TypeAlias = Literal["naive", "weighted", "doubly_robust"]
-SIDES: Final[dict[Estimator, tuple[int, int]]] = {"naive": (2, 1), "weighted": (4, 3), "doubly_robust": (5, 0)}
-"""Numerator and denominator of each share, as places in `answer_spread`."""
+ESTIMATORS: Final[tuple[Estimator, ...]] = get_args(Estimator)
+_COLUMNS: Final = (
+    "asked",
+    "answered",
+    "answers_satisfied",
+    "answer_weight",
+    "answer_weight_satisfied",
+    "answer_expected",
+    "answer_weight_expected",
+)
 DIFFERS: Final = 0.01
 """p-value below which answer rates are said to differ."""
 
 
 def answer_spread(users: pd.DataFrame) -> Spread:
-    """Asked, answered, satisfied; weights of answers and of the satisfied ones; the doubly robust total."""
-    names = ("asked", "answered", "answers_satisfied", "answer_weight", "answer_weight_satisfied")
-    columns = tuple(users[name].to_numpy(np.float64) for name in names)
-    expected = users["answer_expected"] - users["answer_weight_expected"]
-    robust = (expected + users["answer_weight_satisfied"]).to_numpy(np.float64)
-    return Spread.of((*columns, robust))
+    """Asked, answered, satisfied; weights of answers and of the satisfied ones; what was expected, and its weights."""
+    return Spread.of(tuple(users[name].to_numpy(np.float64) for name in _COLUMNS))
 
 
 def share(spread: Spread, estimator: Estimator) -> float | None:
     """The satisfied share of one bucket; None where there are no answers."""
-    above, below = SIDES[estimator]
-    total = float(spread.total[below])
-    return float(spread.total[above]) / total if spread.total[1] and total else None
+    above, below = sides(spread, estimator).total
+    return float(above) / float(below) if spread.total[1] and below else None
+
+
+def sides(spread: Spread, estimator: Estimator) -> Spread:
+    """Numerator and denominator of a bucket's share.
+
+    Those of the doubly robust share, a sum of two ratios, are such that their ratio is it and so is its linearisation.
+    """
+    if estimator != "doubly_robust":
+        return spread.take((2, 1) if estimator == "naive" else (4, 3))
+    asked, weight = float(spread.total[0]), float(spread.total[3])
+    correction = float(spread.total[4] - spread.total[6]) / weight if weight else 0.0
+    per_weight = asked / weight if weight else 0.0
+    above = [correction, 0, 0, -correction * per_weight, per_weight, 1, -per_weight]
+    return spread.combined(np.array([above, [1, 0, 0, 0, 0, 0, 0]], np.float64))
 
 
 def true_side(users: pd.DataFrame) -> Ratio:
@@ -60,7 +83,7 @@ def effect_rows(
     return [
         _effect(estimator, (arms[0], arm), (spread_of(arms[0]), spread_of(arm)), pair_of(arm) if pair_of else None)
         for arm in arms[1:]
-        for estimator in SIDES
+        for estimator in ESTIMATORS
     ]
 
 
@@ -88,7 +111,7 @@ def rate_warnings(rows: Sequence[AnswerRates]) -> list[str]:
 
 def _rates(baseline: str, control: Spread, arm: str, treatment: Spread) -> AnswerRates:
     """One treatment's answer rate."""
-    found = _compare(baseline, control, arm, treatment, (1, 0))
+    found = compare_spreads(baseline, control.take((1, 0)), arm, treatment.take((1, 0))).plain
     return AnswerRates(
         arm=arm,
         baseline=baseline,
@@ -107,7 +130,8 @@ def _effect(
     estimator: Estimator, arms: tuple[str, str], spreads: tuple[Spread, Spread], pair: Spread | None
 ) -> AnswerEffect:
     """One treatment's effect by one estimator."""
-    found = _compare(arms[0], spreads[0], arms[1], spreads[1], SIDES[estimator])
+    control, treatment = (sides(spread, estimator) for spread in spreads)
+    found = compare_spreads(arms[0], control, arms[1], treatment).plain
     true = None if pair is None else paired_effect(pair)
     before, after = (None, None) if true is None else (true.control, true.treatment)
     return AnswerEffect(
@@ -125,11 +149,6 @@ def _effect(
         true_effect=None if before is None or after is None else after - before,
         reasons=_reasons(found) | ({"true_effect": NO_TRUTH} if pair is None else {}),
     )
-
-
-def _compare(baseline: str, control: Spread, arm: str, treatment: Spread, sides: tuple[int, int]) -> Difference:
-    """A difference of two shares."""
-    return compare_spreads(baseline, control.take(sides), arm, treatment.take(sides)).plain
 
 
 def _reasons(found: Difference) -> dict[str, str]:

@@ -62,6 +62,11 @@ class Spread:
         present = tuple(self.present[column] for column in columns)
         return Spread(self.n, self.total[chosen], self.scatter[np.ix_(chosen, chosen)], present)
 
+    def combined(self, weights: Float64[np.ndarray, "new k"]) -> "Spread":
+        """Weighted sums of the columns; a user is present where one of those that are weighted is not 0, at least."""
+        present = tuple(max(n for n, w in zip(self.present, row, strict=True) if w) for row in weights)
+        return Spread(self.n, weights @ self.total, weights @ self.scatter @ weights.T, present)
+
     @property
     def covariance(self) -> Float64[np.ndarray, "k k"]:
         """Over users; there have to be two at least."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from simulator.answer_effects import answer_spread, share
 from simulator.report import QuestionnaireRow
 
 
@@ -18,11 +19,11 @@ def _row(users: pd.DataFrame, arm: str) -> QuestionnaireRow:
     The weighted share is Hajek's: inverse propensities over the satisfied answers, over those of all answers
     (Hajek 1971, comment on Basu, in Foundations of Statistical Inference). The doubly robust one is the mean over asked
     views of m + R (Y - m) / e, with R answered, Y said `satisfied`, e the propensity and m the chance to say so, both
-    estimated before the test (Robins, Rotnitzky and Zhao, JASA 1994, https://doi.org/10.1080/01621459.1994.10476818).
+    estimated before the test, the second part normalised: see `simulator.answer_effects`.
     """
     naive = _share(users, "answers_satisfied", "answered")
     weighted = _share(users, "answer_weight_satisfied", "answer_weight")
-    robust = _share(users.assign(total=_robust_total(users)), "total", "asked") if users["answered"].sum() else None
+    robust = share(answer_spread(users), "doubly_robust")
     true = _share(users, "true_eligible_satisfied", "eligible")
     true_asked = _share(users, "true_would_say", "asked")
     reasons = dict.fromkeys(("naive", "weighted", "doubly_robust"), "nobody answered")
@@ -43,11 +44,6 @@ def _row(users: pd.DataFrame, arm: str) -> QuestionnaireRow:
         true_asked=true_asked,
         reasons={name: reasons[name] for name, value in said.items() if value is None},
     )
-
-
-def _robust_total(users: pd.DataFrame) -> pd.Series:
-    """Each user's sum of the terms of the doubly robust share."""
-    return users["answer_expected"] + users["answer_weight_satisfied"] - users["answer_weight_expected"]
 
 
 def _share(users: pd.DataFrame, part: str, whole: str) -> float | None:

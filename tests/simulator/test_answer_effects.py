@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from simulator.answer_bins import AskedViews, bin_table
-from simulator.answer_effects import answer_spread, bound_rows, effect_rows, rate_rows, rate_warnings, share
+from simulator.answer_effects import answer_spread, bound_rows, effect_rows, rate_rows, rate_warnings, share, sides
 from simulator.answer_shape import by_feeling, calibration, read_bins
 from simulator.errors import RunFolderError
 from simulator.report import Report
@@ -45,6 +45,11 @@ def same(rows, value):
     return pd.Series(value, rows.index)
 
 
+def robust_error(spread):
+    """Standard error of the doubly robust share where every user was asked once."""
+    return np.sqrt(sides(spread, "doubly_robust").covariance[0, 0] / spread.n)
+
+
 @pytest.mark.parametrize(("good_chance", "good_outcome"), [(True, False), (False, True), (True, True)])
 def test_doubly_robust_is_right_when_either_model_is(good_chance, good_outcome):
     """The truth is 55%, the answers say 60%; within 3.29 standard errors."""
@@ -52,14 +57,32 @@ def test_doubly_robust_is_right_when_either_model_is(good_chance, good_outcome):
     chance = rows["chance"] if good_chance else same(rows, 0.15)
     expected = 0.4 + 0.3 * rows["seen"] if good_outcome else same(rows, 0.2)
     spread = answer_spread(sums(rows, chance, expected))
-    assert abs(share(spread, "doubly_robust") - 0.55) <= 3.29 * np.sqrt(spread.covariance[5, 5] / spread.n)
+    assert abs(share(spread, "doubly_robust") - 0.55) <= 3.29 * robust_error(spread)
     assert share(spread, "naive") - 0.55 > 3.29 * np.sqrt(0.25 / rows["answered"].sum())
 
 
 def test_both_models_wrong_leave_a_bias():
     rows = views(np.random.default_rng(1), 200_000)
     spread = answer_spread(sums(rows, same(rows, 0.15), same(rows, 0.2)))
-    assert share(spread, "doubly_robust") - 0.55 > 3.29 * np.sqrt(spread.covariance[5, 5] / spread.n)
+    assert share(spread, "doubly_robust") - 0.55 > 3.29 * robust_error(spread)
+
+
+def test_users_who_tire_alike_leave_the_doubly_robust_share_right():
+    """Everybody answers half as often as the weights hold them to, and what is expected is wrong."""
+    rows = views(np.random.default_rng(2), 200_000)
+    spread = answer_spread(sums(rows, 2 * rows["chance"], same(rows, 0.2)))
+    assert abs(share(spread, "doubly_robust") - 0.55) <= 3.29 * robust_error(spread)
+
+
+def test_the_doubly_robust_error_is_that_of_many_samples():
+    """The standard deviation over 1,000 samples is known to 1 in sqrt(2,000); within 3.29 of that."""
+    rng, found, errors = np.random.default_rng(8), [], []
+    for _ in range(1_000):
+        rows = views(rng, 2_000)
+        spread = answer_spread(sums(rows, 2 * rows["chance"], 0.9 - 0.8 * rows["seen"]))
+        found.append(share(spread, "doubly_robust"))
+        errors.append(robust_error(spread))
+    assert np.std(found) / np.mean(errors) == pytest.approx(1, abs=3.29 / np.sqrt(2_000))
 
 
 def test_a_sparse_questionnaire_is_welchs_test_on_the_answered():
