@@ -43,6 +43,18 @@ def make():
 
     return step, 6
 """
+_RECSIM_NEEDS: Final = (
+    "recsim",
+    "tensorflow<2.16",
+    "jax<0.4.31",
+    "jaxlib<0.4.31",
+    "flax<0.9",
+    "orbax-checkpoint<0.6",
+    "tensorstore<0.1.60",
+    "scipy<1.13",
+    "numpy<2",
+)
+"""The last versions that it and the Dopamine that it imports can live with."""
 _SARDINE: Final = """
 import gymnasium, sardine
 
@@ -66,7 +78,7 @@ import recogym
 from recogym import env_1_args
 
 def make():
-    env = gym.make("reco-gym-v1").unwrapped
+    env = gym.make("reco-gym-v1", disable_env_checker=True).unwrapped
     env.init_gym({**env_1_args, "random_seed": 0, "num_products": 100})
     rng = np.random.default_rng(0)
     env.reset()
@@ -98,9 +110,13 @@ class Peer:
 
 
 PEERS: Final = (
-    Peer("RecSim, interest evolution, slates of 6", ("recsim", "numpy<2"), _RECSIM),
+    Peer("RecSim, interest evolution, slates of 6", _RECSIM_NEEDS, _RECSIM),
     Peer("SARDINE, SlateTopK-Bored", ("sardine-rec", "setuptools<81"), _SARDINE),
-    Peer("RecoGym, reco-gym-v1, one at a time", ("recogym", "gym<0.26", "numpy<1.24", "setuptools<66"), _RECOGYM),
+    Peer(
+        "RecoGym, reco-gym-v1, one at a time",
+        ("recogym", "gym<0.26", "numpy<1.24", "scipy<1.11", "setuptools<66"),
+        _RECOGYM,
+    ),
 )
 """Those that the package index knows. KuaiSim, EasyRL4Rec and RL4RS have no package there."""
 

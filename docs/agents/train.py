@@ -70,6 +70,7 @@ def main() -> None:
     words.add_argument("kind", choices=["ppo", "dqn"])
     words.add_argument("out", type=Path)
     words.add_argument("--steps", type=int, default=400_000)
+    words.add_argument("--gamma", type=float, default=0.0, help="what a slate does to later ones drowns in their noise")
     words.add_argument("--candidates", type=int, default=20)
     words.add_argument("--reward", default="watch_s")
     words.add_argument("--truth", action="store_true")
@@ -78,19 +79,31 @@ def main() -> None:
     given = words.parse_args()
     torch.set_num_threads(1)
     action = "video" if given.kind == "dqn" else "weights"
-    env = VecNormalize(FlatFeeds(feeds(given, ENVS), action), norm_obs=False)
+    env = VecNormalize(FlatFeeds(feeds(given, ENVS), action), norm_obs=False, gamma=given.gamma)
     start = time.perf_counter()
     if given.kind == "dqn":
-        model = DQN("MlpPolicy", env, seed=given.seed, batch_size=256, gradient_steps=8, buffer_size=200_000)
+        model = DQN(
+            "MlpPolicy",
+            env,
+            seed=given.seed,
+            gamma=given.gamma,
+            learning_rate=3e-4,
+            buffer_size=300_000,
+            learning_starts=20_000,
+            batch_size=1024,
+            gradient_steps=8,
+            exploration_fraction=0.5,
+        )
     else:
         model = PPO(
             "MlpPolicy",
             env,
             seed=given.seed,
-            n_steps=32,
-            batch_size=2048,
-            n_epochs=5,
-            learning_rate=1e-3,
+            gamma=given.gamma,
+            n_steps=64,
+            batch_size=4096,
+            n_epochs=10,
+            learning_rate=3e-4,
             policy_kwargs={"log_std_init": -0.5},
         )
     model.learn(given.steps)
