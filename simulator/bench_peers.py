@@ -72,6 +72,7 @@ def make():
 
     return step, len(first)
 """
+_RECOGYM_NEEDS: Final = ("recogym", "gym<0.26", "numpy<1.24", "scipy<1.11", "setuptools<66")
 _RECOGYM: Final = """
 import gym, numpy as np
 import recogym
