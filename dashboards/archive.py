@@ -98,7 +98,12 @@ def _checked(archive: zipfile.ZipFile) -> dict[PurePosixPath, zipfile.ZipInfo]:
     for entry in files:
         path = PurePosixPath(entry.filename)
         shown = repr(entry.filename[:80])
-        if not path.parts or path.is_absolute() or ".." in path.parts or re.search(r"[\\:\x00-\x1f]", entry.orig_filename):
+        if (
+            not path.parts
+            or path.is_absolute()
+            or ".." in path.parts
+            or re.search(r"[\\:\x00-\x1f]", entry.orig_filename)
+        ):
             raise ArchiveError(f"{shown}: leaves the run's folder; want paths inside it")
         if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
             raise ArchiveError(f"{shown}: is no plain file; links and devices are not unpacked")

@@ -10,7 +10,7 @@ import tomli_w
 from pydantic import BaseModel
 
 from policies.registry import known_policies
-from simulator.spec import ArmSpec, ExperimentSpec, parse_spec, spec_faults
+from simulator.spec import ArmSpec, parse_spec, spec_faults
 
 Keys: TypeAlias = dict[str, Any]
 FIRST: Final = ("name", "seed", "world", "users", "days", "pre_days", "views_scale", "questionnaire")
@@ -54,7 +54,9 @@ def arm_fields() -> list[FormField]:
 def first_arms(n: int) -> list[Keys]:
     """Arms to start from: the control and treatments, each to be given a policy."""
     names = ["control", *([f"treatment {i + 1}" for i in range(n - 1)] if n > 2 else ["treatment"])]
-    return [{"name": name, "policy": "base" if i == 0 else "satisfaction", "share": 1.0} for i, name in enumerate(names)]
+    return [
+        {"name": name, "policy": "base" if i == 0 else "satisfaction", "share": 1.0} for i, name in enumerate(names)
+    ]
 
 
 def faults_of(keys: Keys, folder: Path) -> list[str]:
@@ -62,7 +64,10 @@ def faults_of(keys: Keys, folder: Path) -> list[str]:
     faults = spec_faults(keys)
     name = folder_name(str(keys["name"]))
     if not name:
-        return [*faults, f"name: {keys['name']!r} given; want a letter or a digit in it, as the run's folder is named so"]
+        return [
+            *faults,
+            f"name: {keys['name']!r} given; want a letter or a digit in it, as the run's folder is named so",
+        ]
     taken = next((path for path in (folder / name, folder / f"{name}.toml") if path.exists()), None)
     return faults if taken is None else [*faults, f"name: {taken} is there already; give the run another name"]
 
@@ -95,9 +100,9 @@ def _field(model: type[BaseModel], key: str, about: str) -> FormField:
 
 
 def _attributes(doc: str) -> dict[str, str]:
-    """The `Attributes:` of a docstring.
+    r"""The `Attributes:` of a docstring.
 
-    >>> _attributes("Title.\\n\\nAttributes:\\n    users: How many\\n        of them.\\n    days: Of the test.")
+    >>> _attributes("Title.\n\nAttributes:\\n    users: How many\n        of them.\n    days: Of the test.")
     {'users': 'How many of them.', 'days': 'Of the test.'}
     """
     listed = doc.partition("Attributes:\n")[2].partition("\n\n")[0]

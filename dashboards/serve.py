@@ -4,12 +4,14 @@ import sys
 from pathlib import Path
 from typing import Final, final
 
+from dashboards.archive import LARGEST_UPLOAD_MB
 from simulator.report import RunFolderError
 
 APP: Final = Path(__file__).with_name("app.py")
 _SETTINGS: Final = (
     "--server.address=127.0.0.1",
     "--server.fileWatcherType=none",
+    f"--server.maxUploadSize={LARGEST_UPLOAD_MB}",
     "--server.showEmailPrompt=false",
     "--browser.gatherUsageStats=false",
     "--client.toolbarMode=viewer",

@@ -130,9 +130,7 @@ def brief(report: Report) -> str:
     if split_is_off(report):
         return "split is off: do not trust"
     several = len(report.arms) > 2
-    return "; ".join(
-        f"{f'{arm.name}: ' if several else ''}{_sides(report, arm.name)}" for arm in report.arms[1:]
-    )
+    return "; ".join(f"{f'{arm.name}: ' if several else ''}{_sides(report, arm.name)}" for arm in report.arms[1:])
 
 
 def _sides(report: Report, arm: str) -> str:

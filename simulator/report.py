@@ -288,8 +288,8 @@ def parse_report(text: str, origin: str) -> Report:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["type"] == "json_invalid":
-            said = first["ctx"]["error"]
-            raise RunFolderError(f"{origin}: not a JSON file ({said}); run `askew report` to write it anew") from None
+            fault = f"not a JSON file ({first['msg']})"
+            raise RunFolderError(f"{origin}: {fault}; run `askew report` to write it anew") from None
         key = ".".join(str(part) for part in first["loc"])
         raise RunFolderError(f"{origin}: not a report of format {FORMAT}: {key}: {first['msg']}") from None
 
