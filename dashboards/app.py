@@ -18,9 +18,9 @@ from dashboards.runs import fingerprint, read_run, run_label
 from simulator.report import Report, RunFolderError, find_runs
 
 HOME: Final = "runs"
+# what the page that is left behind asks for: a run, and a page
 _OPENED: Final = "opened"
 _GO: Final = "go"
-"""What the page that is left behind asks of the next one: which run, and which page."""
 
 
 @final

@@ -102,7 +102,7 @@ def _field(model: type[BaseModel], key: str, about: str) -> FormField:
 def _attributes(doc: str) -> dict[str, str]:
     r"""The `Attributes:` of a docstring.
 
-    >>> _attributes("Title.\n\nAttributes:\\n    users: How many\n        of them.\n    days: Of the test.")
+    >>> _attributes("Title.\n\nAttributes:\n    users: How many\n        of them.\n    days: Of the test.")
     {'users': 'How many of them.', 'days': 'Of the test.'}
     """
     listed = doc.partition("Attributes:\n")[2].partition("\n\n")[0]
