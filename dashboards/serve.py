@@ -39,4 +39,4 @@ def command(runs: Path, port: int | None) -> list[str]:
     if port is not None and not 1 <= port <= 65535:
         raise PortError(f"port {port} given, want 1 to 65535")
     listen = [] if port is None else [f"--server.port={port}"]
-    return [sys.executable, "-m", "streamlit", "run", str(APP), *_SETTINGS, *listen, "--", str(runs.resolve())]
+    return [sys.executable, "-m", "dashboards", "run", str(APP), *_SETTINGS, *listen, "--", str(runs.resolve())]
