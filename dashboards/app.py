@@ -72,14 +72,17 @@ def main() -> None:
 
 
 def choose_run(folder: Path) -> Path | None:
-    """The run picked in the sidebar, or opened from the list; None where there is none to pick."""
+    """The run picked in the sidebar, opened from the list or named in the address; None where there is none to pick."""
     runs = {run_label(run, folder): run for run in find_runs(folder)}
-    opened = st.session_state.pop(_OPENED, None)
+    asked = None if "run" in st.session_state else st.query_params.get("run")
+    opened = st.session_state.pop(_OPENED, asked)
     if opened in runs:
         st.session_state["run"] = opened
     if not runs:
         return None
-    label = st.sidebar.selectbox("Run", list(runs), key="run", bind="query-params")
+    label = st.sidebar.selectbox("Run", list(runs), key="run")
+    if label is not None:
+        st.query_params["run"] = label  # so that an address can be kept and shared
     return runs.get(label or "")
 
 

@@ -8,7 +8,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final, final
+from typing import Final, final
 
 from simulator.lock import LOCK
 from simulator.report import RunFolderError, load_report
@@ -54,7 +54,7 @@ def pack(run: Path) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(upload: BinaryIO, file_name: str, folder: Path) -> Path:
+def unpack(upload: io.BytesIO, file_name: str, folder: Path) -> Path:
     """Unpack a run from a .zip into a folder of runs; it is there whole or not at all.
 
     Args:

@@ -10,7 +10,7 @@ import streamlit as st
 from dashboards import launch, wording
 from dashboards.runs import Fingerprint, fingerprint, run_label
 from dashboards.verdict import brief, split_is_off
-from simulator.report import Report, RunFolderError, find_runs, load_report
+from simulator.report import LookRow, MetricRow, Report, RunFolderError, find_runs, load_report
 from simulator.run_state import RunState, read_keys, run_state
 
 Kind: TypeAlias = Literal["finished", "running", "starting", "stopped", "failed", "damaged"]
@@ -84,7 +84,8 @@ def run_line(run: Path, folder: Path) -> RunLine:
 def summary(report: Report) -> Outcome:
     """What a report has to say, in a few words."""
     arms = " · ".join(f"{arm.name}: {arm.policy}" for arm in report.arms)
-    return Outcome(brief(report), _health(report), arms, _effect(report))
+    effect = tuple(100 * row.relative_effect for row in effect_rows(report) if row.relative_effect is not None)
+    return Outcome(brief(report), _health(report), arms, effect)
 
 
 @st.cache_resource(max_entries=10_000, show_spinner=False)
@@ -129,16 +130,14 @@ def _health(report: Report) -> str:
     return f"A/A, {said}" if report.health.a_a else said
 
 
-def _effect(report: Report) -> tuple[float, ...]:
-    """Lift of the first headline metric of the first treatment in percent: cumulative by look, or else by day."""
+def effect_rows(report: Report) -> list[LookRow] | list[MetricRow]:
+    """The first headline metric of the first treatment: its looks, whose lift is cumulative, or else its days."""
     keys = wording.headline_keys(report)
     if not keys or len(report.arms) < 2:
-        return ()
+        return []
     arm, looks = report.arms[1].name, [] if report.looks is None else report.looks.rows
     rows = [row for row in looks if (row.arm, row.metric) == (arm, keys[0])]
-    if len(rows) < 2:
-        rows = [row for row in report.daily if (row.arm, row.metric) == (arm, keys[0])]
-    return tuple(100 * row.relative_effect for row in rows if row.relative_effect is not None)
+    return rows if len(rows) > 1 else [row for row in report.daily if (row.arm, row.metric) == (arm, keys[0])]
 
 
 def _date(version: Fingerprint) -> datetime:
