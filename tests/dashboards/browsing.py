@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from dashboards.serve import command
 
-WAIT_MS = 25_000
+WAIT_MS = 240_000
 SIZE = {"width": 1400, "height": 900}
 
 
