@@ -2,13 +2,19 @@
 
 PYTHON ?= python3
 RUN ?= runs/demo
+RUNS ?= runs
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-input --constraint constraints.txt
 PYTEST := $(BIN)/pytest
+# Debian's chromium; anywhere else, install one and name it in ASKEW_CHROMIUM.
+CHROMIUM = @test -x "$${ASKEW_CHROMIUM:-/usr/bin/chromium}" || { \
+	sudo=$$(test "$$(id -u)" -eq 0 || echo "sudo -n"); \
+	$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends chromium fonts-liberation; } || { \
+	echo "no chromium at /usr/bin/chromium, and apt-get could not install it: install it as root, or set ASKEW_CHROMIUM" >&2; exit 2; }
 # pytest's exit code 5, no test selected, is fine where a marker may be empty.
 OR_NONE := || [ $$? -eq 5 ]
 
-.PHONY: demo report test test-slow test-real coverage check format hooks clean
+.PHONY: demo report test test-dashboard test-slow test-real coverage check format hooks images clean
 
 ## Run the seven-day demonstration test: a scorecard here, a page in runs/demo/report.html.
 demo: .venv/runtime
@@ -21,11 +27,16 @@ report: .venv/runtime
 
 ## The everyday tests, with shape checks.
 test: .venv/dev
-	$(PYTEST) -n 2 --dist loadfile -m "not slow and not real"
+	$(PYTEST) -n 2 --dist loadfile -m "not slow and not real and not browser"
+
+## The dashboard in a browser; installs chromium where it is not there.
+test-dashboard: .venv/dev
+	$(CHROMIUM)
+	$(PYTEST) -m browser
 
 ## The long calibrations.
 test-slow: .venv/dev
-	$(PYTEST) -m "slow and not real" $(OR_NONE)
+	$(PYTEST) -m "slow and not real and not browser" $(OR_NONE)
 
 ## The tests on KuaiRand rows: make test-real ASKEW_KUAIRAND=FOLDER
 test-real: .venv/dev
@@ -34,7 +45,7 @@ test-real: .venv/dev
 
 ## Which lines the everyday tests reach; compiled kernels are not traced.
 coverage: .venv/dev
-	$(PYTEST) -m "not slow and not real" --cov --cov-report=term-missing:skip-covered
+	$(PYTEST) -m "not slow and not real and not browser" --cov --cov-report=term-missing:skip-covered
 	@echo "target: 95%, now $$($(BIN)/coverage report --format=total)%"
 
 ## Format, lint and types.
@@ -51,6 +62,11 @@ format: .venv/dev
 ## Check before each commit.
 hooks: .venv/dev
 	git config core.hooksPath .githooks
+
+## Pictures of every page, light and dark: make images RUNS=FOLDER; all in runs/images, the best four in docs/images.
+images: .venv/dev
+	$(CHROMIUM)
+	PYTHONPATH=. $(BIN)/python tests/dashboards/screenshots.py $(RUNS) runs/images docs/images
 
 ## Back to a fresh checkout; runs other than the demonstration stay.
 clean:

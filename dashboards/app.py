@@ -1,15 +1,57 @@
-"""The Streamlit app: `streamlit run dashboards/app.py -- RUNS`. It chooses a run and hands its report to a page."""
+"""The Streamlit app: `streamlit run dashboards/app.py -- RUNS`. It chooses a run and hands its report to a page.
 
+A page is imported when it is first shown, so that the list of runs appears before anything is drawn.
+"""
+
+import importlib
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, Final, final
 
 import streamlit as st
 
 from dashboards import wording
 from dashboards.runs import fingerprint, read_run, run_label
-from dashboards.screens import health, questionnaire, result, segments
 from simulator.report import Report, RunFolderError, find_runs
+
+HOME: Final = "runs"
+# what the page that is left behind asks for: a run, and a page
+_OPENED: Final = "opened"
+_GO: Final = "go"
+
+
+@final
+@dataclass(frozen=True)
+class Side:
+    """A page of the dashboard: `show(report)` in `dashboards.screens.<module>`.
+
+    Attributes:
+        title: In the menu.
+        module: Its module; the address is the same with dashes.
+        free: Shown with or without a report, as `show(folder, run, report)`.
+    """
+
+    title: str
+    module: str
+    free: bool = False
+
+    @property
+    def address(self) -> str:
+        """Where the page is found."""
+        return self.module.replace("_", "-")
+
+
+SIDES: Final = (
+    Side("Runs", HOME, free=True),
+    Side("New run", "new_run", free=True),
+    Side("Result", "result"),
+    Side("Questionnaire", "questionnaire"),
+    Side("Segments", "segments"),
+    Side("Health", "health"),
+)
 
 
 def main() -> None:
@@ -17,49 +59,67 @@ def main() -> None:
     st.set_page_config(page_title="askew", layout="wide")
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs")
     run = choose_run(folder)
-    report = None if run is None else open_run(run)
-    if report is not None:
-        st.title(wording.in_markdown(report.name), anchor=False)
-        st.caption(wording.in_markdown(wording.facts(report)))
-        pages(report)
+    pages = {
+        side.module: st.Page(
+            partial(show_side, side, folder, run), title=side.title, url_path=side.address, default=side.module == HOME
+        )
+        for side in SIDES
+    }
+    shown = st.navigation(list(pages.values()), position="top")
+    if (wanted := st.session_state.pop(_GO, None)) in pages:
+        st.switch_page(pages[wanted])
+    shown.run()
 
 
 def choose_run(folder: Path) -> Path | None:
-    """The run picked in the sidebar; None where there is none to pick."""
-    runs = find_runs(folder)
+    """The run picked in the sidebar, opened from the list or named in the address; None where there is none to pick."""
+    runs = {run_label(run, folder): run for run in find_runs(folder)}
+    asked = None if "run" in st.session_state else st.query_params.get("run")
+    opened = st.session_state.pop(_OPENED, asked)
+    if opened in runs:
+        st.session_state["run"] = opened
     if not runs:
-        fault = "holds no run" if folder.is_dir() else "is no folder"
-        st.info(wording.in_markdown(f"{folder} {fault}. Make one: askew run demo --out {folder / 'demo'}"))
         return None
-    return st.sidebar.selectbox("Run", runs, format_func=lambda run: run_label(run, folder), key="run")
+    label = st.sidebar.selectbox("Run", list(runs), key="run")
+    if label is not None:
+        st.query_params["run"] = label  # so that an address can be kept and shared
+    return runs.get(label or "")
 
 
-def open_run(run: Path) -> Report | None:
-    """The run's report; None, after saying why, where it is unfinished or damaged."""
+def show_side(side: Side, folder: Path, run: Path | None) -> None:
+    """One page."""
+    show: Callable[..., Any] = importlib.import_module(f"dashboards.screens.{side.module}").show
+    if side.module == HOME:
+        show(folder, run, None)
+        return
+    report = None if run is None else open_run(run, folder, quiet=side.free)
+    if side.free:
+        show(folder, run, report)
+    elif report is not None:
+        st.title(wording.in_markdown(report.name), anchor=False)
+        st.caption(wording.in_markdown(wording.facts(report)))
+        show(report)
+    elif run is None:
+        from dashboards.screens.empty import show as show_empty
+
+        show_empty(folder)
+
+
+def open_run(run: Path, folder: Path, *, quiet: bool) -> Report | None:
+    """The run's report; None, after saying why unless `quiet`, where it is unfinished or damaged."""
     version = fingerprint(run)
     if version is None:
-        text = f"{run} is not finished: it has a spec but no report.json yet. If the run was stopped, run it again"
-        st.info(wording.in_markdown(f"{text} into a new folder; if only the report is missing: askew report {run}"))
+        if not quiet:
+            from dashboards.screens.under_way import show as show_under_way
+
+            show_under_way(folder, run)
         return None
     try:
         return read_run(run, version)
     except RunFolderError as error:
-        st.error(wording.in_markdown(str(error)))
+        if not quiet:
+            st.error(wording.in_markdown(str(error)))
         return None
-
-
-def pages(report: Report) -> None:
-    """One page per question, each at its own address."""
-    sides = (
-        ("Result", result.show),
-        ("Questionnaire", questionnaire.show),
-        ("Segments", segments.show),
-        ("Health", health.show),
-    )
-    shown = st.navigation(
-        [st.Page(partial(show, report), title=title, url_path=title.lower()) for title, show in sides], position="top"
-    )
-    shown.run()
 
 
 if __name__ == "__main__":

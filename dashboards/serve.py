@@ -4,12 +4,14 @@ import sys
 from pathlib import Path
 from typing import Final, final
 
+from dashboards.archive import LARGEST_UPLOAD_MB
 from simulator.report import RunFolderError
 
 APP: Final = Path(__file__).with_name("app.py")
 _SETTINGS: Final = (
     "--server.address=127.0.0.1",
     "--server.fileWatcherType=none",
+    f"--server.maxUploadSize={LARGEST_UPLOAD_MB}",
     "--server.showEmailPrompt=false",
     "--browser.gatherUsageStats=false",
     "--client.toolbarMode=viewer",
@@ -37,4 +39,4 @@ def command(runs: Path, port: int | None) -> list[str]:
     if port is not None and not 1 <= port <= 65535:
         raise PortError(f"port {port} given, want 1 to 65535")
     listen = [] if port is None else [f"--server.port={port}"]
-    return [sys.executable, "-m", "streamlit", "run", str(APP), *_SETTINGS, *listen, "--", str(runs.resolve())]
+    return [sys.executable, "-m", "dashboards", "run", str(APP), *_SETTINGS, *listen, "--", str(runs.resolve())]

@@ -123,3 +123,27 @@ def _corrected(report: Report) -> str:
         return said
     n = len({row.days for row in report.looks.rows})
     return f"{said} Over all looks: {report.looks.method} intervals for {n} looks at the main metrics."
+
+
+def brief(report: Report) -> str:
+    """The verdict in a few words: what became of the headline metrics of each treatment."""
+    if split_is_off(report):
+        return "split is off: do not trust"
+    several = len(report.arms) > 2
+    return "; ".join(f"{f'{arm.name}: ' if several else ''}{_sides(report, arm.name)}" for arm in report.arms[1:])
+
+
+def _sides(report: Report, arm: str) -> str:
+    """The headline metrics of a treatment, by where their intervals lie."""
+    sides: dict[str, list[str]] = {}
+    for row in report.metrics:
+        if row.arm == arm and row.metric in wording.HEADLINE:
+            sides.setdefault(_side(row), []).append(row.metric)
+    return ", ".join(f"{'/'.join(sides[side])} {side}" for side in sorted(sides)) or "no headline metric"
+
+
+def _side(row: MetricRow) -> str:
+    """Where a row's interval lies."""
+    if row.ci_low is None or row.ci_high is None:
+        return "missing"
+    return "unclear" if row.ci_low <= 0 <= row.ci_high else _direction(row, up=row.ci_low > 0)

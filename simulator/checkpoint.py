@@ -6,8 +6,9 @@ first, then `now` is replaced, then files that it no longer names go: a killed r
 
 from collections.abc import Iterator
 from typing import Final, final
+from zlib import crc32
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 FOLDER: Final = "checkpoints"
 NOW: Final = f"{FOLDER}/now"
@@ -51,6 +52,7 @@ class Checkpoint(BaseModel):
 
     Attributes:
         done: Steps done.
+        steps: All steps of the run; 0 in checkpoints from before this was written down.
         answer_model: Coefficients of the fitted answering model; empty before it is fitted.
         logs: Files that policies will be trained on, in order of time.
         tables: Files of user-days and traces written so far.
@@ -60,6 +62,7 @@ class Checkpoint(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     done: int = 0
+    steps: int = 0
     answer_model: tuple[float, ...] = ()
     logs: tuple[Kept, ...] = ()
     tables: tuple[Kept, ...] = ()
@@ -76,3 +79,29 @@ class Checkpoint(BaseModel):
     def at(self, line: str, place: Place) -> dict[str, Place]:
         """The lines with one of them moved."""
         return {**self.lines, line: place}
+
+
+def pack(checkpoint: Checkpoint) -> bytes:
+    """The text of `checkpoints/now`: JSON, a line end, and the checksum of the JSON in hexadecimal digits."""
+    body = checkpoint.model_dump_json().encode()
+    return body + b"\n" + _sum_of(body)
+
+
+def unpack(data: bytes) -> Checkpoint:
+    """What `pack` wrote.
+
+    Raises:
+        ValueError: It has changed since, or is of another version.
+    """
+    body, _, said = data.rpartition(b"\n")
+    if said != _sum_of(body):
+        raise ValueError("changed")
+    try:
+        return Checkpoint.model_validate_json(body)
+    except ValidationError:
+        raise ValueError("of another version") from None
+
+
+def _sum_of(body: bytes) -> bytes:
+    """A checksum in hexadecimal digits."""
+    return b"%08x" % crc32(body)

@@ -92,7 +92,7 @@ class _Run:
             days = days_played(self._steps, index)
             last = index == len(self._steps) - 1 or (days > 0 and stopping(days))
             done = {"done": len(self._steps), "lines": {}} if last else {"done": index + 1}
-            self._now = moved.model_copy(update=done)
+            self._now = moved.model_copy(update={**done, "steps": len(self._steps)})
             self._hall.store.write_checkpoint(self._now)
             if last:
                 return

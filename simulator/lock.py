@@ -1,6 +1,7 @@
 """One process per run folder: a lock file that says who works there, and that goes with its process.
 
 The kernel lets go of the lock when its process ends, however it ends, so one left by a killed run is no obstacle.
+Readers do not try the lock, which could keep a run out: they compare the start of the process with the one noted.
 Where the file names another machine, nobody here can tell whether that run lives, and the user decides.
 """
 
@@ -8,14 +9,66 @@ import fcntl
 import json
 import os
 import socket
+import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, final
 
 from simulator.errors import RunFolderError
 
 LOCK: Final = ".lock"
+
+
+@final
+@dataclass(frozen=True)
+class Holder:
+    """Who works in a run folder.
+
+    Attributes:
+        process: Its number.
+        host: Its machine.
+        started: When it began, as `process_start` tells it; empty in the locks of earlier versions.
+    """
+
+    process: int
+    host: str
+    started: str
+
+    @property
+    def here(self) -> bool:
+        """Whether it is on this machine."""
+        return self.host == socket.gethostname()
+
+
+def holder_of(folder: Path) -> Holder | None:
+    """Who works in a run folder; None where nobody does, or nobody any more. One elsewhere is taken at its word."""
+    try:
+        said = json.loads((folder / LOCK).read_bytes())
+        holder = Holder(int(said["process"]), str(said["host"]), str(said.get("started", "")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if holder.here:
+        now = process_start(holder.process)
+        return holder if now and holder.started in ("", now) else None
+    return holder
+
+
+def process_start(process: int) -> str:
+    """When a process of this machine began, to tell it from a later one of the same number; empty if it has ended."""
+    try:
+        # proc(5): after the name, which may hold brackets itself, come the state and, as the 20th, the start
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return "" if Path("/proc/self").exists() else _start_by_ps(process)
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def _start_by_ps(process: int) -> str:
+    """The same where there is no /proc."""
+    command = ["ps", "-o", "lstart=", "-p", str(process)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603 (a number)
 
 
 @contextmanager
@@ -81,7 +134,8 @@ def _is_there(file: int, path: Path) -> bool:
 
 def _me() -> bytes:
     """This process, for others to read."""
-    return json.dumps({"process": os.getpid(), "host": socket.gethostname()}).encode()
+    me = os.getpid()
+    return json.dumps({"process": me, "host": socket.gethostname(), "started": process_start(me)}).encode()
 
 
 def _read(file: int) -> str:

@@ -5,7 +5,7 @@ Non-finite numbers are `null`, and `reasons` says why, under the field's name.
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, final
+from typing import Annotated, Final, Literal, final
 
 from pydantic import Field, ValidationError
 
@@ -284,12 +284,12 @@ def parse_report(text: str, origin: str) -> Report:
         RunFolderError: Not JSON, or not a report of this format.
     """
     try:
-        keys: Any = json.loads(text)
-        return Report.model_validate(keys)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunFolderError(f"{origin}: not a JSON file ({error}); run `askew report` to write it anew") from None
+        return Report.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        if first["type"] == "json_invalid":
+            fault = f"not a JSON file ({first['msg']})"
+            raise RunFolderError(f"{origin}: {fault}; run `askew report` to write it anew") from None
         key = ".".join(str(part) for part in first["loc"])
         raise RunFolderError(f"{origin}: not a report of format {FORMAT}: {key}: {first['msg']}") from None
 
@@ -311,7 +311,8 @@ def load_report(folder: Path) -> Report:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Run folders at or below `folder` (two levels), by name: those that hold a `spec.toml`."""
+    """Run folders at or below `folder` (two levels), by name: those that hold a `spec.toml`, hidden ones aside."""
     if (folder / "spec.toml").is_file():
         return [folder]
-    return sorted(path.parent for pattern in ("*/spec.toml", "*/*/spec.toml") for path in folder.glob(pattern))
+    found = (path.parent for pattern in ("*/spec.toml", "*/*/spec.toml") for path in folder.glob(pattern))
+    return sorted(run for run in found if not any(name.startswith(".") for name in run.relative_to(folder).parts))

@@ -14,9 +14,8 @@ from zlib import crc32
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tomli_w
-from pydantic import ValidationError
 
-from simulator.checkpoint import FOLDER, NOW, Checkpoint, Kept
+from simulator.checkpoint import FOLDER, NOW, Checkpoint, Kept, pack, unpack
 from simulator.errors import RunFolderError
 from simulator.lock import LOCK
 from simulator.spec import ExperimentSpec, load_spec
@@ -127,25 +126,20 @@ class RunFolder:
         """
         path = self.path / NOW
         try:
-            body, _, said = path.read_bytes().rpartition(b"\n")
+            checkpoint = unpack(path.read_bytes())
         except FileNotFoundError:
             return None
         except OSError as error:
             raise RunFolderError(f"{path}: damaged checkpoint ({error.strerror}); {self._remedy}") from None
-        if said != _sum_of(body):
-            raise RunFolderError(f"{path}: damaged checkpoint (changed); {self._remedy}")
-        try:
-            checkpoint = Checkpoint.model_validate_json(body)
-        except ValidationError:
-            raise RunFolderError(f"{path}: damaged checkpoint (of another version); {self._remedy}") from None
+        except ValueError as fault:
+            raise RunFolderError(f"{path}: damaged checkpoint ({fault}); {self._remedy}") from None
         for kept in checkpoint.tables:
             self.get(kept)
         return checkpoint
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep where the run stands, then remove what it no longer needs."""
-        body = checkpoint.model_dump_json().encode()
-        self.put(NOW, body + b"\n" + _sum_of(body))
+        self.put(NOW, pack(checkpoint))
         wanted = {self.path / NOW, *(self.path / kept.name for kept in checkpoint.files())}
         for path in (self.path / FOLDER).rglob("*"):
             if path.is_file() and path not in wanted:
@@ -184,11 +178,6 @@ class RunFolder:
             raise RunFolderError(
                 f"{final_path}: cannot be written: {error.strerror or error}; make room and go on with --resume"
             ) from None
-
-
-def _sum_of(body: bytes) -> bytes:
-    """A checksum in hexadecimal digits."""
-    return b"%08x" % crc32(body)
 
 
 def _is_aside(path: Path) -> bool:

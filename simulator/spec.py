@@ -16,6 +16,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from simulator.errors import SpecError
 from simulator.spec_looks import LooksSpec, StopRule, guardrails_fault, looks_fault
@@ -221,7 +222,16 @@ def parse_spec(keys: dict[str, Any], origin: str) -> ExperimentSpec:
     try:
         return ExperimentSpec.model_validate(keys)
     except ValidationError as error:
-        raise SpecError(f"{origin}: {_one_line(error)}") from None
+        raise SpecError(f"{origin}: {_line(error.errors(include_url=False)[0])}") from None
+
+
+def spec_faults(keys: dict[str, Any]) -> list[str]:
+    """What is wrong with the keys of a spec, a line for each key; empty if nothing is."""
+    try:
+        ExperimentSpec.model_validate(keys)
+    except ValidationError as error:
+        return [_line(fault) for fault in error.errors(include_url=False)]
+    return []
 
 
 def _find(spec: str) -> Path:
@@ -237,16 +247,15 @@ def _find(spec: str) -> Path:
     raise SpecError(f"{spec}: no such file, and no shipped spec of that name{hint}")
 
 
-def _one_line(error: ValidationError) -> str:
-    """The first fault of a validation, with its key, value and remedy."""
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
+def _line(fault: ErrorDetails) -> str:
+    """A fault that validation found, with its key, value and remedy."""
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
         tables = {"arms": ArmSpec, "sweep": SweepSpec, "looks": LooksSpec, "stop_when": StopRule}
-        model = tables.get(str(first["loc"][0]), ExperimentSpec)
-        near = difflib.get_close_matches(str(first["loc"][-1]), model.model_fields, n=1)
+        model = tables.get(str(fault["loc"][0]), ExperimentSpec)
+        near = difflib.get_close_matches(str(fault["loc"][-1]), model.model_fields, n=1)
         return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-    if first["type"] == "missing":
+    if fault["type"] == "missing":
         return f"key {key!r} is missing"
-    message = first["msg"].removeprefix("Value error, ")
-    return message if not key else f"{key}: {first['input']!r} given; {message[0].lower()}{message[1:]}"
+    message = fault["msg"].removeprefix("Value error, ")
+    return message if not key else f"{key}: {fault['input']!r} given; {message[0].lower()}{message[1:]}"

@@ -3,24 +3,29 @@
 import json
 import os
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
-from dashboards import figures, scorecard, serve
+from dashboards import figures, launch, run_lines, scorecard, serve, wording
 from dashboards.runs import fingerprint, read_run, run_label
-from dashboards.verdict import verdict
+from dashboards.verdict import brief, verdict
 from simulator.report import RunFolderError
+from simulator.spec import parse_spec
 
 
 @pytest.fixture
 def open_app(monkeypatch):
-    """Starts the app on a folder and runs it once."""
+    """Starts the app on a folder, at the address of a page, and runs it once."""
 
-    def start(folder: Path) -> AppTest:
+    def start(folder: Path, page: str = "result") -> AppTest:
         monkeypatch.setattr(sys, "argv", ["app.py", str(folder)])
-        return run(AppTest.from_file(str(serve.APP), default_timeout=60))
+        app = AppTest.from_file(str(serve.APP), default_timeout=60)
+        app._page_hash = calc_hash(page)  # what a browser sends that opens the page's address
+        return run(app)
 
     return start
 
@@ -109,9 +114,18 @@ def test_another_run_can_be_chosen(open_app, runs, samples, add_run):
     assert words(app.title) == "the other"
 
 
+def test_an_address_names_a_run(runs, samples, add_run, monkeypatch):
+    add_run(runs / "other", samples.sample_report(("bolder",), name="the other"))
+    monkeypatch.setattr(sys, "argv", ["app.py", str(runs)])
+    app = AppTest.from_file(str(serve.APP), default_timeout=60)
+    app._page_hash = calc_hash("result")
+    app.query_params["run"] = "other"
+    assert words(run(app).title) == "the other"
+
+
 def test_an_empty_folder_says_how_to_make_a_run(open_app, tmp_path):
     app = open_app(tmp_path)
-    assert f"{tmp_path} holds no run" in words(app.info)
+    assert f"{tmp_path} holds no run yet" in words(app.info)
     assert "askew run demo" in words(app.info)
     assert not app.title
 
@@ -123,8 +137,9 @@ def test_a_folder_that_is_not_there_is_named(open_app, tmp_path):
 def test_an_unfinished_run_says_so(open_app, tmp_path, add_run):
     add_run(tmp_path / "half", None)
     app = open_app(tmp_path)
-    assert "is not finished" in words(app.info)
-    assert not app.title
+    assert words(app.title) == "half"
+    assert any("can be resumed" in bar.proto.text for bar in app.progress)
+    assert "askew report" in words(app.caption)
 
 
 @pytest.mark.parametrize("damage", ["{", '{"format": 1}', "\x00", "[]"])
@@ -133,10 +148,91 @@ def test_a_damaged_report_is_named_and_others_still_open(open_app, runs, damage)
     (runs / "broken" / "spec.toml").touch()
     (runs / "broken" / "report.json").write_text(damage)
     app = open_app(runs)
-    assert app.selectbox(key="run").value == runs / "broken"
+    assert app.selectbox(key="run").value == "broken"
     assert str(runs / "broken" / "report.json") in words(app.error)
     run(app.selectbox(key="run").select_index(1))
     assert words(app.title) == "demo"
+
+
+def tick(app: AppTest, *rows: int) -> AppTest:
+    """Ticks lines of the list of runs."""
+    (key,) = [table.key for table in app.dataframe if table.key and table.key.startswith("list-")]
+    app.session_state[key] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
+    return run(app)
+
+
+def test_the_list_tells_how_runs_stand(open_app, runs, report, add_run):
+    add_run(runs / "half", None)
+    (runs / "broken").mkdir()
+    (runs / "broken" / "spec.toml").touch()
+    (runs / "broken" / "report.json").write_text("{")
+    shown = open_app(runs, "runs").dataframe[0].value.set_index("Run")
+    assert shown.loc["demo", "Verdict"] == brief(report)
+    assert shown.loc["half", "State"] == "stopped before the first step was done; can be resumed"
+    assert "not a JSON file" in shown.loc["broken", "State"]
+    curve = [row.relative_effect for row in run_lines.effect_rows(report)]
+    assert list(shown.loc["demo", "Effect, %"]) == [100 * value for value in curve]
+
+
+def test_the_list_is_searched(open_app, runs, add_run):
+    add_run(runs / "half", None)
+    app = run(open_app(runs, "runs").text_input(key="search").set_value("STOPPED"))
+    assert list(app.dataframe[0].value["Run"]) == ["half"]
+    app = run(app.text_input(key="search").set_value("nowhere"))
+    assert "None of 2 runs matches" in words(app.info)
+
+
+def test_a_ticked_run_is_opened(open_app, runs, samples, add_run):
+    add_run(runs / "other", samples.sample_report(("bolder",), name="the other"))
+    app = open_app(runs, "runs")
+    place = list(app.dataframe[0].value["Run"]).index("other")
+    app = run(tick(app, place).button(key="open").click())
+    assert words(app.title) == "the other"
+    assert app.selectbox(key="run").value == "other"
+
+
+def test_ticked_runs_are_compared(open_app, runs, wide_report, add_run):
+    add_run(runs / "wide", wide_report)
+    add_run(runs / "half", None)
+    app = tick(open_app(runs, "runs"), 0, 1, 2)
+    assert "half has no report to compare" in words(app.warning)
+    shown = app.dataframe[1].value
+    row = next(row for row in wide_report.metrics if (row.arm, row.metric) == ("bolder", "AUT"))
+    cells = shown[shown[("", "Metric")] == row.label]["wide: bolder"].iloc[0]
+    assert list(cells) == [
+        wording.lift(row.relative_effect),
+        wording.interval(row.ci_low, row.ci_high),
+        wording.lift(row.true_relative_effect),
+    ]
+
+
+def test_the_form_names_every_fault(open_app, runs):
+    app = open_app(runs, "new-run")
+    app.text_input(key="spec-name").set_value("demo")
+    app.number_input(key="spec-users").set_value(1)
+    app.number_input(key="spec-days").set_value(0)
+    app = run(next(button for button in app.button if button.label == "Start").click())
+    assert [error.value.replace("\\", "").partition(":")[0] for error in app.error] == ["users", "days", "name"]
+
+
+def test_the_form_asks_for_as_many_arms_as_wanted(open_app, runs):
+    app = run(open_app(runs, "new-run").segmented_control(key="n-arms").set_value(4))
+    assert [field.value for field in app.text_input if (field.key or "").startswith("arm-4")] == [
+        "control",
+        *(f"treatment {i}" for i in (1, 2, 3)),
+    ]
+
+
+def test_the_form_starts_a_run(open_app, runs, monkeypatch):
+    started = []
+    monkeypatch.setattr(launch, "start", lambda run, spec: started.append((run, spec)))
+    app = open_app(runs, "new-run")
+    app.text_input(key="spec-name").set_value("a b")
+    app = run(next(button for button in app.button if button.label == "Start").click())
+    ((place, spec),) = started
+    assert place == runs / "a-b"
+    assert parse_spec(tomllib.loads(spec), "test").users == 2000
+    assert words(app.title) == "Runs"
 
 
 def test_names_are_shown_as_they_are(open_app, tmp_path, samples, add_run):

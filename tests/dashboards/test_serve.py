@@ -11,7 +11,7 @@ from simulator.report import RunFolderError
 
 def test_it_listens_to_this_machine_only_and_reports_to_nobody(tmp_path):
     words = command(tmp_path, None)
-    assert words[:4] == [sys.executable, "-m", "streamlit", "run"]
+    assert words[:4] == [sys.executable, "-m", "dashboards", "run"]
     assert "--server.address=127.0.0.1" in words
     assert "--browser.gatherUsageStats=false" in words
     assert not any("port" in word for word in words[5:-1])

@@ -1,0 +1,14 @@
+"""What is said where there is no run yet."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboards import wording
+
+
+def show(folder: Path) -> None:
+    """How to get a first run."""
+    fault = "holds no run yet" if folder.is_dir() else "is no folder"
+    ways = f"start one on the page New run, import one on the page Runs, or run: askew run demo --out {folder / 'demo'}"
+    st.info(wording.in_markdown(f"{folder} {fault}. To see one, {ways}"))

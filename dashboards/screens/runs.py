@@ -1,0 +1,149 @@
+"""Runs: what there is, how each stands, and what came of it; the page that the dashboard opens with."""
+
+from pathlib import Path
+from zlib import crc32
+
+import pandas as pd
+import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
+
+from dashboards import compare, wording
+from dashboards.run_lines import UNDER_WAY, RunLine, run_lines
+from dashboards.runs import fingerprint, read_run
+from dashboards.screens import empty, transfer
+from dashboards.screens.moving import go_to
+from dashboards.screens.under_way import EVERY_S, show_line
+from simulator.report import Report, RunFolderError
+
+
+def show(folder: Path, run: Path | None, report: Report | None) -> None:  # noqa: ARG001 (as every page)
+    """The list, kept up to date while something runs."""
+    st.title("Runs", anchor=False)
+    st.caption(wording.in_markdown(f"{folder}"))
+    lines = run_lines(folder) if folder.is_dir() else []
+    if lines:
+        every = EVERY_S if _under_way(lines) else None
+        st.fragment(_list, run_every=every)(folder, every)
+    else:
+        empty.show(folder)
+    if folder.is_dir() and not (folder / "spec.toml").is_file():
+        transfer.show_import(folder)
+
+
+def _list(folder: Path, every: float | None) -> None:
+    """What needs a look first, then all runs, then what is to be done with those that are ticked."""
+    lines = run_lines(folder)
+    if bool(_under_way(lines)) != (every is not None):
+        st.rerun()
+    for line in lines:
+        if line.kind in (*UNDER_WAY, "failed"):
+            show_line(line)
+    words = st.text_input("Search", placeholder="name, policy, verdict or state", key="search")
+    found = [line for line in lines if line.matches(words)]
+    if not found:
+        st.info(f"None of {len(lines)} runs matches.")
+        return
+    _act([found[i] for i in _ticked(found)])
+
+
+def _ticked(lines: list[RunLine]) -> list[int]:
+    """The list itself; places of the lines that are ticked, which hold for this list only."""
+    key = f"list-{crc32(repr([line.label for line in lines]).encode()):08x}"
+    table = st.dataframe(
+        _frame(lines),
+        hide_index=True,
+        key=key,
+        on_select="rerun",
+        selection_mode="multi-row",
+        column_config=_columns(),
+        height="content" if len(lines) <= 12 else 460,
+    )
+    return [i for i in table["selection"]["rows"] if i < len(lines)]
+
+
+def _frame(lines: list[RunLine]) -> pd.DataFrame:
+    """The list as a table."""
+    return pd.DataFrame(
+        {
+            "Run": [line.label for line in lines],
+            "State": [line.said for line in lines],
+            "Verdict": [line.outcome.verdict for line in lines],
+            "Effect, %": [list(line.outcome.effect) for line in lines],
+            "Health": [line.outcome.health for line in lines],
+            "Arms": [line.outcome.arms for line in lines],
+            "Date": [line.date for line in lines],
+        }
+    )
+
+
+def _columns() -> dict[str, ColumnConfig]:
+    """Widths, and what the narrow ones mean."""
+    column = st.column_config
+    return {
+        "Run": column.TextColumn(pinned=True, width=150),
+        "State": column.TextColumn(width=170),
+        "Verdict": column.TextColumn(width=230, help="Where the 95% intervals of the main metrics lie"),
+        "Effect, %": column.LineChartColumn(
+            width=120, help="Lift of the first main metric, cumulative by day where the report has looks"
+        ),
+        "Health": column.TextColumn(width=110),
+        "Arms": column.TextColumn(width=290),
+        "Date": column.DatetimeColumn(format="YYYY-MM-DD HH:mm", width=130),
+    }
+
+
+def _act(ticked: list[RunLine]) -> None:
+    """What can be done with the runs that are ticked."""
+    if not ticked:
+        st.caption("Tick a run to open, export or resume it; tick two or more to compare them.")
+    elif len(ticked) == 1:
+        _act_on(ticked[0])
+    else:
+        _compare(ticked)
+
+
+def _act_on(line: RunLine) -> None:
+    """What can be done with one run."""
+    with st.container(horizontal=True):
+        if line.kind != "failed" and st.button(f"Open {wording.in_markdown(line.label)}", type="primary", key="open"):
+            go_to("result", line.label)
+        if line.kind in ("finished", "stopped"):
+            transfer.show_export(line.run)
+    if line.kind in ("stopped", "damaged"):
+        show_line(line)
+
+
+def _compare(ticked: list[RunLine]) -> None:
+    """The scorecards of runs side by side; the ones without a report are named."""
+    reports: dict[str, Report] = {}
+    for line in ticked:
+        version = fingerprint(line.run)
+        try:
+            if version is not None:
+                reports[line.label] = read_run(line.run, version)
+                continue
+        except RunFolderError:
+            pass
+        st.warning(wording.in_markdown(f"{line.label} has no report to compare: {line.said}"))
+    if len(reports) > 1:
+        show_comparison(reports)
+
+
+def show_comparison(reports: dict[str, Report]) -> None:
+    """Lift, interval and true lift of every metric, a group of columns per treatment."""
+    st.subheader("Side by side", anchor=False)
+    labels, sides = compare.labels(reports), compare.sides(reports)
+    columns: dict[tuple[str, str], list[str]] = {("", "Metric"): list(labels.values())}
+    nothing = compare.Cell("", "", "")
+    for side in sides:
+        cells = [side.cells.get(key, nothing) for key in labels]
+        columns[side.heading, "Lift"] = [cell.lift for cell in cells]
+        columns[side.heading, "95% interval"] = [cell.interval for cell in cells]
+        columns[side.heading, "True lift"] = [cell.true_lift for cell in cells]
+    st.dataframe(pd.DataFrame(columns), hide_index=True, height="content", key="comparison")
+    st.caption("\n".join(f"- {wording.in_markdown(f'{name}: {wording.facts(r)}')}" for name, r in reports.items()))
+
+
+def _under_way(lines: list[RunLine]) -> list[RunLine]:
+    """The runs that somebody is at work on."""
+    return [line for line in lines if line.kind in UNDER_WAY]

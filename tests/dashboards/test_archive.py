@@ -1,0 +1,109 @@
+"""Runs as .zip files: what goes out comes in again, and nothing else does."""
+
+import io
+import stat
+import zipfile
+
+import pytest
+
+from dashboards import archive
+from dashboards.archive import ArchiveError, pack, unpack
+
+
+def zipped(files: dict[str, bytes | str], mode: int = 0) -> io.BytesIO:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as made:
+        for name, data in files.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = mode << 16
+            made.writestr(entry, data)
+    return buffer
+
+
+@pytest.fixture
+def whole(report) -> dict[str, bytes | str]:
+    return {"in/spec.toml": 'name = "in"\n', "in/report.json": report.to_json()}
+
+
+def refused(upload: io.BytesIO, folder, match: str) -> None:
+    before = sorted(path.name for path in folder.rglob("*"))
+    with pytest.raises(ArchiveError, match=match) as refusal:
+        unpack(upload, "in.zip", folder)
+    assert "\n" not in str(refusal.value)
+    assert sorted(path.name for path in folder.rglob("*")) == before
+
+
+def test_a_run_survives_the_journey(runs, tmp_path_factory):
+    (runs / "demo" / "user_days").mkdir()
+    (runs / "demo" / "user_days" / "a.parquet").write_bytes(b"123")
+    (runs / "demo" / ".lock").touch()
+    (runs / "demo" / ".report.json.1.part").touch()
+    there = tmp_path_factory.mktemp("there")
+    run = unpack(io.BytesIO(pack(runs / "demo")), "any.zip", there)
+    assert run == there / "demo"
+    held = {path.relative_to(run).as_posix(): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    kept = ("spec.toml", "report.json", "user_days/a.parquet")
+    assert held == {name: (runs / "demo" / name).read_bytes() for name in kept}
+    assert list(there.iterdir()) == [run]
+
+
+def test_files_at_the_top_take_the_archives_name(whole, tmp_path):
+    assert unpack(zipped({k[3:]: v for k, v in whole.items()}), "mine.zip", tmp_path) == tmp_path / "mine"
+
+
+@pytest.mark.parametrize("name", ["../out", "in/../../out", "/out", "in\\out", "C:out", "in/a\nb"])
+def test_paths_that_leave_the_folder_are_refused(whole, tmp_path, name):
+    refused(zipped({**whole, name: "x"}), tmp_path, "leaves the run's folder")
+    assert not (tmp_path.parent / "out").exists()
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
+def test_links_and_devices_are_refused(whole, tmp_path, kind):
+    refused(zipped(whole, kind | 0o777), tmp_path, "is no plain file")
+
+
+def test_too_many_files_are_refused(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "MOST_FILES", 1)
+    refused(zipped(whole), tmp_path, "more than 1 files")
+
+
+def test_too_large_files_are_refused_on_both_ways(runs, whole, tmp_path_factory, monkeypatch):
+    monkeypatch.setattr(archive, "MOST_BYTES", 100)
+    refused(zipped(whole), tmp_path_factory.mktemp("there"), "holds more than")
+    with pytest.raises(ArchiveError, match="want at most"):
+        pack(runs / "demo")
+
+
+def test_an_archive_that_understates_its_size_is_refused(whole, tmp_path):
+    data = zipped({**whole, "in/big": b"\0" * 5000}).getvalue()
+    size, small = (5000).to_bytes(4, "little"), (50).to_bytes(4, "little")
+    refused(io.BytesIO(data.replace(size, small)), tmp_path, r"not a \.zip that can be read")
+
+
+def test_a_name_that_is_there_is_refused(runs, tmp_path_factory):
+    data = io.BytesIO(pack(runs / "demo"))
+    refused(data, runs, "a run of that name is there already")
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"in/report.json": None}, "holds no report.json"),
+        ({"in/spec.toml": None}, "holds no spec.toml"),
+        ({"in/report.json": "{}"}, "not a report of format"),
+        ({"in/spec.toml": "="}, "not a TOML file"),
+        ({"in/REPORT.json": "{}"}, "twice"),
+    ],
+)
+def test_what_is_no_run_is_refused(whole, tmp_path, change, match):
+    files = {name: data for name, data in {**whole, **change}.items() if data is not None}
+    refused(zipped(files), tmp_path, match)
+
+
+def test_what_is_no_archive_is_refused(tmp_path):
+    refused(io.BytesIO(b"no zip"), tmp_path, r"not a \.zip")
+    refused(zipped({}), tmp_path, "holds no spec.toml")
+
+
+def test_a_hidden_name_is_refused(whole, tmp_path):
+    refused(zipped({k.replace("in/", ".in/"): v for k, v in whole.items()}), tmp_path, "no name for a run")

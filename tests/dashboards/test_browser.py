@@ -1,0 +1,157 @@
+"""The dashboard as a person uses it, in headless Chromium: start a run, watch it, read it, stop it, go on."""
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
+
+PAGES = ("Runs", "New run", "Result", "Questionnaire", "Segments", "Health")
+
+
+@pytest.fixture(scope="module")
+def browsing():
+    spec = importlib.util.spec_from_file_location("browsing", Path(__file__).with_name("browsing.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["browsing"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def browser(browsing):
+    with browsing.chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def page(browsing, browser, address):
+    """A page whose browser has nothing to complain of; it closes before the server does."""
+    page = browsing.new_page(browser)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    page.close()
+    assert not complaints
+
+
+@pytest.fixture
+def address(browsing, runs, tmp_path_factory):
+    with browsing.served(runs, tmp_path_factory.mktemp("server") / "log") as address:
+        yield address
+
+
+def visit(page, title: str) -> None:
+    """Go to a page by the menu and wait until it is drawn."""
+    page.get_by_role("link", name=title, exact=True).click()
+    page.wait_for_url(re.compile("/" if title == "Runs" else f"/{title.lower().replace(' ', '-')}"))
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    page.get_by_role("heading", level=1).first.wait_for()
+    assert page.get_by_test_id("stException").count() == 0
+
+
+def pick(box, value: str) -> None:
+    """Type a value into a select box and take the best match."""
+    box.click()
+    box.fill(value)
+    box.press("Enter")
+
+
+def cells_of(table) -> list[str]:
+    """The texts of a table, from the copy that is kept for screen readers."""
+    table.locator("td[role=gridcell]").first.wait_for(state="attached")
+    return table.locator("td[role=gridcell]").all_text_contents()
+
+
+def fill_form(page, name: str, users: int, days: int) -> None:
+    visit(page, "New run")
+    page.get_by_label("name", exact=True).first.fill(name)
+    for key, value in {"users": users, "days": days, "pre_days": 1}.items():
+        page.get_by_label(key, exact=True).fill(str(value))
+    for place, policy in enumerate(("popular", "random")):
+        box = page.get_by_role("combobox", name=re.compile(r"\bpolicy$")).nth(place)
+        pick(box, policy)
+    page.get_by_role("button", name="Start").click()
+
+
+def choose(page, run: str) -> None:
+    """Choose a run in the sidebar."""
+    box = page.get_by_test_id("stSidebar").get_by_role("combobox")
+    pick(box, run)
+
+
+def test_a_run_is_started_watched_and_read(page, address, runs):
+    page.goto(address)
+    fill_form(page, "popular v random", 1, 2)
+    page.get_by_text("users: 1 given").wait_for()
+    fill_form(page, "popular v random", 300, 2)
+    page.get_by_role("button", name="Stop").wait_for()
+    page.get_by_role("button", name="Stop").wait_for(state="detached")
+    choose(page, "popular-v-random")
+    for title in PAGES:
+        visit(page, title)
+    visit(page, "Result")
+    page.get_by_role("heading", name="popular v random").wait_for()
+    report = json.loads((runs / "popular-v-random" / "report.json").read_text())
+    assert [arm["policy"] for arm in report["arms"]] == ["popular", "random"]
+    shown = page.get_by_test_id("stAlert").first.inner_text()
+    for row in report["metrics"]:
+        if row["metric"] in ("AUT", "AVT") and row["relative_effect"] is not None:
+            assert f"{row['relative_effect']:+.2%}".replace("-", "−") in shown
+    assert report["metrics"][0]["label"] in cells_of(page.get_by_test_id("stDataFrame").first)
+
+
+def test_a_run_is_stopped_and_resumed(page, address, runs):
+    page.goto(address)
+    fill_form(page, "long", 4000, 6)
+    page.get_by_text(re.compile("long: running step [2-9]")).wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop").wait_for(state="detached")
+    assert not (runs / "long" / "report.json").exists()
+    choose(page, "long")
+    visit(page, "Result")
+    page.get_by_text(re.compile("stopped after step")).wait_for()
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("heading", name="Scorecard", exact=True).wait_for()
+    assert json.loads((runs / "long" / "report.json").read_text())["name"] == "long"
+
+
+def test_a_damaged_run_says_what_is_wrong(page, address, runs):
+    (runs / "broken").mkdir()
+    (runs / "broken" / "spec.toml").write_text('name = "broken"\n')
+    (runs / "broken" / "report.json").write_text("{")
+    page.goto(f"{address}/?run=demo")
+    visit(page, "Result")
+    page.get_by_role("heading", name="Scorecard", exact=True).wait_for()
+    choose(page, "broken")
+    page.get_by_test_id("stAlert").get_by_text("not a JSON file").wait_for()
+    choose(page, "demo")
+    page.get_by_role("heading", name="Scorecard", exact=True).wait_for()
+    visit(page, "Health")
+    page.get_by_role("heading", name="demo").wait_for()
+
+
+def test_runs_are_ticked_and_compared(page, address, runs, samples, add_run):
+    add_run(runs / "wide", samples.sample_report(("bolder", "boldest"), name="wide"))
+    page.goto(address)
+    table = page.get_by_test_id("stDataFrame").first
+    table.click(position={"x": 15, "y": 52})
+    page.get_by_role("button", name="Open").wait_for()
+    table.click(position={"x": 15, "y": 87})
+    page.get_by_role("heading", name="Side by side").wait_for()
+    assert "AUT, watch s per user-day" in cells_of(page.get_by_test_id("stDataFrame").nth(1))
+
+
+def test_every_treatment_is_on_the_result(page, address, runs, samples, add_run):
+    add_run(runs / "wide", samples.sample_report(("bolder", "boldest"), name="wide"))
+    page.goto(f"{address}/?run=wide")
+    visit(page, "Result")
+    shown = page.get_by_test_id("stAlert").first
+    for name in ("bolder", "boldest"):
+        shown.get_by_text(re.compile(rf"{name}\b.* against control")).first.wait_for()
