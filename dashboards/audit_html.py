@@ -34,7 +34,7 @@ def render_audit(audit: Audit) -> str:
     title = f"Audit of {audit.name}"
     head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(_facts(audit), 'facts')}"
     keys = list(dict.fromkeys((row.source, row.arm) for row in audit.rows))
-    parts = [_part(audit, *key, first=key == keys[0]) for key in keys]
+    parts = [_part(audit, *key) for key in keys]
     return html_parts.page(title, "\n".join([head, _verdict(audit), *parts]))
 
 
@@ -73,13 +73,13 @@ def _verdict(audit: Audit) -> str:
     return '<div class="verdict">\n' + "\n".join(lines) + "\n</div>"
 
 
-def _part(audit: Audit, source: str, arm: str, *, first: bool) -> str:
+def _part(audit: Audit, source: str, arm: str) -> str:
     """One source and treatment: rates, quantiles, table."""
     rows = [row for row in audit.rows if (row.source, row.arm) == (source, arm)]
     shown = audit_figure.shown_rows(audit, source, arm)
     key = f"{source.replace(' ', '-')}-{list(dict.fromkeys(row.arm for row in audit.rows)).index(arm)}"
-    drawn = html_parts.drawing(audit_figure.rates(shown), f"rates-{key}", with_library=first)
-    plot = html_parts.drawing(audit_figure.quantiles(shown), f"quantiles-{key}", with_library=False)
+    drawn = html_parts.drawing(audit_figure.rates(shown), f"rates-{key}")
+    plot = html_parts.drawing(audit_figure.quantiles(shown), f"quantiles-{key}")
     about = f"{arm} against {rows[0].baseline}, {rows[0].replications:,} {source}"
     content = [
         f"{drawn}\n{html_parts.paragraph(_RATES_CAPTION, 'caption')}",

@@ -22,7 +22,7 @@ def render_leaderboard(board: Leaderboard) -> str:
         " every user's last click among 99 videos never met."
     )
     head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(said, 'facts')}"
-    drawn = html_parts.drawing(effects(board), "effects", with_library=True)
+    drawn = html_parts.drawing(effects(board), "effects")
     figure = html_parts.section("Lifts", f"{drawn}\n{html_parts.paragraph(_CAPTION, 'caption')}")
     table = html_parts.section("Table", html_parts.table(headings(), [line(entry) for entry in board.entries]))
     return html_parts.page(title, "\n".join([head, figure, table, _tests(board)]))

@@ -21,7 +21,7 @@ def render_offline(offline: Offline) -> str:
     """The whole page; the same evaluation gives the same text."""
     title = f"Offline: {offline.data}"
     head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(facts(offline), 'facts')}"
-    drawn = html_parts.drawing(scores(offline), "scores", with_library=True)
+    drawn = html_parts.drawing(scores(offline), "scores")
     caption = _CAPTION + (_TRUE_CAPTION if TRUE in offline.metrics else "")
     figure = html_parts.section("Scores", f"{drawn}\n{html_parts.paragraph(caption, 'caption')}")
     table = html_parts.section(

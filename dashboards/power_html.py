@@ -20,7 +20,7 @@ def render_power(plan: PowerPlan) -> str:
     """The whole page; the same plan gives the same text."""
     title = f"{plan.name}: how large a test?"
     head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(_facts(plan), 'facts')}"
-    drawn = html_parts.drawing(power_figure.smallest_effect(plan), "power", with_library=True)
+    drawn = html_parts.drawing(power_figure.smallest_effect(plan), "power")
     figure = html_parts.section("Smallest effect", f"{drawn}\n{html_parts.paragraph(_CAPTION, 'caption')}")
     return html_parts.page(title, "\n".join([head, _verdict(plan), figure, *_tables(plan)]))
 

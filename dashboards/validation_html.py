@@ -48,7 +48,7 @@ def render_validation(validation: Validation) -> str:
     title = f"Validation of {validation.world}"
     head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(_facts(validation), 'facts')}"
     shown = panels(validation)
-    figures = [_figure(panel, with_library=panel is shown[0]) for panel in shown]
+    figures = [_figure(panel) for panel in shown]
     return html_parts.page(
         title, "\n".join([head, _verdict(validation), _checks(validation), *figures, *_tables(validation)])
     )
@@ -116,9 +116,9 @@ def check_line(check: Check) -> tuple[str, str, str, str]:
     return check.name, wording.number(check.value), check.target, said[check.passed]
 
 
-def _figure(panel: Panel, *, with_library: bool) -> str:
+def _figure(panel: Panel) -> str:
     """One panel: heading, figure and caption."""
-    drawn = html_parts.drawing(panel.figure, panel.key, with_library=with_library)
+    drawn = html_parts.drawing(panel.figure, panel.key)
     return html_parts.section(panel.title, f"{drawn}\n{html_parts.paragraph(panel.caption, 'caption')}")
 
 
