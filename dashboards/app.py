@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboards import wording
 from dashboards.runs import fingerprint, read_run, run_label
-from dashboards.screens import health, questionnaire, result, segments
+from dashboards.screens import health, planner, questionnaire, rankers, result, segments, truth_lab, users
 from simulator.report import Report, RunFolderError, find_runs
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     if report is not None:
         st.title(wording.in_markdown(report.name), anchor=False)
         st.caption(wording.in_markdown(wording.facts(report)))
-        pages(report)
+        pages(report, folder, run)
 
 
 def choose_run(folder: Path) -> Path | None:
@@ -48,7 +48,7 @@ def open_run(run: Path) -> Report | None:
         return None
 
 
-def pages(report: Report) -> None:
+def pages(report: Report, folder: Path, run: Path | None) -> None:
     """One page per question, each at its own address."""
     sides = (
         ("Result", result.show),
@@ -56,9 +56,13 @@ def pages(report: Report) -> None:
         ("Segments", segments.show),
         ("Health", health.show),
     )
-    shown = st.navigation(
-        [st.Page(partial(show, report), title=title, url_path=title.lower()) for title, show in sides], position="top"
-    )
+    more = (("Truth lab", truth_lab.show), ("Users", users.show), ("Policies", rankers.show), ("Planner", planner.show))
+    listed = [st.Page(partial(show, report), title=title, url_path=title.lower()) for title, show in sides]
+    listed += [
+        st.Page(partial(show, folder, run, report), title=title, url_path=title.lower().replace(" ", "-"))
+        for title, show in more
+    ]
+    shown = st.navigation(listed, position="top")
     shown.run()
 
 

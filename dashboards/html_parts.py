@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Final
 
 import plotly.graph_objects as go
+import plotly.io as pio
 from plotly.offline import get_plotlyjs
 
 from dashboards import wording
@@ -70,7 +71,7 @@ def table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 def drawing(figure: go.Figure, key: str) -> str:
     """A figure under the id `figure-KEY`: a place with the figure's height, and the figure as data for `page.js`."""
-    data = figure.to_json(remove_uids=True).replace("<", "\\u003c")
+    data = str(pio.to_json(figure)).replace("<", "\\u003c")
     place = (
         f'<div id="figure-{key}" class="plotly-graph-div" style="height:{figure.layout.height}px; width:100%"></div>'
     )

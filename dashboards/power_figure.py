@@ -1,7 +1,8 @@
 """The smallest effect a test can see, against users and against days, and where the spec stands."""
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, final
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -15,7 +16,16 @@ _DAYS_SHOWN: Final = (1, 7, 28)
 _DASH: Final = {"plain": "dot", "cuped": "solid"}
 
 
-def smallest_effect(plan: PowerPlan) -> go.Figure:
+@final
+@dataclass(frozen=True)
+class Here:
+    """The size of a run beside the plan."""
+
+    users: int
+    days: int
+
+
+def smallest_effect(plan: PowerPlan, here: Here | None = None) -> go.Figure:
     """Lift against users, one line per number of days and method; the cross is the spec, the level the wanted lift."""
     figure = make_subplots(
         rows=1,
@@ -38,6 +48,8 @@ def smallest_effect(plan: PowerPlan) -> go.Figure:
             line = _line([row.days for row in rows], rows, QUIET)
             figure.add_trace(line.update(name=f"by days, {method}", mode="lines+markers"), row=1, col=2)
     _mark(figure, plan)
+    if here is not None and here != Here(plan.users, plan.days):
+        _mark_run(figure, here)
     figure.update_xaxes(type="log", zeroline=False)
     figure.update_xaxes(title_text="Users, all arms", row=1, col=1)
     figure.update_xaxes(title_text="Days", row=1, col=2)
@@ -73,3 +85,12 @@ def _mark(figure: go.Figure, plan: PowerPlan) -> None:
             row=1,
             col=column,
         )
+
+
+def _mark_run(figure: go.Figure, here: Here) -> None:
+    """The size of the run chosen, where it is not the plan's own."""
+    for column, at in ((1, here.users), (2, here.days)):
+        upright_line(figure, at, Cell(1, column), "dot")
+    line = {"color": QUIET, "width": 1.5, "dash": "dot"}
+    name = f"the run chosen: {here.users:,} users, {here.days} days"
+    figure.add_scatter(x=[None], y=[None], mode="lines", line=line, name=name, row=1, col=1)

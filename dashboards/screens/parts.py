@@ -1,8 +1,9 @@
 """What pages are made of: a figure with its words, a table, a list of remarks. All text is shown as it is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -12,6 +13,10 @@ from dashboards import wording
 from dashboards.figures import Panel
 from dashboards.section_tables import Table
 from dashboards.theme import DARK, LIGHT, Look, wear
+from simulator.report import RunFolderError
+from simulator.report_find import find_results
+
+_Result = TypeVar("_Result")
 
 
 def look() -> Look:
@@ -41,7 +46,8 @@ def show_section(table: Table) -> None:
     st.subheader(wording.in_markdown(table.title), anchor=False)
     frame = pd.DataFrame(table.lines, columns=list(table.headings))
     st.dataframe(frame, hide_index=True, height="content", column_config=_columns(table.headings))
-    st.caption(wording.in_markdown(table.caption))
+    if table.caption:
+        st.caption(wording.in_markdown(table.caption))
 
 
 def _columns(headings: Sequence[str]) -> dict[str, ColumnConfig]:
@@ -56,3 +62,34 @@ def show_notes(notes: Sequence[str]) -> None:
     """Remarks as a list; nothing where there are none."""
     if notes:
         st.caption("\n".join(f"- {wording.in_markdown(note)}" for note in notes))
+
+
+def choose_result(folder: Path, file: str, load: Callable[[Path], _Result], command: str) -> _Result | None:
+    """The newest result of a kind below the runs folder, or another one chosen; None, after saying why, without one.
+
+    Args:
+        folder: Where runs are.
+        file: Name of the result's file.
+        load: Reads the folder that holds it.
+        command: Makes such a result; shown where there is none.
+    """
+    found = find_results(folder, file)
+    if not found:
+        st.info(wording.in_markdown(f"No {file} in {folder}. Make one: {command}"))
+        return None
+    chosen = st.selectbox(
+        f"From ({file}, newest first)",
+        found,
+        format_func=lambda path: path.relative_to(folder).as_posix() if path != folder else path.resolve().name,
+        key=file,
+    )
+    try:
+        return load(chosen)
+    except RunFolderError as error:
+        st.error(wording.in_markdown(str(error)))
+        return None
+
+
+def show_rows(title: str, headings: Sequence[str], lines: Sequence[Sequence[str]], caption: str = "") -> None:
+    """A table of text under its title."""
+    show_section(Table(title, tuple(headings), [tuple(line) for line in lines], caption))
