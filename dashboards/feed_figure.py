@@ -93,7 +93,8 @@ def _signs_of(view: View) -> set[str]:
 def _truth(figure: go.Figure, views: Sequence[View], places: Sequence[int]) -> None:
     """Latent satisfaction, on an axis of its own below the seconds."""
     figure.update_layout(
-        yaxis={"domain": [0.36, 0.76]},
+        xaxis={"anchor": "y3"},
+        yaxis={"domain": [0.36, 0.74]},
         yaxis3={"domain": [0.0, 0.28], "title": {"text": "True satisfaction"}, "anchor": "x"},
     )
     figure.add_scatter(

@@ -11,6 +11,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboards import wording
 from dashboards.figures import Panel
+from dashboards.scorecard import TEXT_COLUMNS
 from dashboards.section_tables import Table
 from dashboards.theme import DARK, LIGHT, Look, wear
 from simulator.report import RunFolderError
@@ -52,7 +53,8 @@ def show_section(table: Table) -> None:
 
 def _columns(headings: Sequence[str]) -> dict[str, ColumnConfig]:
     """Numbers to the right; names of arms and policies kept from pushing the numbers out of sight."""
-    numbers = {name: st.column_config.TextColumn(alignment="right") for name in headings}
+    sides = {True: "left", False: "right"}
+    numbers = {name: st.column_config.TextColumn(alignment=sides[name in TEXT_COLUMNS]) for name in headings}
     metric = {"Metric": st.column_config.TextColumn(pinned=True), "Method": st.column_config.TextColumn()}
     names = {name: st.column_config.TextColumn(width=130) for name in ("Arm", "Policy")}
     return {**numbers, **metric, **names}

@@ -52,7 +52,7 @@ def _show_audit(audit: Audit) -> None:
     rows = audit_figure.shown_rows(audit, source, arm)
     title = "How often is each method wrong?"
     show_panel(Panel("audit-rates", title, audit_html.RATES_CAPTION, audit_figure.rates(rows)))
-    quantiles = audit_figure.quantiles([row for row in rows if row.method in ("plain", "cuped") or row.wrong])
+    quantiles = audit_figure.quantiles([row for row in rows if row.metric in wording.HEADLINE])
     show_panel(Panel("audit-quantiles", "Are A/A p-values even?", audit_html.QUANTILES_CAPTION, quantiles))
     mine = [row for row in audit.rows if (row.source, row.arm) == (source, arm)]
     show_rows("Every metric and method", audit_html.HEADINGS, [audit_html.cells(row) for row in mine])
