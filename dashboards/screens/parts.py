@@ -37,7 +37,7 @@ def show_panel(panel: Panel) -> None:
 def show_table(headings: Sequence[str], lines: Sequence[Any]) -> None:
     """A table of the fields of dataclasses, one line each."""
     frame = pd.DataFrame([astuple(line) for line in lines], columns=list(headings))
-    st.dataframe(frame, hide_index=True, height="content", column_config=_columns(headings))
+    st.dataframe(frame, hide_index=True, height="content", column_config=columns(headings))
 
 
 def show_section(table: Table) -> None:
@@ -46,12 +46,12 @@ def show_section(table: Table) -> None:
         return
     st.subheader(wording.in_markdown(table.title), anchor=False)
     frame = pd.DataFrame(table.lines, columns=list(table.headings))
-    st.dataframe(frame, hide_index=True, height="content", column_config=_columns(table.headings))
+    st.dataframe(frame, hide_index=True, height="content", column_config=columns(table.headings))
     if table.caption:
         st.caption(wording.in_markdown(table.caption))
 
 
-def _columns(headings: Sequence[str]) -> dict[str, ColumnConfig]:
+def columns(headings: Sequence[str]) -> dict[str, ColumnConfig]:
     """Numbers to the right; names of arms and policies kept from pushing the numbers out of sight."""
     sides = {True: "left", False: "right"}
     numbers = {name: st.column_config.TextColumn(alignment=sides[name in TEXT_COLUMNS]) for name in headings}
