@@ -53,8 +53,9 @@ def show_section(table: Table) -> None:
 
 def columns(headings: Sequence[str]) -> dict[str, ColumnConfig]:
     """Numbers to the right; names of arms and policies kept from pushing the numbers out of sight."""
-    sides = {True: "left", False: "right"}
-    numbers = {name: st.column_config.TextColumn(alignment=sides[name in TEXT_COLUMNS]) for name in headings}
+    numbers = {
+        name: st.column_config.TextColumn(alignment="left" if name in TEXT_COLUMNS else "right") for name in headings
+    }
     metric = {"Metric": st.column_config.TextColumn(pinned=True), "Method": st.column_config.TextColumn()}
     names = {name: st.column_config.TextColumn(width=130) for name in ("Arm", "Policy")}
     return {**numbers, **metric, **names}
