@@ -30,7 +30,7 @@ class Side:
 
     Attributes:
         title: In the menu.
-        module: Its module; the address is the same with dashes.
+        module: Its module.
         free: Shown with or without a report, as `show(folder, run, report)`.
     """
 
@@ -40,8 +40,8 @@ class Side:
 
     @property
     def address(self) -> str:
-        """Where the page is found."""
-        return self.module.replace("_", "-")
+        """Where the page is found: its title with dashes."""
+        return self.title.lower().replace(" ", "-")
 
 
 SIDES: Final = (
@@ -51,6 +51,10 @@ SIDES: Final = (
     Side("Questionnaire", "questionnaire"),
     Side("Segments", "segments"),
     Side("Health", "health"),
+    Side("Truth lab", "truth_lab", free=True),
+    Side("Users", "users", free=True),
+    Side("Policies", "rankers", free=True),
+    Side("Planner", "planner", free=True),
 )
 
 

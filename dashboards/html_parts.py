@@ -3,13 +3,18 @@
 A content security policy in the page refuses whatever would be loaded.
 """
 
+import base64
 import html
 import json
+import zlib
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
 import plotly.graph_objects as go
+import plotly.io as pio
+from plotly.offline import get_plotlyjs
 
 from dashboards import wording
 from dashboards.scorecard import TEXT_COLUMNS
@@ -19,7 +24,6 @@ POLICY: Final = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
 )
 """Only what the file itself holds may run or be shown."""
-_CONFIG: Final = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 
 
 def page(title: str, body: str) -> str:
@@ -43,6 +47,11 @@ def section(title: str, content: str) -> str:
     return f"<section>\n<h2>{html.escape(title)}</h2>\n{content}\n</section>"
 
 
+def off_paper(content: str) -> str:
+    """Content that is shown on screen and not printed; nothing where there is none."""
+    return f'<div class="off-paper">\n{content}\n</div>' if content else ""
+
+
 def notes(lines: Sequence[str]) -> str:
     """A list of remarks; nothing where there are none."""
     items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
@@ -60,10 +69,13 @@ def table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return f'<div class="scroll"><table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>'
 
 
-def drawing(figure: go.Figure, key: str, *, with_library: bool) -> str:
-    """A figure under the id `figure-KEY`; the first of a page brings plotly.js along."""
-    drawn = figure.to_html(config=_CONFIG, full_html=False, include_plotlyjs=with_library, div_id=f"figure-{key}")
-    return f'<div class="figure">{drawn}</div>'
+def drawing(figure: go.Figure, key: str) -> str:
+    """A figure under the id `figure-KEY`: a place with the figure's height, and the figure as data for `page.js`."""
+    data = str(pio.to_json(figure)).replace("<", "\\u003c")
+    place = (
+        f'<div id="figure-{key}" class="plotly-graph-div" style="height:{figure.layout.height}px; width:100%"></div>'
+    )
+    return f'<div class="figure">{place}<script type="application/json" id="figure-{key}-data">{data}</script></div>'
 
 
 def _cell(text: str, kind: str) -> str:
@@ -76,8 +88,19 @@ def _part(name: str) -> str:
     return (files("dashboards") / "page" / name).read_text(encoding="utf-8")
 
 
+@cache
+def _library() -> str:
+    """plotly.js, deflated into text, with what unpacks it: a third of its size."""
+    text = get_plotlyjs().encode()
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = base64.b64encode(deflate.compress(text) + deflate.flush()).decode()
+    held = f'<script type="text/plain" id="library" data-size="{len(text)}">{packed}</script>'
+    return f"{held}\n<script>\n{_part('library.js')}</script>"
+
+
 def _script() -> str:
-    """Both looks as data, then what switches between them."""
+    """Both looks as data, then what draws in them."""
     looks = {"light": template(LIGHT).to_plotly_json(), "dark": template(DARK).to_plotly_json()}
     data = json.dumps(looks, sort_keys=True).replace("<", "\\u003c")
-    return f'<script type="application/json" id="looks">{data}</script>\n<script>\n{_part("page.js")}</script>'
+    held = f'<script type="application/json" id="looks">{data}</script>'
+    return f"{_library()}\n{held}\n<script>\n{_part('page.js')}</script>"

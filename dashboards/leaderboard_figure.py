@@ -23,7 +23,7 @@ def effects(board: Leaderboard) -> go.Figure:
     names = [wording.in_figure(entry.policy, 28) for entry in board.entries]
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.4, -0.6])
     figure.update_yaxes(showgrid=False, zeroline=False)
-    figure.update_xaxes(tickformat="+.1%", nticks=4)
+    figure.update_xaxes(tickformat="+.3~%", nticks=4, tickangle=0)
     return frame(figure, 40 * len(names) + 130)
 
 

@@ -8,7 +8,7 @@ from dashboards import html_parts, wording
 from dashboards.leaderboard_figure import effects
 from simulator.report_leaderboard import HEADLINE, Effect, Entry, Leaderboard
 
-_CAPTION: Final = (
+CAPTION: Final = (
     "Each ranker against `base`: points are estimated lifts with 95% intervals, stars true lifts, the same users under"
     " both. Whiskers without a star inside mark a test that misled."
 )
@@ -17,15 +17,19 @@ _CAPTION: Final = (
 def render_leaderboard(board: Leaderboard) -> str:
     """The whole page; the same leaderboard gives the same text."""
     title = "Rankers against base"
-    said = (
+    head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(facts(board), 'facts')}"
+    drawn = html_parts.drawing(effects(board), "effects")
+    figure = html_parts.section("Lifts", f"{drawn}\n{html_parts.paragraph(CAPTION, 'caption')}")
+    table = html_parts.section("Table", html_parts.table(headings(), [line(entry) for entry in board.entries]))
+    return html_parts.page(title, "\n".join([head, figure, table, _tests(board)]))
+
+
+def facts(board: Leaderboard) -> str:
+    """What was asked of the rankers, in a line."""
+    return (
         f"Tests of {board.users:,} simulated users over {board.days} days against base; offline scores on {board.data}:"
         " every user's last click among 99 videos never met."
     )
-    head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(said, 'facts')}"
-    drawn = html_parts.drawing(effects(board), "effects", with_library=True)
-    figure = html_parts.section("Lifts", f"{drawn}\n{html_parts.paragraph(_CAPTION, 'caption')}")
-    table = html_parts.section("Table", html_parts.table(headings(), [line(entry) for entry in board.entries]))
-    return html_parts.page(title, "\n".join([head, figure, table, _tests(board)]))
 
 
 def headings() -> tuple[str, ...]:

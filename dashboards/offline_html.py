@@ -21,9 +21,8 @@ def render_offline(offline: Offline) -> str:
     """The whole page; the same evaluation gives the same text."""
     title = f"Offline: {offline.data}"
     head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(facts(offline), 'facts')}"
-    drawn = html_parts.drawing(scores(offline), "scores", with_library=True)
-    caption = _CAPTION + (_TRUE_CAPTION if TRUE in offline.metrics else "")
-    figure = html_parts.section("Scores", f"{drawn}\n{html_parts.paragraph(caption, 'caption')}")
+    drawn = html_parts.drawing(scores(offline), "scores")
+    figure = html_parts.section("Scores", f"{drawn}\n{html_parts.paragraph(caption(offline), 'caption')}")
     table = html_parts.section(
         "Table", html_parts.table(headings(offline), [line(offline, r) for r in offline.policies])
     )
@@ -36,6 +35,11 @@ def facts(offline: Offline) -> str:
         f"{offline.users:,} users, {offline.videos:,} videos with {offline.core} clicks or more,"
         f" {offline.views:,} views to learn from; one test among {offline.negatives} other videos."
     )
+
+
+def caption(offline: Offline) -> str:
+    """How to read the scores."""
+    return _CAPTION + (_TRUE_CAPTION if TRUE in offline.metrics else "")
 
 
 def headings(offline: Offline) -> tuple[str, ...]:

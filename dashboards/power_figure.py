@@ -1,7 +1,8 @@
 """The smallest effect a test can see, against users and against days, and where the spec stands."""
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, final
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -15,7 +16,16 @@ _DAYS_SHOWN: Final = (1, 7, 28)
 _DASH: Final = {"plain": "dot", "cuped": "solid"}
 
 
-def smallest_effect(plan: PowerPlan) -> go.Figure:
+@final
+@dataclass(frozen=True)
+class Here:
+    """The size of a run beside the plan."""
+
+    users: int
+    days: int
+
+
+def smallest_effect(plan: PowerPlan, here: Here | None = None) -> go.Figure:
     """Lift against users, one line per number of days and method; the cross is the spec, the level the wanted lift."""
     figure = make_subplots(
         rows=1,
@@ -37,7 +47,10 @@ def smallest_effect(plan: PowerPlan) -> go.Figure:
         if rows:
             line = _line([row.days for row in rows], rows, QUIET)
             figure.add_trace(line.update(name=f"by days, {method}", mode="lines+markers"), row=1, col=2)
-    _mark(figure, plan)
+    elsewhere = here is not None and here != Here(plan.users, plan.days)
+    _mark(figure, plan, "the plan's spec" if elsewhere else "you are here")
+    if here is not None and elsewhere:
+        _mark_run(figure, here)
     figure.update_xaxes(type="log", zeroline=False)
     figure.update_xaxes(title_text="Users, all arms", row=1, col=1)
     figure.update_xaxes(title_text="Days", row=1, col=2)
@@ -53,13 +66,13 @@ def _line(at: Sequence[int], rows: Sequence[DetectableRow], colour: str) -> go.S
     return go.Scatter(x=list(at), y=lifts, mode="lines", line=style, marker={"color": colour, "size": 6})
 
 
-def _mark(figure: go.Figure, plan: PowerPlan) -> None:
+def _mark(figure: go.Figure, plan: PowerPlan, cross_name: str) -> None:
     """You are here, and what is wanted."""
     for column, at in ((1, plan.users), (2, plan.days)):
         upright_line(figure, at, Cell(1, column), "dash")
         best = [r for r in plan.here if r.metric == plan.metric][-1]
         cross = {"symbol": "x", "size": 11, "color": TRUTH}
-        spot = go.Scatter(x=[at], y=[best.relative_effect], mode="markers", marker=cross, name="you are here")
+        spot = go.Scatter(x=[at], y=[best.relative_effect], mode="markers", marker=cross, name=cross_name)
         figure.add_trace(spot.update(showlegend=column == 1), row=1, col=column)
         line = {"color": TRUTH, "width": 1.5, "dash": "dot"}
         figure.add_shape(
@@ -73,3 +86,12 @@ def _mark(figure: go.Figure, plan: PowerPlan) -> None:
             row=1,
             col=column,
         )
+
+
+def _mark_run(figure: go.Figure, here: Here) -> None:
+    """The size of the run chosen, where it is not the plan's own."""
+    for column, at in ((1, here.users), (2, here.days)):
+        upright_line(figure, at, Cell(1, column), "dot")
+    line = {"color": QUIET, "width": 1.5, "dash": "dot"}
+    name = f"you are here, the run chosen: {here.users:,} users, {here.days} days"
+    figure.add_scatter(x=[None], y=[None], mode="lines", line=line, name=name, row=1, col=1)

@@ -4,9 +4,10 @@ import html
 from typing import Final
 
 from dashboards import html_parts, power_figure, wording
+from dashboards.section_tables import Table
 from simulator.report_power import PairedRow, PowerPlan
 
-_CAPTION: Final = (
+CAPTION: Final = (
     "Dotted lines are plain, solid ones adjusted by the time before the test (CUPED). The cross is the test as the spec"
     " has it, the dotted level the effect that is wanted. Doubling users divides the smallest effect by 1.41; doubling"
     " days helps only with what differs from day to day within a user."
@@ -19,13 +20,14 @@ HERE_HEADINGS: Final = ("Metric", "Smallest lift, plain", "Smallest lift, CUPED"
 def render_power(plan: PowerPlan) -> str:
     """The whole page; the same plan gives the same text."""
     title = f"{plan.name}: how large a test?"
-    head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(_facts(plan), 'facts')}"
-    drawn = html_parts.drawing(power_figure.smallest_effect(plan), "power", with_library=True)
-    figure = html_parts.section("Smallest effect", f"{drawn}\n{html_parts.paragraph(_CAPTION, 'caption')}")
-    return html_parts.page(title, "\n".join([head, _verdict(plan), figure, *_tables(plan)]))
+    head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(facts(plan), 'facts')}"
+    drawn = html_parts.drawing(power_figure.smallest_effect(plan), "power")
+    figure = html_parts.section("Smallest effect", f"{drawn}\n{html_parts.paragraph(CAPTION, 'caption')}")
+    shown = [html_parts.section(each.title, html_parts.table(each.headings, each.lines)) for each in tables(plan)]
+    return html_parts.page(title, "\n".join([head, _verdict(plan), figure, *shown]))
 
 
-def _facts(plan: PowerPlan) -> str:
+def facts(plan: PowerPlan) -> str:
     """What was planned, in a line."""
     return (
         f"{plan.metric} {wording.lift(plan.effect)}, power {plan.power:.0%}, false findings {plan.alpha:.0%};"
@@ -33,14 +35,16 @@ def _facts(plan: PowerPlan) -> str:
     )
 
 
-def _verdict(plan: PowerPlan) -> str:
-    """Users for the effect, and what paired truth takes."""
+def verdict(plan: PowerPlan) -> list[str]:
+    """Users for the effect, and what paired truth takes, in sentences."""
     needs = [row for row in plan.needs if row.days == plan.days]
     said = " or ".join(f"{row.users:,} users ({row.method})" for row in needs)
-    lines = [
-        html_parts.paragraph(f"{plan.days} days take {said}; the spec has {plan.users:,}.", "sentence"),
-        html_parts.paragraph(_paired(plan, plan.paired), "sentence"),
-    ]
+    return [f"{plan.days} days take {said}; the spec has {plan.users:,}.", _paired(plan, plan.paired)]
+
+
+def _verdict(plan: PowerPlan) -> str:
+    """The sentences in a box."""
+    lines = [html_parts.paragraph(line, "sentence") for line in verdict(plan)]
     return '<div class="verdict">\n' + "\n".join(lines) + "\n</div>"
 
 
@@ -55,7 +59,7 @@ def _paired(plan: PowerPlan, paired: PairedRow) -> str:
     )
 
 
-def _tables(plan: PowerPlan) -> list[str]:
+def tables(plan: PowerPlan) -> list[Table]:
     """Users by days, components of variance, and every metric where the spec stands."""
     users = {(row.days, row.method): wording.count(row.users) for row in plan.needs}
     days = sorted({row.days for row in plan.needs})
@@ -67,7 +71,7 @@ def _tables(plan: PowerPlan) -> list[str]:
     keys = dict.fromkeys(row.metric for row in plan.here)
     here = [(key, *(effects.get((key, how), wording.MISSING) for how in ("plain", "cuped"))) for key in keys]
     return [
-        html_parts.section("Users for the effect", html_parts.table(NEED_HEADINGS, needs)),
-        html_parts.section("Where the variance lies", html_parts.table(VARIANCE_HEADINGS, parts)),
-        html_parts.section("Every metric, as the spec is", html_parts.table(HERE_HEADINGS, here)),
+        Table("Users for the effect", NEED_HEADINGS, needs, ""),
+        Table("Where the variance lies", VARIANCE_HEADINGS, parts, ""),
+        Table("Every metric, as the spec is", HERE_HEADINGS, here, ""),
     ]

@@ -2,13 +2,19 @@
 
 import html
 from dataclasses import astuple
+from typing import Final
 
 from dashboards import scorecard, section_tables, wording
-from dashboards.figures import Panel, panels
-from dashboards.html_parts import drawing, notes, page, paragraph, section, table
+from dashboards.figures import Panel, panels, satisfied_shares
+from dashboards.html_parts import drawing, notes, off_paper, page, paragraph, section, table
 from dashboards.verdict import split_is_off, verdict
 from dashboards.worlds import worlds_section
 from simulator.report import Report
+
+BESIDE_TABLE: Final = "satisfied"
+"""The figure that stands with its table, by key."""
+PRINTED: Final = ("scorecard", "looks")
+"""Figures that go on paper too: with verdict and tables they fill two sheets."""
 
 
 def render_html(report: Report) -> str:
@@ -17,7 +23,7 @@ def render_html(report: Report) -> str:
         _header(report),
         _verdict(report),
         _tables(report),
-        worlds_section(report),
+        off_paper(worlds_section(report)),
         _figures(report),
         _footer(report),
     ]
@@ -37,35 +43,41 @@ def _verdict(report: Report) -> str:
 
 
 def _tables(report: Report) -> str:
-    """Scorecard, arms, questionnaire, and what goes with them."""
+    """Scorecard, arms, questionnaire, and what goes with them; details stay off paper."""
     scores = [astuple(line) for line in scorecard.score_lines(report)]
     buckets = [astuple(line) for line in scorecard.bucket_lines(report)]
     answers = [astuple(line) for line in scorecard.answer_lines(report)]
     score_notes, answer_notes = notes(scorecard.score_notes(report)), notes(scorecard.answer_notes(report))
+    details = "\n".join(
+        section(each.title, f"{table(each.headings, each.lines)}\n{paragraph(each.caption, 'caption')}")
+        for each in section_tables.tables(report)
+    )
     sections = [
         section("Scorecard", table(scorecard.SCORE_HEADINGS, scores) + score_notes),
         section("Arms", table(scorecard.BUCKET_HEADINGS, buckets)),
         section("Questionnaire", table(scorecard.ANSWER_HEADINGS, answers) + answer_notes) if answers else "",
-        *(
-            section(each.title, f"{table(each.headings, each.lines)}\n{paragraph(each.caption, 'caption')}")
-            for each in section_tables.tables(report)
-        ),
+        _figure(satisfied_shares(report)),
+        off_paper(details),
     ]
     return "\n".join(sections)
 
 
 def _figures(report: Report) -> str:
-    """All panels; plotly.js comes once, with the first."""
-    shown = panels(report)
-    return "\n".join(_figure(panel, with_library=panel is shown[0]) for panel in shown)
+    """All panels; those of `PRINTED` come on paper too."""
+    return "\n".join(
+        _figure(panel) if panel.key in PRINTED else off_paper(_figure(panel))
+        for panel in panels(report)
+        if panel.key != BESIDE_TABLE
+    )
 
 
-def _figure(panel: Panel, *, with_library: bool) -> str:
+def _figure(panel: Panel) -> str:
     """One panel: heading, figure, caption, and what is missing."""
-    drawn = drawing(panel.figure, panel.key, with_library=with_library)
+    drawn = drawing(panel.figure, panel.key)
     caption = paragraph(panel.caption, "caption") + notes(panel.notes)
     return section(panel.title, f"{drawn}\n{caption}")
 
 
 def _footer(report: Report) -> str:
-    return f"<footer>{html.escape(wording.footer(report))}</footer>"
+    more = '<p class="on-paper">On screen this page also shows days, segments, answering and the split in detail.</p>'
+    return f"<footer>{html.escape(wording.footer(report))}{more}</footer>"

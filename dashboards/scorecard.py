@@ -9,6 +9,7 @@ from simulator.report import MetricRow, Number, QuestionnaireRow, Report
 
 TEXT_COLUMNS: Final = frozenset(
     {"Metric", "Arm", "Policy", "Method", "Target", "Verdict", "Check", "Found", "Feature", "Side", "Estimator"}
+    | {"Did", "Questionnaire", "Parameter", "Table", "Figure", "Meaning", "Source"}
 )
 """Headings of columns that hold names; all others hold numbers."""
 

@@ -24,12 +24,12 @@ def _verdict(sweep: Sweep) -> str:
 
 def _figures(sweep: Sweep) -> str:
     """Estimates beside the truth, then the truth alone, if there is one."""
-    drawn = html_parts.drawing(effect_against_value(sweep), "effect", with_library=True)
+    drawn = html_parts.drawing(effect_against_value(sweep), "effect")
     caption = html_parts.paragraph(sweep_words.EFFECT_CAPTION, "caption")
     effects = html_parts.section("Effect against value", f"{drawn}\n{caption}")
     if not has_truth(sweep):
         return effects
-    drawn = html_parts.drawing(truth_against_value(sweep), "truth", with_library=False)
+    drawn = html_parts.drawing(truth_against_value(sweep), "truth")
     caption = html_parts.paragraph(sweep_words.TRUTH_CAPTION, "caption")
     return effects + html_parts.section("True effect against value", f"{drawn}\n{caption}")
 

@@ -46,9 +46,9 @@ _BIAS_CAPTION: Final = (
 def render_validation(validation: Validation) -> str:
     """The whole page; the same validation gives the same text."""
     title = f"Validation of {validation.world}"
-    head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(_facts(validation), 'facts')}"
+    head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(facts(validation), 'facts')}"
     shown = panels(validation)
-    figures = [_figure(panel, with_library=panel is shown[0]) for panel in shown]
+    figures = [_figure(panel) for panel in shown]
     return html_parts.page(
         title, "\n".join([head, _verdict(validation), _checks(validation), *figures, *_tables(validation)])
     )
@@ -81,7 +81,7 @@ def _apart_caption(validation: Validation) -> str:
     )
 
 
-def _facts(validation: Validation) -> str:
+def facts(validation: Validation) -> str:
     """What was compared, in a line."""
     return (
         f"{validation.users:,} simulated users, seed {validation.seed}, beside {validation.real_rows:,} rows of the"
@@ -89,16 +89,19 @@ def _facts(validation: Validation) -> str:
     )
 
 
-def _verdict(validation: Validation) -> str:
-    """Whether the gate lets the world through, and how many targets it meets."""
+def sentences(validation: Validation) -> list[str]:
+    """Whether the gate lets the world through, how many targets it meets, and what was not measured."""
     measured = [check for check in validation.checks if check.passed is not None]
     met = sum(bool(check.passed) for check in measured)
     said = "Sound: no rate is far from reality." if validation.sound else "Refused: this world's rates are off."
-    lines = [html_parts.paragraph(said, "sentence")]
-    lines += [html_parts.paragraph(fault, "warning") for fault in validation.faults]
     told = f"{met} of {len(measured)} targets met; {len(validation.checks) - len(measured)} not measured."
-    lines += [html_parts.paragraph(told, "sentence")]
-    lines += [html_parts.paragraph(f"{name}: {why}", "sentence") for name, why in sorted(validation.reasons.items())]
+    return [said, told, *(f"{name}: {why}" for name, why in sorted(validation.reasons.items()))]
+
+
+def _verdict(validation: Validation) -> str:
+    """The sentences in a box, with the gate's faults."""
+    lines = [html_parts.paragraph(line, "sentence") for line in sentences(validation)]
+    lines[1:1] = [html_parts.paragraph(fault, "warning") for fault in validation.faults]
     kind = "verdict" if validation.sound else "verdict alarm"
     return f'<div class="{kind}">\n' + "\n".join(lines) + "\n</div>"
 
@@ -116,9 +119,9 @@ def check_line(check: Check) -> tuple[str, str, str, str]:
     return check.name, wording.number(check.value), check.target, said[check.passed]
 
 
-def _figure(panel: Panel, *, with_library: bool) -> str:
+def _figure(panel: Panel) -> str:
     """One panel: heading, figure and caption."""
-    drawn = html_parts.drawing(panel.figure, panel.key, with_library=with_library)
+    drawn = html_parts.drawing(panel.figure, panel.key)
     return html_parts.section(panel.title, f"{drawn}\n{html_parts.paragraph(panel.caption, 'caption')}")
 
 

@@ -6,7 +6,7 @@ from dashboards import html_parts, wording
 from simulator.report import Report, WorldRow
 
 HEADINGS: Final = ("Metric", "Arm", "Everybody", "Bucket", "Same users alone", "Lift in the test", "Bias", "± error")
-_CAPTION: Final = (
+CAPTION: Final = (
     "An arm that learns during the test learns from what the test lets it see, so its bucket may differ from the same"
     " users in a world where everybody meets that arm. The bias is the lift in the test less the lift of the same split"
     " without interference; no larger test removes it."
@@ -17,9 +17,13 @@ def worlds_section(report: Report) -> str:
     """The section of the page; nothing where no arm learns, as then the test is a selection from the arms' worlds."""
     if not any(row.interference_bias_se for row in report.worlds):
         return ""
-    lines = [_cells(row) for row in report.worlds]
-    content = f"{html_parts.table(HEADINGS, lines)}\n{html_parts.paragraph(_CAPTION, 'caption')}"
+    content = f"{html_parts.table(HEADINGS, lines(report))}\n{html_parts.paragraph(CAPTION, 'caption')}"
     return html_parts.section("Do the arms interfere?", content)
+
+
+def lines(report: Report) -> list[tuple[str, ...]]:
+    """One line per metric and arm."""
+    return [_cells(row) for row in report.worlds]
 
 
 def _cells(row: WorldRow) -> tuple[str, ...]:

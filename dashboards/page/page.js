@@ -1,12 +1,16 @@
-// Dresses the figures for the reader's background, and for paper.
+// Draws the figures in the look of the reader's background, and changes it with the background and for paper.
 (function () {
   const looks = JSON.parse(document.getElementById("looks").textContent);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const figures = Array.from(document.querySelectorAll(".plotly-graph-div"));
-  function wear(look) { figures.forEach((figure) => Plotly.relayout(figure, { template: looks[look] })); }
-  function wearScreen() { wear(dark.matches ? "dark" : "light"); }
-  dark.addEventListener("change", wearScreen);
-  window.addEventListener("beforeprint", () => wear("light"));
-  window.addEventListener("afterprint", wearScreen);
-  if (dark.matches) { wearScreen(); }
+  function look() { return looks[dark.matches ? "dark" : "light"]; }
+  figures.forEach((figure) => {
+    const drawn = JSON.parse(document.getElementById(figure.id + "-data").textContent);
+    drawn.layout.template = look();
+    Plotly.newPlot(figure, drawn.data, drawn.layout, { displaylogo: false, displayModeBar: false, responsive: true });
+  });
+  function wear(template) { figures.forEach((figure) => Plotly.relayout(figure, { template })); }
+  dark.addEventListener("change", () => wear(look()));
+  window.addEventListener("beforeprint", () => wear(looks.light));
+  window.addEventListener("afterprint", () => wear(look()));
 })();

@@ -1,8 +1,9 @@
 """What pages are made of: a figure with its words, a table, a list of remarks. All text is shown as it is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -10,8 +11,13 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboards import wording
 from dashboards.figures import Panel
+from dashboards.scorecard import TEXT_COLUMNS
 from dashboards.section_tables import Table
 from dashboards.theme import DARK, LIGHT, Look, wear
+from simulator.report import RunFolderError
+from simulator.report_find import find_results
+
+_Result = TypeVar("_Result")
 
 
 def look() -> Look:
@@ -31,7 +37,7 @@ def show_panel(panel: Panel) -> None:
 def show_table(headings: Sequence[str], lines: Sequence[Any]) -> None:
     """A table of the fields of dataclasses, one line each."""
     frame = pd.DataFrame([astuple(line) for line in lines], columns=list(headings))
-    st.dataframe(frame, hide_index=True, height="content", column_config=_columns(headings))
+    st.dataframe(frame, hide_index=True, height="content", column_config=columns(headings))
 
 
 def show_section(table: Table) -> None:
@@ -40,13 +46,16 @@ def show_section(table: Table) -> None:
         return
     st.subheader(wording.in_markdown(table.title), anchor=False)
     frame = pd.DataFrame(table.lines, columns=list(table.headings))
-    st.dataframe(frame, hide_index=True, height="content", column_config=_columns(table.headings))
-    st.caption(wording.in_markdown(table.caption))
+    st.dataframe(frame, hide_index=True, height="content", column_config=columns(table.headings))
+    if table.caption:
+        st.caption(wording.in_markdown(table.caption))
 
 
-def _columns(headings: Sequence[str]) -> dict[str, ColumnConfig]:
+def columns(headings: Sequence[str]) -> dict[str, ColumnConfig]:
     """Numbers to the right; names of arms and policies kept from pushing the numbers out of sight."""
-    numbers = {name: st.column_config.TextColumn(alignment="right") for name in headings}
+    numbers = {
+        name: st.column_config.TextColumn(alignment="left" if name in TEXT_COLUMNS else "right") for name in headings
+    }
     metric = {"Metric": st.column_config.TextColumn(pinned=True), "Method": st.column_config.TextColumn()}
     names = {name: st.column_config.TextColumn(width=130) for name in ("Arm", "Policy")}
     return {**numbers, **metric, **names}
@@ -56,3 +65,34 @@ def show_notes(notes: Sequence[str]) -> None:
     """Remarks as a list; nothing where there are none."""
     if notes:
         st.caption("\n".join(f"- {wording.in_markdown(note)}" for note in notes))
+
+
+def choose_result(folder: Path, file: str, load: Callable[[Path], _Result], command: str) -> _Result | None:
+    """The newest result of a kind below the runs folder, or another one chosen; None, after saying why, without one.
+
+    Args:
+        folder: Where runs are.
+        file: Name of the result's file.
+        load: Reads the folder that holds it.
+        command: Makes such a result; shown where there is none.
+    """
+    found = find_results(folder, file)
+    if not found:
+        st.info(wording.in_markdown(f"No {file} in {folder}. Make one: {command}"))
+        return None
+    chosen = st.selectbox(
+        f"From ({file}, newest first)",
+        found,
+        format_func=lambda path: path.relative_to(folder).as_posix() if path != folder else path.resolve().name,
+        key=file,
+    )
+    try:
+        return load(chosen)
+    except RunFolderError as error:
+        st.error(wording.in_markdown(str(error)))
+        return None
+
+
+def show_rows(title: str, headings: Sequence[str], lines: Sequence[Sequence[str]], caption: str = "") -> None:
+    """A table of text under its title."""
+    show_section(Table(title, tuple(headings), [tuple(line) for line in lines], caption))

@@ -1,9 +1,10 @@
 """The result: verdict, scorecard, and how the effects developed."""
 
+import pandas as pd
 import streamlit as st
 
 from dashboards import figures, scorecard, section_tables, wording
-from dashboards.screens.parts import show_notes, show_panel, show_section, show_table
+from dashboards.screens.parts import columns, show_notes, show_panel, show_section, show_table
 from dashboards.verdict import split_is_off, verdict
 from simulator.report import Report
 
@@ -15,7 +16,9 @@ def show(report: Report) -> None:
     for warning in report.health.warnings:
         st.warning(wording.in_markdown(warning))
     st.subheader("Scorecard", anchor=False)
-    show_table(scorecard.SCORE_HEADINGS, scorecard.score_lines(report))
+    show_brief(report)
+    with st.expander("All columns: levels, corrections, method"):
+        show_table(scorecard.SCORE_HEADINGS, scorecard.score_lines(report))
     show_notes(scorecard.score_notes(report))
     show_panel(figures.scorecard_forest(report))
     show_panel(figures.look_curves(report))
@@ -25,6 +28,18 @@ def show(report: Report) -> None:
     show_panel(figures.p2n_sides(report))
     show_section(section_tables.p2n(report))
     show_panel(figures.quantile_effects(report))
+
+
+def show_brief(report: Report) -> None:
+    """The columns of the scorecard that a narrow window holds; the arm where there are several."""
+    several = len(report.arms) > 2
+    headings = ("Metric", *(("Arm",) if several else ()), "Lift", "95% interval", "True lift", "p")
+    lines = [
+        (line.metric, *((line.arm,) if several else ()), line.lift, line.interval, line.true_lift, line.p_value)
+        for line in scorecard.score_lines(report)
+    ]
+    frame = pd.DataFrame(lines, columns=list(headings))
+    st.dataframe(frame, hide_index=True, height="content", column_config=columns(headings))
 
 
 def choose_metrics(report: Report) -> list[str]:

@@ -10,7 +10,18 @@ import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
 
-PAGES = ("Runs", "New run", "Result", "Questionnaire", "Segments", "Health")
+PAGES = (
+    "Runs",
+    "New run",
+    "Result",
+    "Questionnaire",
+    "Segments",
+    "Health",
+    "Truth lab",
+    "Users",
+    "Policies",
+    "Planner",
+)
 
 
 @pytest.fixture(scope="module")

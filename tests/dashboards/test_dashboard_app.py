@@ -71,7 +71,10 @@ def test_the_result_shows_the_reports_numbers(open_app, runs, report):
     app = open_app(runs)
     assert words(app.title) == "demo"
     assert all(line in words(app.info) for line in verdict(report))
-    assert app.dataframe[0].value.to_numpy().tolist() == [
+    brief = app.dataframe[0].value
+    assert brief.columns.tolist() == ["Metric", "Lift", "95% interval", "True lift", "p"]
+    assert brief["Lift"].tolist() == [line.lift for line in scorecard.score_lines(report)]
+    assert app.dataframe[1].value.to_numpy().tolist() == [
         [getattr(line, field) for field in line.__dataclass_fields__] for line in scorecard.score_lines(report)
     ]
     assert figures_of(app)["scorecard"] == data_of(figures.scorecard_forest(report))

@@ -1,10 +1,13 @@
 """`report.html`: whole, escaped, the same every time, and without network."""
 
+import base64
 import html
 import re
+import zlib
 from html.parser import HTMLParser
 
 import pytest
+from plotly.offline import get_plotlyjs
 
 from dashboards import scorecard
 from dashboards.figures import panels
@@ -82,8 +85,15 @@ def test_it_needs_no_network(text):
 
 
 def test_it_is_small_enough_and_holds_the_library_once(text):
-    assert len(text.encode()) < 6e6
-    assert len(re.findall(r"plotly\.js v\d", text)) == 1
+    assert len(text.encode()) < 3e6
+    (packed,) = re.findall(r'id="library" data-size="\d+">([^<]+)<', text)
+    assert zlib.decompress(base64.b64decode(packed), -zlib.MAX_WBITS).decode() == get_plotlyjs()
+
+
+def test_paper_takes_the_main_figures_and_leaves_the_rest(report, text):
+    kept = re.sub(r'<div class="off-paper">.*?</section>\n</div>', "", text, flags=re.DOTALL)
+    printed = {panel.key for panel in panels(report) if f'id="figure-{panel.key}"' in kept}
+    assert printed == {"scorecard", "looks", "satisfied"}
 
 
 def test_same_report_same_page(report, text):

@@ -1,7 +1,6 @@
 """`sweep.html`: what it says and draws, escaped, the same every time, and without network."""
 
 import html
-import re
 from html.parser import HTMLParser
 
 import pytest
@@ -154,7 +153,7 @@ def test_it_needs_no_network(text):
     assert not page.values("src", "srcset", "data", "poster", "background", "action")
     assert not any(tag in ("link", "base") for tag, _ in page.tags)
     assert "content=\"default-src 'none'" in text
-    assert len(re.findall(r"plotly\.js v\d", text)) == 1
+    assert text.count('id="library"') == 1
 
 
 def test_it_carries_both_looks(text):

@@ -67,7 +67,7 @@ def test_a_refused_world_is_set_apart_with_its_faults(sound):
 
 
 def test_it_needs_no_network_and_holds_the_library_once(text):
-    assert len(re.findall(r"plotly\.js v\d", text)) == 1
+    assert text.count('id="library"') == 1
     assert "default-src 'none'" in text
     assert not re.search(r"<(script|img|link)[^>]+(src|href)=", text.split("<style>")[0])
 

@@ -1,0 +1,26 @@
+"""Planner: how many users and days an effect takes."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboards import power_figure, power_html, wording
+from dashboards.figures import Panel
+from dashboards.screens.parts import choose_result, show_panel, show_section
+from simulator.report import Report
+from simulator.report_power import load_power
+
+
+def show(folder: Path, run: Path | None, report: Report | None) -> None:
+    """Sentences, the smallest effect against users and days with the chosen run in it, and tables."""
+    command = f"askew power {'demo' if run is None else run} --effect 0.01 --out {folder / 'power'}"
+    plan = choose_result(folder, "power.json", load_power, command)
+    if plan is None:
+        return
+    st.caption(wording.in_markdown(f"{plan.name}: {power_html.facts(plan)}"))
+    st.info("\n\n".join(wording.in_markdown(line) for line in power_html.verdict(plan)))
+    here = None if report is None else power_figure.Here(report.users, report.days)
+    panel = Panel("power", "Smallest effect", power_html.CAPTION, power_figure.smallest_effect(plan, here))
+    show_panel(panel)
+    for table in power_html.tables(plan):
+        show_section(table)

@@ -1,0 +1,86 @@
+"""Truth lab: how often each method is wrong where the truth is known, and what peeking does."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboards import audit_figure, audit_html, replay, wording, worlds
+from dashboards.figures import Panel
+from dashboards.screens.parts import choose_result, show_panel, show_rows
+from simulator.report import Report
+from simulator.report_audit import Audit, load_audit
+
+_REPLAY_CAPTION = (
+    "Step through the days and stop when you would have. Only then does the truth appear. The darkest band is the usual"
+    " interval, right for one look only; the paler ones hold over all looks."
+)
+
+
+def show(folder: Path, run: Path | None, report: Report | None) -> None:
+    """An audit, then the chosen run's looks, then its worlds."""
+    st.header("Audit", anchor=False)
+    audit = choose_result(folder, "audit.json", load_audit, _command(folder, run))
+    if audit is not None:
+        _show_audit(audit)
+    if report is None:
+        st.info("Choose a finished run in the sidebar to play its looks again.")
+        return
+    st.header("Peeking, played again", anchor=False)
+    _show_replay(report)
+    st.header("All-control and all-treatment worlds", anchor=False)
+    if report.worlds:
+        show_rows("Beside the mixed world", worlds.HEADINGS, worlds.lines(report), worlds.CAPTION)
+    else:
+        st.info("This run simulated no worlds beside the test.")
+
+
+def _command(folder: Path, run: Path | None) -> str:
+    """What makes an audit."""
+    return f"askew audit {'demo' if run is None else run} --out {folder / 'audit'}"
+
+
+def _show_audit(audit: Audit) -> None:
+    """One source and treatment: sentences, rates, quantiles, table."""
+    st.caption(wording.in_markdown(f"{audit.name}: {audit_html.facts(audit)}"))
+    for line in audit_html.verdict(audit):
+        st.markdown(wording.in_markdown(line))
+    keys = list(dict.fromkeys((row.source, row.arm) for row in audit.rows))
+    if not keys:
+        st.info("This audit read no test.")
+        return
+    source, arm = st.selectbox("Tests", keys, format_func=lambda key: f"{key[0]}, {key[1]}", key="audited")
+    rows = audit_figure.shown_rows(audit, source, arm)
+    title = "How often is each method wrong?"
+    show_panel(Panel("audit-rates", title, audit_html.RATES_CAPTION, audit_figure.rates(rows)))
+    quantiles = audit_figure.quantiles([row for row in rows if row.metric in wording.HEADLINE])
+    show_panel(Panel("audit-quantiles", "Are A/A p-values even?", audit_html.QUANTILES_CAPTION, quantiles))
+    mine = [row for row in audit.rows if (row.source, row.arm) == (source, arm)]
+    show_rows("Every metric and method", audit_html.HEADINGS, [audit_html.cells(row) for row in mine])
+
+
+def _show_replay(report: Report) -> None:
+    """Looks up to the day reached; buttons step, stop and begin anew."""
+    pairs = list(dict.fromkeys((row.metric, row.arm) for row in (report.looks.rows if report.looks else [])))
+    if not pairs:
+        st.info("This run kept no looks; tests of one day have none.")
+        return
+    metric, arm = st.selectbox("Metric", pairs, format_func=lambda pair: f"{pair[0]}, {pair[1]}", key="replayed")
+    key = f"replay-{report.name}-{report.seed}-{metric}-{arm}"
+    seen, stopped = st.session_state.get(key, (1, False))
+    rows = replay.looks_of(report, metric, arm)
+    seen = min(seen, len(rows))
+    step, stop, again, _ = st.columns([1, 1, 1, 5])
+    ended = stopped or seen == len(rows)
+    step.button("Next day", disabled=ended, on_click=_remember, args=(key, seen + 1, False), key="replay-next")
+    stop.button("Stop here", disabled=stopped, on_click=_remember, args=(key, seen, True), key="replay-stop")
+    again.button("Again", on_click=_remember, args=(key, 1, False), key="replay-again")
+    figure = replay.replay(report, metric, arm, seen, stopped=stopped)
+    show_panel(Panel("replay", f"After day {rows[seen - 1].days} of {rows[-1].days}", _REPLAY_CAPTION, figure))
+    if stopped:
+        show_rows("What each method says at your stop", replay.HEADINGS, replay.said(rows[seen - 1]))
+        whole = wording.lift(rows[-1].true_relative_effect)
+        st.markdown(wording.in_markdown(f"True lift over all {rows[-1].days} days: {whole}."))
+
+
+def _remember(key: str, seen: int, stopped: bool) -> None:
+    st.session_state[key] = (seen, stopped)

@@ -1,0 +1,120 @@
+"""One user's feed out of a run's trace, for people: only the rows asked for are read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, final
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from simulator.errors import RunFolderError
+
+ACTS: Final = ("click", "long_view", "complete", "skip", "like", "follow", "comment", "forward", "hate")
+"""Events of a view, in the order in which they are named."""
+_ANSWERS: Final = (None, "dissatisfied", "uncertain", "satisfied")
+_SCENE: Final = ("world", "user_id", "day")
+
+
+@final
+@dataclass(frozen=True)
+class Scene:
+    """Whose day, and in which course of events: `all:ARM` is a world in which everybody meets that arm."""
+
+    world: str
+    user_id: int
+    day: int
+
+
+@final
+@dataclass(frozen=True)
+class View:
+    """One impression.
+
+    Attributes:
+        request: Which request of the user's day.
+        position: Place in its slate, from 0.
+        hour: Of the day.
+        watch_s: Seconds watched.
+        acts: Names out of `ACTS`.
+        asked: Whether a questionnaire was shown.
+        answer: What was answered, None without an answer.
+        true_satisfaction: Latent satisfaction with the view; no platform has it.
+        true_appeal: Latent pull of the video on this user; likewise.
+    """
+
+    request: int
+    position: int
+    hour: int
+    video_id: int
+    watch_s: float
+    acts: tuple[str, ...]
+    asked: bool
+    answer: Literal["dissatisfied", "uncertain", "satisfied"] | None
+    true_satisfaction: float
+    true_appeal: float
+
+
+def has_trace(run: Path) -> bool:
+    """Whether a run kept impressions."""
+    return any((run / "trace").glob("*.parquet"))
+
+
+def traced_worlds(run: Path) -> list[str]:
+    """Courses of events in the trace, by name.
+
+    Raises:
+        RunFolderError: No trace, or a damaged one.
+    """
+    found = _read(run, ["world"])["world"].combine_chunks().unique().to_pylist()
+    return sorted(str(world) for world in found)
+
+
+def traced_users(run: Path) -> list[int]:
+    """Users with impressions in the trace, in order.
+
+    Raises:
+        RunFolderError: No trace, or a damaged one.
+    """
+    return sorted(_read(run, ["user_id"])["user_id"].unique().to_pylist())
+
+
+def traced_days(run: Path, world: str, user_id: int) -> list[int]:
+    """Days on which a user came.
+
+    Raises:
+        RunFolderError: No trace, or a damaged one.
+    """
+    chosen = (ds.field("world") == world) & (ds.field("user_id") == user_id)
+    return sorted(_read(run, ["day"], chosen)["day"].unique().to_pylist())
+
+
+def read_feed(run: Path, scene: Scene) -> list[View]:
+    """A user's views of one day in the order in which they were seen; none where the user did not come.
+
+    Raises:
+        RunFolderError: No trace, or a damaged one.
+    """
+    chosen = ds.scalar(True)
+    for name in _SCENE:
+        chosen &= ds.field(name) == getattr(scene, name)
+    columns = ["request", "position", "hour", "video_id", "watch_s", *ACTS, "asked", "answer"]
+    table = _read(run, [*columns, "true_satisfaction", "true_appeal"], chosen)
+    return [_view(row) for row in table.sort_by([("request", "ascending"), ("position", "ascending")]).to_pylist()]
+
+
+def _read(run: Path, columns: list[str], chosen: ds.Expression | None = None) -> pa.Table:
+    """Columns of the rows chosen."""
+    if not has_trace(run):
+        raise RunFolderError(f"{run}: keeps no trace; put `trace = 1.0` into its spec and run it again")
+    try:
+        return ds.dataset(run / "trace", format="parquet").to_table(columns=columns, filter=chosen)
+    except (pa.ArrowException, OSError) as error:
+        first = str(error).splitlines()[0]
+        raise RunFolderError(f"{run / 'trace'}: cannot be read ({first}); run the test again") from None
+
+
+def _view(row: dict[str, Any]) -> View:
+    """One row of the trace."""
+    kept = {name: value for name, value in row.items() if name not in (*ACTS, "answer")}
+    acts = tuple(name.replace("_", " ") for name in ACTS if row[name])
+    return View(**kept, acts=acts, answer=_ANSWERS[row["answer"]])
