@@ -85,9 +85,8 @@ def choose_run(folder: Path) -> Path | None:
     if not runs:
         return None
     label = st.sidebar.selectbox("Run", list(runs), key="run")
-    if label is not None:
-        st.query_params["run"] = label  # so that an address can be kept and shared
-    return runs.get(label or "")
+    st.query_params["run"] = label  # so that an address can be kept and shared
+    return runs.get(label)
 
 
 def show_side(side: Side, folder: Path, run: Path | None) -> None:
