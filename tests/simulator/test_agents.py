@@ -1,5 +1,10 @@
 """Agents trained in the environment, served as arms: the same actions, and worth more than chance."""
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import gymnasium
 import numpy as np
 import pytest
@@ -185,3 +190,17 @@ def test_videos_one_by_one_want_slates_of_one():
     sb3_feeds = pytest.importorskip("simulator.sb3_feeds")
     with pytest.raises(ValueError, match="slate_size: 2 given, want 1"):
         sb3_feeds.FlatFeeds(FeedVectorEnv(2, **SMALL), "video")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "steps"), [("ppo", 100_000), ("dqn", 150_000)])
+def test_an_agent_of_stable_baselines3_learns_to_be_watched(kind, steps, tmp_path):
+    """The documented script, in the bundled world: more than three standard errors above random slates."""
+    pytest.importorskip("stable_baselines3")
+    script = Path(__file__).parents[2] / "docs" / "agents" / "train.py"
+    words = [kind, tmp_path / "agent", "--steps", str(steps), "--users", "1500"]
+    done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True, check=True)
+    found = re.search(r"\((-?[0-9.]+) standard errors\)", done.stdout)
+    assert found is not None
+    assert float(found[1]) > 3
+    assert build_policy("agent", {"folder": str(tmp_path / "agent")})
