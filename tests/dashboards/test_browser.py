@@ -68,7 +68,8 @@ def visit(page, title: str) -> None:
 
 
 def pick(box, value: str) -> None:
-    """Type a value into a select box and take the best match."""
+    """Type a value into a select box and take the best match; while it is open, all others are hidden from roles."""
+    box = box.element_handle()
     box.click()
     box.fill(value)
     box.press("Enter")
