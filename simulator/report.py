@@ -311,9 +311,9 @@ def load_report(folder: Path) -> Report:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Run folders at or below `folder` (two levels), by name: those that hold a `spec.toml`; hidden ones and audits aside.
+    """Run folders at or below `folder` (two levels), by name: those that hold a `spec.toml`.
 
-    An audit keeps the spec of the test it audits beside its `audit.json`, and is no run itself.
+    Hidden ones are left aside, and so are audits, which keep the spec of what they audit beside their `audit.json`.
     """
     if (folder / "spec.toml").is_file():
         return [folder]
