@@ -19,7 +19,6 @@ from simulator.report import Report, RunFolderError
 def show(folder: Path, run: Path | None, report: Report | None) -> None:  # noqa: ARG001 (as every page)
     """The list, kept up to date while something runs."""
     st.title("Runs", anchor=False)
-    st.caption(wording.in_markdown(f"{folder}"))
     lines = run_lines(folder) if folder.is_dir() else []
     if lines:
         every = EVERY_S if _under_way(lines) else None
