@@ -93,10 +93,12 @@ def show_side(side: Side, folder: Path, run: Path | None) -> None:
     """One page."""
     show: Callable[..., Any] = importlib.import_module(f"dashboards.screens.{side.module}").show
     if side.module == HOME:
+        st.title(side.title, anchor=False)
         show(folder, run, None)
         return
     report = None if run is None else open_run(run, folder, quiet=side.free)
     if side.free:
+        st.title(side.title, anchor=False)
         show(folder, run, report)
     elif report is not None:
         st.title(wording.in_markdown(report.name), anchor=False)

@@ -9,7 +9,6 @@ from typing import Any, Final, Literal, TypeAlias, final, get_args, get_origin
 import tomli_w
 from pydantic import BaseModel
 
-from policies.registry import known_policies
 from simulator.spec import ArmSpec, parse_spec, spec_faults
 
 Keys: TypeAlias = dict[str, Any]
@@ -95,6 +94,8 @@ def _field(model: type[BaseModel], key: str, about: str) -> FormField:
     info = model.model_fields[key]
     choices: tuple[Any, ...] = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
     if key in _NAMES_POLICY:
+        from policies.registry import known_policies  # brings compiled kernels, which no other page needs
+
         choices = tuple(known_policies())
     return FormField(key, about, None if info.is_required() else info.get_default(), choices)
 

@@ -311,8 +311,12 @@ def load_report(folder: Path) -> Report:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Run folders at or below `folder` (two levels), by name: those that hold a `spec.toml`, hidden ones aside."""
+    """Run folders at or below `folder` (two levels), by name: those that hold a `spec.toml`.
+
+    Hidden ones are left aside, and so are audits, which keep the spec of what they audit beside their `audit.json`.
+    """
     if (folder / "spec.toml").is_file():
         return [folder]
     found = (path.parent for pattern in ("*/spec.toml", "*/*/spec.toml") for path in folder.glob(pattern))
-    return sorted(run for run in found if not any(name.startswith(".") for name in run.relative_to(folder).parts))
+    runs = (run for run in found if not (run / "audit.json").is_file())
+    return sorted(run for run in runs if not any(name.startswith(".") for name in run.relative_to(folder).parts))

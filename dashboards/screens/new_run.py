@@ -14,7 +14,6 @@ from simulator.spec import ExperimentSpec
 
 def show(folder: Path, run: Path | None, report: Report | None) -> None:  # noqa: ARG001 (as every page)
     """The form; what is wrong with it below, a line per field."""
-    st.title("New run", anchor=False)
     if not folder.is_dir() or (folder / "spec.toml").is_file():
         st.info(wording.in_markdown(f"{folder} is no folder of runs; open the dashboard on one to start a run in it."))
         return

@@ -14,7 +14,7 @@ from dashboards.figures import Panel
 from dashboards.scorecard import TEXT_COLUMNS
 from dashboards.section_tables import Table
 from dashboards.theme import DARK, LIGHT, Look, wear
-from simulator.report import RunFolderError
+from simulator.report import Report, RunFolderError
 from simulator.report_find import find_results
 
 _Result = TypeVar("_Result")
@@ -32,6 +32,22 @@ def show_panel(panel: Panel) -> None:
     st.plotly_chart(figure, theme=None, key=panel.key, config={"displaylogo": False, "displayModeBar": False})
     st.caption(wording.in_markdown(panel.caption))
     show_notes(panel.notes)
+
+
+def show_drawn(draw: Callable[..., Panel], report: Report, *more: tuple[str, ...]) -> None:
+    """A panel of a report, drawn once for all viewers and visits."""
+    show_panel(_drawn(draw, draw.__name__, report, more)[0])
+
+
+@st.cache_resource(max_entries=256, show_spinner=False, hash_funcs={Report: id})
+def _drawn(
+    _draw: Callable[..., Panel],
+    name: str,  # noqa: ARG001 (part of the cache's key, as the function itself is not)
+    report: Report,
+    more: tuple[tuple[str, ...], ...],
+) -> tuple[Panel, Report]:
+    """The report is kept with its panel, so that no other one can have its identity while the panel is cached."""
+    return _draw(report, *more), report
 
 
 def show_table(headings: Sequence[str], lines: Sequence[Any]) -> None:

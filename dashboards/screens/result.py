@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import figures, scorecard, section_tables, wording
-from dashboards.screens.parts import columns, show_notes, show_panel, show_section, show_table
+from dashboards.screens.parts import columns, show_drawn, show_notes, show_section, show_table
 from dashboards.verdict import split_is_off, verdict
 from simulator.report import Report
 
@@ -20,14 +20,14 @@ def show(report: Report) -> None:
     with st.expander("All columns: levels, corrections, method"):
         show_table(scorecard.SCORE_HEADINGS, scorecard.score_lines(report))
     show_notes(scorecard.score_notes(report))
-    show_panel(figures.scorecard_forest(report))
-    show_panel(figures.look_curves(report))
+    show_drawn(figures.scorecard_forest, report)
+    show_drawn(figures.look_curves, report)
     chosen = choose_metrics(report)
-    show_panel(figures.daily_lift(report, chosen))
-    show_panel(figures.daily_levels(report, chosen))
-    show_panel(figures.p2n_sides(report))
+    show_drawn(figures.daily_lift, report, tuple(chosen))
+    show_drawn(figures.daily_levels, report, tuple(chosen))
+    show_drawn(figures.p2n_sides, report)
     show_section(section_tables.p2n(report))
-    show_panel(figures.quantile_effects(report))
+    show_drawn(figures.quantile_effects, report)
 
 
 def show_brief(report: Report) -> None:

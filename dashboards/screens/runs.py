@@ -18,8 +18,6 @@ from simulator.report import Report, RunFolderError
 
 def show(folder: Path, run: Path | None, report: Report | None) -> None:  # noqa: ARG001 (as every page)
     """The list, kept up to date while something runs."""
-    st.title("Runs", anchor=False)
-    st.caption(wording.in_markdown(f"{folder}"))
     lines = run_lines(folder) if folder.is_dir() else []
     if lines:
         every = EVERY_S if _under_way(lines) else None
@@ -66,12 +64,11 @@ def _frame(lines: list[RunLine]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Run": [line.label for line in lines],
-            "State": [line.said for line in lines],
-            "Verdict": [line.outcome.verdict for line in lines],
             "Effect, %": [list(line.outcome.effect) for line in lines],
             "Health": [line.outcome.health for line in lines],
             "Arms": [line.outcome.arms for line in lines],
             "Date": [line.date for line in lines],
+            "Outcome": [line.outcome.verdict or line.said for line in lines],
         }
     )
 
@@ -80,15 +77,16 @@ def _columns() -> dict[str, ColumnConfig]:
     """Widths, and what the narrow ones mean."""
     column = st.column_config
     return {
-        "Run": column.TextColumn(pinned=True, width=150),
-        "State": column.TextColumn(width=170),
-        "Verdict": column.TextColumn(width=230, help="Where the 95% intervals of the main metrics lie"),
+        "Run": column.TextColumn(pinned=True, width=100),
         "Effect, %": column.LineChartColumn(
-            width=120, help="Lift of the first main metric, cumulative by day where the report has looks"
+            width=80, help="Lift of the first main metric, cumulative by day where the report has looks"
         ),
-        "Health": column.TextColumn(width=110),
-        "Arms": column.TextColumn(width=290),
-        "Date": column.DatetimeColumn(format="YYYY-MM-DD HH:mm", width=130),
+        "Health": column.TextColumn(width=85),
+        "Arms": column.TextColumn(width=120),
+        "Date": column.DatetimeColumn(format="YYYY-MM-DD", width=88),
+        "Outcome": column.TextColumn(
+            width=130, help="Where the 95% intervals of the main metrics lie, or how far an unfinished run is"
+        ),
     }
 
 

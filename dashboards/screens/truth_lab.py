@@ -52,7 +52,9 @@ def _show_audit(audit: Audit) -> None:
     rows = audit_figure.shown_rows(audit, source, arm)
     title = "How often is each method wrong?"
     show_panel(Panel("audit-rates", title, audit_html.RATES_CAPTION, audit_figure.rates(rows)))
-    quantiles = audit_figure.quantiles([row for row in rows if row.metric in wording.HEADLINE])
+    metrics = list(dict.fromkeys(row.metric for row in rows if row.p_quantiles))
+    metric = st.selectbox("Metric of the p-values", metrics, key="audited-metric") if metrics else None
+    quantiles = audit_figure.quantiles([row for row in rows if row.metric == metric])
     show_panel(Panel("audit-quantiles", "Are A/A p-values even?", audit_html.QUANTILES_CAPTION, quantiles))
     mine = [row for row in audit.rows if (row.source, row.arm) == (source, arm)]
     show_rows("Every metric and method", audit_html.HEADINGS, [audit_html.cells(row) for row in mine])

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 WIDTHS = (1400, 1100)
-BEST = ("runs-light-1400", "result-light-1400", "result-dark-1400", "questionnaire-light-1400")
+BEST = ("runs-light-1400", "result-light-1400", "questionnaire-dark-1400", "users-light-1400")
 
 
 def main(runs: Path, every: Path, best: Path) -> None:
@@ -26,7 +26,7 @@ def main(runs: Path, every: Path, best: Path) -> None:
     ):
         for look in ("light", "dark"):
             page = new_page(browser, color_scheme=look)
-            page.goto(address)
+            page.goto(f"{address}/?run=demo")
             take_all(page, look, every)
             page.close()
     for name in BEST:
@@ -46,13 +46,12 @@ def take_all(page: Page, look: str, to: Path) -> None:
     settle(page)
     links = page.get_by_test_id("stTopNavLink").all_inner_texts()
     for title in links:
+        page.set_viewport_size({"width": WIDTHS[0], "height": 900})  # a narrow menu hides its last links
         page.get_by_role("link", name=title, exact=True).click()
-        settle(page)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             settle(page)
             page.screenshot(path=to / f"{title.lower().replace(' ', '-')}-{look}-{width}.png")
-        page.set_viewport_size({"width": WIDTHS[0], "height": 900})
 
 
 def settle(page: Page) -> None:

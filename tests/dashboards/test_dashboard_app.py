@@ -170,9 +170,9 @@ def test_the_list_tells_how_runs_stand(open_app, runs, report, add_run):
     (runs / "broken" / "spec.toml").touch()
     (runs / "broken" / "report.json").write_text("{")
     shown = open_app(runs, "runs").dataframe[0].value.set_index("Run")
-    assert shown.loc["demo", "Verdict"] == brief(report)
-    assert shown.loc["half", "State"] == "stopped before the first step was done; can be resumed"
-    assert "not a JSON file" in shown.loc["broken", "State"]
+    assert shown.loc["demo", "Outcome"] == brief(report)
+    assert shown.loc["half", "Outcome"] == "stopped before the first step was done; can be resumed"
+    assert "not a JSON file" in shown.loc["broken", "Outcome"]
     curve = [row.relative_effect for row in run_lines.effect_rows(report)]
     assert list(shown.loc["demo", "Effect, %"]) == [100 * value for value in curve]
 

@@ -76,6 +76,13 @@ def test_runs_are_found_two_levels_down_by_name(tmp_path: Path):
     assert found == ["a", "b", "deep/c"]
 
 
+def test_an_audit_is_no_run_but_what_it_splits_is(tmp_path: Path):
+    (tmp_path / "audit" / "run").mkdir(parents=True)
+    for name in ("audit/spec.toml", "audit/audit.json", "audit/run/spec.toml"):
+        (tmp_path / name).touch()
+    assert find_runs(tmp_path) == [tmp_path / "audit" / "run"]
+
+
 def test_a_run_folder_is_its_own_run(tmp_path: Path):
     (tmp_path / "spec.toml").touch()
     assert find_runs(tmp_path) == [tmp_path]
