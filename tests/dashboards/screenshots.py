@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 WIDTHS = (1400, 1100)
-BEST = ("runs-light-1400", "result-light-1400", "questionnaire-dark-1400", "users-light-1400")
+BEST = ("runs-light-1400", "result-light-1400", "questionnaire-dark-1400", "health-light-1400")
 
 
 def main(runs: Path, every: Path, best: Path) -> None:
