@@ -13,7 +13,6 @@ from simulator.report_power import load_power
 
 def show(folder: Path, run: Path | None, report: Report | None) -> None:
     """Sentences, the smallest effect against users and days with the chosen run in it, and tables."""
-    st.title("Planner", anchor=False)
     command = f"askew power {'demo' if run is None else run} --effect 0.01 --out {folder / 'power'}"
     plan = choose_result(folder, "power.json", load_power, command)
     if plan is None:

@@ -14,7 +14,6 @@ from simulator.report_offline import load_offline
 
 def show(folder: Path, run: Path | None, report: Report | None) -> None:  # noqa: ARG001 (every page is called alike)
     """The leaderboard, then the offline table."""
-    st.title("Policies", anchor=False)
     st.header("Leaderboard", anchor=False)
     _show_leaderboard(folder)
     st.header("Offline", anchor=False)

@@ -18,7 +18,6 @@ _REPLAY_CAPTION = (
 
 def show(folder: Path, run: Path | None, report: Report | None) -> None:
     """An audit, then the chosen run's looks, then its worlds."""
-    st.title("Truth lab", anchor=False)
     st.header("Audit", anchor=False)
     audit = choose_result(folder, "audit.json", load_audit, _command(folder, run))
     if audit is not None:

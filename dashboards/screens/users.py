@@ -25,7 +25,6 @@ _ORIGINS = {
 
 def show(folder: Path, run: Path | None, report: Report | None) -> None:
     """One day of one user, then the world's faithfulness, then its card."""
-    st.title("Users", anchor=False)
     feed, real, card = st.tabs(["One user's feed", "Simulated against real", "World card"])
     with feed:
         _show_feed(run)
