@@ -93,9 +93,9 @@ def fill_form(page, name: str, users: int, days: int) -> None:
 
 
 def choose(page, run: str) -> None:
-    """Choose a run in the sidebar."""
-    box = page.get_by_test_id("stSidebar").get_by_role("combobox")
-    pick(box, run)
+    """Choose a run in the sidebar once the page before is drawn, as a list closes when it is drawn anew."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    pick(page.get_by_test_id("stSidebar").get_by_role("combobox"), run)
 
 
 def test_a_run_is_started_watched_and_read(page, address, runs):
