@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
@@ -16,7 +16,6 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from simulator.errors import SpecError
 from simulator.spec_looks import LooksSpec, StopRule, guardrails_fault, looks_fault
@@ -247,7 +246,7 @@ def _find(spec: str) -> Path:
     raise SpecError(f"{spec}: no such file, and no shipped spec of that name{hint}")
 
 
-def _line(fault: ErrorDetails) -> str:
+def _line(fault: Mapping[str, Any]) -> str:
     """A fault that validation found, with its key, value and remedy."""
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
