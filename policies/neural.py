@@ -14,27 +14,26 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar, final, ge
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
 from policies.base import Log, Noise, Observation, Slates, top_k
 from policies.catalogue import Catalogue, catalogue_of, read_catalogue
 from policies.sequences import Answers, read_requests, rows_of
 from policies.storage import Stored, read_policy, rebuild, want_shapes, write_policy
-from policies.targets import Negatives, Sample, SampleSource, Sampling, Unshown
+from policies.targets import Negatives, SampleSource, Sampling, Unshown
 from policies.tower_fit import check_log
 from policies.training import Schedule, one_thread, train
 
 Make: TypeAlias = Callable[[Catalogue, torch.Generator], nn.Module]
 """Builds the module with its first weights."""
-Loss: TypeAlias = Callable[[Any, Sample], Tensor]
-"""Mean loss of a module on a sample."""
+Loss: TypeAlias = Callable[[Any, Any], Tensor]
+"""Mean loss of a module on what its source takes, such as `policies.targets.Sample`."""
 
 _ROWS: Final = 256
 """Requests scored together."""
-_PER_STEP: Final = (128, 512)
-"""Targets per step, least and most; between them an epoch has `_STEPS`, so that small logs are learned from as well."""
 _STEPS: Final = 120
+"""Steps of an epoch, unless they would be too large or too small; so small logs are learned from as well."""
 _FEW: Final = 1_000
 """Targets from which more than one pass is worth its time."""
 _CHOICES: Final = {"answers": get_args(Answers), "negatives": get_args(Negatives), "unshown": get_args(Unshown)}
@@ -52,6 +51,7 @@ class Design:
         sampling: What it learns from.
         epochs: Passes over the targets, at most; at least 1.
         learning_rate: At the first step; more than 0.
+        per_step: Targets, least and most.
     """
 
     kind: str
@@ -60,6 +60,7 @@ class Design:
     sampling: Sampling
     epochs: int = 4
     learning_rate: float = 0.01
+    per_step: tuple[int, int] = (128, 512)
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.learning_rate <= 0:
@@ -90,6 +91,24 @@ class Core:
         if self.fitted is None:
             raise ValueError(f"{self.design.kind} is not fitted yet; call fit or load before it ranks or is saved")
         return self.fitted
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A log's targets, by user."""
+
+    def __len__(self) -> int:
+        """Targets."""
+        ...
+
+    @property
+    def n_users(self) -> int:
+        """Users with targets."""
+        ...
+
+    def take(self, users: Int64[Tensor, " chosen"], generator: torch.Generator) -> object:
+        """All targets of some users, numbered from 0."""
+        ...
 
 
 @runtime_checkable
@@ -183,10 +202,10 @@ def fit_module(design: Design, log: Log, seed: int) -> Fitted:
     return Fitted(catalogue, module.eval())
 
 
-def learn(module: nn.Module, design: Design, source: SampleSource, generator: torch.Generator) -> None:
+def learn(module: nn.Module, design: Design, source: Source, generator: torch.Generator) -> None:
     """Train a module on a source's targets, with the shared trainer; users held out keep their negatives."""
     n_targets = len(source)
-    least, most = _PER_STEP
+    least, most = design.per_step
     per_step = min(max(n_targets / _STEPS, least), most) * source.n_users / n_targets
     schedule = Schedule(
         epochs=design.epochs if n_targets >= _FEW else 1,

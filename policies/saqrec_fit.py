@@ -4,7 +4,7 @@ Ke et al., CIKM 2024, https://doi.org/10.1145/3627673.3679643. The main model be
 with the base recommender, as in the authors' code. Labels are the teacher's for the first `n_mix` epochs and corrected
 by the student from then on; each phase has its own schedule of learning rates [R].
 
-Axes: `b` samples, `n` candidates, `rows` views.
+Axes: `b` slates, `n` candidates, `rows` views.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,8 @@ from policies.neural import Design, learn
 from policies.saqrec import Saqrec, SaqrecBase
 from policies.saqrec_labels import LambdaMode, Normalise, inverse_propensity_loss, pseudo_label
 from policies.saqrec_teacher import PairNetwork
-from policies.targets import Sample, SampleSource, choose_rows
+from policies.slates import SlateSample, SlateSource
+from policies.targets import SampleSource, choose_rows
 from policies.training import Schedule, one_thread, train
 
 Observed: TypeAlias = Literal["answered", "exposed"]
@@ -95,13 +96,13 @@ class Pairs:
 
 def teach(saqrec: Saqrec, design: Design, lesson: Lesson, log: Log, generator: torch.Generator) -> None:
     """Learn all stages from a log; without answers the teacher says 1/2 of everything."""
-    source = SampleSource(log, design.sampling, generator)
+    source = SlateSource(log, design.sampling, generator)
     base = SaqrecBase(catalogue_of(log), saqrec.shape, generator)
     learn(base, replace(design, loss=click_loss, epochs=_BASE_EPOCHS), source, generator)
     saqrec.embeddings.load_state_dict(base.embeddings.state_dict())
     saqrec.teacher.base.load_state_dict(base.state_dict())
     net = PairNetwork(saqrec.shape.d, generator)
-    fit_satisfaction(net, gather_pairs(base.eval(), source, log, generator), lesson, generator)
+    fit_satisfaction(net, gather_pairs(base.eval(), source.views, log, generator), lesson, generator)
     saqrec.teacher.satisfaction.load_state_dict(net.state_dict())
     for mixed, epochs in phases(lesson):
         loss = partial(main_loss, lesson=lesson, mixed=mixed)
@@ -118,30 +119,30 @@ def phases(lesson: Lesson) -> list[tuple[bool, int]]:
     return [(mixed, n) for mixed, n in ((False, plain), (True, lesson.epochs - plain)) if n]
 
 
-def click_loss(scorer: Scorer, sample: Sample) -> Float32[Tensor, ""]:
-    """L_C (equation 15): binary cross-entropy of clicks, of the view and of those it is told apart from."""
-    return functional.binary_cross_entropy_with_logits(scorer(sample.requests, sample.candidates), clicks(sample))
+def click_loss(scorer: Scorer, slates: SlateSample) -> Float32[Tensor, ""]:
+    """L_C (equation 15): binary cross-entropy of clicks on all that was shown, the paper's D."""
+    return _clicks_apart(scorer(slates.requests, slates.candidates), slates)
 
 
-def clicks(sample: Sample) -> Float32[Tensor, "b n"]:
-    """1 for the sample's view if it was clicked, else 0."""
-    label = torch.zeros(sample.candidates.shape)
-    label[:, 0] = sample.has(Event.CLICK)
-    return label
-
-
-def main_loss(saqrec: Saqrec, sample: Sample, lesson: Lesson, *, mixed: bool) -> Float32[Tensor, ""]:
-    """L_C + beta L_S (equation 19); L_S of the views and of their negatives are corrected apart."""
-    click, felt = saqrec(sample.requests, sample.candidates)
-    loss = functional.binary_cross_entropy_with_logits(click, clicks(sample))
+def main_loss(saqrec: Saqrec, slates: SlateSample, lesson: Lesson, *, mixed: bool) -> Float32[Tensor, ""]:
+    """L_C + beta L_S (equation 19); L_S of what was clicked and of the rest are corrected apart."""
+    click, felt = saqrec(slates.requests, slates.candidates)
+    loss = _clicks_apart(click, slates)
     if saqrec.felt is None or lesson.beta == 0:
         return loss
-    teacher = saqrec.teacher(sample.requests, sample.candidates)
-    student = torch.sigmoid(felt)
-    parts = zip(student.split([1, felt.shape[1] - 1], dim=1), teacher.split([1, felt.shape[1] - 1], dim=1), strict=True)
-    labels = [pseudo_label(s.flatten(), t.flatten(), mixed, lesson.lambda_mode).view_as(s) for s, t in parts]
-    label = torch.cat(labels, dim=1)
-    return loss + lesson.beta * functional.binary_cross_entropy_with_logits(felt, label)
+    teacher = saqrec.teacher(slates.requests, slates.candidates)
+    student, label = torch.sigmoid(felt.detach()), torch.zeros_like(teacher)
+    for part in (slates.mask & (slates.clicked > 0), slates.mask & (slates.clicked == 0)):
+        if part.any():
+            label[part] = pseudo_label(student[part], teacher[part], mixed, lesson.lambda_mode)
+    kept = slates.mask
+    return loss + lesson.beta * functional.binary_cross_entropy_with_logits(felt[kept], label[kept])
+
+
+def _clicks_apart(logits: Float32[Tensor, "b n"], slates: SlateSample) -> Float32[Tensor, ""]:
+    """Binary cross-entropy of the candidates that are there."""
+    kept = slates.mask
+    return functional.binary_cross_entropy_with_logits(logits[kept], slates.clicked[kept])
 
 
 def fit_satisfaction(net: PairNetwork, pairs: Pairs, lesson: Lesson, generator: torch.Generator) -> None:

@@ -8,7 +8,7 @@ Axes: `b` requests, `n` candidates.
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Literal, TypeAlias, final
+from typing import Final, Literal, TypeAlias, final, get_args
 
 import numpy as np
 import torch
@@ -28,12 +28,14 @@ from policies.saqrec_interest import VARIANTS, Variant
 from policies.saqrec_labels import LAMBDA_MODES, NORMALISE, LambdaMode, Normalise
 from policies.sequences import Answers, Requests
 from policies.serving import plain_fusion
-from policies.targets import Negatives, Sampling
+from policies.targets import Sampling, Unshown, with_unshown
 from policies.tower_fit import Recipe, check_log, fit_towers
 
 Serving: TypeAlias = Literal["click", "click*satisfaction", "satisfaction"]
 """Rank by the click head alone, as the paper and its code do, by both, or by the satisfaction head alone [R]."""
 _SERVINGS: Final = ("click", "click*satisfaction", "satisfaction")
+_PER_STEP: Final = (128, 3072)
+"""Views in a step, least and most."""
 _BASE_FUSION: Final = plain_fusion(1.0, 0.5)
 """The base ranker's weights of clicks and watch time."""
 
@@ -154,8 +156,8 @@ class SaqrecPolicy:
         epochs: Passes over the targets; at least 1.
         learning_rate: At the first step; more than 0.
         max_targets: Views learned from, at most; at least 1.
-        n_negatives: Views that each is told apart from; at least 1.
-        negatives: Where they come from; shown but not clicked is the paper's D, popular its code's.
+        unshown: Videos that count as not clicked beside what was shown, see `policies.targets.Unshown`; none is the
+            paper's D, popular its code's.
     """
 
     serving: Serving = "click"
@@ -178,10 +180,9 @@ class SaqrecPolicy:
     size: int = 32
     dropout: float = 0.1
     epochs: int = 5
-    max_targets: int = 60_000
-    learning_rate: float = 0.01
-    n_negatives: int = 2
-    negatives: Negatives = "unclicked"
+    max_targets: int = 1_000_000
+    learning_rate: float = 0.003
+    unshown: Unshown = "none"
     core: Core = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -191,9 +192,9 @@ class SaqrecPolicy:
         )
         felt = self.satisfaction_weight if self.serving != "click" else 0.0
         fusing = Fusing(float(self.serving != "satisfaction"), felt, self.fuse_base, self.fuse_weight)
-        sampling = Sampling(max_targets=self.max_targets, n_negatives=self.n_negatives, negatives=self.negatives)
+        sampling = with_unshown(Sampling(max_targets=self.max_targets, targets="shown"), self.unshown)
         self._make = partial(Served, shape=shape, fusing=fusing)
-        self.core = Core(Design("saqrec", self._make, click_loss, sampling, self.epochs, self.learning_rate))
+        self.core = Core(Design("saqrec", self._make, click_loss, sampling, self.epochs, self.learning_rate, _PER_STEP))
 
     def fit(self, log: Log, seed: int) -> None:
         """See `policies.base.TrainablePolicy.fit`."""
@@ -228,7 +229,7 @@ class SaqrecPolicy:
         """Refuse options out of range."""
         known = {
             "serving": _SERVINGS, "variant": VARIANTS, "normalise": NORMALISE, "lambda_mode": LAMBDA_MODES,
-            "observed": OBSERVED, "answers": ("questionnaire", "behaviour", "both"),
+            "observed": OBSERVED, "answers": get_args(Answers), "unshown": get_args(Unshown),
         }  # fmt: skip
         for name, choices in known.items():
             if getattr(self, name) not in choices:

@@ -25,7 +25,7 @@ BEST_OF: Final = 10
 """Places whose true satisfaction is counted."""
 _TOGETHER: Final = 1024
 LESSONS: Final = {
-    "saqrec": {"negatives": "uniform", "n_negatives": 4},
+    "saqrec": {"unshown": "uniform"},
     "dmt": {"unshown": "uniform"},
     "dfn": {"unshown": "uniform"},
     "feedrec": {"unshown": "uniform"},

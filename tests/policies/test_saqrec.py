@@ -26,8 +26,9 @@ from policies.saqrec_labels import arcsine, inverse_propensity_loss, pseudo_labe
 from policies.saqrec_policy import SaqrecPolicy
 from policies.saqrec_teacher import PairNetwork
 from policies.sequences import Views, read_requests
+from policies.slates import SlateSource
 from policies.specimens import Plan, draw_log, draw_requests, make_specimen
-from policies.targets import SampleSource, Sampling
+from policies.targets import Sampling
 
 NOISE = KeyedNoise(np.zeros(150, np.uint64))
 
@@ -183,7 +184,7 @@ def answered():
 
 @pytest.fixture(scope="module")
 def fitted(answered):
-    policy = SaqrecPolicy(epochs=4, n_mix=1, serving="click*satisfaction", satisfaction_weight=4.0, max_targets=2000)
+    policy = SaqrecPolicy(epochs=4, n_mix=1, serving="click*satisfaction", satisfaction_weight=4.0)
     policy.fit(answered[1], seed=1)
     return policy
 
@@ -246,7 +247,7 @@ def test_the_satisfaction_head_follows_the_teacher(answered, fitted):
 
 
 def test_the_teacher_is_not_trained_with_the_student(answered, fitted):
-    source = SampleSource(answered[1], Sampling(n_negatives=2), seeded())
+    source = SlateSource(answered[1], Sampling(n_negatives=0), seeded())
     saqrec = fitted.core.found().module.saqrec
     main_loss(saqrec, source.take(torch.arange(5), seeded()), Lesson(), mixed=True).backward()
     assert all(weight.grad is None for weight in saqrec.teacher.parameters())
@@ -287,7 +288,7 @@ def test_without_weight_the_fused_ranker_is_the_base_ranker(answered):
 
 
 def test_the_switch_changes_the_loss(answered, fitted):
-    sample = SampleSource(answered[1], Sampling(n_negatives=2), seeded()).take(torch.arange(20), seeded())
+    sample = SlateSource(answered[1], Sampling(n_negatives=0), seeded()).take(torch.arange(20), seeded())
     saqrec = fitted.core.found().module.saqrec
     plain, mixed = (main_loss(saqrec, sample, Lesson(), mixed=mixed).item() for mixed in (False, True))
     assert plain != pytest.approx(mixed, rel=1e-6)

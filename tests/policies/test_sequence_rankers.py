@@ -40,7 +40,8 @@ def first_fits(policy, log, ring) -> float:
 def gain(name: str, ring: Ring) -> float:
     """By how much a ranker finds the topic more often than popularity does."""
     log = draw_chains(ring, np.random.default_rng(0))
-    policy, popular = build_policy(name, {"size": 16, "history": 10}), PopularPolicy()
+    options = {"size": 16, "history": 10} if name in RANKERS else {"size": 16}
+    policy, popular = build_policy(name, options), PopularPolicy()
     policy.fit(log, 0)
     popular.fit(log, 0)
     return first_fits(policy, log, ring) - first_fits(popular, log, ring)
@@ -53,14 +54,14 @@ def test_what_comes_next_is_found(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["caser", "gru4rec", "narm", "sasrec", "fmlprec", "gru4rec_m", "sasrec_m", "fmlprec_m"]
+    "name", ["caser", "gru4rec", "narm", "sasrec", "fmlprec", "gru4rec_m", "sasrec_m", "fmlprec_m", "saqrec"]
 )
 def test_what_comes_next_is_found_by_the_slower_and_the_merged(name):
     assert gain(name, Ring(n_users=300, n_videos=32, n_topics=4, n_views=40)) > 0.3
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["hgn", "dipn", "dmt", "dfn", "feedrec"])
+@pytest.mark.parametrize("name", ["hgn", "dipn", "dmt", "dfn", "feedrec", "saqrec"])
 def test_what_is_clicked_again_and_again_is_found(name):
     assert gain(name, Ring(n_users=300, n_videos=32, n_topics=4, n_views=40, step=0)) > 0.15
 
