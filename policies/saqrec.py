@@ -106,9 +106,16 @@ class Teacher(nn.Module):
     @override
     def forward(self, requests: Requests, video_id: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Chance that the user is satisfied with each video."""
-        table = self.base.embeddings.videos.table()
-        user = self.base.user(requests, table)
-        return torch.sigmoid(self.satisfaction(user[:, None], functional.embedding(video_id, table)))
+        return self.felt(self.user(requests), video_id)
+
+    def user(self, requests: Requests) -> Float32[Tensor, "b d"]:
+        """The user's frozen vector."""
+        return self.base.user(requests, self.base.embeddings.videos.table())
+
+    def felt(self, user: Float32[Tensor, "b d"], video_id: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+        """The same chance, for users whose vectors are there already."""
+        video = functional.embedding(video_id, self.base.embeddings.videos.table())
+        return torch.sigmoid(self.satisfaction(user[:, None], video))
 
 
 @final
@@ -133,12 +140,20 @@ class Saqrec(nn.Module):
         self, requests: Requests, candidates: Int64[Tensor, "b n"]
     ) -> tuple[Float32[Tensor, "b n"], Float32[Tensor, "b n"]]:
         """Logits of a click and of satisfaction (equation 14); the latter is 0 without its head."""
+        return self.score(requests, candidates, None if self.mlse is None else self.teacher.user(requests))
+
+    def score(
+        self, requests: Requests, candidates: Int64[Tensor, "b n"], taught: Float32[Tensor, "b d"] | None
+    ) -> tuple[Float32[Tensor, "b n"], Float32[Tensor, "b n"]]:
+        """The same, with the users' vectors of the teacher, which MLSE needs."""
         table = self.embeddings.videos.table()
-        user, video = self.user(requests, table)[:, :, None], functional.embedding(candidates, table)
+        user, video = self.user(requests, table, taught)[:, :, None], functional.embedding(candidates, table)
         click = (video @ user)[:, :, 0]
         return click, torch.zeros_like(click) if self.felt is None else (self.felt(video) @ user)[:, :, 0]
 
-    def user(self, requests: Requests, table: Float32[Tensor, "videos d"]) -> Float32[Tensor, "b d"]:
+    def user(
+        self, requests: Requests, table: Float32[Tensor, "videos d"], taught: Float32[Tensor, "b d"] | None
+    ) -> Float32[Tensor, "b d"]:
         """u_f (equation 13)."""
         views, answers = requests.views, self.shape.answers
         clicks = clicked_views(views)
@@ -152,8 +167,8 @@ class Saqrec(nn.Module):
         if len(self.sid):
             felt = [sid(h_r, clicks.mask, h) for sid, h in zip(self.sid, felt, strict=True)]
         vectors = [*felt, h_r[:, -1], self.embeddings.users(requests)]
-        if self.mlse is not None:
-            vectors.append(self.mlse(h_r, clicks.mask, self.teacher(requests, clicks.video_id)))
+        if self.mlse is not None and taught is not None:
+            vectors.append(self.mlse(h_r, clicks.mask, self.teacher.felt(taught, clicks.video_id)))
         stacked = torch.stack(vectors, dim=1)
         return self.fuse(stacked, torch.ones(stacked.shape[:2], dtype=torch.bool))
 

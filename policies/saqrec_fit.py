@@ -126,11 +126,12 @@ def click_loss(scorer: Scorer, slates: SlateSample) -> Float32[Tensor, ""]:
 
 def main_loss(saqrec: Saqrec, slates: SlateSample, lesson: Lesson, *, mixed: bool) -> Float32[Tensor, ""]:
     """L_C + beta L_S (equation 19); L_S of what was clicked and of the rest are corrected apart."""
-    click, felt = saqrec(slates.requests, slates.candidates)
+    taught = saqrec.teacher.user(slates.requests)
+    click, felt = saqrec.score(slates.requests, slates.candidates, taught)
     loss = _clicks_apart(click, slates)
     if saqrec.felt is None or lesson.beta == 0:
         return loss
-    teacher = saqrec.teacher(slates.requests, slates.candidates)
+    teacher = saqrec.teacher.felt(taught, slates.candidates)
     student, label = torch.sigmoid(felt.detach()), torch.zeros_like(teacher)
     for part in (slates.mask & (slates.clicked > 0), slates.mask & (slates.clicked == 0)):
         if part.any():

@@ -180,7 +180,7 @@ class SaqrecPolicy:
     size: int = 32
     dropout: float = 0.1
     epochs: int = 5
-    max_targets: int = 1_000_000
+    max_targets: int = 500_000
     learning_rate: float = 0.003
     unshown: Unshown = "none"
     core: Core = field(init=False, repr=False)

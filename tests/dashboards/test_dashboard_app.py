@@ -89,6 +89,7 @@ def test_curves_follow_the_metrics_chosen(open_app, runs, report):
     run(app.multiselect(key="metrics").set_value([]))
 
 
+@pytest.mark.slow
 def test_every_page_shows_every_kind_of_report(any_report, add_run, tmp_path):
     add_run(tmp_path / "run", any_report)
     app = open_pages(tmp_path / "run", "result", "questionnaire", "segments", "health")

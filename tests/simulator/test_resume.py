@@ -82,6 +82,7 @@ def stopped(spec, folder, call):
         run_to_folder(spec, folder, 1, stops_at(call), resume=folder.exists())
 
 
+@pytest.mark.slow
 def test_a_run_stopped_after_every_single_step_ends_with_the_same_files(spec, undisturbed, tmp_path):
     stopped(spec, tmp_path / "run", 0)
     while not (tmp_path / "run" / "report.json").exists():

@@ -215,6 +215,7 @@ class StoppedError(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_sweep_stopped_and_resumed_keeps_what_is_done_and_gives_the_same_bytes(world, finished, tmp_path):
     out, spec = tmp_path / "out", spec_of(world, **SLIP)
     shutil.copytree(finished / "0.2", out / "0.2")
