@@ -3,7 +3,8 @@
 Axes: `users` requests served together, `n` candidates.
 """
 
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol, TypeVar, final, runtime_checkable
 
@@ -103,6 +104,11 @@ def _learner(policy: object) -> Learner:
     return policy.learner
 
 
+def _shared(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a recipe has too."""
+    return {part.name: options[part.name] for part in fields(EasqRecipe) if part.name in options}
+
+
 def check_tables(state: State, obs: Observation) -> None:
     """Refuse tables of another size before a lookup reads past their end.
 
@@ -154,20 +160,8 @@ class EasqPolicy:
     learner: Learner = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        recipe = EasqRecipe(
-            satisfaction_weight=self.satisfaction_weight,
-            preference_weight=self.preference_weight if self.dpo else 0.0,
-            beta=self.beta,
-            prior_weight=self.prior_weight,
-            rank=8 if self.lora else 0,
-            experts=(4, 2) if self.moe else (0, 0),
-            epochs=self.epochs,
-            max_requests=self.max_requests,
-            capacity=self.capacity,
-            learning_rate=self.learning_rate,
-            online_rate=self.online_rate,
-        )
-        self.learner = Learner("easq", recipe)
+        recipe = EasqRecipe(**_shared(vars(self)), rank=8 if self.lora else 0, experts=(4, 2) if self.moe else (0, 0))
+        self.learner = Learner("easq", recipe if self.dpo else replace(recipe, preference_weight=0.0))
 
     rank = _rank
     scores = _scores
@@ -200,16 +194,7 @@ class EmerPolicy:
     learner: Learner = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        recipe = EasqRecipe(
-            answers="none",
-            rank=0,
-            prior_weight=self.prior_weight,
-            epochs=self.epochs,
-            max_requests=self.max_requests,
-            learning_rate=self.learning_rate,
-            online_rate=self.online_rate,
-        )
-        self.learner = Learner("emer", recipe)
+        self.learner = Learner("emer", EasqRecipe(**_shared(vars(self)), answers="none", rank=0))
 
     rank = _rank
     scores = _scores
@@ -244,18 +229,7 @@ class EmerSPolicy:
     learner: Learner = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        recipe = EasqRecipe(
-            answers="main",
-            rank=0,
-            satisfaction_weight=self.satisfaction_weight,
-            prior_weight=self.prior_weight,
-            epochs=self.epochs,
-            max_requests=self.max_requests,
-            capacity=self.capacity,
-            learning_rate=self.learning_rate,
-            online_rate=self.online_rate,
-        )
-        self.learner = Learner("emer_s", recipe)
+        self.learner = Learner("emer_s", EasqRecipe(**_shared(vars(self)), answers="main", rank=0))
 
     rank = _rank
     scores = _scores
