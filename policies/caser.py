@@ -8,7 +8,6 @@ Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size.
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Final, final
 
 import torch
@@ -107,8 +106,4 @@ class CaserPolicy:
     scores = neural.scores
     fit = neural.fit
     save = neural.save
-
-    @classmethod
-    def load(cls, folder: Path) -> "CaserPolicy":
-        """See `policies.base.TrainablePolicy.load`."""
-        return neural.load(cls, folder)
+    load = classmethod(neural.load)

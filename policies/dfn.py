@@ -12,7 +12,6 @@ Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size.
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Final, final
 
 import torch
@@ -153,8 +152,4 @@ class DfnPolicy:
     scores = neural.scores
     fit = neural.fit
     save = neural.save
-
-    @classmethod
-    def load(cls, folder: Path) -> "DfnPolicy":
-        """See `policies.base.TrainablePolicy.load`."""
-        return neural.load(cls, folder)
+    load = classmethod(neural.load)

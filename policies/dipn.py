@@ -9,7 +9,6 @@ Axes: `b` requests, `n` candidates, `k` behaviours, `h` views of a sequence, `d`
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Final, final
 
 import torch
@@ -141,8 +140,4 @@ class DipnPolicy:
     scores = neural.scores
     fit = neural.fit
     save = neural.save
-
-    @classmethod
-    def load(cls, folder: Path) -> "DipnPolicy":
-        """See `policies.base.TrainablePolicy.load`."""
-        return neural.load(cls, folder)
+    load = classmethod(neural.load)

@@ -10,7 +10,6 @@ Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size,
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Final, final
 
 import torch
@@ -137,8 +136,4 @@ class DmtPolicy:
     scores = neural.scores
     fit = neural.fit
     save = neural.save
-
-    @classmethod
-    def load(cls, folder: Path) -> "DmtPolicy":
-        """See `policies.base.TrainablePolicy.load`."""
-        return neural.load(cls, folder)
+    load = classmethod(neural.load)

@@ -9,7 +9,6 @@ Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size.
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Final, final
 
 import torch
@@ -172,8 +171,4 @@ class FeedRecPolicy:
     scores = neural.scores
     fit = neural.fit
     save = neural.save
-
-    @classmethod
-    def load(cls, folder: Path) -> "FeedRecPolicy":
-        """See `policies.base.TrainablePolicy.load`."""
-        return neural.load(cls, folder)
+    load = classmethod(neural.load)

@@ -8,7 +8,6 @@ Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size.
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import final
 
 import torch
@@ -91,11 +90,7 @@ class FmlpRecPolicy:
     scores = neural.scores
     fit = neural.fit
     save = neural.save
-
-    @classmethod
-    def load(cls, folder: Path) -> "FmlpRecPolicy":
-        """See `policies.base.TrainablePolicy.load`."""
-        return neural.load(cls, folder)
+    load = classmethod(neural.load)
 
 
 @final
@@ -142,8 +137,4 @@ class FmlpRecMergedPolicy:
     scores = neural.scores
     fit = neural.fit
     save = neural.save
-
-    @classmethod
-    def load(cls, folder: Path) -> "FmlpRecMergedPolicy":
-        """See `policies.base.TrainablePolicy.load`."""
-        return neural.load(cls, folder)
+    load = classmethod(neural.load)

@@ -8,7 +8,6 @@ Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size.
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import final
 
 import torch
@@ -94,8 +93,4 @@ class StampPolicy:
     scores = neural.scores
     fit = neural.fit
     save = neural.save
-
-    @classmethod
-    def load(cls, folder: Path) -> "StampPolicy":
-        """See `policies.base.TrainablePolicy.load`."""
-        return neural.load(cls, folder)
+    load = classmethod(neural.load)
