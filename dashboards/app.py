@@ -123,6 +123,7 @@ def open_run(run: Path, folder: Path, *, quiet: bool) -> Report | None:
         return read_run(run, version)
     except RunFolderError as error:
         if not quiet:
+            st.title(wording.in_markdown(run_label(run, folder)), anchor=False)
             st.error(wording.in_markdown(str(error)))
         return None
 

@@ -1,6 +1,7 @@
 """A dashboard server and a Chromium to look at it with, for tests, pictures and measurements."""
 
 import os
+import re
 import socket
 import subprocess
 import time
@@ -13,7 +14,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from dashboards.serve import command
 
-WAIT_MS = 240_000
+WAIT_MS = 90_000
+"""Longest wait for one thing on a page; a run of the tests takes a third of it where the machine is busy."""
 SIZE = {"width": 1400, "height": 900}
 
 
@@ -31,8 +33,18 @@ def served(runs: Path, log: Path) -> Iterator[str]:
         wait_until_up(server, port, log)
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.terminate()
+        end(server)
+
+
+def end(server: subprocess.Popen[bytes]) -> None:
+    """Have it stop, and kill it if it does not."""
+    server.terminate()
+    try:
         server.wait(30)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+        raise
 
 
 def wait_until_up(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
@@ -59,3 +71,17 @@ def new_page(browser: Browser, **options) -> Page:
     page = browser.new_page(viewport=SIZE, **options)
     page.set_default_timeout(WAIT_MS)
     return page
+
+
+def go(page: Page, title: str) -> None:
+    """Go to a page by the menu and wait until it is drawn."""
+    page.get_by_role("link", name=title, exact=True).click()
+    here = page.locator("[data-testid=stTopNavLink][aria-current=page]")
+    here.filter(has_text=re.compile(f"^{re.escape(title)}$")).wait_for()
+    drawn(page)
+
+
+def drawn(page: Page) -> None:
+    """Wait until the server has sent all of a page."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    page.get_by_role("heading", level=1).first.wait_for()

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from browsing import chromium, new_page, served
+from browsing import chromium, drawn, go, new_page, served
 from PIL import Image
 from playwright.sync_api import Page
 
@@ -47,7 +47,7 @@ def take_all(page: Page, look: str, to: Path) -> None:
     links = page.get_by_test_id("stTopNavLink").all_inner_texts()
     for title in links:
         page.set_viewport_size({"width": WIDTHS[0], "height": 900})  # a narrow menu hides its last links
-        page.get_by_role("link", name=title, exact=True).click()
+        go(page, title)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             settle(page)
@@ -56,8 +56,7 @@ def take_all(page: Page, look: str, to: Path) -> None:
 
 def settle(page: Page) -> None:
     """Wait until nothing is being drawn any more."""
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-    page.get_by_role("heading", level=1).first.wait_for()
+    drawn(page)
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(1200)  # charts grow into their places
 

@@ -3,12 +3,18 @@
 import importlib.util
 import json
 import re
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
+from dashboards import launch
+
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
+
+LIMIT_S = 300
+"""Most that a test may take, its server included."""
 
 PAGES = (
     "Runs",
@@ -34,6 +40,20 @@ def browsing():
     return module
 
 
+@pytest.fixture(autouse=True)
+def in_time():
+    """Fails a test that takes too long, as some questions to a browser wait for ever; rings on while it ends."""
+
+    def ring(*_) -> None:
+        raise TimeoutError(f"still at work after {LIMIT_S} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, LIMIT_S, 30)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
 @pytest.fixture(scope="module")
 def browser(browsing):
     with browsing.chromium() as found:
@@ -54,16 +74,18 @@ def page(browsing, browser, address):
 
 @pytest.fixture
 def address(browsing, runs, tmp_path_factory):
+    """Where the runs are served; what a test has started and left behind ends with its server."""
     with browsing.served(runs, tmp_path_factory.mktemp("server") / "log") as address:
         yield address
+    for run in launch.attempted(runs):
+        attempt = launch.read_attempt(run)
+        if attempt is not None and attempt.alive:
+            launch.stop(run)
 
 
 def visit(page, title: str) -> None:
-    """Go to a page by the menu and wait until it is drawn."""
-    page.get_by_role("link", name=title, exact=True).click()
-    page.wait_for_url(re.compile("/" if title == "Runs" else f"/{title.lower().replace(' ', '-')}"))
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-    page.get_by_role("heading", level=1).first.wait_for()
+    """Go to a page, which has nothing to complain of."""
+    sys.modules["browsing"].go(page, title)
     assert page.get_by_test_id("stException").count() == 0
 
 
@@ -94,7 +116,7 @@ def fill_form(page, name: str, users: int, days: int) -> None:
 
 def choose(page, run: str) -> None:
     """Choose a run in the sidebar once the page before is drawn, as a list closes when it is drawn anew."""
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    sys.modules["browsing"].drawn(page)
     pick(page.get_by_test_id("stSidebar").get_by_role("combobox"), run)
 
 
@@ -121,8 +143,8 @@ def test_a_run_is_started_watched_and_read(page, address, runs):
 
 def test_a_run_is_stopped_and_resumed(page, address, runs):
     page.goto(address)
-    fill_form(page, "long", 1000, 4)
-    page.get_by_text(re.compile("long: running step [2-9]")).wait_for()
+    fill_form(page, "long", 1500, 14)  # steps enough that the button is still there once it is seen
+    page.get_by_text(re.compile(r"long: running step ([2-9]|1\d) of")).wait_for()
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("button", name="Stop").wait_for(state="detached")
     assert not (runs / "long" / "report.json").exists()
@@ -153,6 +175,7 @@ def test_runs_are_ticked_and_compared(page, address, runs, samples, add_run):
     add_run(runs / "wide", samples.sample_report(("bolder", "boldest"), name="wide"))
     page.goto(address)
     table = page.get_by_test_id("stDataFrame").first
+    assert {"demo", "wide"} <= set(cells_of(table))
     table.click(position={"x": 15, "y": 52})
     page.get_by_role("button", name="Open").wait_for()
     table.click(position={"x": 15, "y": 87})

@@ -153,6 +153,7 @@ def test_a_damaged_report_is_named_and_others_still_open(open_app, runs, damage)
     (runs / "broken" / "report.json").write_text(damage)
     app = open_app(runs)
     assert app.selectbox(key="run").value == "broken"
+    assert words(app.title) == "broken"
     assert str(runs / "broken" / "report.json") in words(app.error)
     run(app.selectbox(key="run").select_index(1))
     assert words(app.title) == "demo"
