@@ -21,6 +21,10 @@ HOME: Final = "runs"
 # what the page that is left behind asks for: a run, and a page
 _OPENED: Final = "opened"
 _GO: Final = "go"
+# the run that was shown last, and how many boxes to pick one from there were before: one whose value is set from here
+# shows it, but its list may go on from the value before, so that picking that one does nothing
+_CHOSEN: Final = "chosen"
+_BOX: Final = "box"
 
 
 @final
@@ -78,14 +82,17 @@ def main() -> None:
 def choose_run(folder: Path) -> Path | None:
     """The run picked in the sidebar, opened from the list or named in the address; None where there is none to pick."""
     runs = {run_label(run, folder): run for run in find_runs(folder)}
-    asked = None if "run" in st.session_state else st.query_params.get("run")
-    opened = st.session_state.pop(_OPENED, asked)
-    if opened in runs:
-        st.session_state["run"] = opened
     if not runs:
         return None
-    label = st.sidebar.selectbox("Run", list(runs), key="run")
-    st.query_params["run"] = label  # so that an address can be kept and shared
+    memory = st.session_state
+    asked = memory.setdefault(_CHOSEN, st.query_params.get("run"))
+    opened = memory.pop(_OPENED, None)
+    if opened in runs:
+        asked, memory[_BOX] = opened, memory.get(_BOX, 0) + 1
+    labels = list(runs)
+    place = labels.index(asked) if asked in runs else 0
+    label = st.sidebar.selectbox("Run", labels, place, key=f"run-{memory.get(_BOX, 0)}")
+    memory[_CHOSEN] = st.query_params["run"] = label  # so that an address can be kept and shared
     return runs.get(label)
 
 

@@ -177,10 +177,18 @@ def test_runs_are_ticked_and_compared(page, address, runs, samples, add_run):
     table = page.get_by_test_id("stDataFrame").first
     assert {"demo", "wide"} <= set(cells_of(table))
     table.click(position={"x": 15, "y": 52})
-    page.get_by_role("button", name="Open").wait_for()
+    page.get_by_role("button", name=re.compile("^Open (demo|wide)$")).wait_for()
     table.click(position={"x": 15, "y": 87})
     page.get_by_role("heading", name="Side by side").wait_for()
     assert "AUT, watch s per user-day" in cells_of(page.get_by_test_id("stDataFrame").nth(1))
+
+
+def test_the_first_run_can_be_picked_after_another_was_opened(page, address, runs, samples, add_run):
+    add_run(runs / "also", samples.sample_report(name="the first"))
+    page.goto(f"{address}/?run=demo")
+    visit(page, "Result")
+    choose(page, "also")
+    page.get_by_role("heading", name="the first").wait_for()
 
 
 def test_every_treatment_is_on_the_result(page, address, runs, samples, add_run):

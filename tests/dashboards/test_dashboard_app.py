@@ -113,8 +113,8 @@ def test_health_sounds_the_alarm(runs, report, add_run):
 def test_another_run_can_be_chosen(open_app, runs, samples, add_run):
     add_run(runs / "other", samples.sample_report(("bolder",), name="the other"))
     app = open_app(runs)
-    assert app.selectbox(key="run").options == ["demo", "other"]
-    run(app.selectbox(key="run").select_index(1))
+    assert app.sidebar.selectbox[0].options == ["demo", "other"]
+    run(app.sidebar.selectbox[0].select_index(1))
     assert words(app.title) == "the other"
 
 
@@ -152,10 +152,10 @@ def test_a_damaged_report_is_named_and_others_still_open(open_app, runs, damage)
     (runs / "broken" / "spec.toml").touch()
     (runs / "broken" / "report.json").write_text(damage)
     app = open_app(runs)
-    assert app.selectbox(key="run").value == "broken"
+    assert app.sidebar.selectbox[0].value == "broken"
     assert words(app.title) == "broken"
     assert str(runs / "broken" / "report.json") in words(app.error)
-    run(app.selectbox(key="run").select_index(1))
+    run(app.sidebar.selectbox[0].select_index(1))
     assert words(app.title) == "demo"
 
 
@@ -193,7 +193,7 @@ def test_a_ticked_run_is_opened(open_app, runs, samples, add_run):
     place = list(app.dataframe[0].value["Run"]).index("other")
     app = run(tick(app, place).button(key="open").click())
     assert words(app.title) == "the other"
-    assert app.selectbox(key="run").value == "other"
+    assert app.sidebar.selectbox[0].value == "other"
 
 
 def test_ticked_runs_are_compared(open_app, runs, wide_report, add_run):
