@@ -30,7 +30,7 @@ _BOX: Final = "box"
 @final
 @dataclass(frozen=True)
 class Side:
-    """A page of the dashboard: `show(report)` in `dashboards.screens.<module>`.
+    """A page of the dashboard: `show(run, report)` in `dashboards.screens.<module>`.
 
     Attributes:
         title: In the menu.
@@ -107,10 +107,10 @@ def show_side(side: Side, folder: Path, run: Path | None) -> None:
     if side.free:
         st.title(side.title, anchor=False)
         show(folder, run, report)
-    elif report is not None:
+    elif run is not None and report is not None:
         st.title(wording.in_markdown(report.name), anchor=False)
         st.caption(wording.in_markdown(wording.facts(report)))
-        show(report)
+        show(run, report)
     elif run is None:
         from dashboards.screens.empty import show as show_empty
 

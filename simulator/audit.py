@@ -4,6 +4,7 @@ Two sources. Re-splits divide the users of one run anew, by the thousand and in 
 every arm is on disk. Fresh seeds run the whole test again: slower, but they draw users too, and serve arms that learn.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -17,6 +18,7 @@ from simulator.audit_tally import audit_row
 from simulator.errors import RunFolderError, SpecError
 from simulator.experiment import Progress
 from simulator.lock import locked
+from simulator.report import AUDIT_BEGUN
 from simulator.report_audit import RESPLITS, SEEDS, Audit, AuditRow
 from simulator.run import run_to_folder
 from simulator.run_folder import RunFolder
@@ -47,6 +49,8 @@ class AuditPlan:
 def run_audit(plan: AuditPlan, out: Path, workers: int, progress: Progress, resume: bool = False) -> Audit:
     """Audit a test into `out`: `audit.json`, a run to split anew in `run/`, one file per fresh seed.
 
+    `audit-plan.json` is there from the beginning.
+
     Raises:
         SpecError: The spec cannot be audited like this; nothing was written.
         RunFolderError: The folder is taken, in use, damaged or of another audit, or cannot be written to.
@@ -55,6 +59,7 @@ def run_audit(plan: AuditPlan, out: Path, workers: int, progress: Progress, resu
     folder = RunFolder.reopen(out, plan.spec) if resume else RunFolder.create(out)
     with locked(out):
         folder.begin(plan.spec)
+        folder.put(AUDIT_BEGUN, _begun(plan))
         rows = [*_resplit_rows(plan, folder, workers, progress), *_seed_rows(plan, folder, workers, progress)]
         audit = Audit(
             name=plan.spec.name,
@@ -82,6 +87,12 @@ def a_a_rows(folder: Path, spec: ExperimentSpec, n: int = 1000) -> list[AuditRow
     """
     found = resplit(read_lives(folder, spec), n, _rng(spec))
     return [audit_row(each, spec.control.name, RESPLITS) for each in found]
+
+
+def _begun(plan: AuditPlan) -> bytes:
+    """What tells an audit's folder from a run's before there is an `audit.json`: how often it splits and runs."""
+    how = {"resplits": plan.resplits, "replications": plan.replications, "keep_policies": plan.keep_policies}
+    return (json.dumps(how, indent=1) + "\n").encode()
 
 
 def _check(plan: AuditPlan) -> None:

@@ -4,7 +4,7 @@ duckdb does the grouping. Sums do not depend on the order of rows, files or thre
 added as decimals in steps of 1e-9, which is exact.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +24,14 @@ PRE_WORLD: Final = "pre"
 MIXED_WORLD: Final = "mixed"
 _MEMORY: Final = "2GB"
 """What duckdb may hold at most; a slice of a test of a few weeks takes a tenth of it."""
-_DECIMAL: Final = "DECIMAL(18, 9)"
+DECIMAL: Final = "DECIMAL(18, 9)"
+"""Sums of this do not depend on the order of what is added."""
 _SUMMED: Final = ", ".join(
     [
         "count(*) AS days",
         "CAST(count(*) FILTER (active) AS BIGINT) AS active_days",
         *(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in COUNTS),
-        *(f"CAST(sum(CAST({name} AS {_DECIMAL})) AS DOUBLE) AS {name}" for name in SUMS),
+        *(f"CAST(sum(CAST({name} AS {DECIMAL})) AS DOUBLE) AS {name}" for name in SUMS),
     ]
 )
 
@@ -61,10 +62,10 @@ class UserDays:
         Args:
             size: Width of a slice, in user ids.
         """
-        with _readable(self.folder):
+        with readable(self.folder):
             found = self.rows.project(f"user_id // {size} AS place").distinct().order("place").fetchall()
         for (place,) in found:
-            with _readable(self.folder):
+            with readable(self.folder):
                 within = f"user_id BETWEEN {place * size} AND {(place + 1) * size - 1}"
                 part = self.rows.filter(within).materialize()
             yield UserDays(self.folder, part, self.worlds)
@@ -85,19 +86,23 @@ class UserDays:
 
         From the `mixed` world where there is one, else from each bucket's own arm world.
         """
-        if MIXED_WORLD in self.worlds:
-            return self.users(MIXED_WORLD, days)
-        return self._users("world = 'all:' || bucket", "all:<bucket>", days)
+        world = MIXED_WORLD if MIXED_WORLD in self.worlds else "all:<bucket>"
+        return self._users(self.as_assigned, world, days)
+
+    @property
+    def as_assigned(self) -> str:
+        """What holds for the rows in which each user meets the arm of their bucket."""
+        return f"world = {_quoted(MIXED_WORLD)}" if MIXED_WORLD in self.worlds else "world = 'all:' || bucket"
 
     def mixed_users(self) -> int:
         """Users whose rows name more than one arm as their own."""
-        with _readable(self.folder):
+        with readable(self.folder):
             arms = self.rows.aggregate("user_id, count(DISTINCT bucket) AS arms", "user_id")
             return len(arms.filter("arms > 1").fetchall())
 
     def day_totals(self) -> pd.DataFrame:
         """Totals over users by `world`, `arm` (bucket) and `day`; `days` counts the users."""
-        with _readable(self.folder):
+        with readable(self.folder):
             groups = "world, bucket, day"
             table = self.rows.aggregate(f"world, bucket AS arm, day, {_SUMMED}", groups)
             return table.order("world, arm, day").df()
@@ -105,7 +110,7 @@ class UserDays:
     def _users(self, condition: str, world: str, days: range) -> pd.DataFrame:
         """Group the rows that meet `condition` by user."""
         names = f"user_id, min(bucket) AS arm, min(segment) AS segment, {_SUMMED}"
-        with _readable(self.folder):
+        with readable(self.folder):
             chosen = self.rows.filter(f"{condition} AND day BETWEEN {days[0]} AND {days[-1]}")
             users = chosen.aggregate(names, "user_id").order("user_id").df()
         self._check_complete(users, world, days)
@@ -123,11 +128,15 @@ class UserDays:
 
 
 @contextmanager
-def open_user_days(folder: Path) -> Generator[UserDays]:
+def open_user_days(folder: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -> Generator[UserDays]:
     """Open the table of a run folder.
 
+    Args:
+        folder: The run folder.
+        columns: Those of `user_days.SCHEMA` that are wanted, `user_id`, `day` and `world` among them; no other is read.
+
     Raises:
-        RunFolderError: No files, an unreadable one, or a column of `user_days.SCHEMA` that is missing or has gaps.
+        RunFolderError: No files, an unreadable one, or a column that is missing or has gaps.
     """
     files = sorted(str(path) for path in (folder / "user_days").glob("*.parquet"))
     if not files:
@@ -137,9 +146,10 @@ def open_user_days(folder: Path) -> Generator[UserDays]:
         connection.execute(
             f"SET memory_limit = '{_MEMORY}'; SET temp_directory = ''; SET parquet_metadata_cache = true"
         )
-        with _readable(folder):
-            rows = connection.read_parquet(files)
-            _check_columns(folder, rows.columns)
+        with readable(folder):
+            found = connection.read_parquet(files)
+            _check_columns(folder, found.columns, columns)
+            rows = found.project(", ".join(columns))
             _check_gaps(folder, rows)
             worlds = rows.project("world").distinct().fetchall()
         yield UserDays(folder, rows, frozenset(world for (world,) in worlds))
@@ -169,9 +179,9 @@ def check_same_users(users: pd.DataFrame, others: pd.DataFrame, world: str, fold
         )
 
 
-def _check_columns(folder: Path, columns: list[str]) -> None:
+def _check_columns(folder: Path, columns: Sequence[str], wanted: Sequence[str]) -> None:
     """Refuse tables that lack a column."""
-    missing = [name for name in SCHEMA.names if name not in columns]
+    missing = [name for name in wanted if name not in columns]
     if missing:
         raise RunFolderError(
             f"{folder}/user_days: column {missing[0]} is missing; want those of simulator.user_days.SCHEMA"
@@ -180,10 +190,10 @@ def _check_columns(folder: Path, columns: list[str]) -> None:
 
 def _check_gaps(folder: Path, rows: duckdb.DuckDBPyRelation) -> None:
     """Refuse empty cells, which a sum would pass over in silence."""
-    gaps = rows.filter(" OR ".join(f"{name} IS NULL" for name in SCHEMA.names)).limit(1).fetchall()
+    gaps = rows.filter(" OR ".join(f"{name} IS NULL" for name in rows.columns)).limit(1).fetchall()
     for gap in gaps:
         row = dict(zip(rows.columns, gap, strict=True))
-        name = next(name for name in SCHEMA.names if row[name] is None)
+        name = next(name for name in rows.columns if row[name] is None)
         raise RunFolderError(
             f"{folder}/user_days: column {name} is empty for user {row['user_id']} on day {row['day']}; "
             "want a value in every cell: run the test anew"
@@ -191,7 +201,7 @@ def _check_gaps(folder: Path, rows: duckdb.DuckDBPyRelation) -> None:
 
 
 @contextmanager
-def _readable(folder: Path) -> Generator[None]:
+def readable(folder: Path) -> Generator[None]:
     """Turn duckdb's errors into one line."""
     try:
         yield

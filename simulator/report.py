@@ -25,6 +25,8 @@ from simulator.report_sections import (
     TooGood,
 )
 
+AUDIT_BEGUN: Final = "audit-plan.json"
+"""What an audit has in its folder from the beginning, and a run never."""
 FORMAT: Final = 1
 """Version of `report.json`."""
 
@@ -313,10 +315,16 @@ def load_report(folder: Path) -> Report:
 def find_runs(folder: Path) -> list[Path]:
     """Run folders at or below `folder` (two levels), by name: those that hold a `spec.toml`.
 
-    Hidden ones are left aside, and so are audits, which keep the spec of what they audit beside their `audit.json`.
+    Hidden ones are left aside, and so are audits, which keep the spec of what they audit, finished or not.
     """
-    if (folder / "spec.toml").is_file():
+    if _is_run(folder):
         return [folder]
     found = (path.parent for pattern in ("*/spec.toml", "*/*/spec.toml") for path in folder.glob(pattern))
-    runs = (run for run in found if not (run / "audit.json").is_file())
+    runs = (run for run in found if _is_run(run))
     return sorted(run for run in runs if not any(name.startswith(".") for name in run.relative_to(folder).parts))
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a folder holds a run and no audit of one."""
+    audit = ("audit.json", AUDIT_BEGUN)
+    return (folder / "spec.toml").is_file() and not any((folder / name).is_file() for name in audit)

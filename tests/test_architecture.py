@@ -32,6 +32,7 @@ MAY_IMPORT: Final = {
         "policies.registry",
         "simulator.report_find",
         "simulator.report_trace",
+        "simulator.report_watch",
         "simulator.report_world",
     ),
     "policies": ("policies",),

@@ -1,5 +1,7 @@
 """Health: whether the split can be trusted."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from dashboards import figures, scorecard, section_tables, wording
@@ -8,7 +10,7 @@ from dashboards.verdict import SRM_ALARM, split_is_off
 from simulator.report import Report
 
 
-def show(report: Report) -> None:
+def show(run: Path, report: Report) -> None:  # noqa: ARG001 (as every page of a run)
     """The sample ratio check in a sentence, then sizes and placebo comparisons."""
     p = wording.p_value(report.health.srm_p_value)
     if split_is_off(report):

@@ -1,5 +1,7 @@
 """The questionnaire: who was asked, who answered, and what that hides."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from dashboards import figures, scorecard, section_tables
@@ -7,7 +9,7 @@ from dashboards.screens.parts import show_panel, show_section, show_table
 from simulator.report import Report
 
 
-def show(report: Report) -> None:
+def show(run: Path, report: Report) -> None:  # noqa: ARG001 (as every page of a run)
     """Funnel first, since differing answer rates spoil the shares below it."""
     show_panel(figures.questionnaire_funnel(report))
     show_section(section_tables.answer_rates(report))

@@ -1,15 +1,20 @@
 """The result: verdict, scorecard, and how the effects developed."""
 
+from pathlib import Path
+
 import pandas as pd
 import streamlit as st
 
-from dashboards import figures, scorecard, section_tables, wording
-from dashboards.screens.parts import columns, show_drawn, show_notes, show_section, show_table
+from dashboards import figures, scorecard, section_tables, spread_figure, wording
+from dashboards.figures import Panel
+from dashboards.runs import Fingerprint, fingerprint
+from dashboards.screens.parts import columns, show_drawn, show_notes, show_panel, show_rows, show_section, show_table
 from dashboards.verdict import split_is_off, verdict
-from simulator.report import Report
+from simulator.report import Report, RunFolderError
+from simulator.report_watch import WatchSpread, watch_spreads
 
 
-def show(report: Report) -> None:
+def show(run: Path, report: Report) -> None:
     """Verdict first, then the numbers, then the curves."""
     sentences = "\n\n".join(wording.in_markdown(line) for line in verdict(report))
     (st.error if split_is_off(report) else st.info)(sentences)
@@ -28,6 +33,26 @@ def show(report: Report) -> None:
     show_drawn(figures.p2n_sides, report)
     show_section(section_tables.p2n(report))
     show_drawn(figures.quantile_effects, report)
+    show_spread(run, report)
+
+
+def show_spread(run: Path, report: Report) -> None:
+    """Watch time over the users of each bucket, which stands in the run's user-days and not in its report."""
+    title = "Watch time per user"
+    try:
+        spreads = _spreads(run, fingerprint(run))
+    except RunFolderError as error:
+        st.subheader(title, anchor=False)
+        st.info(wording.in_markdown(str(error)))
+        return
+    show_panel(Panel("spread", title, spread_figure.CAPTION, spread_figure.watch_spread(report, spreads)))
+    show_rows("Watch time in figures", spread_figure.HEADINGS, spread_figure.lines(report, spreads))
+
+
+@st.cache_resource(max_entries=64, show_spinner="Counting users by watch time")
+def _spreads(run: Path, version: Fingerprint | None) -> list[WatchSpread]:  # noqa: ARG001 (part of the cache's key)
+    """Counted once per version of a run's report, for all viewers."""
+    return watch_spreads(run)
 
 
 def show_brief(report: Report) -> None:

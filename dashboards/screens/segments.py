@@ -1,5 +1,7 @@
 """Segments: whether the effect is the same for everybody."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from dashboards import figures, section_tables, wording
@@ -7,7 +9,7 @@ from dashboards.screens.parts import show_panel, show_section
 from simulator.report import Report
 
 
-def show(report: Report) -> None:
+def show(run: Path, report: Report) -> None:  # noqa: ARG001 (as every page of a run)
     """One forest per metric that the report splits by segment."""
     split = {row.metric for row in report.segments}
     keys = [key for key in wording.metric_keys(report) if key in split]

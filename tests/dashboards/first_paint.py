@@ -42,8 +42,12 @@ def write_run(run: Path, user_days: int) -> None:
     (run / "spec.toml").write_text('name = "big"\n', encoding="utf-8")
     (run / "report.json").write_text(sample_report(name="big").to_json(), encoding="utf-8")
     rng = np.random.default_rng(1)
+    place = np.arange(user_days)
+    arms = np.array(["control", "treatment"])[place % 2]
+    own = {"world": np.char.add("all:", arms), "bucket": arms, "day": np.zeros(user_days, np.int16)}
     columns = {f"total_{i}": rng.random(user_days) for i in range(20)}
-    pq.write_table(pa.table({"user_id": np.arange(user_days), **columns}), run / "user_days" / "all.parquet")
+    table = pa.table({"user_id": place, **own, "watch_s": rng.exponential(300, user_days), **columns})
+    pq.write_table(table, run / "user_days" / "all.parquet")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
@@ -13,7 +15,7 @@ from streamlit.util import calc_hash
 from dashboards import figures, launch, run_lines, scorecard, serve, wording
 from dashboards.runs import fingerprint, read_run, run_label
 from dashboards.verdict import brief, verdict
-from simulator.report import RunFolderError
+from simulator.report import AUDIT_BEGUN, RunFolderError
 from simulator.spec import parse_spec
 
 
@@ -47,7 +49,7 @@ def open_pages(folder: Path, *names: str) -> AppTest:
         from simulator.report import load_report
 
         for name in names:
-            importlib.import_module(f"dashboards.screens.{name}").show(load_report(Path(folder)))
+            importlib.import_module(f"dashboards.screens.{name}").show(Path(folder), load_report(Path(folder)))
 
     return run(AppTest.from_function(show, default_timeout=60, args=(str(folder), *names)))
 
@@ -78,6 +80,26 @@ def test_the_result_shows_the_reports_numbers(open_app, runs, report):
         [getattr(line, field) for field in line.__dataclass_fields__] for line in scorecard.score_lines(report)
     ]
     assert figures_of(app)["scorecard"] == data_of(figures.scorecard_forest(report))
+
+
+def test_the_result_spreads_watch_time_over_users(open_app, runs, report):
+    assert "holds no user_days" in words(open_app(runs).info)
+    arms = [arm.name for arm in report.arms]
+    watched = {arm: [0.0, 2.0, 2.0, 8.0] for arm in arms}
+    keys = [(f"all:{arm}", arm, s) for arm, seconds in watched.items() for s in seconds]
+    worlds, buckets, seconds = zip(*keys, strict=True)
+    rows = {"user_id": range(len(keys)), "world": worlds, "bucket": buckets, "day": [0] * len(keys), "watch_s": seconds}
+    (runs / "demo" / "user_days").mkdir()
+    pq.write_table(pa.table({k: list(v) for k, v in rows.items()}), runs / "demo" / "user_days" / "a.parquet")
+    app = open_app(runs)
+    (table,) = [each.value for each in app.dataframe if "Watched nothing" in each.value.columns]
+    assert table["Arm"].tolist() == arms
+    assert table["Watched nothing"].tolist() == ["25.00%"] * len(arms)
+    assert table["Mean, s per day"].tolist() == ["3"] * len(arms)
+    outlines = figures_of(app)["spread"]
+    assert [line["name"] for line in outlines] == [f"{arm}: 25.00% watched nothing" for arm in arms]
+    assert max(outlines[0]["y"]) == 0.5
+    assert outlines[0]["x"][1] == 2
 
 
 def test_curves_follow_the_metrics_chosen(open_app, runs, report):
@@ -177,6 +199,14 @@ def test_the_list_tells_how_runs_stand(open_app, runs, report, add_run):
     assert "not a JSON file" in shown.loc["broken", "Outcome"]
     curve = [row.relative_effect for row in run_lines.effect_rows(report)]
     assert list(shown.loc["demo", "Effect, %"]) == [100 * value for value in curve]
+
+
+def test_an_audit_is_not_in_the_list(open_app, runs, add_run):
+    for name, file in (("audit", "audit.json"), ("begun", AUDIT_BEGUN)):
+        add_run(runs / name, None)
+        (runs / name / file).write_text("{}")
+    add_run(runs / "begun" / "run", None)
+    assert sorted(open_app(runs, "runs").dataframe[0].value["Run"]) == ["begun/run", "demo"]
 
 
 def test_the_list_is_searched(open_app, runs, add_run):

@@ -17,6 +17,7 @@ from simulator.audit_tally import audit_row
 from simulator.cli import main
 from simulator.errors import RunFolderError, SpecError
 from simulator.metrics import METRICS
+from simulator.report import find_runs
 from simulator.report_audit import RESPLITS, SEEDS, load_audit
 from simulator.resplit_estimates import Readings
 from simulator.run import write_report
@@ -142,6 +143,7 @@ def test_an_interrupted_audit_goes_on_to_the_same_bytes(spec, finished, tmp_path
     with pytest.raises(KeyboardInterrupt):
         run_audit(plan, out, 1, interrupt)
     assert list(files_of(out)) == ["00000.json"]
+    assert find_runs(tmp_path) == []
     kept = (out / FOLDER / "00000.json").stat().st_mtime_ns
     audit = run_audit(plan, out, 2, silent, resume=True)
     assert {row.replications for row in audit.rows} == {3}

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from simulator.errors import RunFolderError
-from simulator.report import Report, find_runs, load_report, parse_report
+from simulator.report import AUDIT_BEGUN, Report, find_runs, load_report, parse_report
 
 
 @pytest.fixture
@@ -76,11 +76,13 @@ def test_runs_are_found_two_levels_down_by_name(tmp_path: Path):
     assert found == ["a", "b", "deep/c"]
 
 
-def test_an_audit_is_no_run_but_what_it_splits_is(tmp_path: Path):
+@pytest.mark.parametrize("file", ["audit.json", AUDIT_BEGUN])
+def test_an_audit_is_no_run_but_what_it_splits_is(tmp_path: Path, file: str):
     (tmp_path / "audit" / "run").mkdir(parents=True)
-    for name in ("audit/spec.toml", "audit/audit.json", "audit/run/spec.toml"):
+    for name in ("audit/spec.toml", f"audit/{file}", "audit/run/spec.toml"):
         (tmp_path / name).touch()
     assert find_runs(tmp_path) == [tmp_path / "audit" / "run"]
+    assert find_runs(tmp_path / "audit") == [tmp_path / "audit" / "run"]
 
 
 def test_a_run_folder_is_its_own_run(tmp_path: Path):
