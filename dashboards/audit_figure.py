@@ -37,8 +37,8 @@ class Rate:
 
 
 RATES: Final = (
-    Rate("false_positive_rate", "false_positive", "False positives, want 5%", 0.05),
-    Rate("coverage", "coverage", "Coverage, want 95%", 0.95),
+    Rate("false_positive_rate", "false_positive", "False positives,<br>want 5%", 0.05),
+    Rate("coverage", "coverage", "Coverage,<br>want 95%", 0.95),
     Rate("power", "power", "Power", None),
 )
 
@@ -54,7 +54,7 @@ def rates(rows: Sequence[AuditRow]) -> go.Figure:
         subplot_titles=[rate.title for rate in RATES],
         horizontal_spacing=0.05,
     )
-    figure.update_annotations(font_size=13)
+    figure.update_annotations(font_size=12)  # two lines of it fit below the legend
     for column, rate in enumerate(RATES, start=1):
         for colour, wrong in ((RIGHT, False), (WRONG, True)):
             some = [(place, row) for place, row in enumerate(rows) if (row.wrong is not None) == wrong]

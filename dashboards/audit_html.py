@@ -94,7 +94,7 @@ def _part(audit: Audit, source: str, arm: str) -> str:
 
 
 def _rate(value: float | None, low: float | None, high: float | None) -> str:
-    """A rate with its band."""
-    return (
-        wording.MISSING if value is None else f"{wording.share(value)} ({wording.share(low)} to {wording.share(high)})"
-    )
+    """A rate with its band, in percent."""
+    if value is None or low is None or high is None:
+        return wording.MISSING
+    return f"{value:.1%} ({100 * low:.1f} to {100 * high:.1f})"

@@ -41,7 +41,7 @@ def day_grid(report: Report, metrics: Sequence[str], n_days: int) -> go.Figure:
         rows=rows,
         cols=min(len(metrics), COLUMNS),
         subplot_titles=[wording.in_figure(wording.describe(report, key).label, 32) for key in metrics],
-        horizontal_spacing=0.09,
+        horizontal_spacing=0.12,
         vertical_spacing=0.3 / rows,
     )
     figure.update_xaxes(title_text="Day of the test", tickformat="d", tickangle=0)

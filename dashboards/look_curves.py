@@ -1,6 +1,7 @@
 """The lift as it stood after each look, within the interval for one look and the two that bear looking early."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -10,6 +11,8 @@ from dashboards.grid import Cell, upright_line
 from dashboards.theme import QUIET, TRUTH, arm_colour, frame, remark
 from simulator.report import LookRow, Number, Report
 
+_HALF_DAY: Final = 0.12
+"""Half the width of a band of one look."""
 BANDS = (
     ("always", "always-valid", 0.13),
     ("group", "group-sequential", 0.22),
@@ -73,12 +76,14 @@ def _range(rows: Sequence[LookRow]) -> list[float]:
 
 
 def _band(rows: Sequence[LookRow], field: str, colour: str, dark: float) -> go.Scatter:
-    """One interval over the days; looks without it are left out."""
+    """One interval over the days; looks without it are left out, and a single one has some width."""
     ends: list[tuple[int, Number, Number]] = [(r.days, *_ends(r, field)) for r in rows]
     whole = [(day, low, high) for day, low, high in ends if low is not None and high is not None]
+    aside = (-_HALF_DAY, _HALF_DAY) if len(whole) == 1 else (0,)
+    placed = [(day + by, low, high) for day, low, high in whole for by in aside]
     return go.Scatter(
-        x=[day for day, _, _ in whole] + [day for day, _, _ in reversed(whole)],
-        y=[high for _, _, high in whole] + [low for _, low, _ in reversed(whole)],
+        x=[at for at, _, _ in placed] + [at for at, _, _ in reversed(placed)],
+        y=[high for _, _, high in placed] + [low for _, low, _ in reversed(placed)],
         mode="lines",
         fill="toself",
         line={"width": 0},
@@ -136,8 +141,9 @@ def _truth(rows: Sequence[LookRow]) -> go.Scatter:
     return go.Scatter(
         x=[row.days for row in rows],
         y=[row.true_relative_effect for row in rows],
-        mode="lines",
+        mode="lines" if len(rows) > 1 else "markers",
         line={"dash": "dot", "width": 2, "color": TRUTH},
+        marker={"symbol": "star", "size": 11, "color": TRUTH},
         hoverinfo="skip",
         name="true lift so far",
     )

@@ -24,7 +24,7 @@ class Outcome:
 
     verdict: str
     health: str
-    arms: str
+    policies: str
     effect: tuple[float, ...]
 
 
@@ -53,7 +53,7 @@ class RunLine:
 
     def matches(self, words: str) -> bool:
         """Whether every word that is looked for is in the line."""
-        text = f"{self.label} {self.kind} {self.outcome.arms} {self.outcome.verdict} {self.outcome.health}".lower()
+        text = f"{self.label} {self.kind} {self.outcome.policies} {self.outcome.verdict} {self.outcome.health}".lower()
         return all(word in text for word in words.lower().split())
 
 
@@ -83,9 +83,9 @@ def run_line(run: Path, folder: Path) -> RunLine:
 
 def summary(report: Report) -> Outcome:
     """What a report has to say, in a few words."""
-    arms = " · ".join(f"{arm.name}: {arm.policy}" for arm in report.arms)
+    policies = " · ".join(arm.policy for arm in report.arms)
     effect = tuple(100 * row.relative_effect for row in effect_rows(report) if row.relative_effect is not None)
-    return Outcome(brief(report), _health(report), arms, effect)
+    return Outcome(brief(report), _health(report), policies, effect)
 
 
 @st.cache_resource(max_entries=10_000, show_spinner=False)
@@ -113,12 +113,12 @@ def _unfinished(run: Path, state: RunState | None) -> tuple[Kind, str, float]:
 
 
 def _planned(run: Path) -> str:
-    """Arms and policies as the spec of an unfinished run has them."""
+    """The policies of the arms as the spec of an unfinished run has them."""
     if not (run / "spec.toml").is_file():
         return ""
     arms: Any = read_keys(run).get("arms")
     listed = arms if isinstance(arms, list) else []
-    return " · ".join(f"{arm.get('name')}: {arm.get('policy')}" for arm in listed if isinstance(arm, dict))
+    return " · ".join(str(arm.get("policy")) for arm in listed if isinstance(arm, dict))
 
 
 def _health(report: Report) -> str:

@@ -15,7 +15,7 @@ CAPTION: Final = (
     " Each step is half a doubling wide, so equal steps are equal ratios. Users who watched nothing have no place on"
     " such an axis: their share stands beside the arm's name."
 )
-HEADINGS: Final = ("Arm", "Users", "Watched nothing", "Median, s per day", "Mean, s per day", "90% watch less than, s")
+HEADINGS: Final = ("Arm", "Users", "Watched nothing", "Median, s/day", "Mean, s/day", "90% below, s/day")
 _TICKS: Final = {0.01: "0.01 s", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h"}
 
 

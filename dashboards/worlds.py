@@ -23,11 +23,11 @@ def worlds_section(report: Report) -> str:
 
 def lines(report: Report) -> list[tuple[str, ...]]:
     """One line per metric and arm."""
-    return [_cells(row) for row in report.worlds]
+    return [_cells(row, control=row.arm == report.arms[0].name) for row in report.worlds]
 
 
-def _cells(row: WorldRow) -> tuple[str, ...]:
-    """One arm on one metric."""
+def _cells(row: WorldRow, *, control: bool) -> tuple[str, ...]:
+    """One arm on one metric; a control has no lift."""
     values = map(wording.number, (row.all_arm, row.bucket, row.bucket_alone))
-    lifts = map(wording.lift, (row.mixed_effect, row.interference_bias, row.interference_bias_se))
-    return (row.metric, row.arm, *values, *lifts)
+    lifts = (row.mixed_effect, row.interference_bias, row.interference_bias_se)
+    return (row.metric, row.arm, *values, *("" if control else wording.lift(lift) for lift in lifts))

@@ -53,7 +53,7 @@ def _drawn(
 def show_table(headings: Sequence[str], lines: Sequence[Any]) -> None:
     """A table of the fields of dataclasses, one line each."""
     frame = pd.DataFrame([astuple(line) for line in lines], columns=list(headings))
-    st.dataframe(frame, hide_index=True, height="content", column_config=columns(headings))
+    st.dataframe(frame, hide_index=True, height="content", column_config=columns(frame))
 
 
 def show_section(table: Table) -> None:
@@ -62,18 +62,18 @@ def show_section(table: Table) -> None:
         return
     st.subheader(wording.in_markdown(table.title), anchor=False)
     frame = pd.DataFrame(table.lines, columns=list(table.headings))
-    st.dataframe(frame, hide_index=True, height="content", column_config=columns(table.headings))
+    st.dataframe(frame, hide_index=True, height="content", column_config=columns(frame))
     if table.caption:
         st.caption(wording.in_markdown(table.caption))
 
 
-def columns(headings: Sequence[str]) -> dict[str, ColumnConfig]:
-    """Numbers to the right; names of arms and policies kept from pushing the numbers out of sight."""
-    numbers = {
-        name: st.column_config.TextColumn(alignment="left" if name in TEXT_COLUMNS else "right") for name in headings
-    }
-    metric = {"Metric": st.column_config.TextColumn(pinned=True), "Method": st.column_config.TextColumn()}
-    names = {name: st.column_config.TextColumn(width=130) for name in ("Arm", "Policy")}
+def columns(frame: pd.DataFrame) -> dict[str, ColumnConfig]:
+    """Numbers to the right; names of metrics in full, those of arms and policies kept from pushing numbers out."""
+    text = st.column_config.TextColumn
+    numbers = {str(name): text(alignment="left" if name in TEXT_COLUMNS else "right") for name in frame}
+    longest = max((len(name) for name in frame.get("Metric", ())), default=0)
+    metric = {"Metric": text(pinned=True, width=22 + 13 * longest // 2), "Method": text()}
+    names = {name: text(width=130) for name in ("Arm", "Policy")}
     return {**numbers, **metric, **names}
 
 
@@ -94,7 +94,8 @@ def choose_result(folder: Path, file: str, load: Callable[[Path], _Result], comm
     """
     found = find_results(folder, file)
     if not found:
-        st.info(wording.in_markdown(f"No {file} in {folder}. Make one: {command}"))
+        st.info(wording.in_markdown(f"No {file} in {folder}. Make one:"))
+        st.code(command, language="bash", wrap_lines=True)
         return None
     chosen = st.selectbox(
         f"From ({file}, newest first)",

@@ -64,7 +64,7 @@ def show_brief(report: Report) -> None:
         for line in scorecard.score_lines(report)
     ]
     frame = pd.DataFrame(lines, columns=list(headings))
-    st.dataframe(frame, hide_index=True, height="content", column_config=columns(headings))
+    st.dataframe(frame, hide_index=True, height="content", column_config=columns(frame))
 
 
 def choose_metrics(report: Report) -> list[str]:

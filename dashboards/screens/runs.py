@@ -66,7 +66,7 @@ def _frame(lines: list[RunLine]) -> pd.DataFrame:
             "Run": [line.label for line in lines],
             "Effect, %": [list(line.outcome.effect) for line in lines],
             "Health": [line.outcome.health for line in lines],
-            "Arms": [line.outcome.arms for line in lines],
+            "Policies": [line.outcome.policies for line in lines],
             "Date": [line.date for line in lines],
             "Outcome": [line.outcome.verdict or line.said for line in lines],
         }
@@ -77,12 +77,12 @@ def _columns() -> dict[str, ColumnConfig]:
     """Widths, and what the narrow ones mean."""
     column = st.column_config
     return {
-        "Run": column.TextColumn(pinned=True, width=100),
+        "Run": column.TextColumn(pinned=True, width=90),
         "Effect, %": column.LineChartColumn(
-            width=80, help="Lift of the first main metric, cumulative by day where the report has looks"
+            width=65, help="Lift of the first main metric, cumulative by day where the report has looks"
         ),
         "Health": column.TextColumn(width=85),
-        "Arms": column.TextColumn(width=120),
+        "Policies": column.TextColumn(width=145, help="Of the control, then of the treatments"),
         "Date": column.DatetimeColumn(format="YYYY-MM-DD", width=88),
         "Outcome": column.TextColumn(
             width=130, help="Where the 95% intervals of the main metrics lie, or how far an unfinished run is"

@@ -71,11 +71,11 @@ def _show_replay(report: Report) -> None:
     seen, stopped = st.session_state.get(key, (1, False))
     rows = replay.looks_of(report, metric, arm)
     seen = min(seen, len(rows))
-    step, stop, again, _ = st.columns([1, 1, 1, 5])
     ended = stopped or seen == len(rows)
-    step.button("Next day", disabled=ended, on_click=_remember, args=(key, seen + 1, False), key="replay-next")
-    stop.button("Stop here", disabled=stopped, on_click=_remember, args=(key, seen, True), key="replay-stop")
-    again.button("Again", on_click=_remember, args=(key, 1, False), key="replay-again")
+    with st.container(horizontal=True):
+        st.button("Next day", disabled=ended, on_click=_remember, args=(key, seen + 1, False), key="replay-next")
+        st.button("Stop here", disabled=stopped, on_click=_remember, args=(key, seen, True), key="replay-stop")
+        st.button("Again", on_click=_remember, args=(key, 1, False), key="replay-again")
     figure = replay.replay(report, metric, arm, seen, stopped=stopped)
     show_panel(Panel("replay", f"After day {rows[seen - 1].days} of {rows[-1].days}", _REPLAY_CAPTION, figure))
     if stopped:

@@ -37,18 +37,14 @@ def show(folder: Path, run: Path | None, report: Report | None) -> None:
 def _show_feed(run: Path | None) -> None:
     """Choose a course of events, a user and a day; the truth behind a switch."""
     if run is None or not has_trace(run):
-        st.info(wording.in_markdown(_no_trace(run)))
+        which = "No run is chosen" if run is None else f"{run} keeps no trace of views"
+        st.info(wording.in_markdown(f"{which}. Put trace = 1.0 into a spec, then:"))
+        st.code("askew run SPEC --out runs/traced", language="bash", wrap_lines=True)
         return
     try:
         _play(run)
     except RunFolderError as error:
         st.error(wording.in_markdown(str(error)))
-
-
-def _no_trace(run: Path | None) -> str:
-    """How to get a trace."""
-    which = "No run is chosen" if run is None else f"{run} keeps no trace of views"
-    return f"{which}. Put trace = 1.0 into a spec, then: askew run SPEC --out runs/traced"
 
 
 def _play(run: Path) -> None:

@@ -95,7 +95,7 @@ def test_the_result_spreads_watch_time_over_users(open_app, runs, report):
     (table,) = [each.value for each in app.dataframe if "Watched nothing" in each.value.columns]
     assert table["Arm"].tolist() == arms
     assert table["Watched nothing"].tolist() == ["25.00%"] * len(arms)
-    assert table["Mean, s per day"].tolist() == ["3"] * len(arms)
+    assert table["Mean, s/day"].tolist() == ["3"] * len(arms)
     outlines = figures_of(app)["spread"]
     assert [line["name"] for line in outlines] == [f"{arm}: 25.00% watched nothing" for arm in arms]
     assert max(outlines[0]["y"]) == 0.5
@@ -152,7 +152,7 @@ def test_an_address_names_a_run(runs, samples, add_run, monkeypatch):
 def test_an_empty_folder_says_how_to_make_a_run(open_app, tmp_path):
     app = open_app(tmp_path)
     assert f"{tmp_path} holds no run yet" in words(app.info)
-    assert "askew run demo" in words(app.info)
+    assert "askew run demo" in words(app.code)
     assert not app.title
 
 

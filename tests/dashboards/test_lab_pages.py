@@ -158,7 +158,7 @@ def test_results_are_found_at_any_depth_newest_first(tmp_path):
     ],
 )
 def test_absent_files_name_their_command_and_damaged_ones_say_so(tmp_path, page, file, command):
-    assert command in words(open_page(page, tmp_path, None).info)
+    assert command in words(open_page(page, tmp_path, None).code)
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / file).write_text("{")
     assert f"odd/{file}" in words(open_page(page, tmp_path, None).error)
@@ -194,6 +194,15 @@ def test_the_replay_draws_what_was_seen(report):
         assert list(lift.x) == [1, 2]
         truths = [trace for trace in figure.data if trace.name == "true lift so far" and trace.y[0] is not None]
         assert bool(truths) == stopped
+
+
+def test_a_single_look_has_bands_that_can_be_seen(report):
+    first = report.looks.rows[0]
+    figure = replay.replay(report, first.metric, first.arm, 1, stopped=True)
+    band = next(trace for trace in figure.data if trace.name == "ci")
+    assert min(band.x) < 1 < max(band.x)
+    assert {min(band.y), max(band.y)} == {first.ci_low, first.ci_high}
+    assert next(trace for trace in figure.data if trace.name == "true lift so far").mode == "markers"
 
 
 def test_what_a_stop_says_is_read_off_the_intervals(report):
