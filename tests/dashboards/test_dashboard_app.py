@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sys
 import tomllib
 from pathlib import Path
@@ -15,6 +16,8 @@ from streamlit.util import calc_hash
 from dashboards import figures, launch, run_lines, scorecard, serve, wording
 from dashboards.runs import fingerprint, read_run, run_label
 from dashboards.verdict import brief, verdict
+from simulator.checkpoint import NOW, Checkpoint, Place, pack
+from simulator.lock import LOCK, process_start
 from simulator.report import AUDIT_BEGUN, RunFolderError
 from simulator.spec import parse_spec
 
@@ -166,6 +169,80 @@ def test_an_unfinished_run_says_so(open_app, tmp_path, add_run):
     assert words(app.title) == "half"
     assert any("can be resumed" in bar.proto.text for bar in app.progress)
     assert "askew report" in words(app.caption)
+
+
+@pytest.fixture
+def half(runs) -> Path:
+    """A run that ended after its third of nine steps."""
+    (runs / "half" / "checkpoints").mkdir(parents=True)
+    (runs / "half" / "spec.toml").write_text('name = "half"\n')
+    (runs / "half" / NOW).write_bytes(pack(Checkpoint(done=3, steps=9, lines={"world0": Place()})))
+    return runs / "half"
+
+
+def hold(run: Path, host: str, started: str) -> None:
+    """Say that a process has a run's lock."""
+    lock = {"process": os.getpid(), "host": host, "started": started}
+    (run / LOCK).write_text(json.dumps(lock))
+
+
+def open_half(open_app, runs: Path) -> AppTest:
+    app = open_app(runs)
+    return run(app.sidebar.selectbox[0].set_value("half"))
+
+
+def states_of(app: AppTest) -> list[str]:
+    return [bar.proto.text.replace("\\", "") for bar in app.progress]
+
+
+def labels_of(app: AppTest) -> set[str]:
+    return {button.label for button in app.button}
+
+
+def test_a_stopped_run_says_how_far_it_came_and_can_be_resumed(open_app, runs, half):
+    app = open_half(open_app, runs)
+    assert states_of(app) == ["half: stopped after step 3 of 9; can be resumed"]
+    assert [bar.proto.value for bar in app.progress] == [33]
+    assert "Resume" in labels_of(app)
+    assert "Stop" not in labels_of(app)
+
+
+def test_a_running_run_says_who_runs_it_and_is_stopped_only_by_its_starter(open_app, runs, half):
+    hold(half, socket.gethostname(), process_start(os.getpid()))
+    app = open_half(open_app, runs)
+    assert states_of(app) == [f"half: running step 4 of 9, the test (process {os.getpid()} on {socket.gethostname()})"]
+    assert "Resume" not in labels_of(app)
+    app = run(app.button(key="stop-half").click())
+    assert "only a run that was started from the dashboard can be stopped" in words(app.error)
+
+
+@pytest.mark.parametrize("started", ["1", "no time"])
+def test_a_lock_whose_process_is_gone_is_no_running_run(open_app, runs, half, started):
+    hold(half, socket.gethostname(), started)
+    assert states_of(open_half(open_app, runs)) == ["half: stopped after step 3 of 9; can be resumed"]
+
+
+def test_a_run_on_another_machine_is_taken_at_its_word(open_app, runs, half):
+    hold(half, "elsewhere", "")
+    (state,) = states_of(open_half(open_app, runs))
+    assert state.endswith(f"(process {os.getpid()} on elsewhere)")
+    assert "running step 4 of 9" in state
+
+
+def test_a_damaged_checkpoint_says_what_to_delete(open_app, runs, half):
+    (half / NOW).write_bytes(b"{}\n00000000")
+    app = open_half(open_app, runs)
+    assert "damaged checkpoint (changed); delete" in words(app.error)
+    assert not {"Stop", "Resume"} & labels_of(app)
+    assert words(app.title) == "half"
+
+
+def test_a_run_that_ends_is_shown_by_its_report(open_app, runs, half, report):
+    app = open_half(open_app, runs)
+    (half / "report.json").write_text(report.to_json())
+    app = run(app)
+    assert not app.progress
+    assert words(app.title) == report.name
 
 
 @pytest.mark.parametrize("damage", ["{", '{"format": 1}', "\x00", "[]"])
