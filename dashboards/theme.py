@@ -70,7 +70,15 @@ def wear(figure: go.Figure, look: Look) -> go.Figure:
 def frame(figure: go.Figure, height: int) -> go.Figure:
     """Give a finished figure its height in pixels (without the legend), a legend above and room around; returns it."""
     above = 24 * _legend_rows(figure)
-    legend = {"orientation": "h", "x": 0, "y": 1, "yref": "container", "yanchor": "top", "font": {"size": 12}}
+    legend = {
+        "orientation": "h",
+        "x": 0,
+        "xref": "container",
+        "y": 1,
+        "yref": "container",
+        "yanchor": "top",
+        "font": {"size": 12},
+    }
     margin = {"l": 10, "r": 14, "t": 34 + above, "b": 48}
     return figure.update_layout(
         template=template(LIGHT), height=height + above, legend=legend, margin=margin, bargap=0.35, dragmode=False

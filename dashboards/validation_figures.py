@@ -115,12 +115,12 @@ def watch_times(validation: Validation) -> go.Figure:
     shown = [bucket for bucket in validation.watch_time if bucket.ks is not None]
     if not shown:
         return remark("No bucket of durations has views on both sides.")
-    titles = [f"{bucket.bucket}: distance {bucket.ks:.3f}" for bucket in shown]
+    titles = [f"{bucket.bucket}<br>distance {bucket.ks:.3f}" for bucket in shown]
     n_rows = -(-len(shown) // 4)
     figure = make_subplots(
         rows=n_rows, cols=min(4, len(shown)), subplot_titles=titles, shared_yaxes=True, vertical_spacing=0.32 / n_rows
     )
-    figure.update_annotations(font_size=13)
+    figure.update_annotations(font_size=12)
     for place, bucket in enumerate(shown):
         where = Cell(place // 4 + 1, place % 4 + 1)
         _add_curve(figure, bucket, bucket.real, Line("real", REAL, "circle-open"), where)
