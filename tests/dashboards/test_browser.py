@@ -127,13 +127,18 @@ def choose(page, run: str) -> None:
     pick(page.get_by_test_id("stSidebar").get_by_role("combobox"), run)
 
 
+def stop_button(page):
+    """That of a run; Streamlit shows one of its own above the page while a page is being made."""
+    return page.get_by_test_id("stMain").get_by_role("button", name="Stop")
+
+
 def test_a_run_is_started_watched_and_read(page, address, runs):
     page.goto(address)
     fill_form(page, "popular v random", 1, 2)
     page.get_by_text("users: 1 given").wait_for()
     fill_form(page, "popular v random", 300, 2)
-    page.get_by_role("button", name="Stop").wait_for()
-    page.get_by_role("button", name="Stop").wait_for(state="detached")
+    stop_button(page).wait_for()
+    stop_button(page).wait_for(state="detached")
     choose(page, "popular-v-random")
     for title in PAGES:
         visit(page, title)
@@ -152,8 +157,8 @@ def test_a_run_is_stopped_and_resumed(page, address, runs):
     page.goto(address)
     fill_form(page, "long", 1500, 14)  # steps enough that the button is still there once it is seen
     page.get_by_text(re.compile(r"long: running step ([2-9]|\d\d) of")).wait_for()
-    page.get_by_role("button", name="Stop").click()
-    page.get_by_role("button", name="Stop").wait_for(state="detached")
+    stop_button(page).click()
+    stop_button(page).wait_for(state="detached")
     assert not (runs / "long" / "report.json").exists()
     choose(page, "long")
     visit(page, "Result")
