@@ -5,13 +5,10 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboards import figures, scorecard, section_tables, spread_figure, wording
-from dashboards.figures import Panel
-from dashboards.runs import Fingerprint, fingerprint
-from dashboards.screens.parts import columns, show_drawn, show_notes, show_panel, show_rows, show_section, show_table
+from dashboards import figures, scorecard, section_tables, wording
+from dashboards.screens.parts import columns, show_drawn, show_notes, show_section, show_table
 from dashboards.verdict import split_is_off, verdict
-from simulator.report import Report, RunFolderError
-from simulator.report_watch import WatchSpread, watch_spreads
+from simulator.report import Report
 
 
 def show(run: Path, report: Report) -> None:
@@ -33,26 +30,9 @@ def show(run: Path, report: Report) -> None:
     show_drawn(figures.p2n_sides, report)
     show_section(section_tables.p2n(report))
     show_drawn(figures.quantile_effects, report)
-    show_spread(run, report)
+    from dashboards.screens import spread  # brings duckdb, which the figures above need not wait for
 
-
-def show_spread(run: Path, report: Report) -> None:
-    """Watch time over the users of each bucket, which stands in the run's user-days and not in its report."""
-    title = "Watch time per user"
-    try:
-        spreads = _spreads(run, fingerprint(run))
-    except RunFolderError as error:
-        st.subheader(title, anchor=False)
-        st.info(wording.in_markdown(str(error)))
-        return
-    show_panel(Panel("spread", title, spread_figure.CAPTION, spread_figure.watch_spread(report, spreads)))
-    show_rows("Watch time in figures", spread_figure.HEADINGS, spread_figure.lines(report, spreads))
-
-
-@st.cache_resource(max_entries=64, show_spinner="Counting users by watch time")
-def _spreads(run: Path, version: Fingerprint | None) -> list[WatchSpread]:  # noqa: ARG001 (part of the cache's key)
-    """Counted once per version of a run's report, for all viewers."""
-    return watch_spreads(run)
+    spread.show(run, report)
 
 
 def show_brief(report: Report) -> None:
