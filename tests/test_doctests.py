@@ -24,7 +24,6 @@ def test_docstrings_hold(name):
     assert not results.failed
 
 
-@pytest.mark.slow
 def test_the_readme_holds(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert not doctest.testfile(str(ROOT / "README.md"), module_relative=False, optionflags=doctest.ELLIPSIS).failed
