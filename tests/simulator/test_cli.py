@@ -1,8 +1,11 @@
 """The command line: what it prints, and one line with exit code 2 for each kind of wrong input."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -172,3 +175,34 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path, capsys):
 def test_a_folder_without_kuairand_files_is_refused(tmp_path, capsys):
     assert str(tmp_path) in refusal(["fit", tmp_path, "--out", tmp_path / "world"], capsys)
     assert not (tmp_path / "world").exists()
+
+
+THREADED = """
+name = "threads"
+seed = 51
+world = "kuairand-pure"
+users = 1500
+days = 1
+pre_days = 2
+launch_days = 1
+views_scale = 0.1
+questionnaire = "dense"
+[[arms]]
+name = "control"
+policy = "satisfaction"
+[[arms]]
+name = "treatment"
+policy = "linucb"
+"""
+"""Both policies are fitted by matrix products, which BLAS splits over its threads where they are large."""
+
+
+@pytest.mark.slow
+def test_what_is_simulated_does_not_depend_on_the_threads_of_matrix_products(tmp_path):
+    (tmp_path / "threads.toml").write_text(THREADED)
+    files = []
+    for n in ("1", "2"):
+        words = [sys.executable, "-m", "simulator", "run", str(tmp_path / "threads.toml"), "--out", str(tmp_path / n)]
+        subprocess.run(words, env=os.environ | {"OMP_NUM_THREADS": n, "OPENBLAS_NUM_THREADS": n}, check=True)
+        files.append({path.name: path.read_bytes() for path in (tmp_path / n / "user_days").iterdir()})
+    assert files[0] == files[1]
