@@ -140,10 +140,10 @@ class Saqrec(nn.Module):
         self, requests: Requests, candidates: Int64[Tensor, "b n"]
     ) -> tuple[Float32[Tensor, "b n"], Float32[Tensor, "b n"]]:
         """Logits of a click and of satisfaction (equation 14); the latter is 0 without its head."""
-        return self.score(requests, candidates, None if self.mlse is None else self.teacher.user(requests))
+        return self.score(requests, candidates, self.teacher.user(requests))
 
     def score(
-        self, requests: Requests, candidates: Int64[Tensor, "b n"], taught: Float32[Tensor, "b d"] | None
+        self, requests: Requests, candidates: Int64[Tensor, "b n"], taught: Float32[Tensor, "b d"]
     ) -> tuple[Float32[Tensor, "b n"], Float32[Tensor, "b n"]]:
         """The same, with the users' vectors of the teacher, which MLSE needs."""
         table = self.embeddings.videos.table()
@@ -152,7 +152,7 @@ class Saqrec(nn.Module):
         return click, torch.zeros_like(click) if self.felt is None else (self.felt(video) @ user)[:, :, 0]
 
     def user(
-        self, requests: Requests, table: Float32[Tensor, "videos d"], taught: Float32[Tensor, "b d"] | None
+        self, requests: Requests, table: Float32[Tensor, "videos d"], taught: Float32[Tensor, "b d"]
     ) -> Float32[Tensor, "b d"]:
         """u_f (equation 13)."""
         views, answers = requests.views, self.shape.answers
@@ -167,7 +167,7 @@ class Saqrec(nn.Module):
         if len(self.sid):
             felt = [sid(h_r, clicks.mask, h) for sid, h in zip(self.sid, felt, strict=True)]
         vectors = [*felt, h_r[:, -1], self.embeddings.users(requests)]
-        if self.mlse is not None and taught is not None:
+        if self.mlse is not None:
             vectors.append(self.mlse(h_r, clicks.mask, self.teacher.felt(taught, clicks.video_id)))
         stacked = torch.stack(vectors, dim=1)
         return self.fuse(stacked, torch.ones(stacked.shape[:2], dtype=torch.bool))

@@ -35,8 +35,7 @@ def main(words: list[str] | None = None) -> None:
     Args:
         words: The command and its arguments; those of the process by default.
     """
-    # sums that are split over threads are rounded otherwise on every number of cores, and simulated lives part
-    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # split sums round otherwise
     gc.set_threshold(100_000)  # imports make objects that stay; looking for garbage among them takes a second
     try:
         app(sys.argv[1:] if words is None else words, exit_on_error=False, print_error=False)
