@@ -283,9 +283,9 @@ class Mmoe(nn.Module):
     @override
     def forward(self, x: Float32[Tensor, "*b i"]) -> Float32[Tensor, "tasks *b o"]:
         """One vector per task."""
-        outputs = torch.stack([functional.relu(expert(x)) for expert in self.experts], dim=-1)
-        mixed = [(outputs * functional.softmax(gate(x), dim=-1)[..., None, :]).sum(-1) for gate in self.gates]
-        return torch.stack(mixed)
+        outputs = torch.stack([functional.relu(expert(x)) for expert in self.experts], dim=-2)
+        gates = torch.stack([gate(x) for gate in self.gates], dim=-2)
+        return (functional.softmax(gates, dim=-1) @ outputs).movedim(-2, 0)
 
 
 @final

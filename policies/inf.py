@@ -4,7 +4,8 @@ Reconstruction of Pan et al., "Learning and Optimization of Implicit Negative Fe
 Recommender System", CIKM 2023, https://arxiv.org/abs/2308.13249, of which only abstract and introduction could be had:
 a feedback-aware encoding (`policies.inf_encoding`) and a prediction of several objectives that keeps apart what they
 share and what they do not (`policies.inf_heads`). What is in between is ours: target attention twice, by the target as
-if it were liked and as if it were skipped, and a mixture of experts with a gate per objective.
+if it were liked and as if it were skipped, and a mixture of experts with a gate per objective. Learned from are whole
+slates, so that a history is encoded once for all that was shown after it.
 
 Axes: `b` requests, `n` candidates, `d` vector size.
 """
@@ -22,10 +23,16 @@ from typing_extensions import override
 
 from policies import neural
 from policies.base import Log
-from policies.blocks import Dropout, Mmoe, TargetAttention
+from policies.blocks import Dropout, Mmoe
 from policies.catalogue import Catalogue, UserEmbedding, VideoEmbedding
-from policies.embedding import linear, normal_table
-from policies.inf_encoding import FeedbackAttention, FeedbackTokens, RequestContext, positive
+from policies.embedding import linear
+from policies.inf_encoding import (
+    FeedbackAttention,
+    FeedbackTargetAttention,
+    FeedbackTokens,
+    RequestContext,
+    positive,
+)
 from policies.inf_heads import (
     FIRST_LOGIT,
     OBJECTIVES,
@@ -39,11 +46,14 @@ from policies.inf_heads import (
 )
 from policies.neural import Core, Design
 from policies.sequences import Requests, trimmed
-from policies.targets import Sample, Sampling
+from policies.slates import SlateSample, SlateSource
+from policies.targets import Sampling, Unshown, with_unshown
 from policies.tower_fit import check_log
 
 _PARTS: Final = 5
 _UNITS: Final = 16
+_PER_STEP: Final = (128, 2048)
+"""Views learned from in a step."""
 _NO_VIDEOS: Final = Thresholds(torch.zeros(0), torch.zeros(0))
 """Until a log is learned from."""
 
@@ -62,8 +72,7 @@ class Inf(nn.Module):
         self.tokens = FeedbackTokens(h, d, generator)
         self.attention = FeedbackAttention(d, 2, Dropout(dropout, generator), generator)
         self.context = RequestContext(d, generator)
-        self.as_if = normal_table(2, d, 0.1, generator)
-        self.watched, self.skipped = (TargetAttention(d, _UNITS, generator) for _ in range(2))
+        self.asking = FeedbackTargetAttention(d, _UNITS, generator)
         self.experts = Mmoe((_PARTS * d, 2 * d, d), experts, len(OBJECTIVES), generator)
         self.heads = nn.ModuleList([linear(d, 1, generator) for _ in OBJECTIVES])
         for head, begin in zip(self.heads, FIRST_LOGIT, strict=True):
@@ -78,13 +87,8 @@ class Inf(nn.Module):
         liked = positive(views)
         tokens = self.tokens(functional.embedding(views.video_id, table), requests)
         x = self.attention(tokens, liked, views.mask)
-        share = 1 / views.mask.sum(1).clamp(min=1)[:, None, None]
-        found = [
-            self.watched(target + self.as_if[1], x, liked) * share,
-            self.skipped(target + self.as_if[0], x, views.mask & ~liked) * share,
-        ]
         whole = [part[:, None].expand_as(target) for part in (self.users(requests), self.context(requests))]
-        mixed = self.experts(torch.cat([*found, target, *whole], dim=-1))
+        mixed = self.experts(torch.cat([self.asking(target, x, liked, views.mask), target, *whole], dim=-1))
         return torch.stack([head(each)[..., 0] for head, each in zip(self.heads, mixed, strict=True)])
 
 
@@ -103,11 +107,11 @@ class InfScorer(nn.Module):
         return fuse(outcomes(self.net(requests, candidates), ordinal=self.ordinal), self.fusion)
 
 
-def inf_loss(scorer: InfScorer, sample: Sample, thresholds: Thresholds) -> Float32[Tensor, ""]:
-    """Loss of all objectives on the views of a sample."""
-    video_id = sample.candidates[:, :1]
-    labels = labels_of(thresholds, video_id[:, 0], sample.events, sample.watch_s)
-    return loss(scorer.net(sample.requests, video_id)[..., 0], labels, ordinal=scorer.ordinal)
+def inf_loss(scorer: InfScorer, slates: SlateSample, thresholds: Thresholds) -> Float32[Tensor, ""]:
+    """Loss of all objectives on the views of some slates."""
+    kept = slates.mask
+    labels = labels_of(thresholds, slates.candidates[kept], slates.events[kept], slates.watch_s[kept])
+    return loss(scorer.net(slates.requests, slates.candidates)[:, kept], labels, ordinal=scorer.ordinal)
 
 
 @final
@@ -128,7 +132,9 @@ class InfPolicy:
         experts: Experts that the objectives share; at least 1.
         dropout: In training.
         epochs: Passes over the targets, at most; at least 1.
-        max_targets: Views learned from, at most; at least 1.
+        max_targets: Views learned from, at most, in whole slates; at least 1.
+        unshown: Videos that count as skipped beside what was shown, see `policies.targets.Unshown`; none in a feed.
+        learning_rate: At the first step; more than 0.
     """
 
     watch_power: float = 1.0
@@ -143,12 +149,12 @@ class InfPolicy:
     experts: int = 4
     dropout: float = 0.1
     epochs: int = 3
-    max_targets: int = 200_000
+    max_targets: int = 500_000
+    unshown: Unshown = "none"
+    learning_rate: float = 0.01
     core: Core = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.experts < 1:
-            raise ValueError(f"experts={self.experts} given, want at least 1")
         fusion = Fusion(
             watch=self.watch_power,
             skip=self.skip_power,
@@ -157,11 +163,11 @@ class InfPolicy:
             finished=self.finished_weight,
             like=self.like_weight,
         )
-        sampling = Sampling(
-            history=self.history, max_targets=self.max_targets, n_negatives=1, negatives="uniform", targets="shown"
-        )
+        neural.check_options(self)
+        sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
+        learn = partial(inf_loss, thresholds=_NO_VIDEOS)
         make = partial(self._make, fusion)
-        self.core = Core(Design("inf", make, partial(inf_loss, thresholds=_NO_VIDEOS), sampling, self.epochs))
+        self.core = Core(Design("inf", make, learn, sampling, self.epochs, self.learning_rate, _PER_STEP, SlateSource))
 
     rank = neural.rank
     scores = neural.scores

@@ -141,6 +141,60 @@ class FeedbackAttention(nn.Module):
 
 
 @final
+class FeedbackTargetAttention(nn.Module):
+    """How much each view matters to each candidate, by DIN's activation unit, and what watched and skipped views say.
+
+    A candidate asks watched views as if it were liked and skipped ones as if it were skipped, as in DFAR, and either
+    kind has weights of its own. The weight of view k for candidate q is an MLP of (q, k, q * k) with one hidden layer,
+    not normalised (Zhou et al., KDD 2018, https://arxiv.org/abs/1706.06978). All that does not hang on the candidate
+    is summed once per view.
+    """
+
+    def __init__(self, d: int, units: int, generator: torch.Generator) -> None:
+        """Begin with `units` hidden units."""
+        super().__init__()
+        self._units = units
+        self.as_if = normal_table(2, d, 0.1, generator)
+        self.of_asking, self.of_product = (normal_table(2, d * units, d**-0.5, generator) for _ in range(2))
+        self.of_key = linear(d, 2 * units, generator)
+        self.outer = linear(units, 2, generator)
+
+    @override
+    def forward(
+        self,
+        target: Float32[Tensor, "b n d"],
+        x: Float32[Tensor, "b h d"],
+        is_positive: Bool[Tensor, "b h"],
+        mask: Bool[Tensor, "b h"],
+    ) -> Float32[Tensor, "b n e"]:
+        """Mean over all views of what the skipped ones say, then of what the watched ones say; `e` is twice `d`."""
+        kind = torch.stack([mask & ~is_positive, mask & is_positive], dim=-1).float()
+        return self._said(self._weights(target, x, is_positive), x, kind / mask.sum(1).clamp(min=1)[:, None, None])
+
+    def _weights(
+        self, target: Float32[Tensor, "b n d"], x: Float32[Tensor, "b h d"], is_positive: Bool[Tensor, "b h"]
+    ) -> Float32[Tensor, "b n h kinds"]:
+        """Weight of each view for each candidate, by either kind's last layer."""
+        kind, h = is_positive.long(), x.shape[1]
+        asking, product = (
+            functional.embedding(kind, table).unflatten(2, (-1, self._units))
+            for table in (self.of_asking, self.of_product)
+        )
+        slope = asking + x[..., None] * product
+        key = self.of_key(x).unflatten(2, (2, self._units))
+        level = torch.where(is_positive[..., None], key[:, :, 1], key[:, :, 0])
+        level = level + (functional.embedding(kind, self.as_if)[:, :, None] @ slope)[:, :, 0]
+        hidden = torch.baddbmm(level.flatten(1)[:, None], target, slope.transpose(1, 2).flatten(2))
+        return self.outer(functional.relu(hidden).unflatten(2, (h, self._units)))
+
+    def _said(
+        self, weights: Float32[Tensor, "b n h kinds"], x: Float32[Tensor, "b h d"], share: Float32[Tensor, "b h kinds"]
+    ) -> Float32[Tensor, "b n e"]:
+        """Weighted sums of the views of each kind."""
+        return torch.cat([(weights[..., kind] * share[:, None, :, kind]) @ x for kind in range(2)], dim=-1)
+
+
+@final
 class RequestContext(nn.Module):
     """A vector of when somebody asks: hour, views of the day, skips in a row."""
 

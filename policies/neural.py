@@ -29,6 +29,8 @@ Make: TypeAlias = Callable[[Catalogue, torch.Generator], nn.Module]
 """Builds the module with its first weights."""
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """Mean loss of a module on what its source takes, such as `policies.targets.Sample`."""
+Cut: TypeAlias = Callable[[Log, Sampling, torch.Generator], "Source"]
+"""Chooses the targets of a log: views, or whole slates (`policies.slates.SlateSource`)."""
 
 _ROWS: Final = 256
 """Requests scored together."""
@@ -52,6 +54,7 @@ class Design:
         epochs: Passes over the targets, at most; at least 1.
         learning_rate: At the first step; more than 0.
         per_step: Targets, least and most.
+        source: What chooses its targets.
     """
 
     kind: str
@@ -61,6 +64,7 @@ class Design:
     epochs: int = 4
     learning_rate: float = 0.01
     per_step: tuple[int, int] = (128, 512)
+    source: Cut = SampleSource
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.learning_rate <= 0:
@@ -196,7 +200,7 @@ def fit_module(design: Design, log: Log, seed: int) -> Fitted:
     check_log(log)
     generator = torch.Generator().manual_seed(seed)
     catalogue = catalogue_of(log)
-    source = SampleSource(log, design.sampling, generator)
+    source = design.source(log, design.sampling, generator)
     module = design.make(catalogue, generator)
     learn(module, design, source, generator)
     return Fitted(catalogue, module.eval())

@@ -28,15 +28,22 @@ class SlateSample:
 
     Attributes:
         requests: What was known when it was served.
-        candidates: The videos viewed, in their order, then those that count as not clicked.
-        clicked: 1 where there was a click, else 0.
+        candidates: The videos viewed, in their order, then those that were not shown.
+        events: `Event` bits; those that were not shown count as skipped at once.
+        watch_s: Seconds watched.
         mask: True where there is a candidate; slates are of unequal length.
     """
 
     requests: Requests
     candidates: Int64[Tensor, "b n"]
-    clicked: Float32[Tensor, "b n"]
+    events: Int64[Tensor, "b n"]
+    watch_s: Float32[Tensor, "b n"]
     mask: Bool[Tensor, "b n"]
+
+    @property
+    def clicked(self) -> Float32[Tensor, "b n"]:
+        """1 where there was a click, else 0."""
+        return ((self.events & int(Event.CLICK)) != 0).float()
 
 
 @final
@@ -55,7 +62,8 @@ class SlateSource:
         users = feedback.user_id[start[chosen]]
         self._bounds = torch.from_numpy(np.flatnonzero(np.diff(users, prepend=-1, append=-1)))
         self._video_id = torch.from_numpy(feedback.video_id.astype(np.int64))
-        self._clicked = torch.from_numpy(feedback.has(Event.CLICK).astype(np.float32))
+        self._events = torch.from_numpy(feedback.events.astype(np.int64))
+        self._watch_s = torch.from_numpy(feedback.watch_s)
 
     def __len__(self) -> int:
         """Views in them."""
@@ -81,6 +89,7 @@ class SlateSource:
         return SlateSample(
             requests=sample.requests,
             candidates=torch.cat([video_id, unshown], dim=1),
-            clicked=functional.pad(self._clicked[row] * shown, (0, unshown.shape[1])),
+            events=functional.pad(self._events[row] * shown, (0, unshown.shape[1]), value=int(Event.SKIP)),
+            watch_s=functional.pad(self._watch_s[row] * shown, (0, unshown.shape[1])),
             mask=torch.cat([shown, ~clash], dim=1),
         )

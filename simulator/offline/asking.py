@@ -29,6 +29,7 @@ LESSONS: Final = {
     "dmt": {"unshown": "uniform"},
     "dfn": {"unshown": "uniform"},
     "feedrec": {"unshown": "uniform"},
+    "inf": {"unshown": "uniform"},
 }
 """Options other than defaults: rankers that learn from shown views alone learn from the rest of the catalogue as well.
 

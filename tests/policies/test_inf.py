@@ -13,7 +13,14 @@ from policies.base import Event, Feedback, Log, Observation, UserTable, VideoTab
 from policies.blocks import Dropout
 from policies.histories import history_after
 from policies.inf import InfPolicy
-from policies.inf_encoding import FeedbackAttention, gap_h, place_in_run, positive, skipped_in_a_row
+from policies.inf_encoding import (
+    FeedbackAttention,
+    FeedbackTargetAttention,
+    gap_h,
+    place_in_run,
+    positive,
+    skipped_in_a_row,
+)
 from policies.inf_heads import Fusion, Outcomes, fuse, labels_of, loss, outcomes, thresholds_of
 from policies.noise import KeyedNoise
 from policies.sequences import Views
@@ -65,6 +72,30 @@ def test_nothing_that_is_masked_reaches_the_encoding():
     liked = torch.tensor([[False, True, False, True]])
     assert torch.equal(layer(x, liked, mask), layer(other, liked, mask))
     assert layer(x, liked, mask)[0, 0].abs().sum() == 0
+
+
+def test_a_candidate_asks_watched_and_skipped_views_apart():
+    """What is summed once per view gives the same as an MLP of every pair (q, k, q * k), view by view."""
+    generator = torch.Generator().manual_seed(1)
+    d, units = 4, 3
+    layer = FeedbackTargetAttention(d, units, generator)
+    target, x = torch.randn(1, 2, d, generator=generator), torch.randn(1, 3, d, generator=generator)
+    liked, mask = torch.tensor([[True, True, False]]), torch.tensor([[False, True, True]])
+    wanted = torch.zeros(2, 2, d)
+    for n in range(2):
+        for view, kind in ((1, 1), (2, 0)):
+            q, k = target[0, n] + layer.as_if[kind], x[0, view]
+            asking, product = (table[kind].view(d, units) for table in (layer.of_asking, layer.of_product))
+            hidden = q @ asking + (q * k) @ product + layer.of_key(k).view(2, units)[kind]
+            wanted[n, kind] = layer.outer(hidden.relu())[kind] * k / 2
+    assert torch.allclose(layer(target, x, liked, mask)[0], wanted.flatten(1), atol=1e-6)
+
+
+def test_who_has_seen_nothing_is_told_nothing():
+    generator = torch.Generator().manual_seed(1)
+    layer = FeedbackTargetAttention(4, 3, generator)
+    none = torch.zeros(1, 3, dtype=torch.bool)
+    assert layer(torch.randn(1, 2, 4), torch.randn(1, 3, 4), none, none).abs().sum() == 0
 
 
 def one_video_log(watch_s, n_videos=1) -> Log:
