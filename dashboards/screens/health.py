@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboards import figures, scorecard, section_tables, wording
-from dashboards.screens.parts import show_panel, show_section, show_table
+from dashboards.screens.parts import show_drawn, show_section, show_table
 from dashboards.verdict import SRM_ALARM, split_is_off
 from simulator.report import Report
 
@@ -25,7 +25,7 @@ def show(run: Path, report: Report) -> None:  # noqa: ARG001 (as every page of a
         st.warning(wording.in_markdown(warning))
     show_table(scorecard.BUCKET_HEADINGS, scorecard.bucket_lines(report))
     show_section(section_tables.health_checks(report))
-    show_panel(figures.bucket_sizes(report))
-    show_panel(figures.split_over_time(report))
-    show_panel(figures.pre_period(report))
+    show_drawn(figures.bucket_sizes, report)
+    show_drawn(figures.split_over_time, report)
+    show_drawn(figures.pre_period, report)
     show_section(section_tables.novelty(report))

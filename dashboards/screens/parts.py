@@ -26,17 +26,22 @@ def look() -> Look:
 
 
 def show_panel(panel: Panel) -> None:
-    """A figure between its title and its caption."""
+    """A new figure between its title and its caption."""
+    wear(panel.figure, look())
+    _show_worn(panel)
+
+
+def _show_worn(panel: Panel) -> None:
+    """A figure that is in the viewer's look already."""
     st.subheader(wording.in_markdown(panel.title), anchor=False)
-    figure = wear(panel.figure, look())
-    st.plotly_chart(figure, theme=None, key=panel.key, config={"displaylogo": False, "displayModeBar": False})
+    st.plotly_chart(panel.figure, theme=None, key=panel.key, config={"displaylogo": False, "displayModeBar": False})
     st.caption(wording.in_markdown(panel.caption))
     show_notes(panel.notes)
 
 
 def show_drawn(draw: Callable[..., Panel], report: Report, *more: tuple[str, ...]) -> None:
-    """A panel of a report, drawn once for all viewers and visits."""
-    show_panel(_drawn(draw, draw.__name__, report, more)[0])
+    """A panel of a report, drawn once per look for all viewers and visits."""
+    _show_worn(_drawn(draw, draw.__name__, report, more, look())[0])
 
 
 @st.cache_resource(max_entries=256, show_spinner=False, hash_funcs={Report: id})
@@ -45,9 +50,12 @@ def _drawn(
     name: str,  # noqa: ARG001 (part of the cache's key, as the function itself is not)
     report: Report,
     more: tuple[tuple[str, ...], ...],
+    viewed: Look,
 ) -> tuple[Panel, Report]:
     """The report is kept with its panel, so that no other one can have its identity while the panel is cached."""
-    return _draw(report, *more), report
+    panel = _draw(report, *more)
+    wear(panel.figure, viewed)
+    return panel, report
 
 
 def show_table(headings: Sequence[str], lines: Sequence[Any]) -> None:

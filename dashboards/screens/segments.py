@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboards import figures, section_tables, wording
-from dashboards.screens.parts import show_panel, show_section
+from dashboards.screens.parts import show_drawn, show_section
 from simulator.report import Report
 
 
@@ -16,5 +16,5 @@ def show(run: Path, report: Report) -> None:  # noqa: ARG001 (as every page of a
     if not keys:
         st.info("This report has no segments.")
         return
-    show_panel(figures.segment_forest(report, keys))
+    show_drawn(figures.segment_forest, report, tuple(keys))
     show_section(section_tables.heterogeneity(report))
