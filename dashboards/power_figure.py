@@ -41,7 +41,7 @@ def smallest_effect(plan: PowerPlan, here: Here | None = None) -> go.Figure:
             rows = [row for row in plan.grid if (row.days, row.method) == (days, method)]
             if rows:
                 line = _line([row.users for row in rows], rows, TREATMENTS[place % len(TREATMENTS)])
-                figure.add_trace(line.update(name=f"{days} days, {method}"), row=1, col=1)
+                figure.add_trace(line.update(name=f"{days} {'day' if days == 1 else 'days'}, {method}"), row=1, col=1)
     for method in _DASH:
         rows = [row for row in plan.grid if (row.users, row.method) == (plan.users, method)]
         if rows:
@@ -53,7 +53,8 @@ def smallest_effect(plan: PowerPlan, here: Here | None = None) -> go.Figure:
         _mark_run(figure, here)
     figure.update_xaxes(type="log", zeroline=False)
     figure.update_xaxes(title_text="Users, all arms", row=1, col=1)
-    figure.update_xaxes(title_text="Days", row=1, col=2)
+    of_days = sorted({row.days for row in plan.grid})
+    figure.update_xaxes(title_text="Days", tickvals=of_days, ticktext=[str(days) for days in of_days], row=1, col=2)
     figure.update_yaxes(type="log", tickformat=".2~%", zeroline=False)
     figure.update_yaxes(title_text=f"Smallest lift of {wording.in_figure(plan.metric)}", col=1)
     return frame(figure, 440)
@@ -93,5 +94,5 @@ def _mark_run(figure: go.Figure, here: Here) -> None:
     for column, at in ((1, here.users), (2, here.days)):
         upright_line(figure, at, Cell(1, column), "dot")
     line = {"color": QUIET, "width": 1.5, "dash": "dot"}
-    name = f"you are here, the run chosen: {here.users:,} users, {here.days} days"
+    name = f"you are here: {here.users:,} users, {here.days} days"
     figure.add_scatter(x=[None], y=[None], mode="lines", line=line, name=name, row=1, col=1)

@@ -6,6 +6,7 @@ its template and nothing else.
 """
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Final, cast, final
 
 import plotly.graph_objects as go
@@ -87,11 +88,11 @@ def frame(figure: go.Figure, height: int) -> go.Figure:
 
 def _legend_rows(figure: go.Figure) -> int:
     """Rows that the legend takes where a figure is narrow: it must not cover what it explains."""
-    width, rows = 0, 1
-    for trace in cast("tuple[go.Scatter, ...]", figure.data):
-        entry = 0 if trace.showlegend is False else 44 + 7 * len(str(trace.name or ""))
-        rows, width = (rows, width + entry) if width + entry <= _NARROW_PX else (rows + 1, entry)
-    return rows
+    traces = cast("tuple[go.Scatter, ...]", figure.data)
+    entries = [44 + 7 * len(str(trace.name or "")) for trace in traces if trace.showlegend is not False]
+    if sum(entries) <= _NARROW_PX:
+        return 1
+    return ceil(len(entries) / max(1, _NARROW_PX // max(entries)))  # beyond one row all columns are of one width
 
 
 def remark(message: str) -> go.Figure:

@@ -8,6 +8,8 @@ from simulator.report import MetricRow, Report
 
 SRM_ALARM: Final = 0.001
 """A sample-ratio p-value below this means that bucket sizes cannot be chance."""
+_LEVEL: Final = 0.05
+"""Adjusted p-values from here on leave a metric unclear, whatever its own interval says."""
 
 
 def verdict(report: Report) -> list[str]:
@@ -58,13 +60,20 @@ def _who(report: Report, arm: str) -> str:
 
 
 def _finding(row: MetricRow) -> str:
-    """One metric: its lift and whether its interval leaves out zero."""
+    """One metric: its lift, and whether it is clear by its interval and, adjusted for several metrics, by its p."""
     if row.relative_effect is None or row.ci_low is None or row.ci_high is None:
         return f"{row.metric} missing ({wording.why(row.reasons, 'relative_effect')})"
     span = f"{row.metric} {wording.lift(row.relative_effect)} ({wording.interval(row.ci_low, row.ci_high)})"
     if row.ci_low <= 0 <= row.ci_high:
         return f"{span}, no clear change"
+    if _lost(row):
+        return f"{span}, no clear change among several metrics (adjusted p = {wording.p_value(row.adjusted_p_value)})"
     return f"{span}, {_direction(row, up=row.ci_low > 0)}"
+
+
+def _lost(row: MetricRow) -> bool:
+    """True where the adjustment for several metrics takes a clear change away."""
+    return row.adjusted_p_value is not None and row.adjusted_p_value >= _LEVEL
 
 
 def _direction(row: MetricRow, *, up: bool) -> str:
@@ -134,7 +143,7 @@ def brief(report: Report) -> str:
 
 
 def _sides(report: Report, arm: str) -> str:
-    """The headline metrics of a treatment, by where their intervals lie."""
+    """The headline metrics of a treatment, by what became of them."""
     sides: dict[str, list[str]] = {}
     for row in report.metrics:
         if row.arm == arm and row.metric in wording.HEADLINE:
@@ -143,7 +152,7 @@ def _sides(report: Report, arm: str) -> str:
 
 
 def _side(row: MetricRow) -> str:
-    """Where a row's interval lies."""
+    """What became of a metric."""
     if row.ci_low is None or row.ci_high is None:
         return "missing"
-    return "unclear" if row.ci_low <= 0 <= row.ci_high else _direction(row, up=row.ci_low > 0)
+    return "unclear" if row.ci_low <= 0 <= row.ci_high or _lost(row) else _direction(row, up=row.ci_low > 0)

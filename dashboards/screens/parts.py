@@ -80,7 +80,7 @@ def columns(frame: pd.DataFrame) -> dict[str, ColumnConfig]:
     text = st.column_config.TextColumn
     numbers = {str(name): text(alignment="left" if name in TEXT_COLUMNS else "right") for name in frame}
     longest = max((len(name) for name in frame.get("Metric", ())), default=0)
-    metric = {"Metric": text(pinned=True, width=22 + 13 * longest // 2), "Method": text()}
+    metric = {"Metric": text(pinned=True, width=max(80, 22 + 13 * longest // 2)), "Method": text()}
     names = {name: text(width=130) for name in ("Arm", "Policy")}
     return {**numbers, **metric, **names}
 

@@ -29,7 +29,9 @@ def main(user_days: int) -> None:
                 verdict = perf_counter() - begun
                 page.locator(".js-plotly-plot .main-svg").first.wait_for()
                 figure = perf_counter() - begun
-                sys.stdout.write(f"{visit}, goto to the verdict: {verdict:.2f} s, to the first figure: {figure:.2f} s\n")
+                sys.stdout.write(
+                    f"{visit}, goto to the verdict: {verdict:.2f} s, to the first figure: {figure:.2f} s\n"
+                )
             for title in (*PAGES, "Result"):
                 page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
                 begun = perf_counter()

@@ -229,7 +229,7 @@ def test_the_planner_marks_the_run_chosen(runs, report, made):
     assert "2 days take 12,345 users" in words(app.info)
     drawn = json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
     names = [trace.get("name") for trace in drawn]
-    assert f"you are here, the run chosen: {report.users:,} users, {report.days} days" in names
+    assert f"you are here: {report.users:,} users, {report.days} days" in names
     same = power_figure.smallest_effect(made.plan_of(), power_figure.Here(1000, 2))
     assert "you are here" in [trace.name for trace in same.data]
 

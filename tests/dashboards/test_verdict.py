@@ -1,6 +1,6 @@
 """The sentences above the result."""
 
-from dashboards.verdict import split_is_off, verdict
+from dashboards.verdict import brief, split_is_off, verdict
 
 
 def outcome(report) -> str:
@@ -27,6 +27,15 @@ def test_less_is_better_where_the_metric_says_so(report):
 
 def test_an_interval_that_touches_zero_is_not_clear(report):
     assert "AUT +1.82% (0% to +3.07%), no clear change" in outcome(with_metric(report, "AUT", ci_low=0.0))
+
+
+def test_a_change_that_is_lost_among_several_metrics_is_not_clear(report):
+    """Its own interval leaves out zero, its adjusted p-value does not."""
+    lost, kept = (with_metric(report, "AUT", ci_low=0.001, adjusted_p_value=p) for p in (0.06, 0.04))
+    assert "no clear change among several metrics (adjusted p = 0.06" in outcome(lost)
+    assert "AUT +1.82% (+0.10% to +3.07%), better" in outcome(kept)
+    assert "AUT better" in brief(kept)
+    assert "AUT better" not in brief(lost)
 
 
 def test_a_missing_estimate_gives_its_reason(samples):
