@@ -82,7 +82,7 @@ def _score_line(row: MetricRow) -> ScoreLine:
         treatment=wording.number(row.treatment),
         lift=wording.lift(row.relative_effect),
         interval=wording.interval(row.ci_low, row.ci_high),
-        true_lift=_with_error(row.true_relative_effect, row.true_relative_effect_se),
+        true_lift=with_error(row.true_relative_effect, row.true_relative_effect_se),
         p_value=wording.p_value(row.p_value),
         adjusted_p="" if row.adjusted_p_value is None else wording.p_value(row.adjusted_p_value),
         sequential="" if row.sequential_low is None else wording.interval(row.sequential_low, row.sequential_high),
@@ -92,7 +92,7 @@ def _score_line(row: MetricRow) -> ScoreLine:
     )
 
 
-def _with_error(value: Number, error: Number) -> str:
+def with_error(value: Number, error: Number) -> str:
     """A true lift and its standard error."""
     return wording.lift(value) if error is None or value is None else f"{wording.lift(value)} ± {error:.2%}"
 

@@ -4,20 +4,23 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards import leaderboard_figure, leaderboard_html, offline_figure, offline_html, wording
+from dashboards import ablations, leaderboard_figure, leaderboard_html, offline_figure, offline_html, wording
 from dashboards.figures import Panel
+from dashboards.runs import fingerprint, read_run, run_label
 from dashboards.screens.parts import choose_result, show_panel, show_rows
-from simulator.report import Report
+from simulator.report import Report, RunFolderError, find_runs
 from simulator.report_leaderboard import load_leaderboard
 from simulator.report_offline import load_offline
 
 
 def show(folder: Path, run: Path | None, report: Report | None) -> None:  # noqa: ARG001 (every page is called alike)
-    """The leaderboard, then the offline table."""
+    """The leaderboard, the offline table, and what parts of policies are worth."""
     st.header("Leaderboard", anchor=False)
     _show_leaderboard(folder)
     st.header("Offline", anchor=False)
     _show_offline(folder)
+    st.header("Ablations", anchor=False)
+    _show_ablations(folder)
 
 
 def _show_leaderboard(folder: Path) -> None:
@@ -43,3 +46,28 @@ def _show_offline(folder: Path) -> None:
     show_panel(Panel("offline", "Scores", offline_html.caption(offline), offline_figure.scores(offline)))
     lines = [offline_html.line(offline, row) for row in offline.policies]
     show_rows("Offline scores", offline_html.headings(offline), lines)
+
+
+def _show_ablations(folder: Path) -> None:
+    """The true effects of runs that set a policy against itself with other options."""
+    found = {run_label(run, folder): told for run in find_runs(folder) if (told := _ablation(run)) is not None}
+    if not found:
+        st.info("No run sets a policy against itself with other options. Make one:")
+        st.code(f"askew run ablations_easq --out {folder / 'ablations'}", language="bash", wrap_lines=True)
+        return
+    report = found[st.selectbox("Run with one policy in several arms", list(found), key="ablations")]
+    st.caption(
+        wording.in_markdown(f"Control: {report.arms[0].name} ({report.arms[0].policy}). {wording.facts(report)}")
+    )
+    show_panel(Panel("parts", "What the parts are worth", ablations.CAPTION, ablations.effects(report)))
+    show_rows("True effects", ablations.headings(report), ablations.lines(report))
+
+
+def _ablation(run: Path) -> Report | None:
+    """The report of a finished run that is an ablation."""
+    version = fingerprint(run)
+    try:
+        report = None if version is None else read_run(run, version)
+    except RunFolderError:
+        return None
+    return report if report is not None and ablations.is_ablation(report) else None

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboards import feed_figure, power_figure, replay, section_tables
+from dashboards import ablations, feed_figure, power_figure, replay, section_tables, wording
 from simulator.report import RunFolderError
 from simulator.report_find import find_results
 from simulator.report_sections import Resplits
@@ -172,6 +172,30 @@ def test_the_truth_lab_shows_an_audit_with_names_escaped(runs, made):
     assert EVIL in words(app.caption)
     assert EVIL not in " ".join(element.value for element in app.caption)
     assert "Wrong on purpose: per view t" in words(app.markdown)
+
+
+def test_a_policy_against_itself_shows_what_its_parts_are_worth(runs, samples, add_run):
+    assert "askew run ablations" in words(open_page("rankers", runs, None).code)
+    report = samples.sample_report((EVIL, "no-dpo"), name="parts")
+    arms = [arm.model_copy(update={"policy": "easq"}) for arm in report.arms]
+    add_run(runs / "parts", report.model_copy(update={"arms": arms}))
+    app = open_page("rankers", runs, None)
+    assert "parts" in keys_of(app)
+    shown = app.dataframe[-1].value
+    assert shown["Arm"].tolist() == [EVIL, "no-dpo"]
+    wanted = [
+        f"{wording.lift(row.true_relative_effect)} ± {row.true_relative_effect_se:.2%}"
+        for row in report.metrics
+        if row.metric == "AUT"
+    ]
+    assert shown["AUT"].tolist() == wanted
+    figure = ablations.effects(report)
+    assert list(figure.data[0].x) == [row.true_relative_effect for row in report.metrics if row.metric == "AUT"]
+
+
+def test_an_a_a_test_is_no_ablation(samples, report):
+    assert not ablations.is_ablation(samples.a_a_report())
+    assert not ablations.is_ablation(report)
 
 
 def test_a_replay_hides_the_truth_until_the_viewer_stops(runs, report):
