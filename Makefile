@@ -6,15 +6,10 @@ RUNS ?= runs
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-input --constraint constraints.txt
 PYTEST := $(BIN)/pytest
-# Debian's chromium; anywhere else, install one and name it in ASKEW_CHROMIUM.
-CHROMIUM = @test -x "$${ASKEW_CHROMIUM:-/usr/bin/chromium}" || { \
-	sudo=$$(test "$$(id -u)" -eq 0 || echo "sudo -n"); \
-	$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends chromium fonts-liberation; } || { \
-	echo "no chromium at /usr/bin/chromium, and apt-get could not install it: install it as root, or set ASKEW_CHROMIUM" >&2; exit 2; }
 # pytest's exit code 5, no test selected, is fine where a marker may be empty.
 OR_NONE := || [ $$? -eq 5 ]
 
-.PHONY: demo report test test-dashboard test-slow test-real coverage check format hooks images clean
+.PHONY: demo report test chromium test-dashboard test-slow test-real coverage check format hooks images clean
 
 ## Run the seven-day demonstration test: a scorecard here, a page in runs/demo/report.html.
 demo: .venv/runtime
@@ -29,9 +24,15 @@ report: .venv/runtime
 test: .venv/dev
 	$(PYTEST) -n 2 --dist loadfile -m "not slow and not real and not browser"
 
-## The dashboard in a browser; installs chromium where it is not there.
-test-dashboard: .venv/dev
-	$(CHROMIUM)
+## Debian's chromium, where it is not there; anywhere else, install one and name it in ASKEW_CHROMIUM.
+chromium:
+	@test -x "$${ASKEW_CHROMIUM:-/usr/bin/chromium}" || { \
+	sudo=$$(test "$$(id -u)" -eq 0 || echo "sudo -n"); \
+	$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends chromium fonts-liberation; } || { \
+	echo "no chromium at /usr/bin/chromium, and apt-get could not install it: install it as root, or set ASKEW_CHROMIUM" >&2; exit 2; }
+
+## The dashboard in a browser.
+test-dashboard: .venv/dev chromium
 	$(PYTEST) -m browser
 
 ## The long calibrations.
@@ -64,8 +65,7 @@ hooks: .venv/dev
 	git config core.hooksPath .githooks
 
 ## Pictures of every page, light and dark: make images RUNS=FOLDER; all in runs/images, the best four in docs/images.
-images: .venv/dev
-	$(CHROMIUM)
+images: .venv/dev chromium
 	PYTHONPATH=. $(BIN)/python tests/dashboards/screenshots.py $(RUNS) runs/images docs/images
 
 ## Back to a fresh checkout; runs other than the demonstration stay.
