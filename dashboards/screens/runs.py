@@ -85,7 +85,7 @@ def _columns() -> dict[str, ColumnConfig]:
         "Policies": column.TextColumn(width=145, help="Of the control, then of the treatments"),
         "Date": column.DatetimeColumn(format="YYYY-MM-DD", width=88),
         "Outcome": column.TextColumn(
-            width=130, help="Where the 95% intervals of the main metrics lie, or how far an unfinished run is"
+            width=230, help="What became of the main metrics, all of them considered; or how far an unfinished run is"
         ),
     }
 
