@@ -15,7 +15,7 @@ from simulator.estimates import (
 )
 from simulator.metrics import Metric
 from simulator.moments import Spread, aggregates, ratio_of
-from simulator.readout import Side, comparison_row
+from simulator.readout import comparison_row, side_of
 from simulator.report import MetricRow
 
 Spreads: TypeAlias = Callable[[str, str], Spread]
@@ -56,9 +56,4 @@ def _value_fault(arm: str, spread: Spread) -> str:
 def _row(metric: Metric, baseline: str, control: Spread, arm: str, treatment: Spread) -> MetricRow:
     """One row of the scorecard, with the true effect still open."""
     comparison = compare_spreads(baseline, control, arm, treatment)
-    return comparison_row(metric, _side(baseline, control), _side(arm, treatment), comparison)
-
-
-def _side(arm: str, spread: Spread) -> Side:
-    """A bucket of moments, as a row of the scorecard shows it."""
-    return Side(arm, ratio_of(spread), (spread.present[0], spread.present[1]))
+    return comparison_row(metric, side_of(baseline, control), side_of(arm, treatment), comparison)

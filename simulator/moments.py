@@ -79,6 +79,17 @@ def bucket_spread(test: Ratio, before: Ratio | None) -> Spread:
     return Spread.of(sides if before is None else (*sides, before.numerator, before.denominator))
 
 
+def equal_users(spread: Spread, column: int) -> float:
+    """Over how many equal users a column would spread as much: Kish's effective sample size, (sum x)^2 / sum x^2.
+
+    Kish, Survey Sampling, 1965. Where a few users bring most of a total, as with hates, a bucket of thousands tells no
+    more of it than one of a few dozen, and the delta method's variance comes out too small.
+    """
+    total = float(spread.total[column])
+    squares = float(spread.scatter[column, column]) + total**2 / max(1, spread.n)
+    return total**2 / squares if squares else 0.0
+
+
 def ratio_of(spread: Spread) -> float | None:
     """The metric, or None where its denominator sums to 0."""
     below = float(spread.total[1])

@@ -16,10 +16,11 @@ from simulator.estimates import Bucket, Comparison, Difference, compare
 from simulator.judging import Judging
 from simulator.metrics import PRE, Metric
 from simulator.mixed_assignment import MOST_MIXED, mixed_assignment
+from simulator.moments import Spread, bucket_spread, equal_users, ratio_of
 from simulator.report import Estimate, MetricRow
 
 FEW_USERS = 100
-"""Users with an event, in a bucket, below which the delta method's intervals are too narrow."""
+"""Equal users below which the delta method's intervals are too narrow: see `equal_users`."""
 
 
 def analyse(
@@ -84,12 +85,12 @@ class Side:
     Attributes:
         arm: Its name.
         value: Of the metric, None where the denominator is 0.
-        present: Users with a numerator, and with a denominator.
+        equal_users: Over how many equal users the numerator spreads as much, and the denominator.
     """
 
     arm: str
     value: float | None
-    present: tuple[int, int]
+    equal_users: tuple[float, float]
 
 
 def metric_row(metric: Metric, control: Bucket, treatment: Bucket) -> MetricRow:
@@ -148,10 +149,12 @@ def estimate_of(difference: Difference) -> Estimate:
 
 def _side(bucket: Bucket) -> Side:
     """A bucket of rows, as a row of the scorecard shows it."""
-    test = bucket.test
-    return Side(
-        bucket.arm, test.value, (int(np.count_nonzero(test.numerator)), int(np.count_nonzero(test.denominator)))
-    )
+    return side_of(bucket.arm, bucket_spread(bucket.test, None))
+
+
+def side_of(arm: str, spread: Spread) -> Side:
+    """A bucket of moments, as a row of the scorecard shows it."""
+    return Side(arm, ratio_of(spread), (equal_users(spread, 0), equal_users(spread, 1)))
 
 
 def _no_value(side: Side, field: str) -> dict[str, str]:
@@ -160,22 +163,25 @@ def _no_value(side: Side, field: str) -> dict[str, str]:
 
 
 def _note(metric: Metric, control: Side, treatment: Side) -> dict[str, str]:
-    """A warning where a side of the metric rests on fewer than `FEW_USERS` users."""
+    """A warning where a side of the metric rests on fewer than `FEW_USERS` equal users."""
     counts = [
-        (present, " + ".join(columns), side.arm)
+        (n, " + ".join(columns), side.arm)
         for side in (control, treatment)
-        for present, columns in zip(side.present, (metric.numerator, metric.denominator), strict=True)
+        for n, columns in zip(side.equal_users, (metric.numerator, metric.denominator), strict=True)
         if columns
     ]
     note = few_users_note(*min(counts))
     return {"note": note} if note else {}
 
 
-def few_users_note(n: int, name: str, arm: str) -> str:
+def few_users_note(n: float, name: str, arm: str) -> str:
     """Says that a figure rests on few users; empty where there are enough."""
     if n >= FEW_USERS:
         return ""
-    return f"only {n} users of {arm} have any {name}; below {FEW_USERS} the interval may be too narrow"
+    return (
+        f"{name} of {arm} are spread as unevenly as over {n:.0f} equal users;"
+        f" below {FEW_USERS} the interval may be too narrow"
+    )
 
 
 def _in_one_arm(users: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from simulator.answer_effects import bound_rows, effect_rows, rate_rows
 from simulator.answer_shape import by_feeling, calibration, read_bins
 from simulator.health_checks import split_checks
 from simulator.metrics import MAIN, METRICS, P2N_SIDES
-from simulator.moments import Spread
+from simulator.moments import Spread, equal_users
 from simulator.novelty import novelty_row, true_contrast
 from simulator.profiles import ACTIVITY
 from simulator.quantiles import quantile_effects
@@ -66,8 +66,10 @@ def p2n_sides(tallies: Tallies) -> list[P2NSide]:
 
 def _side(tallies: Tallies, row: MetricRow) -> P2NSide:
     """One side of P2N of one treatment; warns where few users have any."""
-    users = [tallies.buckets[TEST, arm, row.metric].present[0] for arm in (row.baseline, row.arm)]
-    note = few_users_note(min(users), row.metric, row.baseline if users[0] <= users[1] else row.arm)
+    spreads = [tallies.buckets[TEST, arm, row.metric] for arm in (row.baseline, row.arm)]
+    users = [spread.present[0] for spread in spreads]
+    sides = zip(spreads, (row.baseline, row.arm), strict=True)
+    note = few_users_note(*min((equal_users(spread, 0), row.metric, arm) for spread, arm in sides))
     return P2NSide(
         side="positives" if row.metric == "positives" else "negatives",
         arm=row.arm,

@@ -90,9 +90,8 @@ def test_notes_on_main_metrics_become_warnings():
     few = users().assign(hates=0)
     few.loc[[0, 1, 600], "hates"] = 1
     rows = analyse(few, [METRICS["P2N"]], "a", ["b"])
-    assert any(
-        line.startswith("P2N, b against a: only 1 users of b") for line in check_health(few, ARMS, rows).warnings
-    )
+    said = "P2N, b against a: hates of b are spread as unevenly as over 1 equal users"
+    assert any(line.startswith(said) for line in check_health(few, ARMS, rows).warnings)
 
 
 def test_an_empty_bucket_is_a_mismatch_and_no_crash():

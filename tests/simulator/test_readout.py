@@ -108,8 +108,19 @@ def test_few_users_with_a_hate_bring_a_note():
     users = split(population(), np.random.default_rng(1))
     users = users.assign(hates=users["hates"].where(users["user_id"] < 150, 0))
     note = analyse(users, [METRICS["P2N"]], "a", ["b"])[0].reasons["note"]
-    assert note.startswith("only ")
-    assert "any hates; below 100" in note
+    assert note.startswith("hates of ")
+    assert "equal users; below 100" in note
+
+
+def test_hates_that_a_few_users_bring_rest_on_few_users_however_many_hate():
+    """By Kish: 999 users with one hate and one with 500 weigh as 1,499^2 / 250,999 = 8.95 equal users."""
+    users = split(population(), np.random.default_rng(1)).assign(hates=0)
+    for arm in ("a", "b"):
+        mine = users.index[users["arm"] == arm][:1000]
+        users.loc[mine, "hates"] = 1
+        users.loc[mine[0], "hates"] = 500
+    note = analyse(users, [METRICS["P2N"]], "a", ["b"])[0].reasons["note"]
+    assert note == "hates of a are spread as unevenly as over 9 equal users; below 100 the interval may be too narrow"
 
 
 def test_many_users_with_a_hate_bring_none():
