@@ -50,7 +50,7 @@ def effects(report: Report) -> go.Figure:
     names = [wording.in_figure(arm, 28) for arm in treatments(report)]
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.4, -0.6])
     figure.update_yaxes(showgrid=False, zeroline=False)
-    figure.update_xaxes(tickformat="+.3~%", nticks=4, tickangle=0)
+    figure.update_xaxes(tickformat="+.3~%", nticks=3, tickangle=0)
     return frame(figure, 40 * len(names) + 130)
 
 

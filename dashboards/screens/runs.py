@@ -81,7 +81,7 @@ def _columns() -> dict[str, ColumnConfig]:
         "Effect, %": column.LineChartColumn(
             width=65, help="Lift of the first main metric, cumulative by day where the report has looks"
         ),
-        "Health": column.TextColumn(width=85),
+        "Health": column.TextColumn(width=100),
         "Policies": column.TextColumn(width=145, help="Of the control, then of the treatments"),
         "Date": column.DatetimeColumn(format="YYYY-MM-DD", width=88),
         "Outcome": column.TextColumn(

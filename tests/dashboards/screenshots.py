@@ -37,7 +37,7 @@ def main(runs: Path, every: Path, best: Path) -> None:
 def served_copy(runs: Path, aside: Path) -> Path:
     """The runs under a path that says nothing of this machine: only what pages read."""
     to = aside / "runs"
-    skipped = shutil.ignore_patterns("answering", "trace", "images", ".*")
+    skipped = shutil.ignore_patterns("answering", "images", ".*")
     shutil.copytree(runs, to, ignore=skipped)
     return to
 
