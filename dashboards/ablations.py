@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboards import wording
+from dashboards.grid import name_lanes
 from dashboards.marks import marker, treatments
 from dashboards.scorecard import with_error
 from dashboards.theme import QUIET, TRUTH, frame, remark
@@ -47,9 +48,8 @@ def effects(report: Report) -> go.Figure:
     figure.update_annotations(font_size=13)
     for column, metric in enumerate(shown, start=1):
         figure.add_trace(_stars(report, metric).update(showlegend=column == 1), row=1, col=column)
-    names = [wording.in_figure(arm, 28) for arm in treatments(report)]
-    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.4, -0.6])
-    figure.update_yaxes(showgrid=False, zeroline=False)
+    names = treatments(report)
+    name_lanes(figure, names)
     figure.update_xaxes(tickformat="+.3~%", nticks=3, tickangle=0)
     return frame(figure, 40 * len(names) + 130)
 

@@ -34,6 +34,13 @@ def height(n_panels: int) -> int:
     return 310 * cell(n_panels - 1).row + 50
 
 
+def name_lanes(figure: go.Figure, names: Sequence[str]) -> None:
+    """Give every name a lane of its own, the first on top."""
+    shown = [wording.in_figure(name, 28) for name in names]
+    figure.update_yaxes(tickvals=list(range(len(shown))), ticktext=shown, range=[len(shown) - 0.4, -0.6])
+    figure.update_yaxes(showgrid=False, zeroline=False)
+
+
 def day_grid(report: Report, metrics: Sequence[str], n_days: int) -> go.Figure:
     """One empty panel per metric, titled with its label; every day has its tick where they are few."""
     rows = cell(len(metrics) - 1).row

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboards import wording
+from dashboards.grid import name_lanes
 from dashboards.marks import marker
 from dashboards.theme import QUIET, TREATMENTS, frame, remark
 from simulator.report_leaderboard import HEADLINE, Leaderboard
@@ -20,9 +20,8 @@ def effects(board: Leaderboard) -> go.Figure:
         for trace in (_points(board, metric), _stars(board, metric)):
             trace.showlegend = column == 1
             figure.add_trace(trace, row=1, col=column)
-    names = [wording.in_figure(entry.policy, 28) for entry in board.entries]
-    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.4, -0.6])
-    figure.update_yaxes(showgrid=False, zeroline=False)
+    names = [entry.policy for entry in board.entries]
+    name_lanes(figure, names)
     figure.update_xaxes(tickformat="+.3~%", nticks=4, tickangle=0)
     return frame(figure, 40 * len(names) + 130)
 

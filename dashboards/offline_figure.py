@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboards import wording
+from dashboards.grid import name_lanes
 from dashboards.theme import QUIET, TREATMENTS, TRUTH, frame, remark
 from simulator.report_offline import TRUE, Offline
 from simulator.report_offline import TRUTH as BY_TRUTH
@@ -33,9 +34,8 @@ def scores(offline: Offline) -> go.Figure:
     figure.update_annotations(font_size=13)
     for column, metric in enumerate(shown, start=1):
         figure.add_trace(_bars(offline, metric), row=1, col=column)
-    names = [wording.in_figure(row.policy, 28) for row in offline.policies]
-    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.4, -0.6])
-    figure.update_yaxes(showgrid=False, zeroline=False)
+    names = [row.policy for row in offline.policies]
+    name_lanes(figure, names)
     figure.update_xaxes(nticks=4)
     return frame(figure, 34 * len(names) + 110)
 
