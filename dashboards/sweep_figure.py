@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import numpy as np
 import plotly.graph_objects as go
+from jaxtyping import Float64
 from plotly.subplots import make_subplots
 
 from dashboards import marks, wording
@@ -20,6 +22,8 @@ _Draw = Callable[[Sweep, _Rows], list[go.Scatter]]
 _COLUMNS: Final = 2
 _PANEL_PX: Final = 330
 _MOST_TICKS: Final = 8
+_LARGE_FACTOR: Final = 30
+"""Between the least and the greatest value, from which on the axis is logarithmic."""
 
 
 def metrics_shown(sweep: Sweep) -> list[str]:
@@ -88,7 +92,9 @@ def _grid(sweep: Sweep, shown: Sequence[str]) -> go.Figure:
     parameter = sweep.parameter
     unit = wording.in_figure(parameter.meaning, 52)
     title = f"{wording.in_figure(parameter.name)}<br><span style='font-size:11px'>{unit}</span>"
-    figure.update_xaxes(title_text=title, range=_span(sweep), zeroline=False, showgrid=False, tickangle=0)
+    scale = "log" if _by_factors(sweep) else "linear"
+    ends = _on_axis(sweep, np.array(_span(sweep))).tolist()
+    figure.update_xaxes(title_text=title, type=scale, range=ends, zeroline=False, showgrid=False, tickangle=0)
     if len(sweep.values) <= _MOST_TICKS:
         figure.update_xaxes(tickvals=sweep.values, ticktext=[f"{value:g}" for value in sweep.values])
     figure.update_yaxes(tickformat=".3~%", rangemode="tozero")
@@ -100,11 +106,28 @@ def _control(sweep: Sweep) -> str:
     return next(row.baseline for point in sweep.points for row in point.metrics)
 
 
-def _span(sweep: Sweep) -> list[float]:
-    """The axis of values: all that were asked for and the one assumed, with room at both ends."""
+def _by_factors(sweep: Sweep) -> bool:
+    """Whether the axis of values is logarithmic: they differ by large factors, and none is 0 or less."""
     values = [*sweep.values, sweep.parameter.value]
-    room = 0.08 * (max(values) - min(values))
-    return [min(values) - room, max(values) + room]
+    return min(values) > 0 and max(values) >= _LARGE_FACTOR * min(values)
+
+
+def _on_axis(sweep: Sweep, values: Float64[np.ndarray, " values"]) -> Float64[np.ndarray, " values"]:
+    """Values as distances along the axis."""
+    return np.log10(values) if _by_factors(sweep) else values
+
+
+def _off_axis(sweep: Sweep, along: Float64[np.ndarray, " values"]) -> Float64[np.ndarray, " values"]:
+    """Distances along the axis as values."""
+    return 10.0**along if _by_factors(sweep) else along
+
+
+def _span(sweep: Sweep) -> tuple[float, float]:
+    """Ends of the axis of values: all that were asked for and the one assumed, with room at both ends."""
+    along = _on_axis(sweep, np.array([*sweep.values, sweep.parameter.value]))
+    room = 0.08 * np.ptp(along)
+    low, high = _off_axis(sweep, np.array([along.min() - room, along.max() + room])).tolist()
+    return low, high
 
 
 def _effects(sweep: Sweep, rows: _Rows) -> list[go.Scatter]:
@@ -157,9 +180,9 @@ def _group(sweep: Sweep, arm: str) -> str:
 def _places(sweep: Sweep, rows: _Rows) -> list[float]:
     """Where rows stand: at their values, moved a little so that several treatments stand side by side."""
     arms = sweep.treatments
-    nearest = min(high - low for low, high in zip(sweep.values[:-1], sweep.values[1:], strict=True))
+    nearest = np.diff(_on_axis(sweep, np.array(sweep.values))).min()
     shift = 0.12 * nearest * (arms.index(rows[0][1].arm) - (len(arms) - 1) / 2)
-    return [value + shift for value, _ in rows]
+    return _off_axis(sweep, _on_axis(sweep, np.array([value for value, _ in rows])) + shift).tolist()
 
 
 def _mark_assumed(figure: go.Figure, sweep: Sweep, where: Cell) -> None:

@@ -3,6 +3,7 @@
 import html
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from dashboards import sweep_words
@@ -128,6 +129,23 @@ def test_the_plausible_range_is_shaded_as_far_as_the_axis_goes(sweep):
     assert {(shape.x0, shape.x1) for shape in shades} == {(0.0, high)}
     assert low < 0.0 < 0.3 < high < 0.5
     assert {shape.x0 for shape in figure.layout.shapes if not shape.fillcolor} == {0.1}
+
+
+def test_values_that_differ_by_factors_stand_on_a_logarithmic_axis(samples):
+    values = (0.0004, 0.004, 0.04, 0.4)
+    figure = effect_against_value(sweep_of(samples, values, arms=("treatment", "bolder")))
+    one, two = (np.array(drawn(figure, meta=arm, mode="markers")[0].x) for arm in ("treatment", "bolder"))
+    assert figure.layout.xaxis.type == "log"
+    np.testing.assert_allclose(two / one, two[0] / one[0], rtol=1e-12)
+    np.testing.assert_allclose(np.sqrt(one * two), values, rtol=1e-12)
+    low, high = figure.layout.xaxis.range
+    assert 10**low < min(values) < max(values) < 10**high
+    shade = next(shape for shape in figure.layout.shapes if shape.fillcolor)
+    assert (shade.x0, shade.x1) == pytest.approx((10**low, 0.5))
+
+
+def test_values_from_0_on_stand_on_a_linear_axis(samples):
+    assert effect_against_value(sweep_of(samples, (0.0, 0.004, 0.4))).layout.xaxis.type == "linear"
 
 
 def test_it_says_that_the_value_is_assumed_and_what_hangs_on_it(sweep, text):
