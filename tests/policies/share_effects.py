@@ -5,6 +5,7 @@ users under both arms, and the interval of the buckets without CUPED.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -19,12 +20,12 @@ SHARES = (
     Metric("answers satisfied", "Answers: satisfied", "share", "up", ("answers_satisfied",), ("answered",)),
     Metric("answers dissatisfied", "Answers: dissatisfied", "share", "down", ("answers_dissatisfied",), ("answered",)),
 )
-COLUMNS = sorted({column for metric in SHARES for column in metric.columns})
 
 
-def users_of(run: Path, world: str) -> pd.DataFrame:
+def users_of(run: Path, world: str, metrics: Sequence[Metric] = SHARES) -> pd.DataFrame:
     """Totals of the test, one row per user."""
-    sums = ", ".join(f'sum("{column}")::double as "{column}"' for column in COLUMNS)
+    columns = sorted({column for metric in metrics for column in metric.columns})
+    sums = ", ".join(f'sum("{column}")::double as "{column}"' for column in columns)
     rows = "from read_parquet(?) where world = ? and day >= 0 group by user_id order by user_id"
     query = f"select user_id, any_value(bucket) as arm, {sums} {rows}"
     return duckdb.execute(query, [str(run / "user_days" / "*.parquet"), world]).df()

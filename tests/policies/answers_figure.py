@@ -1,0 +1,121 @@
+"""How rankers hang on answers, in one figure: `python tests/policies/answers_figure.py PICTURE SWEEP...`.
+
+Each folder holds a sweep of two arms, such as `askew run density_easq`. A column of panels per parameter, a line per
+treatment: its true effects against its control, two standard errors over users to either side. The same is written
+as a table. Where it is swept how often users are asked, what counts is the share of views that they answered.
+"""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import plotly.graph_objects as go
+from playwright.sync_api import sync_playwright
+from plotly.subplots import make_subplots
+from share_effects import SHARES, users_of
+
+from dashboards.theme import TREATMENTS, frame
+from simulator.metrics import METRICS, Metric
+from simulator.report_sweep import Sweep, load_sweep
+from simulator.truth import TrueEffect, true_effect
+
+WATCHED = Metric("AUT", "Watch time per user", "s", "up", ("watch_s",))
+SHOWN = (WATCHED, METRICS["AVT"], SHARES[0])
+ASKING = "questionnaire.ask"
+WIDTH = 1000
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of one sweep."""
+
+    at: float
+    answers: int
+    effects: tuple[TrueEffect, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One sweep: a treatment against its control."""
+
+    parameter: str
+    name: str
+    points: tuple[Point, ...]
+
+
+def line_of(folder: Path) -> Line:
+    sweep = load_sweep(folder)
+    control = next(row.baseline for point in sweep.points for row in point.metrics)
+    (treatment,) = sweep.treatments
+    points = tuple(point_of(sweep, folder / point.path, point.value, (control, treatment)) for point in sweep.points)
+    return Line(sweep.parameter.name, f"{treatment} against {control}", points)
+
+
+def point_of(sweep: Sweep, run: Path, value: float, arms: tuple[str, str]) -> Point:
+    before, after = (users_of(run, f"all:{arm}", SHOWN) for arm in arms)
+    effects = tuple(true_effect(metric.ratio(before), metric.ratio(after)) for metric in SHOWN)
+    query = "select sum(answered)::int, sum(views)::int from read_parquet(?) where world like 'all:%' and day >= 0"
+    answers, views = duckdb.execute(query, [str(run / "user_days" / "*.parquet")]).fetchone() or (0, 1)
+    return Point(answers / views if sweep.parameter.name == ASKING else value, answers // 2, effects)
+
+
+def figure_of(lines: list[Line]) -> go.Figure:
+    columns = list(dict.fromkeys(line.parameter for line in lines))
+    figure = make_subplots(len(SHOWN), len(columns), shared_xaxes=True, shared_yaxes="rows", vertical_spacing=0.04)
+    names = list(dict.fromkeys(line.name for line in lines))
+    for line in lines:
+        column, colour = columns.index(line.parameter) + 1, TREATMENTS[names.index(line.name)]
+        for row in range(len(SHOWN)):
+            found = [point.effects[row] for point in line.points]
+            bars = {"type": "data", "array": [2 * effect.standard_error for effect in found], "width": 0}
+            y = [effect.relative_effect for effect in found]
+            trace = go.Scatter(x=[point.at for point in line.points], y=y, name=line.name, error_y=bars)
+            trace.update(
+                mode="lines+markers", marker_color=colour, line_color=colour, showlegend=row == column - 1 == 0
+            )
+            figure.add_trace(trace, row=row + 1, col=column)
+    for row, metric in enumerate(SHOWN):
+        figure.update_yaxes(title_text=f"{metric.label}<br>true effect", row=row + 1, col=1)
+    figure.update_yaxes(tickformat=".3~%", rangemode="tozero")
+    for column, parameter in enumerate(columns, start=1):
+        asking = parameter == ASKING
+        scale = {"type": "log", "dtick": 1, "tickformat": ".2~%"} if asking else {}
+        figure.update_xaxes(**scale, col=column)
+        title = "share of views that are answered" if asking else parameter
+        figure.update_xaxes(title_text=title, row=len(SHOWN), col=column)
+    return frame(figure, 240 * len(SHOWN)).update_layout(width=WIDTH, paper_bgcolor="white")
+
+
+def table_of(lines: list[Line]) -> str:
+    labels = " | ".join(metric.label for metric in SHOWN)
+    rows = [
+        f"| {line.name} | {point.at:.2g} | {point.answers:,} | "
+        + " | ".join(f"{effect.relative_effect:+.2%} ({effect.standard_error:.2%})" for effect in point.effects)
+        + " |"
+        for line in lines
+        for point in line.points
+    ]
+    return "\n".join([f"| | at | answers | {labels} |", "| --- " * (3 + len(SHOWN)) + "|", *rows]) + "\n"
+
+
+def main(picture: Path, folders: list[Path]) -> None:
+    lines = [line_of(folder) for folder in folders]
+    sys.stdout.write(table_of(lines))
+    figure = figure_of(lines)
+    with TemporaryDirectory() as aside, sync_playwright() as playwright:
+        html = Path(aside) / "figure.html"
+        figure.write_html(html, include_plotlyjs=True, config={"staticPlot": True})
+        path = os.environ.get("ASKEW_CHROMIUM", "/usr/bin/chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": WIDTH + 20, "height": int(figure.layout.height) + 20})
+        page.goto(html.as_uri())
+        page.locator(".main-svg").first.wait_for()
+        page.locator(".js-plotly-plot").screenshot(path=picture)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), [Path(word) for word in sys.argv[2:]])
