@@ -4,8 +4,9 @@ Reconstruction of Pan et al., "Learning and Optimization of Implicit Negative Fe
 Recommender System", CIKM 2023, https://arxiv.org/abs/2308.13249, of which only abstract and introduction could be had:
 a feedback-aware encoding (`policies.inf_encoding`) and a prediction of several objectives that keeps apart what they
 share and what they do not (`policies.inf_heads`). What is in between is ours: target attention twice, by the target as
-if it were liked and as if it were skipped, and a mixture of experts with a gate per objective. Learned from are whole
-slates, so that a history is encoded once for all that was shown after it.
+if it were liked and as if it were skipped, a mixture of experts with a gate per objective, and, since production
+has a ranker already, what that predicts of each candidate (`policies.tower_weights`). Learned from are whole slates, so
+that a history is encoded once for all that was shown after it.
 
 Axes: `b` requests, `n` candidates, `d` vector size.
 """
@@ -24,7 +25,7 @@ from typing_extensions import override
 from policies import neural
 from policies.base import Log
 from policies.blocks import Dropout, Mmoe
-from policies.catalogue import Catalogue, UserEmbedding, VideoEmbedding
+from policies.catalogue import Catalogue, UserEmbedding, VideoEmbedding, catalogue_of
 from policies.embedding import linear
 from policies.inf_encoding import (
     FeedbackAttention,
@@ -44,11 +45,13 @@ from policies.inf_heads import (
     outcomes,
     thresholds_of,
 )
-from policies.neural import Core, Design
+from policies.kernel import TASKS
+from policies.neural import Core, Design, Fitted
 from policies.sequences import Requests, trimmed
 from policies.slates import SlateSample, SlateSource
 from policies.targets import Sampling, Unshown, with_unshown
-from policies.tower_fit import check_log
+from policies.tower_fit import Recipe, check_log, fit_towers
+from policies.tower_weights import N_TOLD, TowerWeights
 
 _PARTS: Final = 5
 _UNITS: Final = 16
@@ -59,21 +62,62 @@ _NO_VIDEOS: Final = Thresholds(torch.zeros(0), torch.zeros(0))
 
 
 @final
+@dataclass(frozen=True)
+class InfShape:
+    """Sizes and parts.
+
+    Attributes:
+        d: Length of vectors.
+        h: Views of a history.
+        experts: Shared by the objectives.
+        dropout: In training.
+        rates: Whether the base ranker's rates are read.
+    """
+
+    d: int
+    h: int
+    experts: int
+    dropout: float
+    rates: bool
+
+
+@final
+class Rates(nn.Module):
+    """What the base ranker predicts of each candidate: inputs of the experts, and a straight way to every head."""
+
+    def __init__(self, catalogue: Catalogue, generator: torch.Generator) -> None:
+        """Begin with straight ways that are shut."""
+        super().__init__()
+        self.towers = TowerWeights(catalogue)
+        self.straight = linear(TASKS, len(OBJECTIVES), generator)
+        nn.init.zeros_(self.straight.weight)
+
+    @override
+    def forward(
+        self, requests: Requests, candidates: Int64[Tensor, "b n"]
+    ) -> tuple[Float32[Tensor, "b n i"], Float32[Tensor, "tasks b n"]]:
+        """Inputs, and what is added to each objective's number."""
+        told = self.towers.told(requests, candidates)
+        return told, self.straight(told[..., :TASKS]).movedim(-1, 0)
+
+
+@final
 class Inf(nn.Module):
     """Feedback-aware encoding, two target attentions, experts, and one head per objective."""
 
-    def __init__(
-        self, catalogue: Catalogue, generator: torch.Generator, *, d: int, h: int, experts: int, dropout: float
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, shape: InfShape, generator: torch.Generator) -> None:
         """Begin with heads at about the usual rates."""
         super().__init__()
+        d = shape.d
+        self.rates = Rates(catalogue, generator) if shape.rates else None
         self.videos = VideoEmbedding(catalogue, d, generator)
         self.users = UserEmbedding(catalogue, d, generator)
-        self.tokens = FeedbackTokens(h, d, generator)
-        self.attention = FeedbackAttention(d, 2, Dropout(dropout, generator), generator)
+        self.tokens = FeedbackTokens(shape.h, d, generator)
+        self.attention = FeedbackAttention(d, 2, Dropout(shape.dropout, generator), generator)
         self.context = RequestContext(d, generator)
         self.asking = FeedbackTargetAttention(d, _UNITS, generator)
-        self.experts = Mmoe((_PARTS * d, 2 * d, d), experts, len(OBJECTIVES), generator)
+        inputs = _PARTS * d + (N_TOLD if shape.rates else 0)
+        self.experts = Mmoe((inputs, 2 * d, d), shape.experts, len(OBJECTIVES), generator)
         self.heads = nn.ModuleList([linear(d, 1, generator) for _ in OBJECTIVES])
         for head, begin in zip(self.heads, FIRST_LOGIT, strict=True):
             nn.init.constant_(head.get_parameter("bias"), begin)
@@ -88,8 +132,9 @@ class Inf(nn.Module):
         tokens = self.tokens(functional.embedding(views.video_id, table), requests)
         x = self.attention(tokens, liked, views.mask)
         whole = [part[:, None].expand_as(target) for part in (self.users(requests), self.context(requests))]
-        mixed = self.experts(torch.cat([self.asking(target, x, liked, views.mask), target, *whole], dim=-1))
-        return torch.stack([head(each)[..., 0] for head, each in zip(self.heads, mixed, strict=True)])
+        told, straight = (target[..., :0], 0.0) if self.rates is None else self.rates(requests, candidates)
+        mixed = self.experts(torch.cat([self.asking(target, x, liked, views.mask), target, *whole, told], dim=-1))
+        return torch.stack([head(each)[..., 0] for head, each in zip(self.heads, mixed, strict=True)]) + straight
 
 
 @final
@@ -130,6 +175,7 @@ class InfPolicy:
         size: Length of embeddings; even.
         history: Latest views that are read of each user; at least 1.
         experts: Experts that the objectives share; at least 1.
+        rates: Read what the base ranker's towers, fitted first on the same log, predict of each candidate.
         dropout: In training.
         epochs: Passes over the targets, at most; at least 1.
         max_targets: Views learned from, at most, in whole slates; at least 1.
@@ -147,6 +193,7 @@ class InfPolicy:
     size: int = 24
     history: int = 30
     experts: int = 4
+    rates: bool = True
     dropout: float = 0.1
     epochs: int = 3
     max_targets: int = 500_000
@@ -155,19 +202,12 @@ class InfPolicy:
     core: Core = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        fusion = Fusion(
-            watch=self.watch_power,
-            skip=self.skip_power,
-            hate=self.hate_power,
-            effective=self.effective_weight,
-            finished=self.finished_weight,
-            like=self.like_weight,
-        )
+        self._fusion()
         neural.check_options(self)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
         learn = partial(inf_loss, thresholds=_NO_VIDEOS)
-        make = partial(self._make, fusion)
-        self.core = Core(Design("inf", make, learn, sampling, self.epochs, self.learning_rate, _PER_STEP, SlateSource))
+        design = Design("inf", self._make, learn, sampling, self.epochs, self.learning_rate, _PER_STEP, SlateSource)
+        self.core = Core(design)
 
     rank = neural.rank
     scores = neural.scores
@@ -177,14 +217,31 @@ class InfPolicy:
         """See `policies.base.TrainablePolicy.fit`."""
         check_log(log)
         design = replace(self.core.design, loss=partial(inf_loss, thresholds=thresholds_of(log)))
-        self.core.fitted = neural.fit_module(design, log, seed)
+        generator = torch.Generator().manual_seed(seed)
+        catalogue = catalogue_of(log)
+        scorer = self._make(catalogue, generator)
+        if scorer.net.rates is not None:
+            scorer.net.rates.towers.fill(fit_towers(log, Recipe(self.history), seed))
+        neural.learn(scorer, design, SlateSource(log, design.sampling, generator), generator)
+        self.core.fitted = Fitted(catalogue, scorer.eval())
 
     @classmethod
     def load(cls, folder: Path) -> "InfPolicy":
         """See `policies.base.TrainablePolicy.load`."""
         return neural.load(cls, folder)
 
-    def _make(self, fusion: Fusion, catalogue: Catalogue, generator: torch.Generator) -> InfScorer:
+    def _make(self, catalogue: Catalogue, generator: torch.Generator) -> InfScorer:
         """The module with its first weights."""
-        net = Inf(catalogue, generator, d=self.size, h=self.history, experts=self.experts, dropout=self.dropout)
-        return InfScorer(net, fusion, ordinal=self.ordinal)
+        shape = InfShape(self.size, self.history, self.experts, self.dropout, self.rates)
+        return InfScorer(Inf(catalogue, shape, generator), self._fusion(), ordinal=self.ordinal)
+
+    def _fusion(self) -> Fusion:
+        """What is served."""
+        return Fusion(
+            watch=self.watch_power,
+            skip=self.skip_power,
+            hate=self.hate_power,
+            effective=self.effective_weight,
+            finished=self.finished_weight,
+            like=self.like_weight,
+        )

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Literal, TypeAlias, final, get_args
 
-import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor, nn
@@ -21,7 +20,6 @@ from typing_extensions import override
 from policies import neural
 from policies.base import Log
 from policies.catalogue import Catalogue, catalogue_of
-from policies.kernel import N_GRADES, SIZE, TASKS, UNITS, Towers, Views, score_requests
 from policies.neural import Core, Design, Fitted
 from policies.saqrec import Saqrec, SaqrecShape
 from policies.saqrec_fit import OBSERVED, Lesson, Observed, click_loss, teach
@@ -31,6 +29,7 @@ from policies.sequences import Answers, Requests
 from policies.serving import plain_fusion
 from policies.targets import Sampling, Unshown, with_unshown
 from policies.tower_fit import Recipe, check_log, fit_towers
+from policies.tower_weights import TowerWeights
 
 Serving: TypeAlias = Literal["click", "click*satisfaction", "satisfaction"]
 """Rank by the click head alone, as the paper and its code do, by both, or by the satisfaction head alone [R]."""
@@ -76,56 +75,9 @@ class Served(nn.Module):
         own = self.fusing.click * functional.logsigmoid(click)
         if self.fusing.felt:
             own = own + self.fusing.felt * functional.logsigmoid(felt)
-        return own if self.towers is None else self.towers(requests, candidates) + self.fusing.own * own
-
-
-@final
-class TowerWeights(nn.Module):
-    """The base ranker's towers among a module's weights; fitted apart, never trained with it."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        super().__init__()
-        videos, f = len(catalogue.tag), len(catalogue.user_mean)
-        i, o = SIZE + 2 + f, TASKS * (SIZE + 1)
-        shapes = (
-            (videos, SIZE + TASKS),
-            (videos,),
-            (N_GRADES,),
-            (1,),
-            (f,),
-            (f,),
-            (i, UNITS),
-            (UNITS,),
-            (i + UNITS, o),
-            (o,),
-        )
-        for name, shape in zip(Towers._fields, shapes, strict=True):
-            self.register_buffer(name, torch.zeros(shape))
-
-    def fill(self, towers: Towers) -> None:
-        """Take over fitted towers."""
-        for name, array in zip(Towers._fields, towers, strict=True):
-            self.get_buffer(name).copy_(torch.from_numpy(array))
-
-    def towers(self) -> Towers:
-        """As the kernel reads them; no copies."""
-        return Towers(*(self.get_buffer(name).numpy() for name in Towers._fields))
-
-    @override
-    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
-        """The base ranker's scores, by its own kernel."""
-        scores = np.empty(candidates.shape, np.float32)
-        rows = np.arange(len(requests), dtype=np.int32)
-        arguments = (rows, candidates.numpy().astype(np.int32), requests.features.numpy(), kernel_views(requests))
-        score_requests(*arguments, self.towers(), _BASE_FUSION, scores)
-        return torch.from_numpy(scores)
-
-
-def kernel_views(requests: Requests) -> Views:
-    """The histories of requests as the kernel reads them."""
-    views = requests.views
-    kinds = ((views.video_id, np.int32), (views.watch_s, np.float32), (views.events, np.uint16), (views.mask, np.bool_))
-    return Views(*(np.ascontiguousarray(array.numpy(), kind) for array, kind in kinds))
+        if self.towers is None:
+            return own
+        return self.towers.scores(requests, candidates, _BASE_FUSION) + self.fusing.own * own
 
 
 @final
