@@ -25,10 +25,10 @@ from policies.base import Event
 from policies.blocks import Mlp, TargetAttention
 from policies.catalogue import Catalogue, UserEmbedding, VideoEmbedding
 from policies.embedding import linear
-from policies.losses import not_clicked
 from policies.neural import Core, Design
 from policies.sequences import Answers, Behaviour, Requests, subsequence, trimmed
-from policies.targets import Sample, Sampling, Unshown, with_unshown
+from policies.slates import SlateSample, SlateSource
+from policies.targets import Sampling, Unshown, with_unshown
 
 _BEHAVIOURS: Final = {Behaviour.CLICKED: 30, Behaviour.UNCLICKED: 30, Behaviour.DISSATISFIED: 10}
 """What is read, and how many views of it at most."""
@@ -112,12 +112,11 @@ class Dfn(nn.Module):
         return inner + outer
 
 
-def shown_loss(model: Dfn, sample: Sample) -> Float32[Tensor, ""]:
-    """Binary cross-entropy of the click on what was shown; see `not_clicked`."""
-    logits = model(sample.requests, sample.candidates)
-    return functional.binary_cross_entropy_with_logits(logits[:, 0], sample.has(Event.CLICK)) + not_clicked(
-        logits[:, 1:]
-    )
+def slate_loss(model: Dfn, slates: SlateSample) -> Float32[Tensor, ""]:
+    """Binary cross-entropy of the clicks on what was shown."""
+    kept = slates.mask
+    logits = model(slates.requests, slates.candidates)
+    return functional.binary_cross_entropy_with_logits(logits[kept], slates.has(Event.CLICK)[kept])
 
 
 @final
@@ -130,7 +129,7 @@ class DfnPolicy:
         history: Latest views that are read of each user; at least 1.
         answers: What tells satisfaction, see `policies.sequences.Answers`.
         epochs: Passes over the targets, at most; at least 1.
-        max_targets: Views learned from, at most; at least 1.
+        max_targets: Views learned from, at most, in whole slates; at least 1.
         unshown: Videos that count as not clicked beside what was shown, see `policies.targets.Unshown`.
     """
 
@@ -146,7 +145,7 @@ class DfnPolicy:
         neural.check_options(self)
         make = partial(Dfn, d=self.size, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        self.core = Core(Design("dfn", make, shown_loss, sampling, self.epochs))
+        self.core = Core(Design("dfn", make, slate_loss, sampling, self.epochs, source=SlateSource))
 
     rank = neural.rank
     scores = neural.scores

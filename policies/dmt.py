@@ -23,10 +23,10 @@ from policies.base import Event
 from policies.blocks import Attention, Dropout, Encoder, EncoderShape, FeedForward, Mlp, Mmoe
 from policies.catalogue import Catalogue, UserEmbedding, VideoEmbedding
 from policies.embedding import normal_table
-from policies.losses import not_clicked
 from policies.neural import Core, Design
 from policies.sequences import Answers, Behaviour, Requests, subsequence, trimmed
-from policies.targets import Sample, Sampling, Unshown, with_unshown
+from policies.slates import SlateSample, SlateSource
+from policies.targets import Sampling, Unshown, with_unshown
 
 _BEHAVIOURS: Final = {Behaviour.CLICKED: 50, Behaviour.SATISFIED: 20, Behaviour.DISSATISFIED: 10}
 """What is read, and how many views of it at most."""
@@ -94,12 +94,13 @@ class Dmt(nn.Module):
         return torch.stack([tower(part)[..., 0] for tower, part in zip(self.towers, mixed, strict=True)])
 
 
-def shown_loss(model: Dmt, sample: Sample) -> Float32[Tensor, ""]:
-    """Binary cross-entropy of click and long view of what was shown, the bias of its place added; see `not_clicked`."""
-    bias = model.bias(model.places[sample.place.clamp(max=_PLACES - 1)]).T
-    logits = model.tasks(sample.requests, sample.candidates) + bias[..., None]
-    happened = torch.stack([sample.has(Event.CLICK), sample.has(Event.LONG_VIEW)])
-    return functional.binary_cross_entropy_with_logits(logits[..., 0], happened) + not_clicked(logits[..., 1:])
+def slate_loss(model: Dmt, slates: SlateSample) -> Float32[Tensor, ""]:
+    """Binary cross-entropy of click and long view, the bias of its place added to each view's logits."""
+    place = torch.arange(slates.n_shown).clamp(max=_PLACES - 1)
+    bias = functional.pad(model.bias(model.places[place]).T, (0, slates.mask.shape[1] - slates.n_shown))
+    logits = model.tasks(slates.requests, slates.candidates) + bias[:, None]
+    happened = torch.stack([slates.has(Event.CLICK), slates.has(Event.LONG_VIEW)])
+    return _TASKS * functional.binary_cross_entropy_with_logits(logits[:, slates.mask], happened[:, slates.mask])
 
 
 @final
@@ -113,7 +114,7 @@ class DmtPolicy:
         answers: What tells satisfaction, see `policies.sequences.Answers`.
         dropout: Share of numbers dropped in training.
         epochs: Passes over the targets, at most; at least 1.
-        max_targets: Views learned from, at most; at least 1.
+        max_targets: Views learned from, at most, in whole slates; at least 1.
         unshown: Videos that count as not clicked beside what was shown, see `policies.targets.Unshown`.
     """
 
@@ -130,7 +131,7 @@ class DmtPolicy:
         neural.check_options(self)
         make = partial(Dmt, d=self.size, dropout=self.dropout, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        self.core = Core(Design("dmt", make, shown_loss, sampling, self.epochs, _LEARNING_RATE))
+        self.core = Core(Design("dmt", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, source=SlateSource))
 
     rank = neural.rank
     scores = neural.scores

@@ -23,10 +23,10 @@ from policies.blocks import Attention, AttentivePool, Encoder, EncoderShape, mat
 from policies.catalogue import Catalogue, UserEmbedding, VideoEmbedding
 from policies.embedding import linear, normal_table
 from policies.kernel import N_GRADES
-from policies.losses import not_clicked
 from policies.neural import Core, Design
 from policies.sequences import N_WATCHES, Answers, Behaviour, Requests, Views, chosen, packing, trimmed
-from policies.targets import Sample, Sampling, Unshown, with_unshown
+from policies.slates import SlateSample, SlateSource
+from policies.targets import Sampling, Unshown, with_unshown
 
 _BEHAVIOURS: Final = {
     Behaviour.CLICKED: 50,
@@ -120,18 +120,16 @@ class FeedRec(nn.Module):
         return [match(vector, items) + bias[..., task] for task, vector in enumerate(vectors)]
 
 
-def shown_loss(model: FeedRec, sample: Sample) -> Float32[Tensor, ""]:
-    """Click, finish and log watch time of what was shown, how alike both sides are (cosine); see `not_clicked`."""
-    table = model.videos.table()
-    sides = model.sides(sample.requests.views, table)
-    tasks = model.tasks(sample.requests, sides, sample.candidates, table)
-    click, finish, watch = (part[:, 0] for part in tasks)
+def slate_loss(model: FeedRec, slates: SlateSample) -> Float32[Tensor, ""]:
+    """Click, finish and log watch time of what was shown, and how alike both sides are (cosine)."""
+    table, kept = model.videos.table(), slates.mask
+    sides = model.sides(slates.requests.views, table)
+    click, finish, watch = (part[kept] for part in model.tasks(slates.requests, sides, slates.candidates, table))
     alike = functional.cosine_similarity(*sides).square().mean()
     return (
-        functional.binary_cross_entropy_with_logits(click, sample.has(Event.CLICK))
-        + not_clicked(tasks[0][:, 1:])
-        + functional.binary_cross_entropy_with_logits(finish, sample.has(Event.COMPLETE))
-        + 0.5 * functional.mse_loss(watch, torch.log1p(sample.watch_s))
+        functional.binary_cross_entropy_with_logits(click, slates.has(Event.CLICK)[kept])
+        + functional.binary_cross_entropy_with_logits(finish, slates.has(Event.COMPLETE)[kept])
+        + 0.5 * functional.mse_loss(watch, torch.log1p(slates.watch_s[kept]))
         + _APART * alike
     )
 
@@ -147,7 +145,7 @@ class FeedRecPolicy:
         answers: What tells satisfaction, see `policies.sequences.Answers`.
         dropout: Share of numbers dropped in training.
         epochs: Passes over the targets, at most; at least 1.
-        max_targets: Views learned from, at most; at least 1.
+        max_targets: Views learned from, at most, in whole slates; at least 1.
         unshown: Videos that count as not clicked beside what was shown, see `policies.targets.Unshown`.
     """
 
@@ -165,7 +163,7 @@ class FeedRecPolicy:
         shape = EncoderShape(self.history, self.size, heads=2 - self.size % 2)
         make = partial(FeedRec, shape=shape, dropout=self.dropout, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        self.core = Core(Design("feedrec", make, shown_loss, sampling, self.epochs, _LEARNING_RATE))
+        self.core = Core(Design("feedrec", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, source=SlateSource))
 
     rank = neural.rank
     scores = neural.scores

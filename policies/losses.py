@@ -47,12 +47,3 @@ def pairwise_loss(scorer: Scorer, sample: Sample) -> Float32[Tensor, ""]:
     """BPR: the clicked video should score above each negative (Rendle et al., UAI 2009, https://arxiv.org/abs/1205.2618)."""
     scores = scorer(sample.requests, sample.candidates)
     return functional.softplus(scores[:, 1:] - scores[:, :1]).mean()
-
-
-def not_clicked(logits: Float32[Tensor, "*b n"]) -> Float32[Tensor, ""]:
-    """Mean binary cross-entropy of videos that count as not clicked; 0 if there are none.
-
-    Papers of rankers that learn from what was shown have no such part. Those who are shown nothing else never learn
-    which videos were worth showing, and order a whole catalogue by chance; with it they can be asked for it.
-    """
-    return functional.softplus(logits).mean() if logits.shape[-1] else torch.zeros(())

@@ -133,7 +133,8 @@ def main_loss(saqrec: Saqrec, slates: SlateSample, lesson: Lesson, *, mixed: boo
         return loss
     teacher = saqrec.teacher.felt(taught, slates.candidates)
     student, label = torch.sigmoid(felt.detach()), torch.zeros_like(teacher)
-    for part in (slates.mask & (slates.clicked > 0), slates.mask & (slates.clicked == 0)):
+    clicked = slates.has(Event.CLICK) > 0
+    for part in (slates.mask & clicked, slates.mask & ~clicked):
         if part.any():
             label[part] = pseudo_label(student[part], teacher[part], mixed, lesson.lambda_mode)
     kept = slates.mask
@@ -143,7 +144,7 @@ def main_loss(saqrec: Saqrec, slates: SlateSample, lesson: Lesson, *, mixed: boo
 def _clicks_apart(logits: Float32[Tensor, "b n"], slates: SlateSample) -> Float32[Tensor, ""]:
     """Binary cross-entropy of the candidates that are there."""
     kept = slates.mask
-    return functional.binary_cross_entropy_with_logits(logits[kept], slates.clicked[kept])
+    return functional.binary_cross_entropy_with_logits(logits[kept], slates.has(Event.CLICK)[kept])
 
 
 def fit_satisfaction(net: PairNetwork, pairs: Pairs, lesson: Lesson, generator: torch.Generator) -> None:

@@ -32,6 +32,7 @@ class SlateSample:
         events: `Event` bits; those that were not shown count as skipped at once.
         watch_s: Seconds watched.
         mask: True where there is a candidate; slates are of unequal length.
+        n_shown: Columns of videos viewed; further ones are of videos that were not shown.
     """
 
     requests: Requests
@@ -39,11 +40,11 @@ class SlateSample:
     events: Int64[Tensor, "b n"]
     watch_s: Float32[Tensor, "b n"]
     mask: Bool[Tensor, "b n"]
+    n_shown: int
 
-    @property
-    def clicked(self) -> Float32[Tensor, "b n"]:
-        """1 where there was a click, else 0."""
-        return ((self.events & int(Event.CLICK)) != 0).float()
+    def has(self, event: Event) -> Float32[Tensor, "b n"]:
+        """1 where the view has one of these events, else 0."""
+        return ((self.events & int(event)) != 0).float()
 
 
 @final
@@ -92,4 +93,5 @@ class SlateSource:
             events=functional.pad(self._events[row] * shown, (0, unshown.shape[1]), value=int(Event.SKIP)),
             watch_s=functional.pad(self._watch_s[row] * shown, (0, unshown.shape[1])),
             mask=torch.cat([shown, ~clash], dim=1),
+            n_shown=len(place),
         )

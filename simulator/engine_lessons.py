@@ -4,14 +4,11 @@ import copy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 from policies.base import Feedback, Log, Policy, TrainablePolicy
 from simulator.checkpoint import Kept
 from simulator.engine import AnswerWeights, Hall, Weights
 from simulator.engine_part import unpack_log
 from simulator.line import canonical
-from simulator.noise import seed_word
 from simulator.propensity import fit_answer_model
 
 
@@ -44,13 +41,13 @@ def read_logs(hall: Hall, logs: tuple[Kept, ...]) -> Feedback:
     return canonical([unpack_log(hall.store.get(kept)) for kept in logs])
 
 
-def taught(hall: Hall, built: Policy, log: Feedback) -> Weights:
-    """A policy fitted on a log, as weights; equal seeds, so equal policies come out equal."""
-    policy = copy.deepcopy(built)
+def taught(hall: Hall, arm: int | None, log: Feedback) -> Weights:
+    """The policy of an arm, or of the pre-period, fitted on a log, as weights."""
+    setting = hall.setting
+    policy = copy.deepcopy(setting.pre_policy if arm is None else setting.policies[arm])
     if isinstance(policy, TrainablePolicy):
-        stage = hall.setting.course.stage
-        seed = int(seed_word(hall.setting.spec.seed, "training") >> np.uint64(33))
-        policy.fit(Log(log, stage.user_table, stage.video_table), seed)
+        stage = setting.course.stage
+        policy.fit(Log(log, stage.user_table, stage.video_table), setting.training_seed(arm))
     return pack_policy(policy)
 
 

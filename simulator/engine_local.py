@@ -66,8 +66,8 @@ class LocalEngine:
         setting = self._hall.setting
         log = read_logs(self._hall, logs)
         if lesson.who == "pre":
-            return (taught(self._hall, setting.pre_policy, log),), ()
-        weights = tuple(self._pool.map(partial(taught, self._hall, log=log), setting.policies))
+            return (taught(self._hall, None, log),), ()
+        weights = tuple(self._pool.map(partial(taught, self._hall, log=log), range(len(setting.policies))))
         return weights, answer_weights(self._hall, log)
 
     def close(self) -> None:

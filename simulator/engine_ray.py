@@ -22,7 +22,7 @@ from simulator.engine_local import gathered
 from simulator.engine_part import PartPlayed, Servers, Standing, learn, play_part
 from simulator.engine_steps import Lesson, Scene
 from simulator.errors import EngineError
-from simulator.setting import PRE, prepare, world_of
+from simulator.setting import prepare, world_of
 from simulator.spec import ExperimentSpec
 
 _RETRIES: Final = 5
@@ -153,8 +153,7 @@ def _learn(ticket: Ticket, line: str, cast: Cast, *feedback: Feedback | None) ->
 def _teach(ticket: Ticket, arm: int | None, logs: tuple[Kept, ...]) -> Weights:
     """The policy of an arm, or of the pre-period, fitted on the logs."""
     hall = _hall(ticket.spec, ticket.store)
-    built = hall.setting.built(PRE)[0] if arm is None else hall.setting.policies[arm]
-    return taught(hall, built, read_logs(hall, logs))
+    return taught(hall, arm, read_logs(hall, logs))
 
 
 def _answers(ticket: Ticket, logs: tuple[Kept, ...]) -> AnswerWeights:

@@ -32,7 +32,7 @@ def check_health(users: pd.DataFrame, arms: Sequence[ArmSpec], main_rows: Sequen
         srm_p_value=srm,
         users_planned=planned,
         users_seen=seen,
-        a_a=all((arm.policy, arm.options) == (arms[0].policy, arms[0].options) for arm in arms),
+        a_a=all(arm.same_policy(arms[0]) for arm in arms),
         pre_period=before,
         warnings=[*srm_warning(srm, seen, planned), *before_warnings(before), *notes_of(main_rows)],
     )

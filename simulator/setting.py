@@ -11,6 +11,7 @@ from policies.registry import build_policy
 from simulator.assignment import assign
 from simulator.crowd import Block, Size, Stage, make_blocks, make_stage
 from simulator.errors import SpecError
+from simulator.noise import seed_word
 from simulator.oracle import hand_truth
 from simulator.profiles import check_segments
 from simulator.propensity import constant_model
@@ -56,6 +57,11 @@ class Setting:
         if line == PRE:
             return (self.pre_policy,)
         return tuple(self.policies[self.buckets.arms.index(name)] for name in self.served(line))
+
+    def training_seed(self, arm: int | None) -> int:
+        """What an arm's policy, or that of the pre-period, learns by: the same for all, unless an arm has its own."""
+        own = 0 if arm is None else self.spec.arms[arm].training_seed
+        return int(seed_word(self.spec.seed, f"training {own}" if own else "training") >> np.uint64(33))
 
     def served_by(self, line: str, block: Block) -> Int32[np.ndarray, " users"]:
         """Which of a line's policies serves each user of a block."""

@@ -32,6 +32,7 @@ class ArmSpec(BaseModel):
         policy: A shipped policy's name or `package.module:Class`.
         share: Part of the users, relative to the other arms' shares.
         options: Keyword arguments of the policy.
+        training_seed: Arms of one policy that differ in nothing but this tell what chance in its training does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +41,12 @@ class ArmSpec(BaseModel):
     policy: Name
     share: Annotated[float, Field(gt=0)] = 1.0
     options: dict[str, Any] = Field(default_factory=dict)
+    training_seed: Annotated[int, Field(ge=0)] = 0
+
+    def same_policy(self, other: "ArmSpec") -> bool:
+        """Whether both arms serve the same."""
+        of = (self.policy, self.options, self.training_seed)
+        return of == (other.policy, other.options, other.training_seed)
 
 
 @final

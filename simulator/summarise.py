@@ -168,7 +168,7 @@ def _health(tallies: Tallies, rows: Sequence[MetricRow], answers: Answering) -> 
     before = _before(tallies)
     by_day, by_segment = split_by_day(tallies), split_by_segment(tallies)
     mixed, beyond = mixed_assignment(tallies.sections.mixed, tallies.users), too_good(rows)
-    a_a = all((arm.policy, arm.options) == (arms[0].policy, arms[0].options) for arm in arms)
+    a_a = all(arm.same_policy(arms[0]) for arm in arms)
     warnings = [*srm_warning(srm, seen, planned), *split_warnings(by_day, by_segment), *mixed_warnings(mixed)]
     ends = novelty(tallies)
     warnings += [*novelty_warnings(ends)]

@@ -11,14 +11,17 @@ from policies.base import Event, History
 from policies.caser import Caser
 from policies.catalogue import catalogue_of
 from policies.chains import Ring, draw_chains, follows
+from policies.dmt import Dmt, slate_loss
 from policies.gru4rec import Gru4RecPolicy
 from policies.hgn import Hgn
 from policies.popular import PopularPolicy
 from policies.reading import Reading
 from policies.registry import POLICIES, build_policy, find_policy
 from policies.sasrec import SasRec, SasRecPolicy
+from policies.slates import SlateSource
 from policies.specimens import FixedHistory, Plan, draw_log, draw_requests, make_specimen
 from policies.stamp import Stamp
+from policies.targets import Sampling
 
 RANKERS = [name for name in POLICIES if {"size", "history"} <= set(signature(find_policy(name)).parameters)]
 """Those that read so many views of a history, and embed them."""
@@ -152,6 +155,20 @@ def test_sasrec_states_know_nothing_of_later_clicks():
     one, other = (sasrec.encoder(x, ALL) for x in (X, later))
     torch.testing.assert_close(one[:, :2], other[:, :2])
     assert not torch.allclose(one[:, 2], other[:, 2], atol=1e-2)
+
+
+def test_dmt_adds_the_bias_of_a_views_place_and_none_to_what_was_not_shown(small):
+    log, _ = small
+    dmt = Dmt(catalogue_of(log), generator(), d=D, dropout=0.0, answers="both").eval()
+    slates = SlateSource(log, Sampling(n_negatives=3), generator()).take(torch.arange(9), generator())
+    logits = dmt.tasks(slates.requests, slates.candidates).detach().clone()
+    for place in range(slates.n_shown):
+        logits[:, :, place] += dmt.bias(dmt.places[place])[:, None]
+    happened = torch.stack([slates.has(Event.CLICK), slates.has(Event.LONG_VIEW)])
+    each = torch.nn.functional.binary_cross_entropy_with_logits(logits, happened, reduction="none")
+    want = each[:, slates.mask].mean(1).sum()
+    assert slates.mask.shape[1] == slates.n_shown + 3
+    torch.testing.assert_close(slate_loss(dmt, slates), want)
 
 
 def test_unseen_videos_have_what_their_features_tell(small):

@@ -29,7 +29,7 @@ def test_every_view_comes_once_with_its_click(log):
     source = SlateSource(log, Sampling(n_negatives=0), seeded())
     slates = source.take(torch.arange(source.n_users), seeded())
     assert np.array_equal(slates.candidates[slates.mask].numpy(), log.feedback.video_id)
-    assert np.array_equal(slates.clicked[slates.mask].numpy(), log.feedback.has(Event.CLICK))
+    assert np.array_equal(slates.has(Event.CLICK)[slates.mask].numpy(), log.feedback.has(Event.CLICK))
     assert np.array_equal(slates.events[slates.mask].numpy(), log.feedback.events)
     assert np.array_equal(slates.watch_s[slates.mask].numpy(), log.feedback.watch_s)
     length = slates.mask.sum(1)
@@ -49,6 +49,7 @@ def test_unshown_videos_count_as_skipped_and_are_not_in_the_slate(log):
     source = SlateSource(log, Sampling(n_negatives=40), seeded())
     slates = source.take(torch.arange(20), seeded())
     n = slates.mask.shape[1] - 40
+    assert slates.n_shown == n
     assert (slates.events[:, n:] == int(Event.SKIP)).all()
     assert slates.watch_s[:, n:].sum() == 0
     shown = torch.where(slates.mask[:, :n], slates.candidates[:, :n], -1)

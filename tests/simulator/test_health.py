@@ -83,6 +83,7 @@ def test_equal_policies_make_an_a_a_test():
     tuned = (ARMS[0], ArmSpec(name="b", policy="base", options={"epochs": 2}))
     assert check_health(users(), same, []).a_a
     assert not check_health(users(), tuned, []).a_a
+    assert not check_health(users(), (ARMS[0], ArmSpec(name="b", policy="base", training_seed=1)), []).a_a
     assert not check_health(users(), ARMS, []).a_a
 
 

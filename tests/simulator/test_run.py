@@ -57,6 +57,16 @@ def test_another_seed_gives_other_numbers(world, finished, tmp_path):
     assert load_report(tmp_path / "run").metrics != load_report(finished).metrics
 
 
+def test_arms_that_differ_in_their_training_seed_alone_are_trained_apart(world, tmp_path):
+    arms = [{"name": name, "policy": "base", "training_seed": seed} for name, seed in (("a", 0), ("b", 0), ("c", 1))]
+    report_of(spec_of(world, arms=arms), tmp_path / "seeds")
+    report = load_report(tmp_path / "seeds")
+    found = {row.arm: row.true_relative_effect for row in report.metrics if row.metric == "AUT"}
+    assert found["b"] == 0
+    assert found["c"] != 0
+    assert not report.health.a_a
+
+
 @pytest.mark.parametrize("policy", ["random", "popular", "base"])
 def test_equal_arms_have_a_true_effect_of_exactly_zero(world, tmp_path, policy):
     arms = [{"name": "a", "policy": policy}, {"name": "b", "policy": policy}]
