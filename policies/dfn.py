@@ -27,7 +27,7 @@ from policies.catalogue import Catalogue, UserEmbedding, VideoEmbedding
 from policies.embedding import linear
 from policies.neural import Core, Design
 from policies.sequences import Answers, Behaviour, Requests, subsequence, trimmed
-from policies.slates import SlateSample, SlateSource
+from policies.slates import PER_STEP, SlateSample, SlateSource
 from policies.targets import Sampling, Unshown, with_unshown
 
 _BEHAVIOURS: Final = {Behaviour.CLICKED: 30, Behaviour.UNCLICKED: 30, Behaviour.DISSATISFIED: 10}
@@ -145,7 +145,7 @@ class DfnPolicy:
         neural.check_options(self)
         make = partial(Dfn, d=self.size, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        self.core = Core(Design("dfn", make, slate_loss, sampling, self.epochs, source=SlateSource))
+        self.core = Core(Design("dfn", make, slate_loss, sampling, self.epochs, per_step=PER_STEP, source=SlateSource))
 
     rank = neural.rank
     scores = neural.scores

@@ -25,7 +25,7 @@ from policies.catalogue import Catalogue, UserEmbedding, VideoEmbedding
 from policies.embedding import normal_table
 from policies.neural import Core, Design
 from policies.sequences import Answers, Behaviour, Requests, subsequence, trimmed
-from policies.slates import SlateSample, SlateSource
+from policies.slates import PER_STEP, SlateSample, SlateSource
 from policies.targets import Sampling, Unshown, with_unshown
 
 _BEHAVIOURS: Final = {Behaviour.CLICKED: 50, Behaviour.SATISFIED: 20, Behaviour.DISSATISFIED: 10}
@@ -131,7 +131,7 @@ class DmtPolicy:
         neural.check_options(self)
         make = partial(Dmt, d=self.size, dropout=self.dropout, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        self.core = Core(Design("dmt", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, source=SlateSource))
+        self.core = Core(Design("dmt", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, PER_STEP, SlateSource))
 
     rank = neural.rank
     scores = neural.scores

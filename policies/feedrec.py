@@ -25,7 +25,7 @@ from policies.embedding import linear, normal_table
 from policies.kernel import N_GRADES
 from policies.neural import Core, Design
 from policies.sequences import N_WATCHES, Answers, Behaviour, Requests, Views, chosen, packing, trimmed
-from policies.slates import SlateSample, SlateSource
+from policies.slates import PER_STEP, SlateSample, SlateSource
 from policies.targets import Sampling, Unshown, with_unshown
 
 _BEHAVIOURS: Final = {
@@ -163,7 +163,9 @@ class FeedRecPolicy:
         shape = EncoderShape(self.history, self.size, heads=2 - self.size % 2)
         make = partial(FeedRec, shape=shape, dropout=self.dropout, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        self.core = Core(Design("feedrec", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, source=SlateSource))
+        self.core = Core(
+            Design("feedrec", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, PER_STEP, SlateSource)
+        )
 
     rank = neural.rank
     scores = neural.scores

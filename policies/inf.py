@@ -48,15 +48,13 @@ from policies.inf_heads import (
 from policies.kernel import TASKS
 from policies.neural import Core, Design, Fitted
 from policies.sequences import Requests, trimmed
-from policies.slates import SlateSample, SlateSource
+from policies.slates import PER_STEP, SlateSample, SlateSource
 from policies.targets import Sampling, Unshown, with_unshown
 from policies.tower_fit import Recipe, check_log, fit_towers
 from policies.tower_weights import N_TOLD, TowerWeights
 
 _PARTS: Final = 5
 _UNITS: Final = 16
-_PER_STEP: Final = (128, 2048)
-"""Views learned from in a step."""
 _NO_VIDEOS: Final = Thresholds(torch.zeros(0), torch.zeros(0))
 """Until a log is learned from."""
 
@@ -206,7 +204,7 @@ class InfPolicy:
         neural.check_options(self)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
         learn = partial(inf_loss, thresholds=_NO_VIDEOS)
-        design = Design("inf", self._make, learn, sampling, self.epochs, self.learning_rate, _PER_STEP, SlateSource)
+        design = Design("inf", self._make, learn, sampling, self.epochs, self.learning_rate, PER_STEP, SlateSource)
         self.core = Core(design)
 
     rank = neural.rank

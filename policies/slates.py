@@ -7,7 +7,7 @@ Axes: `b` slates, `n` candidates of a slate.
 """
 
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from policies.base import Event, Log
 from policies.histories import find_requests
 from policies.sequences import Requests
 from policies.targets import SampleSource, Sampling, choose_rows, with_answers
+
+PER_STEP: Final = (128, 2048)
+"""Views learned from in a step, least and most, by rankers that learn from slates."""
 
 
 @final

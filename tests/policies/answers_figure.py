@@ -42,6 +42,7 @@ class Line:
     """One sweep: a treatment against its control."""
 
     parameter: str
+    meaning: str
     name: str
     points: tuple[Point, ...]
 
@@ -51,7 +52,7 @@ def line_of(folder: Path) -> Line:
     control = next(row.baseline for point in sweep.points for row in point.metrics)
     (treatment,) = sweep.treatments
     points = tuple(point_of(sweep, folder / point.path, point.value, (control, treatment)) for point in sweep.points)
-    return Line(sweep.parameter.name, f"{treatment} against {control}", points)
+    return Line(sweep.parameter.name, sweep.parameter.meaning, f"{treatment} against {control}", points)
 
 
 def point_of(sweep: Sweep, run: Path, value: float, arms: tuple[str, str]) -> Point:
@@ -80,11 +81,12 @@ def figure_of(lines: list[Line]) -> go.Figure:
     for row, metric in enumerate(SHOWN):
         figure.update_yaxes(title_text=f"{metric.label}<br>true effect", row=row + 1, col=1)
     figure.update_yaxes(tickformat=".3~%", rangemode="tozero")
+    meanings = {line.parameter: line.meaning for line in lines}
     for column, parameter in enumerate(columns, start=1):
         asking = parameter == ASKING
         scale = {"type": "log", "dtick": 1, "tickformat": ".2~%"} if asking else {}
-        figure.update_xaxes(**scale, col=column)
-        title = "share of views that are answered" if asking else parameter
+        figure.update_xaxes(**scale, zeroline=False, col=column)
+        title = "share of views that are answered" if asking else meanings[parameter]
         figure.update_xaxes(title_text=title, row=len(SHOWN), col=column)
     return frame(figure, 240 * len(SHOWN)).update_layout(width=WIDTH, paper_bgcolor="white")
 
