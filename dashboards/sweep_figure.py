@@ -22,6 +22,8 @@ _Draw = Callable[[Sweep, _Rows], list[go.Scatter]]
 _COLUMNS: Final = 2
 _PANEL_PX: Final = 330
 _MOST_TICKS: Final = 8
+_NOTHING: Final = (-0.001, 0.001)
+"""Axis of lifts that are all 0."""
 _LARGE_FACTOR: Final = 30
 """Between the least and the greatest value, from which on the axis is logarithmic."""
 
@@ -65,10 +67,14 @@ def _panels(sweep: Sweep, draw: _Draw, title: str, symbols: Sequence[tuple[Symbo
     for place, metric in enumerate(shown):
         where = _cell(place)
         _mark_assumed(figure, sweep, where)
+        moved = False
         for arm in sweep.treatments:
             for trace in draw(sweep, rows_of(sweep, metric, arm)):
                 trace.update(legendgroup=_group(sweep, arm), showlegend=False, meta=arm)
                 figure.add_trace(trace, row=where.row, col=where.column)
+                moved |= bool(np.any(np.nan_to_num(np.array(trace.y, np.float64))))
+        if not moved:
+            figure.update_yaxes(range=_NOTHING, row=where.row, col=where.column)
     _add_legend(figure, sweep, symbols)
     return frame(figure, _PANEL_PX * _cell(len(shown) - 1).row + 60)
 

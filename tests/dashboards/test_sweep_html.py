@@ -144,6 +144,16 @@ def test_values_that_differ_by_factors_stand_on_a_logarithmic_axis(samples):
     assert (shade.x0, shade.x1) == pytest.approx((10**low, 0.5))
 
 
+def test_where_nothing_happens_the_axis_is_about_0(samples):
+    def still(row, value):
+        gone = {"true_relative_effect": 0.0, "true_relative_effect_se": 0.0} if row.metric == "LT7" else {}
+        return row.model_copy(update=gone)
+
+    figure = truth_against_value(sweep_of(samples, change=still))
+    assert figure.layout.yaxis4.range == (-0.001, 0.001)
+    assert figure.layout.yaxis.range is None
+
+
 def test_values_from_0_on_stand_on_a_linear_axis(samples):
     assert effect_against_value(sweep_of(samples, (0.0, 0.004, 0.4))).layout.xaxis.type == "linear"
 
