@@ -95,10 +95,13 @@ class Dmt(nn.Module):
 
 
 def slate_loss(model: Dmt, slates: SlateSample) -> Float32[Tensor, ""]:
-    """Binary cross-entropy of click and long view, the bias of its place added to each view's logits."""
-    place = torch.arange(slates.n_shown).clamp(max=_PLACES - 1)
-    bias = functional.pad(model.bias(model.places[place]).T, (0, slates.mask.shape[1] - slates.n_shown))
-    logits = model.tasks(slates.requests, slates.candidates) + bias[:, None]
+    """Binary cross-entropy of click and long view, the bias of its place added to each view's logits.
+
+    What was not shown counts as skipped in the first place: a bias of its own would tell it apart from what was.
+    """
+    place = torch.arange(slates.mask.shape[1]).clamp(max=_PLACES - 1)
+    place[slates.n_shown :] = 0
+    logits = model.tasks(slates.requests, slates.candidates) + model.bias(model.places[place]).T[:, None]
     happened = torch.stack([slates.has(Event.CLICK), slates.has(Event.LONG_VIEW)])
     return _TASKS * functional.binary_cross_entropy_with_logits(logits[:, slates.mask], happened[:, slates.mask])
 

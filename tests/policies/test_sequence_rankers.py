@@ -157,13 +157,14 @@ def test_sasrec_states_know_nothing_of_later_clicks():
     assert not torch.allclose(one[:, 2], other[:, 2], atol=1e-2)
 
 
-def test_dmt_adds_the_bias_of_a_views_place_and_none_to_what_was_not_shown(small):
+def test_dmt_adds_the_bias_of_a_views_place_and_of_the_first_to_what_was_not_shown(small):
     log, _ = small
     dmt = Dmt(catalogue_of(log), generator(), d=D, dropout=0.0, answers="both").eval()
     slates = SlateSource(log, Sampling(n_negatives=3), generator()).take(torch.arange(9), generator())
     logits = dmt.tasks(slates.requests, slates.candidates).detach().clone()
-    for place in range(slates.n_shown):
-        logits[:, :, place] += dmt.bias(dmt.places[place])[:, None]
+    for column in range(slates.mask.shape[1]):
+        place = column if column < slates.n_shown else 0
+        logits[:, :, column] += dmt.bias(dmt.places[place])[:, None]
     happened = torch.stack([slates.has(Event.CLICK), slates.has(Event.LONG_VIEW)])
     each = torch.nn.functional.binary_cross_entropy_with_logits(logits, happened, reduction="none")
     want = each[:, slates.mask].mean(1).sum()
