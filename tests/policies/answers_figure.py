@@ -15,14 +15,13 @@ import duckdb
 import plotly.graph_objects as go
 from playwright.sync_api import sync_playwright
 from plotly.subplots import make_subplots
-from share_effects import SHARES, users_of
+from share_effects import SHARES, WATCHED, users_of
 
 from dashboards.theme import TREATMENTS, frame
-from simulator.metrics import METRICS, Metric
+from simulator.metrics import METRICS
 from simulator.report_sweep import Sweep, load_sweep
 from simulator.truth import TrueEffect, true_effect
 
-WATCHED = Metric("AUT", "Watch time per user", "s", "up", ("watch_s",))
 SHOWN = (WATCHED, METRICS["AVT"], SHARES[0])
 ASKING = "questionnaire.ask"
 WIDTH = 1000

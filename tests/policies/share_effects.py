@@ -1,7 +1,7 @@
-"""Effects on shares that no report has a row for: `python tests/policies/share_effects.py RUN CONTROL TREATMENT`.
+"""Effects that no report has a row for: `python tests/policies/share_effects.py RUN CONTROL TREATMENT`.
 
-What satisfied (latent, over views), and answers (over those given): the true effect with its standard error, over all
-users under both arms, and the interval of the buckets without CUPED.
+What satisfied (latent, over views), answers (over those given), and watch time, between any two arms: the true effect
+with its standard error, over all users under both, and the interval of the buckets without CUPED.
 """
 
 import sys
@@ -12,7 +12,7 @@ import duckdb
 import pandas as pd
 
 import simulator
-from simulator.metrics import Metric
+from simulator.metrics import METRICS, Metric
 from simulator.truth import true_effect
 
 SHARES = (
@@ -20,9 +20,11 @@ SHARES = (
     Metric("answers satisfied", "Answers: satisfied", "share", "up", ("answers_satisfied",), ("answered",)),
     Metric("answers dissatisfied", "Answers: dissatisfied", "share", "down", ("answers_dissatisfied",), ("answered",)),
 )
+WATCHED = Metric("AUT", "Watch time per user", "s", "up", ("watch_s",))
+SHOWN = (*SHARES, WATCHED, METRICS["AVT"])
 
 
-def users_of(run: Path, world: str, metrics: Sequence[Metric] = SHARES) -> pd.DataFrame:
+def users_of(run: Path, world: str, metrics: Sequence[Metric] = SHOWN) -> pd.DataFrame:
     """Totals of the test, one row per user."""
     columns = sorted({column for metric in metrics for column in metric.columns})
     sums = ", ".join(f'sum("{column}")::double as "{column}"' for column in columns)
@@ -37,7 +39,7 @@ def main(run: Path, control: str, treatment: str) -> None:
     if mixed.empty:  # arms that do not learn: a bucket is its users under its arm
         mixed = pd.concat([before[before["arm"] == control], after[after["arm"] == treatment]])
     mixed = mixed[mixed["arm"].isin([control, treatment])]
-    for metric, row in zip(SHARES, simulator.analyse(mixed, SHARES, control, [treatment]), strict=True):
+    for metric, row in zip(SHOWN, simulator.analyse(mixed, SHOWN, control, [treatment]), strict=True):
         true = true_effect(metric.ratio(before), metric.ratio(after))
         said = f"true {true.relative_effect:+.2%} ({true.standard_error:.2%})"
         sys.stdout.write(f"{metric.label}: {said}, buckets {row.ci_low:+.1%} to {row.ci_high:+.1%}\n")
