@@ -113,7 +113,7 @@ class Dfn(nn.Module):
 
 
 def slate_loss(model: Dfn, slates: SlateSample) -> Float32[Tensor, ""]:
-    """Binary cross-entropy of the clicks on what was shown."""
+    """Binary cross-entropy of the clicks on what was shown, and on what counts as not clicked."""
     kept = slates.mask
     logits = model(slates.requests, slates.candidates)
     return functional.binary_cross_entropy_with_logits(logits[kept], slates.has(Event.CLICK)[kept])

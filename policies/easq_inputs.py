@@ -23,9 +23,10 @@ from policies.catalogue import video_inputs
 from policies.easq_losses import posterior
 from policies.embedding import standardise
 from policies.histories import find_requests, gather_history
-from policies.kernel import SIZE, TASKS, Towers
+from policies.kernel import Towers
 from policies.serving import encode, name_towers, read_towers
 from policies.storage import want_shapes
+from policies.tower_weights import N_TOLD, predicted
 
 N_RATES: Final = 2
 """Logit of a click and expected log watch time come first among the inputs."""
@@ -58,7 +59,7 @@ class Known:
     @property
     def n_inputs(self) -> int:
         """Inputs per candidate."""
-        return N_RATES + 1 + TASKS * SIZE + SIZE + self.given.shape[1]
+        return N_TOLD + 1 + self.given.shape[1]
 
     def inputs(self, vectors: Float32[Tensor, "b o"], video_id: Int64[Tensor, "b k"]) -> Float32[Tensor, "b k i"]:
         """Standardised inputs of candidates: rates, log-chance of a click, matches, embedding, public features."""
@@ -66,11 +67,8 @@ class Known:
 
     def raw(self, vectors: Float32[Tensor, "b o"], video_id: Int64[Tensor, "b k"]) -> Float32[Tensor, "b k i"]:
         """The same, not standardised."""
-        item = functional.embedding(video_id, torch.from_numpy(self.towers.items))
-        user = vectors.unflatten(1, (TASKS, SIZE + 1))[:, None]
-        match = item[:, :, None, :SIZE] * user[..., :SIZE]
-        rates = match.sum(-1) + user[..., SIZE] + item[:, :, SIZE:]
-        parts = [rates, functional.logsigmoid(rates[..., :1]), match.flatten(2), item[..., :SIZE]]
+        rates, match, embedding = predicted(torch.from_numpy(self.towers.items), vectors, video_id)
+        parts = [rates, functional.logsigmoid(rates[..., :1]), match, embedding]
         return torch.cat([*parts, functional.embedding(video_id, self.given)], dim=2)
 
 

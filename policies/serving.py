@@ -85,6 +85,16 @@ def name_towers(towers: Towers) -> dict[str, np.ndarray]:
     return dict(towers._asdict())
 
 
+def tower_shapes(videos: int, f: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays of `Towers`, in their order, for so many videos and user features."""
+    n_inputs, n_out = SIZE + 2 + f, TASKS * (SIZE + 1)
+    return {
+        "items": (videos, SIZE + TASKS), "usual": (videos,), "worth": (N_GRADES,), "pull": (1,),
+        "feature_mean": (f,), "feature_spread": (f,),
+        "inner": (n_inputs, UNITS), "inner_bias": (UNITS,), "outer": (n_inputs + UNITS, n_out), "outer_bias": (n_out,),
+    }  # fmt: skip
+
+
 def read_towers(folder: Path, arrays: Mapping[str, np.ndarray]) -> Towers:
     """Towers out of a policy's arrays.
 
@@ -92,13 +102,7 @@ def read_towers(folder: Path, arrays: Mapping[str, np.ndarray]) -> Towers:
         PolicyFolderError: An array is missing or does not fit the others.
     """
     videos, f = (arrays[name].shape[0] if name in arrays else -1 for name in ("items", "feature_mean"))
-    n_inputs, n_out = SIZE + 2 + f, TASKS * (SIZE + 1)
-    wanted = {
-        "items": (videos, SIZE + TASKS), "usual": (videos,), "worth": (N_GRADES,), "pull": (1,),
-        "feature_mean": (f,), "feature_spread": (f,),
-        "inner": (n_inputs, UNITS), "inner_bias": (UNITS,), "outer": (n_inputs + UNITS, n_out), "outer_bias": (n_out,),
-    }  # fmt: skip
-    want_shapes(folder, arrays, wanted)
+    want_shapes(folder, arrays, tower_shapes(videos, f))
     return Towers(*(np.ascontiguousarray(arrays[name], np.float32) for name in Towers._fields))
 
 

@@ -2,7 +2,8 @@
 
 Rankers behind a first one read the rates that it predicts, as EMER does (https://arxiv.org/abs/2508.05093).
 
-Axes: `b` requests, `n` candidates, `i` inputs of a candidate.
+Axes: `b` requests, `n` candidates, `i` inputs of a candidate, `o` numbers of a request's user vectors, `c` and `d`
+columns of a video and of its embedding, `m` products.
 """
 
 from typing import Final, final
@@ -14,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from policies.catalogue import Catalogue
-from policies.kernel import N_GRADES, SIZE, TASKS, UNITS, Fusion, Towers, Views, encode_requests, score_requests
+from policies.kernel import SIZE, TASKS, Fusion, Towers, Views, encode_requests, score_requests
 from policies.sequences import Requests
+from policies.serving import tower_shapes
 
 N_TOLD: Final = TASKS + TASKS * SIZE + SIZE
 """What `TowerWeights.told` tells of a candidate."""
@@ -28,21 +30,7 @@ class TowerWeights(nn.Module):
     def __init__(self, catalogue: Catalogue) -> None:
         """Begin with zeros; see `fill`."""
         super().__init__()
-        videos, f = len(catalogue.tag), len(catalogue.user_mean)
-        i, o = SIZE + 2 + f, TASKS * (SIZE + 1)
-        shapes = (
-            (videos, SIZE + TASKS),
-            (videos,),
-            (N_GRADES,),
-            (1,),
-            (f,),
-            (f,),
-            (i, UNITS),
-            (UNITS,),
-            (i + UNITS, o),
-            (o,),
-        )
-        for name, shape in zip(Towers._fields, shapes, strict=True):
+        for name, shape in tower_shapes(len(catalogue.tag), len(catalogue.user_mean)).items():
             self.register_buffer(name, torch.zeros(shape))
 
     def fill(self, towers: Towers) -> None:
@@ -67,11 +55,18 @@ class TowerWeights(nn.Module):
         """Logit of a click and expected log watch time, then each task's match by dimension, then the embedding."""
         vectors = np.empty((len(requests), TASKS * (SIZE + 1)), np.float32)
         encode_requests(_each(requests), requests.features.numpy(), kernel_views(requests), self.towers(), vectors)
-        user = torch.from_numpy(vectors).unflatten(1, (TASKS, SIZE + 1))[:, None]
-        item = functional.embedding(candidates, self.get_buffer("items"))
-        match = item[:, :, None, :SIZE] * user[..., :SIZE]
-        rates = match.sum(-1) + user[..., SIZE] + item[..., SIZE:]
-        return torch.cat([rates, match.flatten(2), item[..., :SIZE]], dim=2)
+        rates, match, embedding = predicted(self.get_buffer("items"), torch.from_numpy(vectors), candidates)
+        return torch.cat([rates, match, embedding], dim=2)
+
+
+def predicted(
+    items: Float32[Tensor, "videos c"], vectors: Float32[Tensor, "b o"], candidates: Int64[Tensor, "b n"]
+) -> tuple[Float32[Tensor, "b n tasks"], Float32[Tensor, "b n m"], Float32[Tensor, "b n d"]]:
+    """Logit of a click and expected log watch time, each task's match by dimension, and the embedding."""
+    item = functional.embedding(candidates, items)
+    user = vectors.unflatten(1, (TASKS, SIZE + 1))[:, None]
+    match = item[:, :, None, :SIZE] * user[..., :SIZE]
+    return match.sum(-1) + user[..., SIZE] + item[..., SIZE:], match.flatten(2), item[..., :SIZE]
 
 
 def kernel_views(requests: Requests) -> Views:
