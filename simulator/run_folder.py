@@ -119,7 +119,7 @@ class RunFolder:
         return data
 
     def read_checkpoint(self) -> Checkpoint | None:
-        """Where an earlier try stood, with every table it wrote still as it was.
+        """Where an earlier try stood, with every table it wrote still as it was; files it does not need are removed.
 
         Raises:
             RunFolderError: A damaged checkpoint, or a table that is gone or has changed.
@@ -135,11 +135,16 @@ class RunFolder:
             raise RunFolderError(f"{path}: damaged checkpoint ({fault}); {self._remedy}") from None
         for kept in checkpoint.tables:
             self.get(kept)
+        self._remove_all_but(checkpoint)  # a run killed while it did so left some
         return checkpoint
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep where the run stands, then remove what it no longer needs."""
         self.put(NOW, pack(checkpoint))
+        self._remove_all_but(checkpoint)
+
+    def _remove_all_but(self, checkpoint: Checkpoint) -> None:
+        """Remove users, policies and logs that are needed no longer."""
         wanted = {self.path / NOW, *(self.path / kept.name for kept in checkpoint.files())}
         for path in (self.path / FOLDER).rglob("*"):
             if path.is_file() and path not in wanted:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +47,10 @@ def silent(stage, done, total):
     pass
 
 
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+def files_of(folder: Path) -> dict[str, str]:
+    """Every file and a checksum: what differs is told in a line."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def files_by(spec, folder, name, workers):

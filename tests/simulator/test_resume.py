@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +52,10 @@ def silent(stage, done, total):
     pass
 
 
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+def files_of(folder: Path) -> dict[str, str]:
+    """Every file and a checksum: what differs is told in a line."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +94,42 @@ def test_a_run_stopped_after_every_single_step_ends_with_the_same_files(spec, un
         except StoppedError:
             continue
     assert files_of(tmp_path / "run") == undisturbed
+
+
+class KilledError(BaseException):
+    """Like a signal, it leaves everything as it is."""
+
+
+class Disk:
+    """Syncs, and kills whoever syncs for the `last` time."""
+
+    def __init__(self, last: int = -1):
+        self.last = last
+        self.syncs = 0
+        self._sync = os.fsync
+
+    def sync(self, file):
+        self.syncs += 1
+        if self.syncs == self.last:
+            raise KilledError
+        self._sync(file)
+
+
+@pytest.mark.slow
+def test_a_run_killed_as_it_syncs_ends_with_the_same_files(spec, undisturbed, tmp_path, monkeypatch):
+    whole = Disk()
+    with monkeypatch.context() as watched:
+        watched.setattr(os, "fsync", whole.sync)
+        run_to_folder(spec, tmp_path / "whole", 1, silent)
+    killed = range(1, whole.syncs + 1)
+    for last in sorted({*killed[::30], *killed[-6:]}):  # at its end a run has most to remove
+        folder = tmp_path / str(last)
+        with monkeypatch.context() as watched:
+            watched.setattr(os, "fsync", Disk(last).sync)
+            with pytest.raises(KilledError):
+                run_to_folder(spec, folder, 1, silent)
+        complete(spec, folder)
+        assert files_of(folder) == undisturbed
 
 
 def test_a_step_that_is_done_is_not_played_again(spec, tmp_path):
@@ -191,6 +230,16 @@ def test_half_written_files_of_a_killed_run_are_cleared_away(spec, undisturbed, 
     assert files_of(tmp_path / "run") == undisturbed
 
 
+def test_what_a_run_killed_at_its_very_end_did_not_remove_is_cleared_away(spec, undisturbed, tmp_path):
+    run_to_folder(spec, tmp_path / "run", 1, silent)
+    (tmp_path / "run" / "report.json").unlink()
+    (tmp_path / "run" / "checkpoints" / "policy-world1-0012-0").mkdir()
+    (tmp_path / "run" / "checkpoints" / "policy-world1-0012-0" / "policy.json").write_text("{}")
+    (tmp_path / "run" / "checkpoints" / "users-world1-0001-0-0000.safetensors").write_bytes(b"1")
+    run_to_folder(spec, tmp_path / "run", 1, silent, resume=True)
+    assert files_of(tmp_path / "run") == undisturbed
+
+
 def test_a_run_killed_before_it_wrote_its_spec_can_be_begun_again(spec, undisturbed, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / LOCK).write_text(json.dumps({"process": 1, "host": socket.gethostname()}))
@@ -259,7 +308,7 @@ run_to_folder(spec, folder, 2, lambda *told: None, resume=(folder / "spec.toml")
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_random_moments_ends_with_the_same_files(world, undisturbed, tmp_path):
+def test_a_run_killed_at_random_moments_ends_with_the_same_files(world, spec, undisturbed, tmp_path):
     chance = np.random.default_rng(20)
     folder, kills = tmp_path / "run", 0
     while kills < KILLS:
@@ -271,13 +320,12 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_files(world, undistur
             finished = process.wait() == 0
         kills += not finished
         if finished or chance.random() < 0.2:
-            complete(world, folder)
+            complete(spec, folder)
             assert files_of(folder) == undisturbed
             shutil.rmtree(folder)
-    complete(world, folder)
+    complete(spec, folder)
     assert files_of(folder) == undisturbed
 
 
-def complete(world, folder):
-    spec = parse_spec(keys_of(world), "test")
+def complete(spec, folder):
     run_to_folder(spec, folder, 1, silent, resume=(folder / "spec.toml").exists())
