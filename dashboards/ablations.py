@@ -1,6 +1,8 @@
 """What the parts of a policy are worth: runs in which a treatment is the control's policy with other options."""
 
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, final
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -10,11 +12,12 @@ from dashboards.grid import name_lanes
 from dashboards.marks import marker, treatments
 from dashboards.scorecard import with_error
 from dashboards.theme import QUIET, TRUTH, frame, remark
-from simulator.report import MetricRow, Report
+from simulator.report import Number, Report
 
 CAPTION: Final = (
-    "True effect of each treatment on the control, over all users under both, ± two standard errors. Where the control"
-    " is the full model and a treatment lacks a part of it, a loss is what the part is worth."
+    "True effect of each treatment on the control, over all users under both, ± two standard errors: over trainings"
+    " where each was trained several times, else over users. Where the control is the full model and a treatment lacks"
+    " a part of it, a loss is what the part is worth."
 )
 SHOWN: Final = (*wording.HEADLINE, "click_rate", "skip_rate")
 
@@ -25,56 +28,77 @@ def is_ablation(report: Report) -> bool:
     return control in others and not report.health.a_a
 
 
+@final
+@dataclass(frozen=True)
+class _Effect:
+    """A true lift of one arm, or of one policy over several trainings, and its standard error."""
+
+    name: str
+    metric: str
+    lift: float
+    error: Number
+
+
+def _effects(report: Report) -> list[_Effect]:
+    """Over trainings, if the run has them; else by arm."""
+    if report.trainings:
+        return [_Effect(row.treatment, row.metric, row.mean, row.standard_error) for row in report.trainings]
+    return [
+        _Effect(row.arm, row.metric, row.true_relative_effect, row.true_relative_effect_se)
+        for row in report.metrics
+        if row.true_relative_effect is not None
+    ]
+
+
 def headings(report: Report) -> tuple[str, ...]:
     """Those of the table."""
-    return ("Arm", "Policy", *_metrics(report))
+    return ("Arm", *_metrics(_effects(report)))
 
 
 def lines(report: Report) -> list[tuple[str, ...]]:
     """One line per treatment: its true effects."""
-    rows = {(row.arm, row.metric): row for row in report.metrics}
-    return [
-        (arm.name, arm.policy, *(_said(rows.get((arm.name, metric))) for metric in _metrics(report)))
-        for arm in report.arms[1:]
-    ]
+    found = _effects(report)
+    said = {(each.name, each.metric): with_error(each.lift, each.error) for each in found}
+    names = _names(report, found)
+    return [(name, *(said.get((name, metric), wording.MISSING) for metric in _metrics(found))) for name in names]
 
 
 def effects(report: Report) -> go.Figure:
     """A star with its error per treatment, one panel per metric."""
-    shown = _metrics(report)
+    found = _effects(report)
+    shown = _metrics(found)
     if not shown:
         return remark("The true effects were not simulated.")
+    names = _names(report, found)
     figure = make_subplots(rows=1, cols=len(shown), shared_yaxes=True, subplot_titles=shown, horizontal_spacing=0.03)
     figure.update_annotations(font_size=13)
     for column, metric in enumerate(shown, start=1):
-        figure.add_trace(_stars(report, metric).update(showlegend=column == 1), row=1, col=column)
-    names = treatments(report)
+        stars = _stars([each for each in found if each.metric == metric], names)
+        figure.add_trace(stars.update(showlegend=column == 1), row=1, col=column)
     name_lanes(figure, names)
     figure.update_xaxes(tickformat="+.3~%", nticks=3, tickangle=0)
     return frame(figure, 40 * len(names) + 130)
 
 
-def _metrics(report: Report) -> list[str]:
+def _names(report: Report, found: Sequence[_Effect]) -> list[str]:
+    """Treatments from top to bottom; without truth those of the run."""
+    return list(dict.fromkeys(each.name for each in found)) or treatments(report)
+
+
+def _metrics(found: Sequence[_Effect]) -> list[str]:
     """Metrics with a true effect, the main ones first."""
-    known = {row.metric for row in report.metrics if row.true_relative_effect is not None}
+    known = {each.metric for each in found}
     return [metric for metric in SHOWN if metric in known]
 
 
-def _said(row: MetricRow | None) -> str:
-    """A true effect and its standard error."""
-    return wording.MISSING if row is None else with_error(row.true_relative_effect, row.true_relative_effect_se)
-
-
-def _stars(report: Report, metric: str) -> go.Scatter:
+def _stars(known: Sequence[_Effect], names: Sequence[str]) -> go.Scatter:
     """True effects on a metric."""
-    places = {arm: place for place, arm in enumerate(treatments(report))}
-    known = [row for row in report.metrics if row.metric == metric and row.true_relative_effect is not None]
     return go.Scatter(
-        x=[row.true_relative_effect for row in known],
-        y=[places[row.arm] for row in known],
+        x=[each.lift for each in known],
+        y=[names.index(each.name) for each in known],
         mode="markers",
         marker=marker("star", TRUTH),
-        error_x={"array": [2 * (row.true_relative_effect_se or 0) for row in known], "color": QUIET},
+        error_x={"array": [2 * (each.error or 0) for each in known], "color": QUIET},
         name="true effect ± two standard errors",
         hovertemplate="%{x:+.2%}<extra></extra>",
     )

@@ -140,6 +140,26 @@ def p2n(report: Report) -> Table:
     return Table("P2N taken apart", headings, lines, " ".join([caption, *(f"Note: {note}." for note in notes)]))
 
 
+def trainings(report: Report) -> Table:
+    """True lifts over trainings."""
+    lines = [
+        (
+            row.metric,
+            f"{row.treatment} against {row.baseline}",
+            wording.lift(row.mean),
+            f"{row.standard_error:.2%}",
+            ", ".join(f"{seed}: {wording.lift(lift)}" for seed, lift in zip(row.seeds, row.lifts, strict=True)),
+        )
+        for row in report.trainings
+    ]
+    caption = (
+        "True lifts of arms that were trained several times, each over the control of the same training_seed. What"
+        " chance in training does is in the standard error of their mean, and in no interval over users."
+    )
+    headings = ("Metric", "Arms", "Mean true lift", "Standard error", "By training seed")
+    return Table("What does chance in training do?", headings, lines, caption)
+
+
 def answer_rates(report: Report) -> Table:
     """Who answers at all."""
     lines = [
@@ -178,7 +198,7 @@ def answer_effects(report: Report) -> Table:
 
 def tables(report: Report) -> list[Table]:
     """All that have lines, in the order in which they are read."""
-    makers = (health_checks, novelty, heterogeneity, p2n, answer_rates, answer_effects)
+    makers = (health_checks, trainings, novelty, heterogeneity, p2n, answer_rates, answer_effects)
     return [table for table in (make(report) for make in makers) if table.lines]
 
 

@@ -23,6 +23,7 @@ from simulator.report_sections import (
     Resplits,
     SplitCheck,
     TooGood,
+    TrainingRow,
 )
 
 AUDIT_BEGUN: Final = "audit-plan.json"
@@ -273,6 +274,7 @@ class Report(_Row):
     looks: Looks | None = None
     stopped: Stop | None = None
     second_opinion: SecondOpinion | None = None
+    trainings: list[TrainingRow] = Field(default_factory=list[TrainingRow])
 
     def to_json(self) -> str:
         """The text of `report.json`: stable key order, no non-finite number."""

@@ -274,3 +274,29 @@ class QuantileEffect(_Row):
     lift_low: Number
     lift_high: Number
     true_lift: Number
+
+
+@final
+class TrainingRow(_Row):
+    """True lift of a policy over another, both trained several times.
+
+    Attributes:
+        treatment: What its arms' names have in common.
+        baseline: The same of the control's arms.
+        metric: Key.
+        label: For people.
+        seeds: `training_seed` of each training.
+        lifts: True lift over the control of the same seed.
+        mean: Of the lifts.
+        standard_error: Of the mean: the lifts' standard deviation by the root of their number. Chance among the users
+            at hand, whom all trainings share, is in it as far as it differs between trainings.
+    """
+
+    treatment: str
+    baseline: str
+    metric: str
+    label: str
+    seeds: list[int]
+    lifts: list[float]
+    mean: float
+    standard_error: float

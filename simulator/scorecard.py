@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator.report import Health, MetricRow, QuestionnaireRow, Report, WorldRow
+from simulator.report_sections import TrainingRow
 from simulator.scorecard_lines import judgement_lines
 
 LIFTS: Final = "lift: adjusted by the time before the test (CUPED) where it can be; control and treatment are not"
@@ -20,7 +21,7 @@ def scorecard(report: Report) -> Group:
     warnings = [f"! {warning}" for warning in report.health.warnings]
     lines = [LIFTS, *_reasons(report.metrics), *judgement_lines(report), _split(report.health)]
     lines += [*_interference(report.worlds), *warnings]
-    return Group(*tables, *map(Text, lines), _questionnaires(report.questionnaire))
+    return Group(*tables, *_trainings(report.trainings), *map(Text, lines), _questionnaires(report.questionnaire))
 
 
 def lift(value: float | None) -> str:
@@ -106,6 +107,23 @@ def _interference(rows: Sequence[WorldRow]) -> list[str]:
         )
         for arm in dict.fromkeys(row.arm for row in bent)
     ]
+
+
+def _trainings(rows: Sequence[TrainingRow]) -> list[Table]:
+    """True lifts over trainings, one table per policy that was trained several times."""
+    tables: list[Table] = []
+    for treatment in dict.fromkeys(row.treatment for row in rows):
+        mine = [row for row in rows if row.treatment == treatment]
+        title = f"{treatment} against {mine[0].baseline}, true lifts over {len(mine[0].lifts)} trainings"
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+        table.add_column("metric", no_wrap=True)
+        for heading in ("mean", "standard error", "least", "greatest"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for row in mine:
+            error = f"{100 * row.standard_error:.2f}%"
+            table.add_row(row.label, lift(row.mean), error, lift(min(row.lifts)), lift(max(row.lifts)))
+        tables.append(table)
+    return tables
 
 
 def _questionnaires(rows: Sequence[QuestionnaireRow]) -> Table:

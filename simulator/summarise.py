@@ -51,6 +51,7 @@ from simulator.segments import FEWEST
 from simulator.spec import ExperimentSpec, load_spec
 from simulator.stopping import read_stop
 from simulator.tallies import BEFORE, TEST, Tallies
+from simulator.trainings import training_rows
 from simulator.worlds import world_rows
 
 SLICE: Final = 16_384
@@ -133,6 +134,7 @@ def _report(table: UserDays, tallies: Tallies) -> Report:
         p2n=p2n_sides(tallies),
         distribution=distribution(tallies),
         worlds=world_rows(tallies, rows),
+        trainings=training_rows(spec.arms, rows),
     )
 
 

@@ -22,6 +22,7 @@ def show(run: Path, report: Report) -> None:
     with st.expander("All columns: levels, corrections, method"):
         show_table(scorecard.SCORE_HEADINGS, scorecard.score_lines(report))
     show_notes(scorecard.score_notes(report))
+    show_section(section_tables.trainings(report))
     show_drawn(figures.scorecard_forest, report)
     show_drawn(figures.look_curves, report)
     chosen = choose_metrics(report)

@@ -10,9 +10,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboards import ablations, feed_figure, power_figure, replay, section_tables, wording
+from dashboards.report_html import render_html
 from simulator.report import RunFolderError
 from simulator.report_find import find_results
-from simulator.report_sections import Resplits
+from simulator.report_sections import Resplits, TrainingRow
 from simulator.report_trace import ACTS, Scene, has_trace, read_feed, traced_days, traced_users, traced_worlds
 
 EVIL = "<b>*bold*</b>"
@@ -44,6 +45,22 @@ def open_page(name: str, folder: Path, run: Path | None) -> AppTest:
 
     arguments = (name, str(folder), None if run is None else str(run))
     app = AppTest.from_function(show, default_timeout=60, args=arguments).run()
+    assert not app.exception
+    return app
+
+
+def open_result(run: Path) -> AppTest:
+    """The page of a run's result."""
+
+    def show(run: str) -> None:
+        from pathlib import Path
+
+        from dashboards.screens import result
+        from simulator.report import load_report
+
+        result.show(Path(run), load_report(Path(run)))
+
+    app = AppTest.from_function(show, default_timeout=60, args=(str(run),)).run()
     assert not app.exception
     return app
 
@@ -191,6 +208,44 @@ def test_a_policy_against_itself_shows_what_its_parts_are_worth(runs, samples, a
     assert shown["AUT"].tolist() == wanted
     figure = ablations.effects(report)
     assert list(figure.data[0].x) == [row.true_relative_effect for row in report.metrics if row.metric == "AUT"]
+
+
+def trainings_of(treatment, lifts, metric="AUT"):
+    return TrainingRow(
+        treatment=treatment,
+        baseline="full",
+        metric=metric,
+        label=metric,
+        seeds=list(range(len(lifts))),
+        lifts=lifts,
+        mean=sum(lifts) / len(lifts),
+        standard_error=0.004,
+    )
+
+
+def test_policies_trained_several_times_show_what_their_parts_are_worth_over_trainings(runs, samples, add_run):
+    report = samples.sample_report((EVIL, "full-1", "less-1"), name="parts")
+    arms = [arm.model_copy(update={"policy": "easq"}) for arm in report.arms]
+    trainings = [trainings_of(EVIL, [0.01, 0.03]), trainings_of(EVIL, [-0.1, 0.0], "skip_rate")]
+    report = report.model_copy(update={"arms": arms, "trainings": trainings})
+    add_run(runs / "parts", report)
+    app = open_page("rankers", runs, None)
+    shown = app.dataframe[-1].value
+    assert shown.to_numpy().tolist() == [[EVIL, "+2.00% ± 0.40%", "\N{MINUS SIGN}5.00% ± 0.40%"]]
+    stars = ablations.effects(report).data
+    assert [(*star.x, *star.y, *star.error_x.array) for star in stars] == [(0.02, 0, 0.008), (-0.05, 0, 0.008)]
+    told = section_tables.trainings(report)
+    assert told.lines[0] == ("AUT", f"{EVIL} against full", "+2.00%", "0.40%", "0: +1.00%, 1: +3.00%")
+    assert told.title in words(open_result(runs / "parts").subheader)
+    page = render_html(report)
+    assert told.title in page
+    assert EVIL not in page
+
+
+def test_what_was_trained_once_says_nothing_of_chance_in_training(runs, report):
+    title = section_tables.trainings(report).title
+    assert title not in words(open_result(runs / "demo").subheader)
+    assert title not in render_html(report)
 
 
 def test_an_a_a_test_is_no_ablation(samples, report):

@@ -1,18 +1,23 @@
 """Effects that no report has a row for: `python tests/policies/share_effects.py RUN CONTROL TREATMENT`.
 
 What satisfied (latent, over views), answers (over those given), and watch time, between any two arms: the true effect
-with its standard error, over all users under both, and the interval of the buckets without CUPED.
+with its standard error, over all users under both, and the interval of the buckets without CUPED. Of arms that were
+trained several times CONTROL and TREATMENT are what their names have in common, and what is told is the true effect of
+each training with its standard error over users, then the mean with its standard error over trainings.
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 
 import duckdb
 import pandas as pd
 
 import simulator
 from simulator.metrics import METRICS, Metric
+from simulator.spec import load_spec
+from simulator.trainings import trained_arms
 from simulator.truth import true_effect
 
 SHARES = (
@@ -33,7 +38,8 @@ def users_of(run: Path, world: str, metrics: Sequence[Metric] = SHOWN) -> pd.Dat
     return duckdb.execute(query, [str(run / "user_days" / "*.parquet"), world]).df()
 
 
-def main(run: Path, control: str, treatment: str) -> None:
+def of_two_arms(run: Path, control: str, treatment: str) -> None:
+    """The true effect and the buckets' interval."""
     before, after = (users_of(run, f"all:{arm}") for arm in (control, treatment))
     mixed = users_of(run, "mixed")
     if mixed.empty:  # arms that do not learn: a bucket is its users under its arm
@@ -43,6 +49,28 @@ def main(run: Path, control: str, treatment: str) -> None:
         true = true_effect(metric.ratio(before), metric.ratio(after))
         said = f"true {true.relative_effect:+.2%} ({true.standard_error:.2%})"
         sys.stdout.write(f"{metric.label}: {said}, buckets {row.ci_low:+.1%} to {row.ci_high:+.1%}\n")
+
+
+def of_trainings(run: Path, control: dict[int, str], treatment: dict[int, str]) -> None:
+    """The true effect of each training, and their mean."""
+    pairs = [
+        [users_of(run, f"all:{arm}") for arm in (control.get(seed, control[min(control)]), treatment[seed])]
+        for seed in treatment
+    ]
+    for metric in SHOWN:
+        true = [true_effect(metric.ratio(before), metric.ratio(after)) for before, after in pairs]
+        lifts = [each.relative_effect for each in true]
+        said = ", ".join(f"{each.relative_effect:+.2%} ({each.standard_error:.2%})" for each in true)
+        mean = f"mean {fmean(lifts):+.2%} ({stdev(lifts) / len(lifts) ** 0.5:.2%})"
+        sys.stdout.write(f"{metric.label}: {said}, {mean}\n")
+
+
+def main(run: Path, control: str, treatment: str) -> None:
+    trained = trained_arms(load_spec(str(run / "spec.toml")).arms)
+    if len(trained.get(treatment, ())) > 1:
+        of_trainings(run, trained[control], trained[treatment])
+    else:
+        of_two_arms(run, control, treatment)
 
 
 if __name__ == "__main__":

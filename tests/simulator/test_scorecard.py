@@ -4,6 +4,7 @@ import pytest
 from rich.console import Console
 
 from simulator.report import Report, Stop
+from simulator.report_sections import TrainingRow
 from simulator.scorecard import covers, interval, lift, scorecard
 
 
@@ -69,6 +70,24 @@ def test_every_treatment_has_its_table(report: Report):
     text = printed(both)
     assert "sample: treatment against base, 800 users, 3 days" in text
     assert "sample: second against base, 800 users, 3 days" in text
+
+
+def test_what_chance_in_training_does_is_told(report: Report):
+    row = TrainingRow(
+        treatment="treatment",
+        baseline="base",
+        metric="AUT",
+        label="AUT, watch s per user-day",
+        seeds=[0, 1, 2],
+        lifts=[0.01, -0.02, 0.04],
+        mean=0.01,
+        standard_error=0.01732,
+    )
+    text = printed(report.model_copy(update={"trainings": [row]}))
+    assert "treatment against base, true lifts over 3 trainings" in text
+    (line,) = [line for line in text.splitlines() if line.endswith("-2.00%   +4.00%")]
+    assert line.split()[-4:] == ["+1.00%", "1.73%", "-2.00%", "+4.00%"]
+    assert "trainings" not in printed(report)
 
 
 @pytest.mark.parametrize(
