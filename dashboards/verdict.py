@@ -18,6 +18,7 @@ def verdict(report: Report) -> list[str]:
     return [
         *_trust(report),
         *_stop(report),
+        *_over_trainings(report),
         *(_outcome(report, arm) for arm in treatments),
         *_guardrails(report),
         *_agreement(report),
@@ -40,6 +41,16 @@ def _trust(report: Report) -> list[str]:
     if report.health.a_a:
         sentences.append("A/A test: all arms run the same policy, so every difference is chance.")
     return sentences
+
+
+def _over_trainings(report: Report) -> list[str]:
+    """True effects of policies that were trained several times, with their standard errors over trainings."""
+    rows = [row for row in report.trainings if row.metric in wording.HEADLINE]
+    said: dict[str, list[str]] = {}
+    for row in rows:
+        who = f"{row.treatment} against {row.baseline}, mean of {len(row.lifts)} trainings"
+        said.setdefault(who, []).append(f"{row.metric} {wording.lift(row.mean)} ± {row.standard_error:.2%}")
+    return [f"{who}: true effect {', '.join(found)}." for who, found in said.items()]
 
 
 def _outcome(report: Report, arm: str) -> str:

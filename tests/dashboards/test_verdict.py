@@ -1,6 +1,7 @@
 """The sentences above the result."""
 
 from dashboards.verdict import brief, split_is_off, verdict
+from simulator.report_sections import TrainingRow
 
 
 def outcome(report) -> str:
@@ -84,3 +85,26 @@ def test_the_second_opinion_is_told_or_why_there_is_none(report):
     assert any(line.startswith("Second opinion by statsmodels 0.15.0 on 26 estimates") for line in verdict(report))
     none = report.second_opinion.model_copy(update={"effect_difference": None, "reason": "too many users"})
     assert "No second opinion: too many users." in verdict(report.model_copy(update={"second_opinion": none}))
+
+
+def test_chance_in_training_has_a_sentence(report):
+    rows = [
+        TrainingRow(
+            treatment=treatment,
+            baseline="emer",
+            metric=metric,
+            label=metric,
+            seeds=[0, 1],
+            lifts=[0.0, 0.02],
+            mean=0.01,
+            standard_error=0.0123,
+        )
+        for treatment in ("easq", "part")
+        for metric in ("AUT", "click_rate", "AVT")
+    ]
+    said = [line for line in verdict(report.model_copy(update={"trainings": rows})) if "trainings" in line]
+    assert said == [
+        f"{treatment} against emer, mean of 2 trainings: true effect AUT +1.00% ± 1.23%, AVT +1.00% ± 1.23%."
+        for treatment in ("easq", "part")
+    ]
+    assert not any("trainings" in line for line in verdict(report))
