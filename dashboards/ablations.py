@@ -15,11 +15,13 @@ from dashboards.theme import QUIET, TRUTH, frame, remark
 from simulator.report import Number, Report
 
 CAPTION: Final = (
-    "True effect of each treatment on the control, over all users under both, ± two standard errors: over trainings"
-    " where each was trained several times, else over users. Where the control is the full model and a treatment lacks"
-    " a part of it, a loss is what the part is worth."
+    "True effect of each treatment on the control, over all users under both, with its standard error in the table and"
+    " its 95% interval in the figure: over trainings where each was trained several times, else over users. Where the"
+    " control is the full model and a treatment lacks a part of it, a loss is what the part is worth."
 )
 SHOWN: Final = (*wording.HEADLINE, "click_rate", "skip_rate")
+_NORMAL: Final = 1.96
+"""Standard errors to either end of a 95% interval over thousands of users."""
 
 
 def is_ablation(report: Report) -> bool:
@@ -31,20 +33,38 @@ def is_ablation(report: Report) -> bool:
 @final
 @dataclass(frozen=True)
 class _Effect:
-    """A true lift of one arm, or of one policy over several trainings, and its standard error."""
+    """A true lift of one arm, or of one policy over several trainings.
+
+    Attributes:
+        name: Of the treatment.
+        metric: Key.
+        lift: Over the control.
+        error: Its standard error.
+        reach: From the lift to either end of its 95% interval.
+    """
 
     name: str
     metric: str
     lift: float
     error: Number
+    reach: float
 
 
 def _effects(report: Report) -> list[_Effect]:
     """Over trainings, if the run has them; else by arm."""
     if report.trainings:
-        return [_Effect(row.treatment, row.metric, row.mean, row.standard_error) for row in report.trainings]
+        return [
+            _Effect(row.treatment, row.metric, row.mean, row.standard_error, row.high - row.mean)
+            for row in report.trainings
+        ]
     return [
-        _Effect(row.arm, row.metric, row.true_relative_effect, row.true_relative_effect_se)
+        _Effect(
+            row.arm,
+            row.metric,
+            row.true_relative_effect,
+            row.true_relative_effect_se,
+            _NORMAL * (row.true_relative_effect_se or 0),
+        )
         for row in report.metrics
         if row.true_relative_effect is not None
     ]
@@ -98,7 +118,7 @@ def _stars(known: Sequence[_Effect], names: Sequence[str]) -> go.Scatter:
         y=[names.index(each.name) for each in known],
         mode="markers",
         marker=marker("star", TRUTH),
-        error_x={"array": [2 * (each.error or 0) for each in known], "color": QUIET},
-        name="true effect ± two standard errors",
+        error_x={"array": [each.reach for each in known], "color": QUIET},
+        name="true effect, 95% interval",
         hovertemplate="%{x:+.2%}<extra></extra>",
     )

@@ -148,15 +148,16 @@ def trainings(report: Report) -> Table:
             f"{row.treatment} against {row.baseline}",
             wording.lift(row.mean),
             f"{row.standard_error:.2%}",
+            wording.interval(row.low, row.high),
             ", ".join(f"{seed}: {wording.lift(lift)}" for seed, lift in zip(row.seeds, row.lifts, strict=True)),
         )
         for row in report.trainings
     ]
     caption = (
         "True lifts of arms that were trained several times, each over the control of the same training_seed. What"
-        " chance in training does is in the standard error of their mean, and in no interval over users."
+        " chance in training does is in the interval of their mean (Student's t), and in none over users."
     )
-    headings = ("Metric", "Arms", "Mean true lift", "Standard error", "By training seed")
+    headings = ("Metric", "Arms", "Mean true lift", "Standard error", "95% interval", "By training seed")
     return Table("What does chance in training do?", headings, lines, caption)
 
 

@@ -44,12 +44,14 @@ def _trust(report: Report) -> list[str]:
 
 
 def _over_trainings(report: Report) -> list[str]:
-    """True effects of policies that were trained several times, with their standard errors over trainings."""
+    """True effects of policies that were trained several times, with their intervals over trainings."""
     rows = [row for row in report.trainings if row.metric in wording.HEADLINE]
     said: dict[str, list[str]] = {}
     for row in rows:
         who = f"{row.treatment} against {row.baseline}, mean of {len(row.lifts)} trainings"
-        said.setdefault(who, []).append(f"{row.metric} {wording.lift(row.mean)} ± {row.standard_error:.2%}")
+        said.setdefault(who, []).append(
+            f"{row.metric} {wording.lift(row.mean)} ({wording.interval(row.low, row.high)})"
+        )
     return [f"{who}: true effect {', '.join(found)}." for who, found in said.items()]
 
 

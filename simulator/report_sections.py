@@ -290,6 +290,8 @@ class TrainingRow(_Row):
         mean: Of the lifts.
         standard_error: Of the mean: the lifts' standard deviation by the root of their number. Chance among the users
             at hand, whom all trainings share, is in it as far as it differs between trainings.
+        low: Lower end of the mean's 95% interval (Student's t); with two trainings it is 13 standard errors below.
+        high: Its upper end.
     """
 
     treatment: str
@@ -300,3 +302,5 @@ class TrainingRow(_Row):
     lifts: list[float]
     mean: float
     standard_error: float
+    low: float
+    high: float

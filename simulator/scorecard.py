@@ -117,11 +117,12 @@ def _trainings(rows: Sequence[TrainingRow]) -> list[Table]:
         title = f"{treatment} against {mine[0].baseline}, true lifts over {len(mine[0].lifts)} trainings"
         table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
         table.add_column("metric", no_wrap=True)
-        for heading in ("mean", "standard error", "least", "greatest"):
+        for heading in ("mean", "standard error", "95% interval", "least", "greatest"):
             table.add_column(heading, justify="right", no_wrap=True)
         for row in mine:
             error = f"{100 * row.standard_error:.2f}%"
-            table.add_row(row.label, lift(row.mean), error, lift(min(row.lifts)), lift(max(row.lifts)))
+            ends = (lift(min(row.lifts)), lift(max(row.lifts)))
+            table.add_row(row.label, lift(row.mean), error, interval(row.low, row.high), *ends)
         tables.append(table)
     return tables
 

@@ -10,6 +10,8 @@ from os.path import commonprefix
 from statistics import fmean, stdev
 from typing import Final
 
+from scipy.stats import t
+
 from simulator.report import MetricRow
 from simulator.report_sections import TrainingRow
 from simulator.spec import ArmSpec
@@ -33,6 +35,8 @@ def training_rows(arms: Sequence[ArmSpec], rows: Sequence[MetricRow]) -> list[Tr
         for (metric, label), lift in _lifts(rows).items():
             beside = _beside(control, treatment, {**lift, arms[0].name: 0.0})
             if len(beside) >= _FEWEST:
+                mean, error = fmean(beside.values()), stdev(beside.values()) / len(beside) ** 0.5
+                reach = float(t.ppf(0.975, len(beside) - 1)) * error
                 found.append(
                     TrainingRow(
                         treatment=name,
@@ -41,8 +45,10 @@ def training_rows(arms: Sequence[ArmSpec], rows: Sequence[MetricRow]) -> list[Tr
                         label=label,
                         seeds=list(beside),
                         lifts=list(beside.values()),
-                        mean=fmean(beside.values()),
-                        standard_error=stdev(beside.values()) / len(beside) ** 0.5,
+                        mean=mean,
+                        standard_error=error,
+                        low=mean - reach,
+                        high=mean + reach,
                     )
                 )
     return found

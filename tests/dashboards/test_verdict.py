@@ -97,14 +97,17 @@ def test_chance_in_training_has_a_sentence(report):
             seeds=[0, 1],
             lifts=[0.0, 0.02],
             mean=0.01,
-            standard_error=0.0123,
+            standard_error=0.01,
+            low=-0.1171,
+            high=0.1371,
         )
         for treatment in ("easq", "part")
         for metric in ("AUT", "click_rate", "AVT")
     ]
     said = [line for line in verdict(report.model_copy(update={"trainings": rows})) if "trainings" in line]
+    ends = "\N{MINUS SIGN}11.71% to +13.71%"
     assert said == [
-        f"{treatment} against emer, mean of 2 trainings: true effect AUT +1.00% ± 1.23%, AVT +1.00% ± 1.23%."
+        f"{treatment} against emer, mean of 2 trainings: true effect AUT +1.00% ({ends}), AVT +1.00% ({ends})."
         for treatment in ("easq", "part")
     ]
     assert not any("trainings" in line for line in verdict(report))

@@ -82,11 +82,14 @@ def test_what_chance_in_training_does_is_told(report: Report):
         lifts=[0.01, -0.02, 0.04],
         mean=0.01,
         standard_error=0.01732,
+        low=-0.0645,
+        high=0.0845,
     )
     text = printed(report.model_copy(update={"trainings": [row]}))
     assert "treatment against base, true lifts over 3 trainings" in text
     (line,) = [line for line in text.splitlines() if line.endswith("-2.00%   +4.00%")]
-    assert line.split()[-4:] == ["+1.00%", "1.73%", "-2.00%", "+4.00%"]
+    assert line.split()[-6:] == ["+1.00%", "1.73%", "[-6.45,", "+8.45]", "-2.00%", "+4.00%"]
+    assert max(map(len, text.splitlines())) <= 100
     assert "trainings" not in printed(report)
 
 

@@ -1,5 +1,6 @@
 """Chance in training: lifts over the control of the same training, their mean and its error, by hand."""
 
+import numpy as np
 import pytest
 
 from simulator.report import Estimate, MetricRow
@@ -44,6 +45,18 @@ def test_each_training_is_set_beside_the_controls_of_the_same_seed():
     assert found.lifts == pytest.approx([0.1, 0.2])  # 1.5 / 1.25 - 1
     assert found.mean == pytest.approx(0.15)
     assert found.standard_error == pytest.approx(0.05)  # |.1 - .2| / 2
+    assert found.high - found.mean == pytest.approx(0.05 * 12.706, rel=1e-4)  # t of one degree of freedom
+    assert found.mean - found.low == pytest.approx(found.high - found.mean)
+
+
+def test_the_interval_of_a_mean_holds_it_in_95_of_100_draws():
+    rng = np.random.default_rng(5)
+    n, held = 2_000, 0
+    for lifts in rng.normal(0.01, 0.03, (n, 3)):
+        arms = [arm("popular", "popular"), *(arm(f"b-{seed}", "easq", seed=seed) for seed in range(3))]
+        (found,) = training_rows(arms, [row(f"b-{seed}", lift) for seed, lift in enumerate(lifts)])
+        held += found.low <= 0.01 <= found.high
+    assert abs(held / n - 0.95) < 3.5 * (0.95 * 0.05 / n) ** 0.5
 
 
 def test_the_order_of_the_arms_does_not_matter_but_for_the_control():
