@@ -145,7 +145,8 @@ def print_offline(out: Path, as_json: bool) -> None:
         sys.stdout.write(rows_json(result.rows))
         return
     sys.stdout.write(f"{result.data}: {facts(result)}\n")
-    print_table(headings(result), [line(result, row) for row in result.policies])
+    scores = [tuple(cell.replace(" ± ", "\n± ") for cell in line(result, row)) for row in result.policies]
+    print_table(headings(result), scores)
     said = "" if result.lead is None else f"{lead_in_words(result.lead)}\n"
     sys.stdout.write(f"{said}{out / PAGE}\n")
 
@@ -176,7 +177,7 @@ def print_table(titles: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(*titles)
+    table = Table(*titles, box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     Console().print(table)
