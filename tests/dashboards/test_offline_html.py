@@ -5,7 +5,8 @@ import pytest
 from dashboards.offline_figure import scores
 from dashboards.offline_html import lead_in_words, render_offline
 from dashboards.theme import TRUTH as TRUE_COLOUR
-from simulator.report_offline import METRICS, TRUE, TRUTH, Lead, Offline, PolicyRow, SeedRow
+from simulator.cli_pages import print_offline
+from simulator.report_offline import FILE, METRICS, TRUE, TRUTH, Lead, Offline, PolicyRow, SeedRow
 
 ODD = "<script>alert(1)</script>"
 
@@ -67,3 +68,14 @@ def test_no_policy_gives_a_remark():
 def test_equal_policies_are_said_to_be_equal():
     lead = Lead(best="a", second="b", difference=0.0, p_value=None, users=3)
     assert "nobody differs" in lead_in_words(lead)
+
+
+def test_scores_of_several_seeds_fit_eighty_columns_of_a_terminal(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    (tmp_path / FILE).write_text(made_up(("fmlprec_m", "counts:Counts")).to_json())
+    print_offline(tmp_path, False)
+    lines = capsys.readouterr().out.splitlines()
+    at = next(index for index, line in enumerate(lines) if line.startswith("counts:Counts"))
+    assert lines[at].split() == ["counts:Counts", "2", *["0.4000"] * 6]
+    assert lines[at + 1].split() == ["±", "0.0100"] * 6
+    assert max(map(len, lines[1 : at + 2])) <= 80
