@@ -1,9 +1,9 @@
 """Effects that no report has a row for: `python tests/policies/share_effects.py RUN CONTROL TREATMENT`.
 
-What satisfied (latent, over views), answers (over those given), and watch time, between any two arms: the true effect
-with its standard error, over all users under both, and the interval of the buckets without CUPED. Of arms that were
-trained several times CONTROL and TREATMENT are what their names have in common, and what is told is the true effect of
-each training with its standard error over users, then the mean with its standard error over trainings.
+What satisfied (latent, over views), answers (over those given), and some metrics of the report between any two arms:
+the true effect with its standard error, over all users under both, and the interval of the buckets without CUPED. Of
+arms that were trained several times CONTROL and TREATMENT are what their names have in common, and what is told is the
+true effect of each training with its standard error over users, then the mean with its standard error over trainings.
 """
 
 import sys
@@ -26,7 +26,7 @@ SHARES = (
     Metric("answers dissatisfied", "Answers: dissatisfied", "share", "down", ("answers_dissatisfied",), ("answered",)),
 )
 WATCHED = Metric("AUT", "Watch time per user", "s", "up", ("watch_s",))
-SHOWN = (*SHARES, WATCHED, METRICS["AVT"])
+SHOWN = (*SHARES, WATCHED, *(METRICS[key] for key in ("AVT", "click_rate", "skip_rate", "hates_per_1000_views")))
 
 
 def users_of(run: Path, world: str, metrics: Sequence[Metric] = SHOWN) -> pd.DataFrame:
