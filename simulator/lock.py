@@ -19,6 +19,8 @@ from typing import Final, final
 from simulator.errors import RunFolderError
 
 LOCK: Final = ".lock"
+_LONGEST: Final = 1000
+"""Bytes of a lock that are read."""
 
 
 @final
@@ -45,11 +47,10 @@ class Holder:
 def holder_of(folder: Path) -> Holder | None:
     """Who works in a run folder; None where nobody does, or nobody any more. One elsewhere is taken at its word."""
     try:
-        said = json.loads((folder / LOCK).read_bytes())
-        holder = Holder(int(said["process"]), str(said["host"]), str(said.get("started", "")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        holder = _read((folder / LOCK).read_bytes())
+    except OSError:
         return None
-    if holder.here:
+    if holder is not None and holder.here:
         now = process_start(holder.process)
         return holder if now and holder.started in ("", now) else None
     return holder
@@ -76,7 +77,7 @@ def locked(folder: Path) -> Generator[None]:
     """Keep every other run out of a folder that exists.
 
     Raises:
-        RunFolderError: Another run is at work there, or the lock cannot be written.
+        RunFolderError: Another run is at work there, or the lock cannot be written or is another program's.
     """
     path = folder / LOCK
     try:
@@ -107,19 +108,19 @@ def _take(path: Path) -> int:
 
 
 def _hold(file: int, path: Path) -> None:
-    """Lock a file, or say who has it."""
-    holder = _read(file)
+    """Lock a file, or say who has it; one that is empty was made just now, or by a run that ended at once."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise RunFolderError(
-            f"{path.parent}: in use by {holder}; wait until that run ends, or give another --out"
-        ) from None
-    host = _host_of(os.pread(file, 1000, 0))
-    if host not in ("", socket.gethostname()):
-        raise RunFolderError(
-            f"{path.parent}: in use by {holder}, which cannot be seen from here; if that run is dead, delete {path}"
-        )
+        who = f"{_named(_read(os.pread(file, _LONGEST, 0)))}; wait until that run ends, or give another --out"
+        raise RunFolderError(f"{path.parent}: in use by {who}") from None
+    data = os.pread(file, _LONGEST, 0)
+    holder = _read(data)
+    if holder is None and data:
+        raise RunFolderError(f"{path}: no lock of a run; give another --out, or delete that file if nothing needs it")
+    if holder is not None and not holder.here:
+        who = f"{_named(holder)}, which cannot be seen from here"
+        raise RunFolderError(f"{path.parent}: in use by {who}; if that run is dead, delete {path}")
 
 
 def _is_there(file: int, path: Path) -> bool:
@@ -138,16 +139,18 @@ def _me() -> bytes:
     return json.dumps({"process": me, "host": socket.gethostname(), "started": process_start(me)}).encode()
 
 
-def _read(file: int) -> str:
+def _named(holder: Holder | None) -> str:
     """Who holds a lock, in words."""
-    data = os.pread(file, 1000, 0)
-    host = _host_of(data)
-    return f"process {json.loads(data)['process']} on {host}" if host else "another process"
+    return "another process" if holder is None else f"process {holder.process} on {holder.host}"
 
 
-def _host_of(data: bytes) -> str:
-    """The machine that a lock names; empty where it names none, as between its making and its first word."""
+def _read(data: bytes) -> Holder | None:
+    """Who a lock names; None where it names nobody, as between its making and its first word, or is no lock of ours."""
     try:
-        return str(json.loads(data)["host"])
-    except (ValueError, KeyError, TypeError):
-        return ""
+        match json.loads(data):
+            case {"process": int(process), "host": str(host), **more}:
+                return Holder(process, host, str(more.get("started", "")))
+            case _:
+                return None
+    except (ValueError, RecursionError):
+        return None

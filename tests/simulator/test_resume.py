@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from simulator.errors import RunFolderError
-from simulator.lock import LOCK, locked
+from simulator.lock import LOCK, holder_of, locked
 from simulator.run import run_to_folder
 from simulator.spec import parse_spec
 
@@ -284,6 +284,24 @@ def test_a_lock_of_another_machine_is_left_to_the_user(tmp_path):
     with pytest.raises(RunFolderError, match="process 4711 on elsewhere, which cannot be seen"), locked(tmp_path):
         pass
     assert (tmp_path / LOCK).exists()
+
+
+NO_LOCKS = (
+    *("{}", "[1]", "null", "4711\n", "# yarn", "[" * 999, "\0" * 40, '{"host": "elsewhere"}', '{"process": 1}'),
+    *('{"process": 1e999, "host": "here"}', '{"process": null, "host": null}', '{"process": "1", "host": "here"}'),
+)
+
+
+@pytest.mark.parametrize("text", NO_LOCKS)
+def test_the_lock_of_another_program_is_left_to_the_user(tmp_path, text):
+    (tmp_path / LOCK).write_text(text)
+    assert holder_of(tmp_path) is None
+    with (
+        pytest.raises(RunFolderError, match=r"\.lock: no lock of a run; give another --out, or delete"),
+        locked(tmp_path),
+    ):
+        pass
+    assert (tmp_path / LOCK).read_text() == text
 
 
 def test_a_lock_without_words_is_taken(tmp_path):
