@@ -241,6 +241,21 @@ class CountingPolicy(LearningPolicy, Protocol):
         ...
 
 
+@runtime_checkable
+class ToldPropensity(Protocol):
+    """What a policy's class may have beside `rank`, so that what it showed can be weighed by its chances."""
+
+    @staticmethod
+    def propensity(n: int, position: Int[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
+        """Chances of the videos at some places of slates, each given the videos above it.
+
+        Args:
+            n: Candidates per request.
+            position: Places, from 0.
+        """
+        ...
+
+
 def top_k(obs: Observation, scores: Float32[np.ndarray, "users n"], k: int) -> Slates:
     """The `k` best-scored candidates of each row, best first; ties go to the earlier candidate.
 

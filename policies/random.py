@@ -3,6 +3,7 @@
 from typing import final
 
 import numpy as np
+from jaxtyping import Float64, Int
 
 from policies.base import Noise, Observation, Slates, check_k
 from policies.kernel import draw
@@ -18,3 +19,12 @@ class RandomPolicy:
         slates = np.empty((len(obs.candidates), k), np.int32)
         draw(obs.candidates, noise.uniform("random", k), slates)
         return slates
+
+    @staticmethod
+    def propensity(n: int, position: Int[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
+        """See `policies.base.ToldPropensity`.
+
+        >>> RandomPolicy.propensity(4, np.array([0, 1, 3])).tolist()
+        [0.25, 0.3333333333333333, 1.0]
+        """
+        return 1 / (n - position.astype(np.float64))

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, final
 
-from policies.base import Policy
+import numpy as np
+from jaxtyping import Float64, Int
+
+from policies.base import Policy, ToldPropensity
 from policies.options import build
 
 GROUP: Final = "askew.policies"
@@ -26,14 +29,16 @@ class Shipped:
     Attributes:
         address: `"module:Class"`.
         line: The first line of its docstring.
+        draws: Whether chance decides what it shows; if not, there is one slate that it can show.
     """
 
     address: str
     line: str
+    draws: bool = False
 
 
 POLICIES: Final[dict[str, Shipped]] = {
-    "random": Shipped("policies.random:RandomPolicy", "Any `k` candidates, each as likely as any other."),
+    "random": Shipped("policies.random:RandomPolicy", "Any `k` candidates, each as likely as any other.", draws=True),
     "popular": Shipped(
         "policies.popular:PopularPolicy",
         "Rank by recent clicks and watch seconds per view, both shrunk towards the mean of all videos.",
@@ -119,6 +124,7 @@ POLICIES: Final[dict[str, Shipped]] = {
     "thompson": Shipped(
         "policies.thompson:ThompsonPolicy",
         "Rank by linear regression with parameters drawn from what is known (Thompson sampling); learns by the round.",
+        draws=True,
     ),
 }
 """Shipped policies by name. The oracle has none here: who builds it hands it the truth."""
@@ -166,6 +172,37 @@ def build_policy(name: str, options: Mapping[str, Any]) -> Policy:
         ValueError: No such policy, an option that it does not take, or a value that it refuses.
     """
     return build(find_policy(name), options, name)
+
+
+def propensity(name: str, n: int, position: Int[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
+    """Chances with which a policy showed videos, each given those above it; NaN where the policy does not tell.
+
+    1 for a shipped policy that leaves nothing to chance, and for the oracle.
+
+    Args:
+        name: Of the policy.
+        n: Candidates per request.
+        position: Places in their slates, from 0.
+
+    Raises:
+        ValueError: It tells something else than one chance per place, see `policies.base.ToldPropensity`.
+    """
+    if name == "oracle" or (name in POLICIES and not POLICIES[name].draws):
+        return np.ones(len(position))
+    try:
+        policy = find_policy(name)
+    except ValueError:
+        return np.full(len(position), np.nan)
+    if not issubclass(policy, ToldPropensity):
+        return np.full(len(position), np.nan)
+    wanted = f"policy {name!r}: propensity(n={n}, position) given, want {len(position)} numbers above 0 and up to 1"
+    try:
+        told = np.asarray(policy.propensity(n, position), np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{wanted}; it fails: {' '.join(str(error).split())}") from error
+    if told.shape != position.shape or not ((told > 0) & (told <= 1)).all():
+        raise ValueError(f"{wanted}; it gives {told.size}, such as {told.ravel()[:3].tolist()}")
+    return told
 
 
 def _import(name: str, entry: EntryPoint) -> type[Policy]:

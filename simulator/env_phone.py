@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from policies.base import Event, Feedback, Observation
+from simulator.whole_file import whole_file
 
 WIDTH: Final = 300
 HEIGHT: Final = 540
@@ -87,11 +88,11 @@ def write_gif(frames: list[Picture], path: Path, ms: int) -> None:
         PictureError: It cannot be written.
     """
     images = [Image.fromarray(frame).quantize(64, dither=Image.Dither.NONE) for frame in frames]
-    aside = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        images[0].save(aside, format="GIF", save_all=True, append_images=images[1:], duration=ms, loop=0, optimize=True)
-        aside.replace(path)
+        with whole_file(path) as aside:
+            more = images[1:]
+            images[0].save(aside, format="GIF", save_all=True, append_images=more, duration=ms, loop=0, optimize=True)
     except OSError as error:
         raise PictureError(f"{path}: cannot be written: {error.strerror or error}; give another file") from None
 

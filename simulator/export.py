@@ -6,17 +6,30 @@ import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal, TypeAlias, final, get_args
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from gymnasium import spaces
 
 from simulator.transitions import Transitions
+from simulator.whole_file import whole_file
 
 Format: TypeAlias = Literal["minari", "d4rl-npz", "parquet"]
-_LOGGED: Final = ("user_id", "video_id", "day", "position")
+_LOGGED: Final = ("user_id", "video_id", "day", "request", "position")
 _MINARI_ROOT: Final = "MINARI_DATASETS_PATH"
 """Minari knows no other way to be told where a dataset goes."""
+_TOGETHER: Final = 50_000
+"""Rows of a Parquet file that are written at once."""
+_ROOM: Final = 2
+"""HDF5 keeps numbers in blocks of which it may leave half empty."""
+_ROW_BYTES: Final = 80
+"""Ten numbers of a row beside its vectors."""
+_EPISODE_BYTES: Final = 50_000
+"""What HDF5 needs for an episode beside its numbers: 34,000 were measured."""
+_CHUNK_BYTES: Final = 1 << 20
 
 
 @final
@@ -25,13 +38,13 @@ class ExportError(ValueError):
 
 
 def export(transitions: Transitions, kind: Format, out: Path) -> Path:
-    """Write transitions.
+    """Write transitions, whole or not at all.
 
     Args:
         transitions: What to write.
         kind: `parquet`: OUT/transitions.parquet, one row per view with `episode`, `reward`, `terminal`, `cost`,
-            `propensity`, and what was logged. `d4rl-npz`: OUT/transitions.npz with D4RL's keys. `minari`: a dataset
-            askew/NAME-v0 under OUT, to be loaded with MINARI_DATASETS_PATH=OUT.
+            `propensity`, `candidates`, and what was logged. `d4rl-npz`: OUT/transitions.npz with D4RL's keys.
+            `minari`: a dataset askew/NAME-v0 under OUT, to be loaded with MINARI_DATASETS_PATH=OUT.
         out: Folder, made if need be.
 
     Returns:
@@ -50,8 +63,14 @@ def export(transitions: Transitions, kind: Format, out: Path) -> Path:
     try:
         out.mkdir(parents=True, exist_ok=True)
         return writers[kind](transitions, out)
-    except OSError as error:
-        raise ExportError(f"{out}: cannot be written: {error.strerror or error}; give another --out") from None
+    except (OSError, RuntimeError) as error:  # h5py's are of both kinds
+        raise ExportError(f"{out}: cannot be written: {_reason(error)}; make room or give another --out") from None
+
+
+def _reason(error: OSError | RuntimeError) -> str:
+    """What the system says, in one line."""
+    number = getattr(error, "errno", None) or next(iter(re.findall(r"errno = (\d+)", str(error))), None)
+    return os.strerror(int(number)) if number else str(error).partition("\n")[0]
 
 
 def _free(path: Path) -> Path:
@@ -71,9 +90,15 @@ def _parquet(transitions: Transitions, out: Path) -> Path:
         cost=transitions.costs,
         propensity=transitions.propensity,
     )
-    aside = path.with_name(f".{path.name}.part")
-    frame.to_parquet(aside, index=False)
-    return aside.replace(path)
+    logged = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+    n = transitions.offered.shape[1]
+    schema = logged.schema.append(pa.field("candidates", pa.list_(pa.int32(), n)))
+    with whole_file(path) as aside, pq.ParquetWriter(aside, schema, compression="zstd") as writer:
+        for first in range(0, len(logged), _TOGETHER):
+            offered = transitions.candidates(slice(first, first + _TOGETHER))
+            column = pa.FixedSizeListArray.from_arrays(pa.array(offered.ravel()), n)
+            writer.write_table(logged.slice(first, _TOGETHER).append_column("candidates", column))
+    return path
 
 
 def _npz(transitions: Transitions, out: Path) -> Path:
@@ -82,32 +107,66 @@ def _npz(transitions: Transitions, out: Path) -> Path:
     following = np.where(transitions.terminals, np.arange(len(transitions)), np.arange(len(transitions)) + 1)
     infos: dict[str, Any] = {f"infos/{key}": transitions.trace[key].to_numpy() for key in _LOGGED}
     infos["infos/propensity"] = transitions.propensity
-    aside = path.with_name(f".{path.stem}.part.npz")
-    np.savez_compressed(
-        aside,
-        observations=transitions.observations,
-        actions=transitions.actions,
-        rewards=transitions.rewards.astype(np.float32),
-        next_observations=transitions.observations[following],
-        terminals=transitions.terminals,
-        timeouts=np.zeros(len(transitions), bool),
-        costs=transitions.costs.astype(np.float32),
-        **infos,
-    )
-    return aside.replace(path)
+    infos["infos/candidates"] = transitions.candidates(slice(None))
+    with whole_file(path) as aside, aside.open("wb") as file:
+        np.savez_compressed(
+            file,
+            observations=transitions.observations,
+            actions=transitions.actions,
+            rewards=transitions.rewards.astype(np.float32),
+            next_observations=transitions.observations[following],
+            terminals=transitions.terminals,
+            timeouts=np.zeros(len(transitions), bool),
+            costs=transitions.costs.astype(np.float32),
+            **infos,
+        )
+    return path
 
 
 def _minari(transitions: Transitions, out: Path) -> Path:
     """A Minari dataset (https://minari.farama.org), one episode per user and day."""
     try:
         import minari
-        from minari.data_collector import EpisodeBuffer
     except ImportError:
         raise ExportError("--format minari: Minari is not installed; pip install 'askew[rl]'") from None
     word = re.sub(r"[^A-Za-z0-9-]+", "-", transitions.name).strip("-") or "run"
     path = _free(out / "askew" / f"{word}-v0")
+    with TemporaryDirectory(prefix=".export-", dir=out) as root:
+        _check_room(Path(root) / "room", transitions)
+        with _minari_root(Path(root)), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=UserWarning, module="minari")  # of an author and a link it lacks
+            minari.create_dataset_from_buffers(
+                f"askew/{word}-v0",
+                _episodes(transitions),
+                observation_space=_box(transitions.observations),
+                action_space=_box(transitions.actions),
+                description="Views of simulated short-video users; one episode is one user's day.",
+            )
+        path.parent.mkdir(exist_ok=True)
+        for made in sorted(
+            (Path(root) / "askew").iterdir()
+        ):  # the dataset, and a file about all datasets in the folder
+            made.replace(path.parent / made.name)
+    return path
+
+
+def _check_room(path: Path, transitions: Transitions) -> None:
+    """Write and remove a file as large as the dataset gets at most: HDF5 may crash where it meets a full disk."""
+    row = sum(array[:1].nbytes for array in (transitions.observations, transitions.actions, transitions.offered))
+    room = _ROOM * len(transitions) * (row + _ROW_BYTES) + int(transitions.terminals.sum()) * _EPISODE_BYTES
+    with path.open("wb") as file:
+        for first in range(0, room, _CHUNK_BYTES):
+            file.write(bytes(min(_CHUNK_BYTES, room - first)))
+    path.unlink()
+
+
+def _episodes(transitions: Transitions) -> list[Any]:
+    """One of Minari's buffers per episode."""
+    from minari.data_collector import EpisodeBuffer
+
     ends = np.flatnonzero(transitions.terminals) + 1
-    buffers = [
+    logged = {key: transitions.trace[key].to_numpy() for key in _LOGGED}
+    return [
         EpisodeBuffer(
             id=i,
             observations=list(_closed(transitions.observations[first:end])),
@@ -118,21 +177,12 @@ def _minari(transitions: Transitions, out: Path) -> Path:
             infos={
                 "propensity": _closed(transitions.propensity[first:end]),
                 "cost": _closed(transitions.costs[first:end]),
-                "video_id": _closed(transitions.trace["video_id"].to_numpy()[first:end]),
+                "candidates": _closed(transitions.candidates(slice(first, end))),
+                **{key: _closed(values[first:end]) for key, values in logged.items()},
             },
         )
         for i, (first, end) in enumerate(zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True))
     ]
-    with _minari_root(out), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module="minari")  # of an author and a link it has not
-        minari.create_dataset_from_buffers(
-            f"askew/{word}-v0",
-            buffers,
-            observation_space=_box(transitions.observations),
-            action_space=_box(transitions.actions),
-            description="Views of simulated short-video users; one episode is one user's day.",
-        )
-    return path
 
 
 def _closed(values: np.ndarray) -> np.ndarray:

@@ -12,8 +12,7 @@ def cut_windows(
     ring: Int32[np.ndarray, " ring"],
     n_videos: int,
     start: UInt64[np.ndarray, " rows"],
-    rows: Int64[np.ndarray, " rows"],
-    request: Int16[np.ndarray, " users"],
+    request: Int16[np.ndarray, " rows"],
     out: Int32[np.ndarray, "rows n"],
 ) -> None:
     """Row i of `out` is the user's window of n videos at this request; `start` is where in the ring, times anything.
@@ -21,8 +20,8 @@ def cut_windows(
     `ring` holds its `n_videos` different ids and its first n entries again at its end.
     """
     n = out.shape[1]
-    for i in range(rows.shape[0]):
-        at = (np.int64(start[i] % np.uint64(n_videos)) + request[rows[i]] * n) % n_videos
+    for i in range(request.shape[0]):
+        at = (np.int64(start[i] % np.uint64(n_videos)) + request[i] * n) % n_videos
         for j in range(n):
             out[i, j] = ring[at + j]
 

@@ -130,20 +130,27 @@ def call_in(
     return found[:n]
 
 
-def observe(course: Course, block: Block, ring: Ring, day: int, rows: Int64[np.ndarray, " rows"]) -> Observation:
-    """What a policy may know when it serves these users.
+def on_offer(
+    course: Course, ring: Ring, day: int, user_id: Int64[np.ndarray, " rows"], request: Int16[np.ndarray, " rows"]
+) -> Int32[np.ndarray, "rows n"]:
+    """Candidates of requests, each the user's `request`-th of the day, from 0.
 
     A user walks round the day's ring from a place of their own, `n_candidates` videos at a time, so nothing is
     offered twice before the whole catalogue has been.
     """
+    start = row_keys(seed_word(course.seed, "offer"), user_id, day, np.zeros(len(user_id), np.int32))
+    candidates = np.empty((len(user_id), course.n_candidates), np.int32)
+    cut_windows(ring.order, ring.n_videos, start, request, candidates)
+    return candidates
+
+
+def observe(course: Course, block: Block, ring: Ring, day: int, rows: Int64[np.ndarray, " rows"]) -> Observation:
+    """What a policy may know when it serves these users."""
     user_id = block.user_id[rows]
-    start = row_keys(seed_word(course.seed, "offer"), user_id, day, np.zeros(len(rows), np.int32))
-    candidates = np.empty((len(rows), course.n_candidates), np.int32)
-    cut_windows(ring.order, ring.n_videos, start, rows, block.state.request, candidates)
     hour = block.state.hour[rows]
     return Observation(
         user_id=user_id.astype(np.int32),
-        candidates=candidates,
+        candidates=on_offer(course, ring, day, user_id, block.state.request[rows]),
         day=day,
         hour=hour,
         position=block.state.views[rows],

@@ -4,7 +4,8 @@ An episode is one user's day. The observation is what `policies.flat.Numbers.abo
 asked for, with the views of the trace as their history; the action is the row of `Numbers.candidates` of the video that
 was shown; the reward is of one view.
 
-Axes: `rows` views, by user, then time; `c` numbers of a request; `p` of a candidate.
+Axes: `rows` views, by user, then time; `requests` slates asked for; `n` candidates of one; `c` numbers of a request;
+`p` of a candidate.
 """
 
 from dataclasses import dataclass
@@ -19,9 +20,13 @@ from jaxtyping import Bool, Float32, Float64, Int32, Int64
 from policies.base import Event, Feedback, History, Observation
 from policies.flat import numbers_of
 from policies.histories import find_requests, gather_history
+from policies.registry import propensity
+from simulator.assignment import assign
 from simulator.crowd import HISTORY, Stage
 from simulator.errors import RunFolderError, SpecError
+from simulator.propensity import constant_model
 from simulator.rewards import REWARDS
+from simulator.rollout import Course, day_ring, on_offer
 from simulator.setting import stage_of, world_of
 from simulator.spec import ExperimentSpec, load_spec
 
@@ -44,6 +49,8 @@ class Transitions:
         costs: 1 where the user hated the video.
         propensity: Chance with which the arm's policy would show this video at this place, given those above it; NaN
             where the policy cannot tell.
+        offered: Candidates of each request, in the order on offer.
+        request: Which request of `offered` each view belongs to.
         trace: The rows they come from, latents left out.
     """
 
@@ -54,10 +61,16 @@ class Transitions:
     terminals: Bool[np.ndarray, " rows"]
     costs: Float64[np.ndarray, " rows"]
     propensity: Float64[np.ndarray, " rows"]
+    offered: Int32[np.ndarray, "requests n"]
+    request: Int64[np.ndarray, " rows"]
     trace: pd.DataFrame
 
     def __len__(self) -> int:
         return len(self.rewards)
+
+    def candidates(self, rows: slice) -> Int32[np.ndarray, "some n"]:
+        """What could have been shown, for some views: the candidates of the request that each belongs to."""
+        return self.offered[self.request[rows]]
 
 
 def read_transitions(folder: Path, arm: str | None, reward: str) -> Transitions:
@@ -65,12 +78,13 @@ def read_transitions(folder: Path, arm: str | None, reward: str) -> Transitions:
 
     Args:
         folder: A run folder with a trace.
-        arm: Whose views: those of every traced user under that arm; None for the control's.
+        arm: Whose views: those of every traced user under that arm, or with `truth = false` those of its bucket; the
+            control's if None.
         reward: A name from `simulator.rewards.REWARDS`.
 
     Raises:
-        RunFolderError: No trace, or a damaged one.
-        SpecError: An unknown arm or reward.
+        RunFolderError: No trace, a damaged one, or one of another world than the spec's is now.
+        SpecError: An unknown arm or reward, or a policy that tells no chances though it says so.
     """
     if reward not in REWARDS:
         raise SpecError(f"--reward: {reward!r} given, want one of {', '.join(REWARDS)}")
@@ -85,10 +99,15 @@ def read_transitions(folder: Path, arm: str | None, reward: str) -> Transitions:
     days = np.stack([log.user_id, log.day.astype(np.int32)])
     ends = np.append((np.diff(days) != 0).any(axis=0), True)
     policy = next(each.policy for each in spec.arms if each.name == arm)
-    observations, actions = _numbers(log, stage_of(spec, world_of(spec))[0])
+    stage = stage_of(spec, world_of(spec))[0]
+    offered, request = _offered(
+        log, Course(stage, spec.seed, spec.slate_size, spec.candidates, constant_model()), folder
+    )
+    observations, actions = _numbers(log, stage)
     chance = _propensity(policy, log, spec)
     costs = log.has(Event.HATE).astype(np.float64)
-    return Transitions(f"{spec.name}-{arm}", observations, actions, worth, ends, costs, chance, trace)
+    name = f"{spec.name}-{arm}"
+    return Transitions(name, observations, actions, worth, ends, costs, chance, offered, request, trace)
 
 
 def _trace(folder: Path, spec: ExperimentSpec, arm: str) -> pd.DataFrame:
@@ -97,14 +116,22 @@ def _trace(folder: Path, spec: ExperimentSpec, arm: str) -> pd.DataFrame:
     if not (folder / "trace").is_dir():
         raise RunFolderError(f"{folder}: holds no trace; run the spec with trace = 1.0, or a share of the users")
     try:
-        table = ds.dataset(folder / "trace", format="parquet").to_table(filter=ds.field("world") == line)
+        table = ds.dataset((folder / "trace").absolute(), format="parquet").to_table(filter=ds.field("world") == line)
         frame = table.drop_columns([name for name in (*TRUTH, "world") if name in table.column_names]).to_pandas()
     except (OSError, ValueError, KeyError) as error:
         first = str(error).partition("\n")[0]
         raise RunFolderError(f"{folder / 'trace'}: cannot be read: {first}; run the spec anew") from None
+    if not spec.truth:
+        frame = frame[_in_bucket(frame["user_id"].to_numpy(np.int64), spec, arm)]
     if len(frame) == 0:
-        raise RunFolderError(f"{folder / 'trace'}: holds no view of {line!r}; trace a larger share of the users")
+        raise RunFolderError(f"{folder / 'trace'}: holds no view of {arm!r}; trace a larger share of the users")
     return frame.sort_values(["user_id", "day", "request", "position"], kind="stable", ignore_index=True)
+
+
+def _in_bucket(user_id: Int64[np.ndarray, " rows"], spec: ExperimentSpec, arm: str) -> Bool[np.ndarray, " rows"]:
+    """Whether users met an arm in the mixed course of events."""
+    served_by = assign(user_id, np.array([each.share for each in spec.arms]), spec.salt)
+    return served_by == [each.name for each in spec.arms].index(arm)
 
 
 def _feedback(trace: pd.DataFrame) -> Feedback:
@@ -160,8 +187,30 @@ def _views_before(log: Feedback) -> Int32[np.ndarray, " rows"]:
     return (np.arange(len(log)) - np.repeat(start, np.diff(np.append(start, len(log))))).astype(np.int32)
 
 
+def _offered(
+    log: Feedback, course: Course, folder: Path
+) -> tuple[Int32[np.ndarray, "requests n"], Int64[np.ndarray, " rows"]]:
+    """Each request's candidates, and the request of each view; what is on offer hangs on no course of events."""
+    key = np.stack([log.user_id, log.day, log.request]).astype(np.int64)
+    new = np.append(True, (np.diff(key) != 0).any(axis=0))
+    request = np.cumsum(new) - 1
+    user_id, day, of_day = key[:, new]
+    candidates = np.empty((len(day), course.n_candidates), np.int32)
+    for today in np.unique(day).tolist():
+        mine = day == today
+        candidates[mine] = on_offer(
+            course, day_ring(course, today), today, user_id[mine], of_day[mine].astype(np.int16)
+        )
+    for first in range(0, len(log), _TOGETHER):
+        rows = slice(first, first + _TOGETHER)
+        if not (candidates[request[rows]] == log.video_id[rows, None]).any(axis=1).all():
+            raise RunFolderError(f"{folder / 'trace'}: is of another world than its spec's is now; run the spec anew")
+    return candidates, request
+
+
 def _propensity(policy: str, log: Feedback, spec: ExperimentSpec) -> Float64[np.ndarray, " rows"]:
-    """Chances of what was shown: equal ones under `random`; other policies keep theirs to themselves."""
-    if policy != "random":
-        return np.full(len(log), np.nan)
-    return 1 / (spec.candidates - log.position.astype(np.float64))
+    """Chances of what was shown; see `policies.registry.propensity`."""
+    try:
+        return propensity(policy, spec.candidates, log.position)
+    except ValueError as error:
+        raise SpecError(str(error)) from None

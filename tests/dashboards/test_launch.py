@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,17 @@ def begin(run, done: int = 0, steps: int = 0):
     if steps:
         (run / NOW).write_bytes(pack(Checkpoint(done=done, steps=steps)))
     return run
+
+
+def test_a_run_without_room_for_its_spec_leaves_nothing(tmp_path, monkeypatch):
+    def full(path, text, **_):
+        path.write_bytes(text[:10].encode())
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(launch.LaunchError, match=r"a\.toml: cannot be written: No space left on device"):
+        launch.start(tmp_path / "a", SPEC)
+    assert not any(tmp_path.iterdir())
 
 
 def test_our_process_is_stopped(tmp_path, sleeper):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from policies.base import top_k
+from policies.noise import KeyedNoise
 from policies.oracle import OraclePolicy
 from policies.popular import PopularPolicy
 from policies.registry import POLICIES, find_policy
@@ -27,8 +28,12 @@ class EpsilonShort:
 
 
 @pytest.mark.parametrize("name", [name for name in POLICIES if name != "agent"])  # it needs a folder: test_agents.py
-def test_every_policy_keeps_the_contract(name):
+def test_every_policy_keeps_the_contract_and_says_whether_it_draws(name, monkeypatch):
+    drawn = []
+    uniform = KeyedNoise.uniform
+    monkeypatch.setattr(KeyedNoise, "uniform", lambda noise, *what: drawn.append(what) or uniform(noise, *what))
     check_policy(find_policy(name))
+    assert bool(drawn) == POLICIES[name].draws
 
 
 def test_the_oracle_keeps_the_contract():

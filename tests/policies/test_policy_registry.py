@@ -5,12 +5,13 @@ import subprocess
 import sys
 from importlib.metadata import EntryPoint, EntryPoints
 
+import numpy as np
 import pytest
 
 from policies import registry
 from policies.base_ranker import BasePolicy
 from policies.random import RandomPolicy
-from policies.registry import POLICIES, build_policy, find_policy, known_policies
+from policies.registry import POLICIES, build_policy, find_policy, known_policies, propensity
 
 
 def test_shipped_policies_have_names_and_a_line_each():
@@ -42,6 +43,26 @@ def test_an_installed_package_brings_its_own(monkeypatch):
 
 def test_options_reach_the_policy():
     assert build_policy("base", {"history": 7})._recipe.history == 7
+
+
+def test_chances_are_told_by_who_knows_them():
+    places = np.array([0, 1, 1, 3])
+    assert np.allclose(propensity("random", 4, places), [1 / 4, 1 / 3, 1 / 3, 1])
+    assert propensity("policies.random:RandomPolicy", 4, places).tolist() == propensity("random", 4, places).tolist()
+    for name in ("popular", "base", "linucb", "oracle"):
+        assert propensity(name, 4, places).tolist() == [1] * 4
+    for name in ("thompson", "policies.thompson:ThompsonPolicy", "gone.from.here:Policy"):
+        assert np.isnan(propensity(name, 4, places)).all()
+
+
+@pytest.mark.parametrize("told", [[0.5], [], [0.5, 0.0], [0.5, 2.0], [0.5, float("nan")], ["much", "more"], None])
+def test_chances_that_cannot_be_are_refused(monkeypatch, told):
+    monkeypatch.setattr(RandomPolicy, "propensity", staticmethod(lambda n, position: told))
+    with pytest.raises(
+        ValueError, match=r"propensity\(n=4, position\) given, want 2 numbers above 0 and up to 1"
+    ) as refusal:
+        propensity("random", 4, np.array([0, 1]))
+    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,17 @@
 """From a trace to offline-RL datasets: what is in them, that other libraries read them, and what is refused."""
 
+import resource
+import shutil
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from policies.base import top_k
 from simulator.cli import main
 from simulator.engine_choice import choose_engine
+from simulator.env_phone import PictureError, write_gif
 from simulator.errors import RunFolderError, SpecError
 from simulator.export import ExportError, export
 from simulator.run import run_with
@@ -13,17 +19,55 @@ from simulator.spec import parse_spec
 from simulator.transitions import read_transitions
 
 
+class Lowest:
+    """Lowest ids first; remembers what was on offer."""
+
+    offers: ClassVar[list] = []
+
+    def rank(self, obs, k, noise):
+        self.offers.extend((obs.day, *offer) for offer in zip(obs.user_id, obs.candidates, strict=True))
+        return top_k(obs, -obs.candidates.astype(np.float32), k)
+
+
+class Liar:
+    """Tells chances that cannot be."""
+
+    def rank(self, obs, k, noise):
+        return obs.candidates[:, :k]
+
+    @staticmethod
+    def propensity(n, position):
+        return np.full(len(position), 1.5)
+
+
 @pytest.fixture(scope="module")
-def folder(world, tmp_path_factory):
-    """A small run with everybody traced."""
-    path = tmp_path_factory.mktemp("traced") / "run"
-    spec = {
-        "name": "traced & odd", "world": world, "users": 60, "videos": 80, "candidates": 12, "slate_size": 3, "days": 2,
-        "pre_days": 1, "launch_days": 1, "pre_policy": "random", "trace": 1.0,
-        "arms": [{"name": "control", "policy": "random"}, {"name": "treatment", "policy": "popular"}],
-    }  # fmt: skip
-    run_with(choose_engine("local", 1, None), parse_spec(spec, "test"), path, lambda *_: None)
-    return path
+def play(world, tmp_path_factory):
+    """Plays a small run with everybody traced."""
+
+    def play(treatment="popular", **changes):
+        path = tmp_path_factory.mktemp("traced") / "run"
+        spec = {
+            "name": "traced & odd", "world": world, "users": 60, "videos": 80, "candidates": 12, "slate_size": 3,
+            "days": 2, "pre_days": 1, "launch_days": 1, "pre_policy": "random", "trace": 1.0,
+            "arms": [{"name": "control", "policy": "random"}, {"name": "treatment", "policy": treatment}],
+        }  # fmt: skip
+        run_with(choose_engine("local", 1, None), parse_spec(spec | changes, "test"), path, lambda *_: None)
+        return path
+
+    return play
+
+
+@pytest.fixture(scope="module")
+def folder(play):
+    """A small run; do not write into it."""
+    return play()
+
+
+@pytest.fixture(scope="module")
+def lowest(play):
+    """One day of a plug-in against random slates, with few candidates; do not write into it."""
+    Lowest.offers.clear()
+    return play(f"{__name__}:Lowest", users=1500, candidates=4, days=1, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +90,68 @@ def test_rewards_and_costs_are_those_of_the_log(control):
     assert np.array_equal(control.costs, control.trace["hate"])
 
 
-def test_random_slates_have_their_chances_and_others_none(folder, control):
+def test_each_view_has_the_chance_that_its_policy_tells(folder, lowest, control):
     assert np.allclose(control.propensity, 1 / (12 - control.trace["position"]))
-    assert np.isnan(read_transitions(folder, "treatment", "p2n").propensity).all()
+    assert (read_transitions(folder, "treatment", "p2n").propensity == 1).all()
+    assert np.isnan(read_transitions(lowest, "treatment", "p2n").propensity).all()
+
+
+def test_candidates_are_those_that_the_policy_could_choose_from(lowest):
+    shown = read_transitions(lowest, "treatment", "watch_s")
+    first = shown.trace.groupby(["user_id", "day", "request"]).head(1)
+    frame = pd.DataFrame(Lowest.offers, columns=["day", "user_id", "candidates"])
+    frame["request"] = frame.groupby(["user_id", "day"]).cumcount()
+    offered = first.merge(frame, on=["user_id", "day", "request"], how="left")["candidates"]
+    assert len(first) > 1000
+    assert np.array_equal(shown.offered, np.stack(offered))
+
+
+def clicks(path):
+    """Of everybody's first view, read from an export alone."""
+    views = pd.read_parquet(path)
+    return views[(views["request"] == 0) & (views["position"] == 0)].set_index("user_id")
+
+
+def test_another_policys_clicks_can_be_estimated_from_an_export_alone(lowest, tmp_path):
+    logged, truth = (
+        clicks(export(read_transitions(lowest, arm, "watch_s"), "parquet", tmp_path / arm))
+        for arm in ("control", "treatment")
+    )
+    assert logged.index.equals(truth.index)
+    assert len(logged) > 1000
+    choice = np.stack(logged["candidates"]).min(axis=1)
+    assert np.array_equal(choice, truth["video_id"])
+    terms = (logged["video_id"] == choice) / logged["propensity"] * logged["click"]
+    error = terms.std() / len(terms) ** 0.5
+    assert terms.mean() == pytest.approx(truth["click"].mean(), abs=3.29 * error)
+
+
+def test_chances_that_cannot_be_are_refused(play):
+    with pytest.raises(SpecError, match=r"Liar'.*want \d+ numbers above 0 and up to 1; it gives \d+, such as \[1.5"):
+        read_transitions(play(f"{__name__}:Liar", users=20), "treatment", "watch_s")
+
+
+def test_a_mixed_course_of_events_is_exported_by_bucket(play):
+    path = play(truth=False)
+    days = pd.read_parquet(path / "user_days").query("world == 'mixed'")
+    arms = {arm: read_transitions(path, arm, "watch_s") for arm in ("control", "treatment")}
+    assert sum(len(part) for part in arms.values()) == days["views"].sum()
+    for arm, part in arms.items():
+        bucket = days[days["bucket"] == arm]
+        assert (
+            part.trace.groupby("user_id").size().to_dict()
+            == bucket.groupby("user_id")["views"].sum().loc[lambda n: n > 0].to_dict()
+        )
+    assert np.allclose(arms["control"].propensity, 1 / (12 - arms["control"].trace["position"]))
+    assert (arms["treatment"].propensity == 1).all()
+
+
+def test_a_trace_of_another_world_is_refused(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "run")
+    spec = (folder / "spec.toml").read_text()
+    (tmp_path / "run" / "spec.toml").write_text(spec.replace("seed = 0", "seed = 1"))
+    with pytest.raises(RunFolderError, match="is of another world than its spec's is now; run the spec anew"):
+        read_transitions(tmp_path / "run", None, "watch_s")
 
 
 def test_inverse_propensities_of_the_first_place_count_the_candidates(control):
@@ -80,6 +183,9 @@ def test_minari_reads_its_dataset(control, tmp_path, monkeypatch):
     assert sum(episode.rewards.sum() for episode in episodes) == pytest.approx(control.rewards.sum())
     assert np.allclose(np.concatenate([episode.actions for episode in episodes]), control.actions)
     assert all(len(episode.observations) == len(episode.rewards) + 1 for episode in episodes)
+    for name, values in (("candidates", control.candidates(slice(None))), ("propensity", control.propensity)):
+        assert np.array_equal(np.concatenate([episode.infos[name][:-1] for episode in episodes]), values)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["askew"]
 
 
 def test_an_archive_has_the_keys_of_d4rl(control, tmp_path):
@@ -89,12 +195,58 @@ def test_an_archive_has_the_keys_of_d4rl(control, tmp_path):
         after = np.roll(data["observations"], -1, axis=0)
         assert np.array_equal(data["next_observations"][~ends], after[~ends])
         assert {"observations", "actions", "rewards", "terminals", "timeouts", "next_observations"} <= set(data.files)
+        assert (data["infos/candidates"] == data["infos/video_id"][:, None]).any(axis=1).all()
 
 
 def test_a_table_has_a_row_per_view(control, tmp_path):
     frame = pd.read_parquet(export(control, "parquet", tmp_path))
     assert frame.groupby("episode")["terminal"].sum().eq(1).all()
     assert frame["reward"].sum() == pytest.approx(control.rewards.sum())
+    assert np.array_equal(np.stack(frame["candidates"]), control.candidates(slice(None)))
+    assert [path.name for path in tmp_path.iterdir()] == ["transitions.parquet"]
+
+
+@pytest.fixture
+def small_files():
+    """No file can grow beyond 20,000 bytes, as on a disk that is full by then."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "d4rl-npz", "minari"])
+def test_without_room_nothing_is_left_and_one_line_says_so(folder, tmp_path, kind, capsys, small_files):
+    if kind == "minari":
+        pytest.importorskip("minari")
+    with pytest.raises(SystemExit, match="2"):
+        main(["export", str(folder), "--out", str(tmp_path / "new"), "--format", kind])
+    line = f"askew: {tmp_path / 'new'}: cannot be written: File too large; make room or give another --out\n"
+    assert capsys.readouterr().err == line
+    assert not any((tmp_path / "new").iterdir())
+
+
+def test_without_room_half_a_film_is_removed(tmp_path, small_files):
+    pytest.importorskip("PIL")
+    frames = [np.random.default_rng(i).integers(0, 255, (200, 200, 3), np.uint8) for i in range(2)]
+    with pytest.raises(PictureError, match=r"film\.gif: cannot be written: File too large; give another file"):
+        write_gif(frames, tmp_path / "film.gif", 100)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Can't decrement id\n(errno = 28, buf)"), OSError(28, "No space")])
+def test_whatever_minari_fails_with_nothing_is_left(control, tmp_path, monkeypatch, error):
+    minari = pytest.importorskip("minari")
+
+    def fails(*_, **__):
+        next(tmp_path.iterdir()).joinpath("half").write_bytes(b"1")
+        raise error
+
+    monkeypatch.setattr(minari, "create_dataset_from_buffers", fails)
+    with pytest.raises(ExportError, match="cannot be written: No space left on device; make room or give") as refusal:
+        export(control, "minari", tmp_path)
+    assert "\n" not in str(refusal.value)
+    assert not any(tmp_path.iterdir())
 
 
 def test_what_is_there_is_not_overwritten(control, tmp_path):
