@@ -9,6 +9,7 @@ import pandas as pd
 
 from simulator.answer_bins import ESTIMATED, SATISFACTION, STEP, UNIT
 from simulator.errors import RunFolderError
+from simulator.frame import literal
 from simulator.report_sections import AnsweredByFeeling, Calibration
 
 FOLDER: Final = "answering"
@@ -26,13 +27,13 @@ def read_bins(folder: Path) -> pd.DataFrame:
         RunFolderError: A damaged file.
     """
     names = ("asked", "answered", "estimated", "true")
-    files = sorted(str(path) for path in (folder / FOLDER).glob("*.parquet"))
+    files = sorted((folder / FOLDER).glob("*.parquet"))
     if not files:
         return pd.DataFrame(columns=["world", "scale", "bin", *names])
     sums = ", ".join(f'CAST(sum("{name}") AS DOUBLE) AS "{name}"' for name in names)
     try:
         with duckdb.connect() as connection:
-            rows = connection.read_parquet(files)
+            rows = connection.read_parquet(literal(files), hive_partitioning=False)
             return rows.aggregate(f"world, scale, bin, {sums}", "world, scale, bin").order("world, scale, bin").df()
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]

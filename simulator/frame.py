@@ -4,7 +4,8 @@ duckdb does the grouping. Sums do not depend on the order of rows, files or thre
 added as decimals in steps of 1e-9, which is exact.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+import re
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,7 @@ def open_user_days(folder: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -
     Raises:
         RunFolderError: No files, an unreadable one, or a column that is missing or has gaps.
     """
-    files = sorted(str(path) for path in (folder / "user_days").glob("*.parquet"))
+    files = sorted((folder / "user_days").glob("*.parquet"))
     if not files:
         raise RunFolderError(f"{folder}: holds no user_days/*.parquet; give the folder that `askew run --out` wrote")
     with duckdb.connect() as connection:
@@ -147,7 +148,7 @@ def open_user_days(folder: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -
             f"SET memory_limit = '{_MEMORY}'; SET temp_directory = ''; SET parquet_metadata_cache = true"
         )
         with readable(folder):
-            found = connection.read_parquet(files)
+            found = connection.read_parquet(literal(files), hive_partitioning=False)
             _check_columns(folder, found.columns, columns)
             rows = found.project(", ".join(columns))
             _check_gaps(folder, rows)
@@ -198,6 +199,17 @@ def _check_gaps(folder: Path, rows: duckdb.DuckDBPyRelation) -> None:
             f"{folder}/user_days: column {name} is empty for user {row['user_id']} on day {row['day']}; "
             "want a value in every cell: run the test anew"
         )
+
+
+def literal(files: Iterable[Path]) -> list[str]:
+    """Names of files for duckdb, which takes `[`, `?` and `*` for patterns, and `~` at the start for the home folder.
+
+    With a backslash beside one of those it finds nothing.
+
+    >>> literal([Path("/runs/run[1]/a.parquet")])
+    ['/runs/run[[]1]/a.parquet']
+    """
+    return [re.sub(r"[\[?*]", r"[\g<0>]", str(file.absolute())) for file in files]
 
 
 @contextmanager

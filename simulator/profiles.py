@@ -52,7 +52,7 @@ def features_of(folder: Path, segments: Sequence[str] | None) -> tuple[str, ...]
     """
     path = folder / FILE
     try:
-        known = pq.read_schema(path).names if path.is_file() else [ACTIVITY]
+        known = pq.read_schema(path.absolute()).names if path.is_file() else [ACTIVITY]
     except (OSError, pa.ArrowInvalid) as error:
         raise RunFolderError(f"{path}: cannot be read: {error}; run the test anew") from None
     missing = [name for name in segments or () if name != ACTIVITY and name not in known]
@@ -74,7 +74,7 @@ def levels_of(folder: Path, feature: str, users: pd.DataFrame) -> np.ndarray:
     path, user_id = folder / FILE, users["user_id"]
     within = [("user_id", ">=", int(user_id.min())), ("user_id", "<=", int(user_id.max()))]
     try:
-        table = pq.read_table(path, columns=["user_id", feature], filters=within).to_pandas()
+        table = pq.read_table(path.absolute(), columns=["user_id", feature], filters=within).to_pandas()
     except (OSError, pa.ArrowInvalid) as error:
         raise RunFolderError(f"{path}: cannot be read: {error}; run the test anew") from None
     levels = table.set_index("user_id")[feature].reindex(user_id)

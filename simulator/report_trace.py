@@ -107,7 +107,7 @@ def _read(run: Path, columns: list[str], chosen: ds.Expression | None = None) ->
     if not has_trace(run):
         raise RunFolderError(f"{run}: keeps no trace; put `trace = 1.0` into its spec and run it again")
     try:
-        return ds.dataset(run / "trace", format="parquet").to_table(columns=columns, filter=chosen)
+        return ds.dataset((run / "trace").absolute(), format="parquet").to_table(columns=columns, filter=chosen)
     except (pa.ArrowException, OSError) as error:
         first = str(error).splitlines()[0]
         raise RunFolderError(f"{run / 'trace'}: cannot be read ({first}); run the test again") from None

@@ -60,3 +60,14 @@ def kuairand() -> Path:
     if not (folder / "kuairand-pure-sample").is_dir():
         pytest.fail(f"ASKEW_KUAIRAND={given} given, want the folder that holds kuairand-pure-sample/")
     return folder
+
+
+@pytest.fixture
+def tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new folder whose relative path begins with `~`, as it does after `--out=~/runs`; the home folder is empty."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    folder = Path("~")
+    folder.mkdir()
+    return folder

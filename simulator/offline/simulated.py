@@ -40,7 +40,7 @@ def read_run(folder: Path) -> Dataset:
     if spec.trace < 1 or not files:
         raise OfflineError(f"{folder}: trace = {spec.trace:g} in its spec, want the whole; run it with trace = 1.0")
     try:
-        tables = [pq.read_table(file) for file in files]
+        tables = [pq.read_table(file.absolute()) for file in files]
     except (OSError, pa.ArrowException) as error:
         raise OfflineError(f"{folder}: trace cannot be read: {str(error).splitlines()[0]}; run it anew") from None
     return _dataset(spec, tables, spec.name)

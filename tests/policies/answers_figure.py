@@ -18,6 +18,7 @@ from plotly.subplots import make_subplots
 from share_effects import SHARES, WATCHED, users_of
 
 from dashboards.theme import TREATMENTS, frame
+from simulator.frame import literal
 from simulator.metrics import METRICS
 from simulator.report_sweep import Sweep, load_sweep
 from simulator.truth import TrueEffect, true_effect
@@ -58,7 +59,7 @@ def point_of(sweep: Sweep, run: Path, value: float, arms: tuple[str, str]) -> Po
     before, after = (users_of(run, f"all:{arm}", SHOWN) for arm in arms)
     effects = tuple(true_effect(metric.ratio(before), metric.ratio(after)) for metric in SHOWN)
     query = "select sum(answered)::int, sum(views)::int from read_parquet(?) where world like 'all:%' and day >= 0"
-    answers, views = duckdb.execute(query, [str(run / "user_days" / "*.parquet")]).fetchone() or (0, 1)
+    answers, views = duckdb.execute(query, [literal((run / "user_days").glob("*.parquet"))]).fetchone() or (0, 1)
     return Point(answers / views if sweep.parameter.name == ASKING else value, answers // 2, effects)
 
 

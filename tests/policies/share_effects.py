@@ -15,6 +15,7 @@ import duckdb
 import pandas as pd
 
 import simulator
+from simulator.frame import literal
 from simulator.metrics import METRICS, Metric
 from simulator.spec import load_spec
 from simulator.trainings import trained_arms
@@ -35,7 +36,7 @@ def users_of(run: Path, world: str, metrics: Sequence[Metric] = SHOWN) -> pd.Dat
     sums = ", ".join(f'sum("{column}")::double as "{column}"' for column in columns)
     rows = "from read_parquet(?) where world = ? and day >= 0 group by user_id order by user_id"
     query = f"select user_id, any_value(bucket) as arm, {sums} {rows}"
-    return duckdb.execute(query, [str(run / "user_days" / "*.parquet"), world]).df()
+    return duckdb.execute(query, [literal((run / "user_days").glob("*.parquet")), world]).df()
 
 
 def of_two_arms(run: Path, control: str, treatment: str) -> None:

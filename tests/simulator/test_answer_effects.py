@@ -1,5 +1,6 @@
 """Effects on the satisfied share: Welch on the answered, robust when either model is right, and the truth beside."""
 
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -187,6 +188,16 @@ def test_the_pleased_answer_more_in_every_tenth(asked_folder: Path):
     rates = [row.rate for row in rows]
     assert rates == sorted(rates)
     assert rates[9] - rates[0] > 0.5
+
+
+def test_answers_of_a_folder_named_like_a_pattern_are_its_own(
+    asked_folder: Path, tmp_path_factory: pytest.TempPathFactory
+):
+    root = tmp_path_factory.mktemp("patterns")
+    for name in ("run1", "run[1]"):
+        shutil.copytree(asked_folder, root / name)
+    (root / "run[1]" / "answering" / "world0-1.parquet").unlink()
+    assert sum(row.asked for row in by_feeling(read_bins(root / "run[1]"))) == 20_000
 
 
 def test_estimates_stand_beside_the_truth(asked_folder: Path):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 
+import pyarrow.parquet as pq
 import pytest
 
 from simulator.cli import main
@@ -135,6 +136,23 @@ def test_a_missing_spec_is_refused(tmp_path, capsys):
 
 def test_an_unknown_option_is_refused(spec, tmp_path, capsys):
     assert "--ouput" in refusal(["run", spec, "--out", tmp_path / "run", "--ouput", "x"], capsys)
+
+
+def test_a_run_reads_no_other_run_whatever_its_name(spec, finished, tilde):
+    spec.write_text(spec.read_text().replace("seed = 3", "seed = 3\ntrace = 1.0"))
+    other = tilde.with_name("run[1]")
+    for name, seed in (("run1", 4), (other, 3), (tilde / "run", 3)):
+        main(["run", str(spec), "--out", str(name), "--seed", str(seed)])
+    wanted = json.loads((finished / "report.json").read_text())["metrics"]
+    for folder in (other, tilde / "run"):
+        assert json.loads((folder / "report.json").read_text())["metrics"] == wanted
+        main(["report", str(folder)])
+        assert json.loads((folder / "report.json").read_text())["metrics"] == wanted
+        main(["export", str(folder), "--out", str(folder / "data")])
+    theirs, ours = (
+        pq.read_table(folder.absolute() / "data" / "transitions.parquet") for folder in (other, tilde / "run")
+    )
+    assert theirs.equals(ours)
 
 
 def test_a_folder_in_use_is_refused(spec, finished, capsys):

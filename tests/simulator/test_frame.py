@@ -1,9 +1,14 @@
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from simulator.errors import RunFolderError
 from simulator.frame import TOTALS, check_same_users, join_before, open_user_days
@@ -144,3 +149,39 @@ def test_seconds_that_are_no_number_are_refused(tmp_path: Path, rows: pd.DataFra
     rows.assign(watch_s=np.inf).to_parquet(tmp_path / "user_days" / "part-0.parquet")
     with open_user_days(tmp_path) as table, pytest.raises(RunFolderError, match=r"cannot be read.*inf"):
         table.users("pre", range(-4, 0))
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=12).filter(
+    lambda name: name not in (".", "..")
+)
+
+
+@given(
+    name=st.one_of(NAMES, st.text("run[]!?*1-^\\~", min_size=1, max_size=8)), decoy=st.sampled_from(("run1", "r", "["))
+)
+@example(name="run[1]", decoy="run1")
+@example(name="run*", decoy="run1")
+@example(name="?", decoy="r")
+@example(name="back\\slash", decoy="back")
+@example(name="world=other", decoy="r")
+@settings(max_examples=60)
+def test_a_path_is_never_a_pattern(name: str, decoy: str):
+    with TemporaryDirectory() as root:
+        for folder, user_id in ((decoy, 1), (name, 2)):
+            inner = Path(root) / folder / "run" / "user_days"
+            inner.mkdir(parents=True, exist_ok=True)
+            pq.write_table(pa.table({"user_id": [user_id], "day": [0], "world": ["mixed"]}), inner / "a.parquet")
+        try:
+            with open_user_days(Path(root) / name / "run", ("user_id", "day", "world")) as table:
+                assert table.rows.fetchall() == [(2, 0, "mixed")]
+        except RunFolderError:
+            assert "\\" in name  # beside a pattern's letter duckdb takes it for a slash, and the folder is refused
+            assert set("[?*") & set(name)
+
+
+def test_a_folder_named_as_the_home_folder_is_read_where_it_lies(
+    tilde: Path, rows: pd.DataFrame, sample_run: ModuleType
+):
+    sample_run.write_rows(tilde.absolute(), rows, 2)
+    with open_user_days(tilde) as table:
+        assert len(table.users("pre", range(-4, 0))) == 800

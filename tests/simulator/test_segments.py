@@ -98,3 +98,10 @@ def test_features_asked_for_have_to_be_in_the_folder(tmp_path: Path):
     assert features_of(tmp_path, ("register_days_range",)) == ("register_days_range",)
     with pytest.raises(RunFolderError, match="has no column age, by which the spec divides users"):
         features_of(tmp_path, ("age",))
+
+
+def test_profiles_are_read_where_the_run_lies(tilde: Path):
+    write_profiles(tilde.absolute(), np.arange(4))
+    assert features_of(tilde, None) == ("user_active_degree", "register_days_range")
+    levels = levels_of(tilde, "register_days_range", pd.DataFrame({"user_id": [1, 2]}))
+    assert levels.tolist() == ["new", "old"]

@@ -186,7 +186,8 @@ def _fetch(url: str, to: Path, known_hash: str) -> Path:
     downloader = ResumingDownloader(_part(to, name.removesuffix(".tar.gz")))
     try:
         # pooch calls it with the address, the temporary file and itself, whatever its protocol calls these
-        return Path(pooch.retrieve(url, known_hash, fname=name, path=to, downloader=cast("Downloader", downloader)))
+        by = cast("Downloader", downloader)
+        return Path(pooch.retrieve(url, known_hash, fname=name, path=to.absolute(), downloader=by))
     except ValueError as error:
         wanted = f"not the archive whose checksum is {known_hash}"
         raise DownloadError(f"{url}: {wanted}; what came was removed, run the same command again") from error

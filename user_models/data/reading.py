@@ -75,7 +75,7 @@ def read(file: DataFile, names: tuple[str, ...]) -> Iterator[Batch]:
 def _reader(file: DataFile, columns: list[Column]) -> Stream:
     """A stream of batches with declared types; nothing about the types is guessed from the rows."""
     return arrow_csv.open_csv(
-        str(file.path),
+        str(file.path.absolute()),
         read_options=arrow_csv.ReadOptions(block_size=_BLOCK_BYTES),
         parse_options=arrow_csv.ParseOptions(ignore_empty_lines=False),
         convert_options=arrow_csv.ConvertOptions(

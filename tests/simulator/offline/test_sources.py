@@ -1,6 +1,7 @@
 """KuaiRand folders, lists of exposures, runs and worlds: what becomes of their rows, and what is refused."""
 
 import json
+import shutil
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -171,6 +172,12 @@ def test_a_run_gives_everybodys_views_under_the_control_and_their_truth(traced):
     assert data.satisfaction is not None
     felt = data.satisfaction(trace["user_id"].to_numpy(), trace["video_id"].to_numpy()[:, None])[:, 0]
     assert np.corrcoef(felt, trace["true_satisfaction"])[0, 1] > 0.7
+
+
+def test_a_run_is_read_where_it_lies(traced, tilde):
+    shutil.copytree(traced, tilde / "run")
+    here, there = (read_source(Source(str(path)), silent).log.feedback for path in (tilde / "run", traced))
+    assert len(here) == len(there)
 
 
 def test_a_run_without_a_full_trace_is_refused(world, tmp_path):

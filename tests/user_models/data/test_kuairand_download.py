@@ -130,6 +130,12 @@ def test_a_download_opens_and_leaves_nothing_else(server, tmp_path):
     assert server.asked == [None]
 
 
+def test_a_download_goes_where_it_was_sent(server, tilde):
+    assert fetch(server, tilde) == tilde / "KuaiRand-Pure"
+    assert names(tilde) == ["KuaiRand-Pure"]
+    assert names(tilde.parent / "home") == []
+
+
 def test_a_folder_that_is_there_is_not_fetched_again(server, tmp_path):
     assert fetch(server, tmp_path) == fetch(server, tmp_path)
     assert len(server.asked) == 1

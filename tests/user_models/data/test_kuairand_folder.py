@@ -1,4 +1,6 @@
+import shutil
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -196,3 +198,10 @@ def _shared(make_folder):
     if not _made:
         _made["root"] = make_folder("27k", n_rows=20, random=True)
     return _made["root"]
+
+
+@pytest.mark.parametrize("name", ["~", "pure[1]", "a*b?"])
+def test_a_folder_is_read_where_it_lies_whatever_its_name(make_folder, tilde, name):
+    folder = Path(name)
+    shutil.copytree(make_folder(n_rows=3), folder, dirs_exist_ok=True)
+    assert open_folder(folder).standard(["video_id"])["video_id"].tolist() == [0, 1, 2] * 2

@@ -49,7 +49,7 @@ def read_exposures(path: Path, last_date: int = LAST_DATE) -> Exposures:
         DataError: No such file, or not such a one.
     """
     try:
-        table = pq.read_table(path, columns=list(_COLUMNS))
+        table = pq.read_table(path.absolute(), columns=list(_COLUMNS))
         user, video, long_view, like = (table.column(name).to_numpy() for name in _COLUMNS)
     except (OSError, KeyError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]

@@ -152,11 +152,12 @@ def test_a_log_without_later_rows_is_refused(predictor, small_folder):
         check_heldout(late, open_folder(small_folder))
 
 
-def test_exposures_are_read_and_damage_refused(tmp_path):
-    path = tmp_path / "exposures.parquet"
+def test_exposures_are_read_and_damage_refused(tilde):
+    path = tilde.absolute() / "exposures.parquet"
     frame = pd.DataFrame({"user_id": [1, 1], "video_id": [2, 3], "long_view": [1, 0], "is_like": [0, 0]})
     frame.to_parquet(path)
     assert read_exposures(path).long_view.tolist() == [True, False]
+    assert read_exposures(tilde / path.name).long_view.tolist() == [True, False]
     frame.assign(is_like=7).to_parquet(path)
     with pytest.raises(DataError, match="is_like holds values other than 0 and 1"):
         read_exposures(path)
