@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chisquare
 
-from simulator.metrics import MAIN, METRICS, PRE
-from simulator.readout import compare_arms
+from simulator.metrics import MAIN, METRICS, PRE, Metric
+from simulator.moment_rows import compare_arms
 from simulator.report import Health, MetricRow
 from simulator.spec import ArmSpec
 
@@ -56,17 +56,17 @@ def srm_p_value(seen: dict[str, int], planned: dict[str, float]) -> float:
     return float(result.pvalue)
 
 
-def pre_period_p_values(users: pd.DataFrame, arms: Sequence[str]) -> dict[str, float | None]:
-    """p-value of each treatment's difference in each main metric before the test, by `arm/metric`.
+def pre_period_p_values(
+    users: pd.DataFrame, arms: Sequence[str], metrics: Sequence[Metric] = tuple(METRICS[key] for key in MAIN)
+) -> dict[str, float | None]:
+    """p-value of each treatment's difference in each metric before the test, by `arm/metric`.
 
-    None where it cannot be told, and no entries where nothing is known from before the test.
+    None where it cannot be told, and no entries for metrics of which not all is known from before the test.
     """
-    metrics = [METRICS[key] for key in MAIN]
-    columns = list(dict.fromkeys(column for metric in metrics for column in metric.columns))
-    if any(PRE + column not in users.columns for column in columns):
-        return {}
+    known = [metric for metric in metrics if all(PRE + column in users.columns for column in metric.columns)]
+    columns = dict.fromkeys(column for metric in known for column in metric.columns)
     before = users[["user_id", "arm"]].assign(**{name: users[PRE + name] for name in columns})
-    rows = compare_arms(before, metrics, arms[0], arms[1:])
+    rows = compare_arms(before, known, arms[0], arms[1:])
     return {f"{row.arm}/{row.metric}": row.p_value for row in rows}
 
 

@@ -15,10 +15,9 @@ from typing import Final, final
 import numpy as np
 from scipy.stats import norm
 
-from simulator.estimates import CONFIDENCE, CUPED_NORMAL, PLAIN_NORMAL, Difference, difference_of
+from simulator.estimates import CONFIDENCE, CUPED_NORMAL, PLAIN_NORMAL, Difference, compare_spreads, difference_of
 from simulator.look_tallies import LookTallies
 from simulator.metrics import MAIN
-from simulator.moment_rows import compare_spreads
 from simulator.moments import aggregates, paired_effect
 from simulator.report import LookRow, Looks, MetricRow
 from simulator.sequential import always_valid_bound, group_bounds

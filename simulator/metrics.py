@@ -3,8 +3,9 @@
 Axes: `users`, one entry per assigned user whether they came or not (intention to treat).
 """
 
+import math
 from dataclasses import dataclass
-from typing import Final, Literal, final
+from typing import Final, Literal, TypeAlias, final, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from jaxtyping import Float64
 
 PRE: Final = "pre_"
 """Prefix of a column's total before the test."""
+Direction: TypeAlias = Literal["up", "down", "neither"]
 
 
 @final
@@ -48,6 +50,9 @@ class Metric:
         denominator: Columns that are added up below, or None for one per assigned user.
         scale: Factor on the numerator.
 
+    Raises:
+        ValueError: A field that is not as it is said here.
+
     >>> import pandas as pd
     >>> METRICS["AVT"].ratio(pd.DataFrame({"watch_s": [30, 0, 50], "views": [2, 0, 6]})).value
     10.0
@@ -56,10 +61,23 @@ class Metric:
     key: str
     label: str
     unit: str
-    better: Literal["up", "down", "neither"]
+    better: Direction
     numerator: tuple[str, ...]
     denominator: tuple[str, ...] | None = None
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what would be told wrong later."""
+        for name, columns in (("numerator", self.numerator), ("denominator", self.denominator)):
+            if not _are_names(columns) and (name == "numerator" or columns is not None):
+                raise ValueError(
+                    f'metric {self.key!r}: {name} {columns!r} given, want a tuple of columns, as in ("y",)'
+                )
+        if self.better not in get_args(Direction):
+            known = ", ".join(get_args(Direction))
+            raise ValueError(f"metric {self.key!r}: better = {self.better!r} given, want one of {known}")
+        if not math.isfinite(self.scale) or self.scale == 0:
+            raise ValueError(f"metric {self.key!r}: scale = {self.scale} given, want a number that is not 0")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -72,6 +90,11 @@ class Metric:
         if self.denominator is None:
             return Ratio(above, np.ones(len(users)))
         return Ratio(above, _total(users, self.denominator, prefix))
+
+
+def _are_names(columns: object) -> bool:
+    """Whether these are names of columns, one at least."""
+    return isinstance(columns, tuple) and bool(columns) and all(isinstance(name, str) for name in columns)  # pyright: ignore[reportUnknownVariableType] # that is what is asked
 
 
 def _total(users: pd.DataFrame, columns: tuple[str, ...], prefix: str) -> Float64[np.ndarray, " users"]:

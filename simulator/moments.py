@@ -85,9 +85,8 @@ def equal_users(spread: Spread, column: int) -> float:
     Kish, Survey Sampling, 1965. Where a few users bring most of a total, as with hates, a bucket of thousands tells no
     more of it than one of a few dozen, and the delta method's variance comes out too small.
     """
-    total = float(spread.total[column])
-    squares = float(spread.scatter[column, column]) + total**2 / max(1, spread.n)
-    return total**2 / squares if squares else 0.0
+    total, scatter = float(spread.total[column]), float(spread.scatter[column, column])
+    return 1 / (scatter / total / total + 1 / spread.n) if total else 0.0
 
 
 def ratio_of(spread: Spread) -> float | None:

@@ -68,10 +68,10 @@ class MetricRow(_Row):
         effect: Absolute difference estimated by `method`.
         effect_low: Lower end of its 95% interval.
         effect_high: Upper end.
-        relative_effect: Lift over control estimated by `method`; .01 is +1%.
+        relative_effect: Lift over the size of control estimated by `method`; .01 is +1%.
         ci_low: Lower end of the lift's 95% interval.
         ci_high: Upper end.
-        p_value: Two-sided.
+        p_value: Two-sided; on the scale of the lift's interval, or of the difference's where there is no lift.
         method: `cuped` (pre-period as covariate) or `plain`.
         plain: The estimate without CUPED; equals the main one where `method` is `plain`.
         true_control: The metric with every user under control, or None without truth.

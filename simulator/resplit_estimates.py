@@ -7,7 +7,7 @@ denominator (Deng, Xu, Kohavi and Walker, WSDM 2013), and the interval of the li
 Axes: `r` splits. Columns of the moments: numerator, denominator, and the same before the test.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -53,7 +53,7 @@ class Means:
 
 def read_plain(control: Moments, treatment: Moments) -> Readings:
     """Welch's test on the ratio linearised by the delta method."""
-    return welch(_plain(control), _plain(treatment))
+    return _read(_plain(control), _plain(treatment))
 
 
 def read_cuped(control: Moments, treatment: Moments) -> Readings:
@@ -62,9 +62,19 @@ def read_cuped(control: Moments, treatment: Moments) -> Readings:
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = ratio_covariance(total, 2, 2)
         slope = ratio_covariance(total, 0, 2) / spread
-        readings = welch(_adjusted(control, slope, total), _adjusted(treatment, slope, total))
+        readings = _read(_adjusted(control, slope, total), _adjusted(treatment, slope, total))
         loose = _is_loose(control) | _is_loose(treatment) | ~(spread > 0)
     return readings.take(nothing(len(slope)), loose)
+
+
+def _read(control: Means, treatment: Means) -> Readings:
+    """`welch` with the test of the lift's interval in place of that of the difference, where there is a lift."""
+    readings = welch(control, treatment)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = [bucket.variance / bucket.mean**2 for bucket in (control, treatment)]
+        error, freedom = _error(relative[0], relative[1], control.n, treatment.n)
+        of_lift = 2 * stats.t.sf(np.abs(np.log1p(readings.relative_effect)) / error, freedom)
+    return replace(readings, p_value=np.where(np.isnan(readings.relative_effect), readings.p_value, of_lift))
 
 
 def ratio_covariance(moments: Moments, left: int, right: int) -> Float64[np.ndarray, " r"]:

@@ -18,11 +18,10 @@ import statsmodels.api as sm
 from jaxtyping import Float64
 from scipy.stats import norm
 
-from simulator.estimates import CONFIDENCE, CUPED_NORMAL, PLAIN_NORMAL, Bucket, difference_of
+from simulator.estimates import CONFIDENCE, CUPED_NORMAL, PLAIN_NORMAL, Bucket, compare_spreads, difference_of
 from simulator.metrics import PRE, Metric, Ratio
-from simulator.moment_rows import compare_spreads
+from simulator.moment_rows import bucket_of
 from simulator.moments import Spread, aggregates
-from simulator.readout import bucket_of
 from simulator.report import SecondOpinion
 
 MOST_USERS: Final = 300_000

@@ -7,11 +7,11 @@ from simulator.answer_effects import bound_rows, effect_rows, rate_rows
 from simulator.answer_shape import by_feeling, calibration, read_bins
 from simulator.health_checks import split_checks
 from simulator.metrics import MAIN, METRICS, P2N_SIDES
+from simulator.moment_rows import few_users_note
 from simulator.moments import Spread, equal_users
 from simulator.novelty import novelty_row, true_contrast
 from simulator.profiles import ACTIVITY
 from simulator.quantiles import quantile_effects
-from simulator.readout import few_users_note
 from simulator.report import MetricRow
 from simulator.report_sections import (
     Answering,

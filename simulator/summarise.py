@@ -78,7 +78,7 @@ def summarise(folder: Path) -> Report:
         _check_buckets(tallies, folder)
         report = _report(table, tallies)
     looks = look_at(tallies.looks, spec)
-    judging = Judging(spec.multiplicity, spec.guardrails)
+    judging = Judging(spec.multiplicity, spec.guardrails, MAIN)
     return report.model_copy(
         update={
             "metrics": with_sequential(judging.judge(report.metrics), looks),

@@ -116,3 +116,22 @@ def test_anybodys_frame_is_judged_through_the_package():
     assert all(r.guardrail for r in rows)
     with pytest.raises(AttributeError, match="no attribute 'analyze'"):
         simulator.analyze  # noqa: B018
+
+
+@pytest.mark.parametrize("multiplicity", ["bonferroni", "Holm", ""])
+def test_an_unknown_adjustment_is_refused(multiplicity):
+    judging = Judging()
+    object.__setattr__(judging, "multiplicity", multiplicity)  # the tests' shape checks would stop it before
+    with pytest.raises(ValueError, match="given, want one of holm, benjamini-hochberg, none"):
+        judging.__post_init__()
+
+
+@pytest.mark.parametrize("margin", [-0.5, 0.0, 1.0, 2.0, float("nan")])
+def test_a_margin_is_a_share(margin):
+    with pytest.raises(ValueError, match=r"guardrail 'AUT': margin .* given, want a share between 0 and 1: 0.01 is 1%"):
+        Judging(guardrails={"AUT": margin})
+
+
+def test_a_guardrail_without_a_row_is_refused():
+    with pytest.raises(ValueError, match="guardrail 'LT7' given, want one of the metrics that are compared: AUT"):
+        Judging(guardrails={"LT7": 0.01}).judge([row("AUT", 0.03)])

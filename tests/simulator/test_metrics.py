@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,3 +70,23 @@ def test_on_one_day_the_active_share_stands_for_lt7():
     keys = [metric.key for metric in day_metrics()]
     assert "LT7" not in keys
     assert "active_share" in keys
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("numerator", "y", r"numerator 'y' given, want a tuple of columns, as in \(\"y\",\)"),
+        ("numerator", (), "numerator"),
+        ("numerator", (1,), "numerator"),
+        ("denominator", "y", "denominator 'y' given"),
+        ("denominator", ["y"], "denominator"),
+        ("better", "higher", "better = 'higher' given, want one of up, down, neither"),
+        ("scale", math.nan, "scale = nan given, want a number that is not 0"),
+        ("scale", 0.0, "scale = 0.0 given"),
+    ],
+)
+def test_a_wrong_metric_is_refused_where_it_is_made(field, value, message):
+    metric = Metric("m", "M", "x", "up", ("y",))
+    object.__setattr__(metric, field, value)  # the tests' shape checks would stop it before
+    with pytest.raises(ValueError, match=f"metric 'm': {message}"):
+        metric.__post_init__()

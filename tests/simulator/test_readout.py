@@ -1,10 +1,15 @@
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
+from simulator.judging import Judging, adjust
 from simulator.metrics import METRICS, Metric
-from simulator.readout import analyse
+from simulator.readout import ReadoutWarning, analyse
 
 MAIN = [METRICS[key] for key in ("AUT", "AVT", "P2N")]
 AUT = METRICS["AUT"]
@@ -185,3 +190,141 @@ def test_a_sparse_answer_is_analysed_as_sum_and_count():
     row = analyse(users, [metric], "a", ["b"])[0]
     known = stats.ttest_ind(*(score[answered & (arm == k)] for k in "ab"), equal_var=False)
     assert row.p_value == pytest.approx(known.pvalue, abs=2e-3)
+
+
+def one_column(values: np.ndarray, arm: np.ndarray, **columns: object) -> pd.DataFrame:
+    return pd.DataFrame({"user_id": np.arange(len(arm)), "arm": arm, "profit": values, **columns})
+
+
+PROFIT = Metric("profit", "Profit", "$/user", "up", ("profit",))
+
+
+def losses(gain: float, n: int = 4_000, middle: float = -10.0) -> pd.DataFrame:
+    """A metric around `middle`; arm `b` has `gain` more of its size."""
+    arm = np.array(["a", "b"])[np.arange(n) % 2]
+    noise = np.random.default_rng(3).normal(0, 2, n)
+    return one_column(middle + noise + abs(middle) * gain * (arm == "b"), arm)
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(0.3, "passed"), (-0.3, "failed")])
+@pytest.mark.parametrize("better", ["up", "down"])
+def test_a_lift_of_a_metric_below_zero_is_over_its_size(gain, verdict, better):
+    metric = Metric("profit", "Profit", "$/user", better, ("profit",))
+    (row,) = analyse(losses(gain if better == "up" else -gain), [metric], "a", ["b"], Judging("none", {"profit": 0.02}))
+    assert row.relative_effect == pytest.approx(row.effect / abs(row.control), rel=1e-9)
+    assert row.ci_low < row.relative_effect < row.ci_high
+    assert row.ci_low <= (gain if better == "up" else -gain) <= row.ci_high
+    assert row.guardrail == verdict
+
+
+def test_a_metric_below_zero_reads_as_its_negative_above():
+    (below,) = analyse(losses(-0.1), [PROFIT], "a", ["b"])
+    (above,) = analyse(losses(-0.1).assign(profit=lambda f: -f["profit"]), [PROFIT], "a", ["b"])
+    assert (below.relative_effect, below.ci_low, below.ci_high, below.p_value) == pytest.approx(
+        (-above.relative_effect, -above.ci_high, -above.ci_low, above.p_value), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize(("effect", "verdict"), [(-4.0, "failed"), (4.0, "passed"), (0.0, "unclear")])
+@pytest.mark.parametrize("middle", [0.0, 1.0])
+def test_a_guardrail_without_a_lift_is_judged_by_the_difference(effect, verdict, middle):
+    """Control is near 0, or treatment has another sign."""
+    users = losses(0.0, middle=0.0)
+    users["profit"] += middle + (effect - middle * (effect < 0)) * (users["arm"] == "b")
+    if middle and effect >= 0:
+        return
+    (row,) = analyse(users, [PROFIT], "a", ["b"], Judging("none", {"profit": 0.02}))
+    assert (row.relative_effect, row.guardrail) == (None, verdict)
+
+
+def test_a_small_arm_has_its_p_value_on_the_scale_of_its_interval():
+    """991 users against 9: the difference by itself would be told at p < .001."""
+    arm = np.where(np.arange(1_000) < 991, "a", "b")
+    values = np.where(arm == "a", np.random.default_rng(0).normal(1, 0.1, 1_000), 0.0)
+    values[-1] = 1.0
+    (row,) = analyse(one_column(values, arm), [PROFIT], "a", ["b"], shares={"a": 991, "b": 9})
+    assert stats.ttest_ind(values[991:], values[:991], equal_var=False).pvalue < 0.001
+    assert row.ci_low <= 0 <= row.ci_high
+    assert row.p_value == pytest.approx(2 * stats.t.sf(math.log(9), 8), rel=0.02)
+
+
+@given(st.integers(2, 60), st.integers(2, 6), st.integers(0, 2**32 - 1))
+def test_a_p_value_is_below_5_percent_where_the_interval_leaves_out_0(n_a, n_b, seed):
+    rng = np.random.default_rng(seed)
+    sizes = rng.lognormal(0, 1.5, n_a + n_b) * np.where(np.arange(n_a + n_b) < n_a, 1, rng.lognormal(0, 1))
+    frame = one_column(sizes, np.where(np.arange(n_a + n_b) < n_a, "a", "b"))
+    (row,) = analyse(frame, [PROFIT], "a", ["b"], shares={"a": n_a, "b": n_b})
+    for estimate in (row, row.plain):
+        if estimate.ci_low is not None:
+            assert (estimate.p_value < 0.05) == (not estimate.ci_low <= 0 <= estimate.ci_high)
+
+
+def test_metrics_and_treatments_may_come_one_by_one():
+    users = population(n=900).assign(arm=lambda f: np.array(list("abc"))[f["user_id"] % 3])
+    want = analyse(users, MAIN, "a", ["b", "c"])
+    assert analyse(users, (m for m in MAIN), "a", (arm for arm in "bc")) == want
+    assert analyse(users, ["AUT", METRICS["AVT"], "P2N"], "a", ["b", "c"]) == want
+    assert analyse(users, {m.key: m for m in MAIN}, "a", ["b", "c"]) == want
+    assert analyse(users, AUT, "a", ["b", "c"]) == analyse(users, "AUT", "a", ["b", "c"]) == [want[0], want[3]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"metrics": ()}, "metrics: none given, want one at least"),
+        ({"metrics": ["AUTT"]}, "metrics: 'AUTT' given, want a Metric or a key of METRICS: AUT"),
+        ({"metrics": ["AUT", AUT]}, "metrics: 'AUT' is given twice, want each once"),
+        ({"treatments": "treatment"}, r"treatments: 'treatment' given, want a list of arms: \['treatment'\]"),
+        ({"treatments": "b"}, r"treatments: 'b' given, want a list of arms: \['b'\]"),
+        ({"treatments": ()}, "treatments: none given"),
+        ({"treatments": ["b", "b"]}, "treatments: 'b' is given twice"),
+        ({"judging": Judging("none", {"LT7": 0.01})}, "guardrail 'LT7' given, want one of .* compared: AUT"),
+        ({"judging": Judging("holm", family=("AUT", "P2N"))}, "family 'P2N' given, want one of"),
+        ({"confidence": 95}, "confidence: 95 given, want a share between 0 and 1"),
+        ({"shares": {"a": 1}}, "shares: None given for arm 'b', want the planned share of each arm"),
+        ({"shares": {"a": 1, "b": 0}}, "shares: 0 given for arm 'b'"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_one_line(arguments, message):
+    users = split(population(n=50), np.random.default_rng(1))
+    with pytest.raises(ValueError, match=message) as refusal:
+        analyse(**{"users": users, "metrics": [AUT], "control": "a", "treatments": ["b"], **arguments})
+    assert "\n" not in str(refusal.value)
+
+
+def test_holm_is_over_the_metrics_that_are_given():
+    users = split(population(), np.random.default_rng(4)).assign(other=lambda f: f["views"] + 1)
+    own = [Metric(key, key, "x", "up", (key,)) for key in ("views", "other")]
+    rows = analyse(users, own, "a", ["b"], Judging("holm"))
+    assert [row.adjusted_p_value for row in rows] == adjust([row.p_value for row in rows], "holm")
+    first, second = analyse(users, own, "a", ["b"], Judging("holm", family=("views",)))
+    assert (first.adjusted_p_value, second.adjusted_p_value) == (first.p_value, None)
+
+
+def test_an_uneven_split_is_a_warning_unless_it_was_planned():
+    users = population(n=1_000).assign(arm=lambda f: np.where(f["user_id"] < 600, "a", "b"))
+    with pytest.warns(ReadoutWarning, match=r"sample ratio mismatch .*: a 600 of 500 planned, b 400 of 500 planned"):
+        analyse(users, [AUT], "a", ["b"])
+    assert analyse(users, [AUT], "a", ["b"], shares={"a": 0.6, "b": 0.4, "c": 9})
+
+
+def test_a_difference_before_the_test_is_a_warning():
+    users = split(population(), np.random.default_rng(4))
+    users["pre_watch_s"] *= np.where(users["arm"] == "b", 1.6, 1.0)
+    with pytest.warns(ReadoutWarning, match=r"b/AUT differed from control before the test \(p = "):
+        analyse(users, [AUT], "a", ["b"])
+
+
+def test_the_column_that_keeps_cuped_away_is_named():
+    users = split(population(), np.random.default_rng(1)).drop(columns="pre_days")
+    (row,) = analyse(users, [AUT], "a", ["b"])
+    assert row.reasons["method"] == "no CUPED: column 'pre_days' is missing"
+
+
+def test_confidence_is_that_of_all_intervals():
+    users = split(population(), np.random.default_rng(4))
+    (wide,), (narrow,) = (analyse(users, [AUT], "a", ["b"], confidence=c) for c in (0.95, 0.5))
+    for low, high in (("ci_low", "ci_high"), ("effect_low", "effect_high")):
+        assert getattr(wide, low) < getattr(narrow, low) < getattr(narrow, high) < getattr(wide, high)
+    half = [math.log((1 + row.ci_high) / (1 + row.ci_low)) for row in (narrow, wide)]
+    assert half[0] / half[1] == pytest.approx(stats.norm.isf(0.25) / stats.norm.isf(0.025), rel=1e-3)
