@@ -48,7 +48,7 @@ def labels(reports: dict[str, Report]) -> dict[str, str]:
 
 def _cells(report: Report, arm: str) -> dict[str, Cell]:
     """A treatment's rows of the scorecard."""
-    return {row.metric: _cell(row) for row in report.metrics if row.arm == arm}
+    return {row.metric: _cell(row) for row in report.valid_metrics() if row.arm == arm}
 
 
 def _cell(row: MetricRow) -> Cell:

@@ -47,7 +47,7 @@ def scorecard(report: Report) -> go.Figure:
         rows=len(groups), cols=1, row_heights=heights, vertical_spacing=76 / _height(report, heights)
     )
     for place, group in enumerate(groups, start=1):
-        rows = [row for row in report.metrics if row.metric in group]
+        rows = [row for row in report.valid_metrics() if row.metric in group]
         _draw(figure, report, Forest(group, rows, lambda row: row.metric, Cell(place, 1)))
         names = [wording.in_figure(wording.describe(report, key).label, 34) for key in group]
         _name_lanes(figure, names, Cell(place, 1))
@@ -69,7 +69,7 @@ def segments(report: Report, metrics: Sequence[str]) -> go.Figure:
     figure.update_annotations(font_size=13)
     lanes = [EVERYBODY, *names]
     for column, key in enumerate(shown, start=1):
-        rows = [row for row in (*report.metrics, *report.segments) if row.metric == key]
+        rows = [row for row in (*report.valid_metrics(), *report.segments) if row.metric == key]
         _draw(figure, report, Forest(lanes, rows, segment_name, Cell(1, column)))
     _name_lanes(figure, [wording.in_figure(name, 24) for name in lanes], Cell(1, 1))
     _label_lifts(figure, report)

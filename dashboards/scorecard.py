@@ -71,7 +71,7 @@ SCORE_HEADINGS: Final = (
 def score_lines(report: Report) -> list[ScoreLine]:
     """The scorecard, headline metrics first, treatments in the order of the arms."""
     order = wording.metric_keys(report)
-    return [_score_line(row) for row in sorted(report.metrics, key=lambda row: order.index(row.metric))]
+    return [_score_line(row) for row in sorted(report.valid_metrics(), key=lambda row: order.index(row.metric))]
 
 
 def _score_line(row: MetricRow) -> ScoreLine:

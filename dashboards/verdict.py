@@ -58,7 +58,7 @@ def _over_trainings(report: Report) -> list[str]:
 def _outcome(report: Report, arm: str) -> str:
     """One treatment on the headline metrics, estimate and truth."""
     keys = wording.headline_keys(report)
-    rows = {row.metric: row for row in report.metrics if row.arm == arm}
+    rows = {row.metric: row for row in report.valid_metrics() if row.arm == arm}
     found = [rows[key] for key in keys if key in rows]
     if not found:
         return f"{_who(report, arm)}: no headline metric in this report."
@@ -75,7 +75,8 @@ def _who(report: Report, arm: str) -> str:
 def _finding(row: MetricRow) -> str:
     """One metric: its lift, and whether it is clear by its interval and, adjusted for several metrics, by its p."""
     if row.relative_effect is None or row.ci_low is None or row.ci_high is None:
-        return f"{row.metric} missing ({wording.why(row.reasons, 'relative_effect')})"
+        field = "relative_effect" if row.relative_effect is None else "sequential_low"
+        return f"{row.metric} missing ({wording.why(row.reasons, field)})"
     span = f"{row.metric} {wording.lift(row.relative_effect)} ({wording.interval(row.ci_low, row.ci_high)})"
     if row.ci_low <= 0 <= row.ci_high:
         return f"{span}, no clear change"
@@ -144,7 +145,10 @@ def _corrected(report: Report) -> str:
     if report.looks is None or report.looks.method == "fixed":
         return said
     n = len({row.days for row in report.looks.rows})
-    return f"{said} Over all looks: {report.looks.method} intervals for {n} looks at the main metrics."
+    said = f"{said} Over all looks: {report.looks.method} intervals for {n} looks at the main metrics and guardrails."
+    if report.stopped is None:
+        return said
+    return f"{said} As the test stopped early, these are the ones given; other intervals and p hold for one look only."
 
 
 def brief(report: Report) -> str:
@@ -158,7 +162,7 @@ def brief(report: Report) -> str:
 def _sides(report: Report, arm: str) -> str:
     """The headline metrics of a treatment, by what became of them."""
     sides: dict[str, list[str]] = {}
-    for row in report.metrics:
+    for row in report.valid_metrics():
         if row.arm == arm and row.metric in wording.HEADLINE:
             sides.setdefault(_side(row), []).append(row.metric)
     return ", ".join(f"{'/'.join(sides[side])} {side}" for side in sorted(sides)) or "no headline metric"

@@ -137,7 +137,7 @@ def _examined(out: Path) -> list[str]:
 
 def _effects(folder: Path) -> dict[str, Effect]:
     """Headline effects of a test."""
-    rows = {row.metric: row for row in load_report(folder).metrics}
+    rows = {row.metric: row for row in load_report(folder).valid_metrics()}
     return {
         name: Effect(
             lift=row.relative_effect, ci_low=row.ci_low, ci_high=row.ci_high, true_lift=row.true_relative_effect

@@ -17,7 +17,6 @@ from scipy.stats import norm
 
 from simulator.estimates import CONFIDENCE, CUPED_NORMAL, PLAIN_NORMAL, Difference, compare_spreads, difference_of
 from simulator.look_tallies import LookTallies
-from simulator.metrics import MAIN
 from simulator.moments import aggregates, paired_effect
 from simulator.report import LookRow, Looks, MetricRow
 from simulator.sequential import always_valid_bound, group_bounds
@@ -73,7 +72,7 @@ def look_at(tallies: LookTallies, spec: ExperimentSpec) -> Looks:
     rows = [
         row
         for arm in tallies.arms[1:]
-        for metric in MAIN
+        for metric in tallies.metrics
         for row in _rows(arm, metric, [seen(tallies, days, arm, metric) for days in tallies.after], spec)
     ]
     return Looks(method=spec.looks.method, spending=spec.looks.spending, alpha=spec.looks.alpha, rows=rows)
@@ -97,7 +96,10 @@ def seen(tallies: LookTallies, days: int, arm: str, metric: str) -> Seen:
 def with_sequential(rows: Sequence[MetricRow], looks: Looks) -> list[MetricRow]:
     """The scorecard with the interval of the method chosen, as it stands after the last look."""
     last = {(row.arm, row.metric): row for row in looks.rows}
-    return [row if row.metric not in MAIN else _with_last(row, last[row.arm, row.metric], looks.method) for row in rows]
+    return [
+        _with_last(row, last[row.arm, row.metric], looks.method) if (row.arm, row.metric) in last else row
+        for row in rows
+    ]
 
 
 def _with_last(row: MetricRow, look: LookRow, method: str) -> MetricRow:

@@ -87,9 +87,9 @@ class MetricRow(_Row):
         reasons: Why a number is null, by field; also warnings under `note`.
         adjusted_p_value: Of a main metric: adjusted for the number of main metrics and treatments.
         margin: Of a guardrail: the relative loss that can be borne.
-        guardrail: Whether the lift's 95% interval rules out a larger loss (`passed`), a smaller one (`failed`), or
-            neither.
-        sequential_low: Of a main metric: lower end of the lift's interval that holds over all looks.
+        guardrail: Whether the lift's interval, after an early stop that over all looks, rules out a larger loss
+            (`passed`), a smaller one (`failed`), or neither.
+        sequential_low: Of a main metric or a guardrail: lower end of the lift's interval that holds over all looks.
         sequential_high: Its upper end.
     """
 
@@ -126,6 +126,12 @@ class MetricRow(_Row):
     guardrail: Literal["passed", "failed", "unclear"] | None = None
     sequential_low: Number = None
     sequential_high: Number = None
+
+    def over_all_looks(self) -> "MetricRow":
+        """The row with its interval over all looks in place of that for one look, if it has been looked at."""
+        if self.sequential_low is None and "sequential_low" not in self.reasons:
+            return self
+        return self.model_copy(update={"ci_low": self.sequential_low, "ci_high": self.sequential_high})
 
 
 @final
@@ -275,6 +281,10 @@ class Report(_Row):
     stopped: Stop | None = None
     second_opinion: SecondOpinion | None = None
     trainings: list[TrainingRow] = Field(default_factory=list[TrainingRow])
+
+    def valid_metrics(self) -> list[MetricRow]:
+        """The scorecard with the intervals to go by: after an early stop, those over all looks."""
+        return self.metrics if self.stopped is None else [row.over_all_looks() for row in self.metrics]
 
     def to_json(self) -> str:
         """The text of `report.json`: stable key order, no non-finite number."""

@@ -15,7 +15,7 @@ class Row(BaseModel):
 
 @final
 class LookRow(Row):
-    """One look at one main metric: everything up to that day, averaged per day.
+    """One look at one main metric or guardrail: everything up to that day, averaged per day.
 
     Attributes:
         days: Days of the test so far.
@@ -50,7 +50,7 @@ class LookRow(Row):
 
 @final
 class Looks(Row):
-    """Looks at the main metrics while the test ran.
+    """Looks at the main metrics and guardrails while the test ran.
 
     Attributes:
         method: Which of the intervals decides.

@@ -4,6 +4,9 @@ from typing import Final
 
 from simulator.report import Looks, MetricRow, Report, SecondOpinion
 
+STOPPED: Final = (
+    "intervals of main metrics and guardrails are those over all looks; other intervals and p hold for one look only"
+)
 MULTIPLICITY: Final = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg"}
 
 
@@ -12,10 +15,10 @@ def judgement_lines(report: Report) -> list[str]:
     arms = [arm.name for arm in report.arms[1:]]
     stop = report.stopped
     return [
-        *([f"stopped after {stop.days} of {stop.planned} days: {stop.reason}"] if stop else []),
+        *([f"stopped after {stop.days} of {stop.planned} days: {stop.reason}", STOPPED] if stop else []),
         *(line for arm in arms for line in _adjusted(report, arm)),
         *(line for arm in arms for line in _sequential(report, arm)),
-        *(_guardrail(row) for row in report.metrics if row.guardrail),
+        *(_guardrail(row) for row in report.valid_metrics() if row.guardrail),
         *([_agreement(report.second_opinion)] if report.second_opinion else []),
     ]
 

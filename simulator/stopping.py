@@ -9,6 +9,7 @@ from simulator.errors import RunFolderError
 from simulator.frame import PRE_WORLD, UserDays, join_before, open_user_days
 from simulator.look_tallies import Lived, LookTallies
 from simulator.looks import interval_by, look_at
+from simulator.metrics import MAIN
 from simulator.report import LookRow, Stop
 from simulator.spec import ExperimentSpec, StopRule
 
@@ -58,12 +59,12 @@ def read_stop(folder: Path) -> Stop | None:
 
 def _tallies(spec: ExperimentSpec, folder: Path, days: int) -> LookTallies:
     """What the looks so far need, the truth aside."""
-    tallies = LookTallies([arm.name for arm in spec.arms], spec.looks.after(days))
+    tallies = LookTallies([arm.name for arm in spec.arms], MAIN, spec.looks.after(days))
     with open_user_days(folder) as table:
         for part in table.slices(_SLICE):
             running: Lived | None = None
             for day in range(days):
-                running = _lived(part, spec, day).after(running)
+                running = _lived(part, spec, day).after(running, MAIN)
                 tallies.add(day + 1, running)
     return tallies
 

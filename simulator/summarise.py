@@ -78,16 +78,24 @@ def summarise(folder: Path) -> Report:
         _check_buckets(tallies, folder)
         report = _report(table, tallies)
     looks = look_at(tallies.looks, spec)
-    judging = Judging(spec.multiplicity, spec.guardrails, MAIN)
-    return report.model_copy(
+    report = report.model_copy(
         update={
-            "metrics": with_sequential(judging.judge(report.metrics), looks),
+            "metrics": with_sequential(report.metrics, looks),
             "multiplicity": spec.multiplicity,
             "looks": looks,
             "stopped": stop,
             "second_opinion": tallies.second_opinion(),
         }
     )
+    judging = Judging(spec.multiplicity, spec.guardrails, MAIN)
+    return report.model_copy(update={"metrics": _judged(report, judging)})
+
+
+def _judged(report: Report, judging: Judging) -> list[MetricRow]:
+    """The scorecard, judged by the intervals to go by."""
+    judged = judging.judge(report.valid_metrics())
+    ends = ({"ci_low": row.ci_low, "ci_high": row.ci_high} for row in report.metrics)
+    return [row.model_copy(update=interval) for row, interval in zip(judged, ends, strict=True)]
 
 
 def _spec(folder: Path) -> ExperimentSpec:

@@ -167,4 +167,4 @@ def _labelled(show: Progress, label: str) -> Progress:
 def _point(value: float, folder: Path) -> SweepPoint:
     """A finished value's scorecard."""
     report = load_report(folder)
-    return SweepPoint(value=value, path=folder.name, users=report.users, metrics=report.metrics)
+    return SweepPoint(value=value, path=folder.name, users=report.users, metrics=report.valid_metrics())

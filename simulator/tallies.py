@@ -9,7 +9,7 @@ import pandas as pd
 
 from simulator.errors import RunFolderError
 from simulator.frame import PRE_WORLD, TOTALS, UserDays, arm_world, check_same_users, join_before
-from simulator.look_tallies import Lived, LookTallies
+from simulator.look_tallies import Lived, LookTallies, looked_at
 from simulator.metrics import MAIN, METRICS, P2N_SIDES, PRE, Metric, day_metrics, scorecard_metrics
 from simulator.moment_rows import moment_rows
 from simulator.moments import Spread, bucket_spread, paired_effect, paired_spread
@@ -64,7 +64,7 @@ class Tallies:
     def __post_init__(self) -> None:
         """Nothing is gathered yet."""
         self.sections = SectionTallies(self.arms, self.spec.seed)
-        self.looks = LookTallies(self.arms, self.spec.looks.after(self.spec.days))
+        self.looks = LookTallies(self.arms, looked_at(self.spec), self.spec.looks.after(self.spec.days))
         self.second = SecondReader(self.arms, scorecard_metrics(self.spec.days))
 
     @property
@@ -127,7 +127,7 @@ class Tallies:
             lived = self._lived(table, day, joined)
             self._add(f"day {day}", day_metrics(), lived.users, lived.worlds)
             ends.add(day, lived.users)
-            running = lived.after(running)
+            running = lived.after(running, self.looks.metrics)
             self.looks.add(day + 1, running)
         self.sections.add_ends(users, ends)
 

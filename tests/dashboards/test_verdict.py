@@ -1,5 +1,7 @@
 """The sentences above the result."""
 
+from dashboards.compare import sides
+from dashboards.scorecard import score_lines
 from dashboards.verdict import brief, split_is_off, verdict
 from simulator.report_sections import TrainingRow
 
@@ -111,3 +113,30 @@ def test_chance_in_training_has_a_sentence(report):
         for treatment in ("easq", "part")
     ]
     assert not any("trainings" in line for line in verdict(report))
+
+
+def stopped_with(samples, **ends):
+    """The stopped report whose AUT is better by the interval for one look."""
+    report = samples.stopped_report()
+    one_look = {"relative_effect": 0.02, "ci_low": 0.01, "ci_high": 0.03, "adjusted_p_value": 0.001, **ends}
+    rows = [row.model_copy(update=one_look) if row.metric == "AUT" else row for row in report.metrics]
+    return report.model_copy(update={"metrics": rows})
+
+
+def test_after_an_early_stop_the_interval_over_all_looks_is_quoted(samples):
+    report = stopped_with(samples, sequential_low=-0.004, sequential_high=0.044)
+    said = " ".join(verdict(report))
+    assert "AUT +2.00% (−0.40% to +4.40%), no clear change" in said
+    assert "other intervals and p hold for one look only" in said
+    assert "AUT" in next(part for part in brief(report).split(", ") if "unclear" in part)
+    shown = (sides({"run": report})[0].cells["AUT"].interval, score_lines(report)[0].interval)
+    assert shown == ("−0.40% to +4.40%",) * 2
+    ended = report.model_copy(update={"stopped": None})
+    assert "AUT better" in brief(ended)
+
+
+def test_without_an_interval_over_all_looks_an_early_stop_says_why(samples):
+    reasons = {"sequential_low": "no error to spend at this look"}
+    report = stopped_with(samples, sequential_low=None, sequential_high=None, reasons=reasons)
+    assert "AUT missing (no error to spend at this look)" in " ".join(verdict(report))
+    assert "AUT missing" in brief(report)

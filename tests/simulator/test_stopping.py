@@ -1,16 +1,19 @@
 """A test that ends by its rule: later days are not played, the report says so, and resuming changes nothing."""
 
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 
 import pyarrow as pa
 import pytest
+from rich.console import Console
 
 from simulator.errors import RunFolderError, SpecError
 from simulator.experiment import prepare, run_experiment, world_of
 from simulator.report import load_report
 from simulator.run import run_to_folder
+from simulator.scorecard import scorecard
 from simulator.spec import parse_spec
 from simulator.stopping import read_stop, stop_after
 from simulator.summarise import summarise
@@ -64,6 +67,33 @@ def test_what_a_look_says_does_not_depend_on_later_days(folder: Path):
     (folder / "spec.toml").write_text(text, encoding="utf-8")
     rows = [row for row in report.looks.rows if row.metric == "AVT"]
     assert [row.days for row in rows if row.crossed and row.days < 5] == stops(folder, stop_when=RULE)
+
+
+def test_after_an_early_stop_rows_and_guardrails_go_by_all_looks(sample_run: ModuleType, tmp_path: Path):
+    """A gain of 4% is clear by one look and not by all; so the guardrail that one look would pass is unclear."""
+    folder = sample_run.write_sample_run(tmp_path / "run", sample_run.SamplePlan(days=2, gain=0.0))
+    text = (folder / "spec.toml").read_text(encoding="utf-8").replace("days = 2\n", "days = 14\n", 1)
+    rules = "[guardrails]\nAVT = {0}\nLT7 = {1}\n"
+    (folder / "stop.json").write_text('{"days": 2, "planned": 14, "reason": "told to"}', encoding="utf-8")
+    (folder / "spec.toml").write_text(f"{text}\n{rules.format(0.5, 0.5)}", encoding="utf-8")
+    rows = {row.metric: row for row in summarise(folder).metrics}
+    for row in (rows["AVT"], rows["LT7"]):
+        assert row.sequential_low < row.ci_low < row.ci_high < row.sequential_high
+    margins = [-(rows[key].ci_low + rows[key].sequential_low) / 2 for key in ("AVT", "LT7")]
+    (folder / "spec.toml").write_text(f"{text}\n{rules.format(*margins)}", encoding="utf-8")
+    report = summarise(folder)
+    guarded = [row for row in report.metrics if row.guardrail]
+    assert [(row.metric, row.guardrail) for row in guarded] == [("AVT", "unclear"), ("LT7", "unclear")]
+    assert [(row.ci_low, row.sequential_low) for row in guarded] == [
+        (rows[row.metric].ci_low, rows[row.metric].sequential_low) for row in guarded
+    ]
+    valid = {row.metric: row for row in report.valid_metrics()}
+    assert (valid["AVT"].ci_low, valid["AVT"].ci_high) == (rows["AVT"].sequential_low, rows["AVT"].sequential_high)
+    assert valid["views"] == next(row for row in report.metrics if row.metric == "views")
+    printed = StringIO()
+    Console(file=printed, width=100).print(scorecard(report))
+    assert f"{100 * rows['AVT'].sequential_low:+.2f}, {100 * rows['AVT'].sequential_high:+.2f}" in printed.getvalue()
+    assert f"{100 * rows['AVT'].ci_low:+.2f}" not in printed.getvalue()
 
 
 def test_a_rule_needs_looks_that_bear_it():
