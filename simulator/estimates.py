@@ -21,7 +21,7 @@ from tea_tasting.aggr import Aggregates
 from tea_tasting.metrics.mean import MeanResult, RatioOfMeans
 
 from simulator.metrics import Ratio
-from simulator.moments import Spread, aggregates, bucket_spread, ratio_of
+from simulator.moments import ROUNDING, Spread, aggregates, bucket_spread, ratio_of
 
 CONFIDENCE: Final = 0.95
 NEAR_ZERO: Final = 1.96
@@ -29,8 +29,6 @@ NEAR_ZERO: Final = 1.96
 LOOSE: Final = 0.1
 """Relative standard error of a pre-period denominator above which its ratio is no covariate: linearising it would
 bias the adjusted mean by more than about 1%."""
-_ROUNDING: Final = 1e-12
-"""Variance, relative to that of the sides it is made of, which is no more than rounding."""
 _DIGITS: Final = 14
 """Values that are the same to so many digits vary by rounding only."""
 _BEYOND: Final = "control or treatment is too near 0, or too large beside what varies, to divide by"
@@ -57,8 +55,8 @@ PLAIN_NORMAL: Final = ratio_of_means(cuped=False, normal=True)
 """As `PLAIN` with the quantiles of the normal distribution, from which standard errors are read off."""
 CUPED_NORMAL: Final = ratio_of_means(cuped=True, normal=True)
 _MEANS: Final = ("adjusted_control", "adjusted_treatment")
-_LIFT: Final = ("relative_effect", "ci_low", "ci_high", "lift_p_value")
-_TEST: Final = ("effect_low", "effect_high", "p_value", "ci_low", "ci_high", "lift_p_value")
+_LIFT: Final = ("relative_effect", "ci_low", "ci_high", "lift_p_value", "log_error")
+_TEST: Final = ("effect_low", "effect_high", "p_value", *_LIFT[1:])
 
 
 @final
@@ -88,6 +86,7 @@ class Difference:
         p_value: Of no difference, on the scale of `effect`.
         relative_effect: The difference over the size of control.
         lift_p_value: The same on the scale of the lift's interval.
+        log_error: Standard error of the logarithm of the ratio of treatment to control.
         reasons: Why a field is None, by its name.
     """
 
@@ -101,6 +100,7 @@ class Difference:
     ci_low: float | None = None
     ci_high: float | None = None
     lift_p_value: float | None = None
+    log_error: float | None = None
     reasons: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -169,7 +169,7 @@ def _still_fault(a: Aggregates, b: Aggregates) -> str:
 def _is_rounding(a: Aggregates, b: Aggregates, slope: float) -> bool:
     """Whether the squared error of the difference, adjusted by a slope, is no more than rounding."""
     left, sides = (sum(of(bucket, slope) / bucket.count() for bucket in (a, b)) for of in (_left_over, _rounded_from))
-    return left <= _ROUNDING * sides
+    return left <= ROUNDING * sides
 
 
 def _covariate_fault(a: Aggregates, b: Aggregates) -> str:
@@ -219,8 +219,9 @@ def _lift(test: RatioOfMeans, a: Aggregates, b: Aggregates, result: MeanResult) 
         for bucket, mean in zip((a, b), means, strict=True)
     ]
     freedom = _freedom(parts, (a.count(), b.count())) if test.use_t else math.inf
-    p_value = float(2 * t.sf(abs(math.log(means[1] / means[0])) / math.sqrt(sum(parts)), freedom))
-    return {"relative_effect": lift, "ci_low": low, "ci_high": high, "lift_p_value": p_value}
+    error = math.sqrt(sum(parts))
+    p_value = float(2 * t.sf(abs(math.log(means[1] / means[0])) / error, freedom))
+    return {"relative_effect": lift, "ci_low": low, "ci_high": high, "lift_p_value": p_value, "log_error": error}
 
 
 def _freedom(parts: list[float], n: tuple[int, int]) -> float:
@@ -272,7 +273,7 @@ def _is_still(a: Aggregates, prefix: str = "") -> bool:
     """Whether the metric has no variance, up to rounding of the values and of the sums."""
     names = [prefix + side for side in _SIDES]
     value = a.mean(names[0]) / a.mean(names[1])
-    return a.ratio_var(*names) <= _ROUNDING * _sides_variance(a, prefix) + (10.0**-_DIGITS * value) ** 2
+    return a.ratio_var(*names) <= ROUNDING * _sides_variance(a, prefix) + (10.0**-_DIGITS * value) ** 2
 
 
 def _sides_variance(a: Aggregates, prefix: str) -> float:

@@ -13,16 +13,14 @@ from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
-from scipy.stats import norm
 
-from simulator.estimates import CONFIDENCE, CUPED_NORMAL, PLAIN_NORMAL, Difference, compare_spreads, difference_of
+from simulator.estimates import Difference, compare_spreads
 from simulator.look_tallies import LookTallies
-from simulator.moments import aggregates, paired_effect
-from simulator.report import LookRow, Looks, MetricRow
+from simulator.moments import paired_effect
+from simulator.report import LookRow, Looks, MetricRow, Number
 from simulator.sequential import always_valid_bound, group_bounds
 from simulator.spec import ExperimentSpec
 
-_Z: Final = float(norm.isf((1 - CONFIDENCE) / 2))
 _OPEN: Final = ("group_low", "group_high", "always_low", "always_high", "crossed", "information")
 
 
@@ -39,9 +37,12 @@ class LogLift:
     middle: float
     error: float
 
-    def within(self, bound: float) -> tuple[float, float]:
-        """The lifts within so many standard errors."""
-        return math.expm1(self.middle - bound * self.error), math.expm1(self.middle + bound * self.error)
+    def within(self, bound: float) -> tuple[Number, Number]:
+        """The lifts within so many standard errors; None where they are beyond what a number can hold."""
+        try:
+            return math.expm1(self.middle - bound * self.error), math.expm1(self.middle + bound * self.error)
+        except OverflowError:
+            return None, None
 
 
 @final
@@ -86,11 +87,10 @@ def seen(tallies: LookTallies, days: int, arm: str, metric: str) -> Seen:
     main = comparison.cuped or comparison.plain
     pair = tallies.pairs.get((days, arm, metric))
     true = None if pair is None else paired_effect(pair).relative_effect
-    if main.relative_effect is None:
+    if main.log_error is None or main.adjusted_control is None or main.adjusted_treatment is None:
         return Seen(days, main, None, true)
-    end = difference_of(CUPED_NORMAL if comparison.cuped else PLAIN_NORMAL, aggregates(a), aggregates(b)).ci_high
-    middle = math.log1p(main.relative_effect)
-    return Seen(days, main, None if end is None else LogLift(middle, (math.log1p(end) - middle) / _Z), true)
+    middle = math.log(main.adjusted_treatment / main.adjusted_control)
+    return Seen(days, main, LogLift(middle, main.log_error), true)
 
 
 def with_sequential(rows: Sequence[MetricRow], looks: Looks) -> list[MetricRow]:
@@ -181,7 +181,8 @@ def _untold(arm: str, metric: str, look: Seen) -> LookRow:
         true_relative_effect=look.true,
         information=None,
         crossed=None,
-        reasons=main.reasons | dict.fromkeys(_OPEN, main.reasons.get("relative_effect", "no interval of a lift")),
+        reasons={name: reason for name, reason in main.reasons.items() if name in LookRow.model_fields}
+        | dict.fromkeys(_OPEN, main.reasons.get("relative_effect", "no interval of a lift")),
     )
 
 
@@ -190,7 +191,8 @@ def _told(row: LookRow, lift: LogLift, bounds: Bounds, method: str) -> LookRow:
     always = lift.within(bounds.always)
     group = lift.within(bounds.group) if math.isfinite(bounds.group) else (None, None)
     ends = dict(zip(_OPEN, (*group, *always), strict=False))
-    reasons = dict.fromkeys(("group_low", "group_high"), "no error to spend at this look") if group[0] is None else {}
+    why = "no error to spend at this look" if math.isinf(bounds.group) else "too wide to be told"
+    reasons = {name: why for name, end in ends.items() if end is None}
     told = row.model_copy(update={**ends, "information": bounds.information, "reasons": reasons})
     low, high = interval_by(told, method)
     return told.model_copy(update={"crossed": low is not None and high is not None and not low <= 0 <= high})

@@ -132,7 +132,7 @@ def spread_row(
         better=metric.better,
         reasons={
             **no_value,
-            **{name: reason for name, reason in main.reasons.items() if name != "lift_p_value"},
+            **{name: reason for name, reason in main.reasons.items() if name in MetricRow.model_fields},
             **({"method": f"no CUPED: {comparison.no_cuped}"} if comparison.no_cuped else {}),
             **_note(metric, control, treatment),
         },

@@ -8,14 +8,17 @@ not on files, row groups or threads.
 import math
 from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement
-from typing import final
+from typing import Final, final
 
 import numpy as np
 from jaxtyping import Float64
 from tea_tasting.aggr import Aggregates
 
 from simulator.metrics import Ratio
-from simulator.truth import TrueEffect
+from simulator.truth import TrueEffect, lift_of
+
+ROUNDING: Final = 1e-12
+"""Variance, relative to that of the sides it is made of, which is no more than rounding."""
 
 
 @final
@@ -66,6 +69,14 @@ class Spread:
         """Weighted sums of the columns; a user is present where one of those that are weighted is not 0, at least."""
         present = tuple(max(n for n, w in zip(self.present, row, strict=True) if w) for row in weights)
         return Spread(self.n, weights @ self.total, weights @ self.scatter @ weights.T, present)
+
+    def variance_of(self, weights: Float64[np.ndarray, " k"]) -> float | None:
+        """Variance over users of a weighted sum of columns: None of fewer than two users, 0 where it is rounding."""
+        if self.n < 2:
+            return None
+        covariance = self.covariance
+        variance, sides = float(weights @ covariance @ weights), float(weights**2 @ np.diag(covariance))
+        return variance if variance > ROUNDING * sides else 0.0
 
     @property
     def covariance(self) -> Float64[np.ndarray, "k k"]:
@@ -133,5 +144,7 @@ def paired_effect(spread: Spread) -> TrueEffect:
         return TrueEffect(r0, r1, None, None, "the true control value is 0")
     gain, loss = 1 / (d1 / spread.n * r0), r1 / r0 * (1 / (d0 / spread.n * r0))
     weights = np.array([gain - loss, r0 * loss - r1 * gain, gain, -r1 * gain])
-    variance = float(weights @ spread.covariance @ weights)
-    return TrueEffect(r0, r1, r1 / r0 - 1, math.sqrt(max(variance, 0.0) / spread.n))
+    variance = spread.variance_of(weights)
+    if variance is None:
+        return TrueEffect(r0, r1, lift_of(r0, r1), None, "one user has no standard error")
+    return TrueEffect(r0, r1, lift_of(r0, r1), math.sqrt(variance / spread.n))

@@ -81,7 +81,7 @@ def contrast(control: Spread, treatment: Spread) -> tuple[float, float, float, f
     variance = variance0 + variance1
     if variance <= 0:
         return None
-    freedom = variance**2 / (variance0**2 / (n0 - 1) + variance1**2 / (n1 - 1))
+    freedom = 1 / ((variance0 / variance) ** 2 / (n0 - 1) + (variance1 / variance) ** 2 / (n1 - 1))
     found, error = value1 - value0, math.sqrt(variance)
     half = float(t.ppf(0.975, freedom)) * error
     return found, found - half, found + half, float(2 * t.sf(abs(found) / error, freedom))
@@ -144,11 +144,10 @@ def true_contrast(pairs: Mapping[int, Spread], days: int) -> float | None:
 
 def _faded(spread: Spread) -> tuple[float, float, int] | None:
     """Early value less late value of one arm, the variance of that, and its users."""
-    if spread.n < 2:
-        return None
     early, late = ratio_of(spread.take((0, 1))), ratio_of(spread.take((2, 3)))
     if early is None or late is None:
         return None
     _, d_early, _, d_late = spread.total / spread.n
     slope = np.array([1 / d_early, -early / d_early, -1 / d_late, late / d_late])
-    return early - late, float(slope @ spread.covariance @ slope) / spread.n, spread.n
+    variance = spread.variance_of(slope)
+    return None if variance is None else (early - late, variance / spread.n, spread.n)

@@ -12,6 +12,7 @@ from typing import Final, final
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from simulator.report_looks import Number
 from simulator.report_sections import QuantileEffect
 from simulator.truth import NO_TRUTH
 
@@ -20,6 +21,8 @@ _LEAST: Final = 1e-3
 _STEP: Final = 1e-3
 _N_BINS: Final = 1 + math.ceil(math.log(1e8) / _STEP)
 _SURE: Final = 1.959964
+_WIDEST: Final = 600.0
+"""Logarithm of the largest factor that is told."""
 
 
 @final
@@ -113,12 +116,14 @@ def _row(
         reasons={
             **({} if true else {"true_effect": NO_TRUTH, "true_lift": NO_TRUTH}),
             **({} if lift is not None else {"lift": "so many users watched nothing that a quantile is 0"}),
+            **({"lift_high": "too wide to be told"} if lift is not None and high is None else {}),
         },
     )
 
 
-def _lift(sides: tuple[tuple[float, float], tuple[float, float]]) -> tuple[float, float, float]:
-    """Ratio of two quantiles less 1, with its interval from the errors of their logarithms."""
+def _lift(sides: tuple[tuple[float, float], tuple[float, float]]) -> tuple[float, float, Number]:
+    """Ratio of two quantiles less 1, with its interval from the errors of their logarithms; None beyond all numbers."""
     (before, error0), (after, error1) = sides
     ratio, half = after / before, _SURE * math.hypot(error0 / before, error1 / after)
-    return ratio - 1, ratio * math.exp(-half) - 1, ratio * math.exp(half) - 1
+    high = ratio * math.exp(half) - 1 if half < _WIDEST else None
+    return ratio - 1, ratio * math.exp(-half) - 1, high

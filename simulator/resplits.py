@@ -60,7 +60,8 @@ def split_sums(metric: Ratio, sides: Float64[np.ndarray, "splits users"]) -> Spl
 def split_p_values(sums: SplitSums) -> Float64[np.ndarray, " splits"] | None:
     """Two-sided p-value of every split by the delta method; None where a side has no value or nothing varies."""
     value, variance = zip(*(_side(part) for part in (sums.heads, sums.total - sums.heads)), strict=True)
-    spread = variance[0] + variance[1]
+    with np.errstate(invalid="ignore"):
+        spread = variance[0] + variance[1]
     if not np.isfinite(spread).all() or (spread <= 0).any():
         return None
     return 2 * norm.sf(np.abs(value[0] - value[1]) / np.sqrt(spread))

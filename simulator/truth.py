@@ -48,7 +48,14 @@ def true_effect(control: Ratio, treatment: Ratio) -> TrueEffect:
         return TrueEffect(r0, r1, None, None, "the denominator is 0 with every user under one arm")
     if r0 == 0:
         return TrueEffect(r0, r1, None, None, "the true control value is 0")
-    return TrueEffect(r0, r1, r1 / r0 - 1, _standard_error(control, r0, treatment, r1))
+    if len(control.numerator) < 2:
+        return TrueEffect(r0, r1, lift_of(r0, r1), None, "one user has no standard error")
+    return TrueEffect(r0, r1, lift_of(r0, r1), _standard_error(control, r0, treatment, r1))
+
+
+def lift_of(r0: float, r1: float) -> float:
+    """The gain of `r1` over the size of `r0`, which is not 0."""
+    return math.copysign(1.0, r0) * (r1 / r0 - 1)
 
 
 def _standard_error(control: Ratio, r0: float, treatment: Ratio, r1: float) -> float:

@@ -38,11 +38,10 @@ def interference(control: Spread, treatment: Spread) -> tuple[Number, Number]:
     apart, mixed = _lift(_alone(control), _alone(treatment)), _lift(_mixed(control), _mixed(treatment))
     if apart is None or mixed is None:
         return None, None
-    variance = sum(
-        float(weights @ spread.covariance @ weights) / spread.n
-        for spread, weights in zip((control, treatment), _weights(control, treatment), strict=True)
-    )
-    return mixed - apart, math.sqrt(max(variance, 0.0))
+    both = zip((control, treatment), _weights(control, treatment), strict=True)
+    parts = [(spread.variance_of(weights), spread.n) for spread, weights in both]
+    known = [variance / n for variance, n in parts if variance is not None]
+    return mixed - apart, math.sqrt(sum(known)) if len(known) == 2 else None
 
 
 def _weights(control: Spread, treatment: Spread) -> tuple[np.ndarray, np.ndarray]:
@@ -107,4 +106,6 @@ def _row(tallies: Tallies, rows: Sequence[MetricRow], arm: str, key: str) -> Wor
     }
     why = "the arm is the control" if is_control else "a value of 0 or a denominator of 0"
     reasons = {name: why for name, value in numbers.items() if value is None}
+    if bias is not None and error is None:
+        reasons["interference_bias_se"] = "an arm has fewer than 2 users"
     return WorldRow(metric=key, arm=arm, reasons=reasons, **numbers)
