@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import re
 from pathlib import Path
 from typing import Final
 
@@ -27,3 +28,10 @@ def test_docstrings_hold(name):
 def test_the_readme_holds(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert not doctest.testfile(str(ROOT / "README.md"), module_relative=False, optionflags=doctest.ELLIPSIS).failed
+
+
+def test_the_readme_rests_on_no_training():
+    """The last digits of a trained model are the processor's."""
+    used = re.findall(r'policy="(\w+)"', (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert used
+    assert set(used) <= {"random", "popular"}
