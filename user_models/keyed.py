@@ -4,12 +4,35 @@ A key is a 64-bit word mixed from (seed, purpose, user, day, request, video); ev
 its key (SplitMix64's finalizer; Steele, Lea and Flood, OOPSLA 2014, https://doi.org/10.1145/2660193.2660195).
 """
 
+import logging
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
+_log = logging.getLogger("askew.compiled")
+_NO_FOLDER: Final = (
+    "no folder to keep compiled code in, so each command compiles for some seconds; set NUMBA_CACHE_DIR to a folder "
+    "that can be written"
+)
+"""Said by whichever package compiles first."""
+
+
+def _kept(**options: Any) -> Callable[[F], F]:
+    """Compile without the GIL and keep the result on disk, or in memory where numba finds no folder to write to."""
+
+    def keep(function: F) -> F:
+        try:
+            return cast("F", numba.njit(nogil=True, error_model="numpy", cache=True, **options)(function))
+        except RuntimeError as error:
+            if "cannot cache" not in str(error):
+                raise
+            _log.warning("askew: %s", _NO_FOLDER)
+            _log.disabled = True
+            return cast("F", numba.njit(nogil=True, error_model="numpy", **options)(function))
+
+    return keep
 
 
 def compiled(function: F) -> F:
@@ -18,16 +41,14 @@ def compiled(function: F) -> F:
     Arrays are borrowed from the caller and never counted: numba counts references with atomic operations, which
     cost more than a view itself. So a function compiled like this makes no arrays; it writes into those it is given.
     """
-    borrowed = numba.njit(nogil=True, cache=True, error_model="numpy", _nrt=False)  # pyright: ignore[reportCallIssue] # _nrt is real, if unlisted
-    return cast("F", borrowed(function))
+    return _kept(_nrt=False)(function)
 
 
 def compiled_inline(function: F) -> F:
     """The same for a function that is put in wherever a kernel calls it: bundles of arrays are slow to hand over."""
-    within = numba.njit(nogil=True, cache=True, error_model="numpy", _nrt=False, forceinline=True)  # pyright: ignore[reportCallIssue] # as above
-    return cast("F", within(function))
+    return _kept(_nrt=False, forceinline=True)(function)
 
 
 def compiled_with_room(function: F) -> F:
     """The same for a function that makes arrays to work in."""
-    return cast("F", numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+    return _kept()(function)
