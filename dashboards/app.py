@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def choose_run(folder: Path) -> Path | None:
-    """The run picked in the sidebar, opened from the list or named in the address; None where there is none to pick."""
+    """The run picked in the sidebar, opened from the list or named in the address; None without one."""
     runs = {run_label(run, folder): run for run in find_runs(folder)}
     if not runs:
         return None
@@ -90,8 +90,12 @@ def choose_run(folder: Path) -> Path | None:
     if opened in runs:
         asked, memory[_BOX] = opened, memory.get(_BOX, 0) + 1
     labels = list(runs)
-    place = labels.index(asked) if asked in runs else 0
-    label = st.sidebar.selectbox("Run", labels, place, key=f"run-{memory.get(_BOX, 0)}")
+    missing = bool(asked) and asked not in runs
+    place = None if missing else labels.index(asked) if asked else 0
+    label = st.sidebar.selectbox("Run", labels, place, key=f"run-{memory.get(_BOX, 0)}", placeholder="Choose a run")
+    if label is None:
+        st.error(wording.in_markdown(f"{asked}: no run of that name in {folder}; choose another one in the sidebar."))
+        return None
     memory[_CHOSEN] = st.query_params["run"] = label  # so that an address can be kept and shared
     return runs.get(label)
 
@@ -111,7 +115,7 @@ def show_side(side: Side, folder: Path, run: Path | None) -> None:
         st.title(wording.in_markdown(report.name), anchor=False)
         st.caption(wording.in_markdown(wording.facts(report)))
         show(run, report)
-    elif run is None:
+    elif run is None and not find_runs(folder):
         from dashboards.screens.empty import show as show_empty
 
         show_empty(folder)

@@ -67,7 +67,10 @@ def faults_of(keys: Keys, folder: Path) -> list[str]:
             *faults,
             f"name: {keys['name']!r} given; want a letter or a digit in it, as the run's folder is named so",
         ]
-    taken = next((path for path in (folder / name, folder / f"{name}.toml") if path.exists()), None)
+    try:
+        taken = next((path for path in (folder / name, folder / f"{name}.toml") if path.exists()), None)
+    except OSError as error:
+        return [*faults, f"name: no folder can have it ({error.strerror}); give the run a shorter one"]
     return faults if taken is None else [*faults, f"name: {taken} is there already; give the run another name"]
 
 

@@ -13,6 +13,9 @@ HEADLINE: Final = ("AUT", "AVT", "P2N")
 MISSING: Final = "missing"
 _MINUS = "\N{MINUS SIGN}"
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+# what Streamlit turns into emoji, icons, links and arrows even behind a backslash; an unseen joiner within stops it
+_TURNED = re.compile(r"(?<=:)(?=[\w+-]+:|//)|(?<=www)(?=\.)|(?<=@)(?=\w)|(?<=[-<>~])(?=[->=]+(?:\s|$))", re.IGNORECASE)
+_JOINER = "\N{WORD JOINER}"
 
 
 def lift(value: Number) -> str:
@@ -100,12 +103,12 @@ def in_legend(name: str) -> str:
 
 
 def in_markdown(text: str) -> str:
-    r"""Text safe in Markdown: every mark of punctuation loses its meaning.
+    r"""Text safe in Streamlit's Markdown: every mark of punctuation loses its meaning.
 
     >>> print(in_markdown("a*b*"))
     a\*b\*
     """
-    return _PUNCTUATION.sub(r"\\\1", " ".join(text.split()))
+    return _PUNCTUATION.sub(r"\\\1", _TURNED.sub(_JOINER, " ".join(text.split())))
 
 
 def metric_keys(report: Report) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Final, TypeVar, final
 import numpy as np
 import torch
 from rich.table import Table
+from rich.text import Text
 
 from policies.base import Log, Policy, TrainablePolicy
 from policies.registry import POLICIES, build_policy
@@ -168,12 +169,12 @@ def run_peers(cache: Path, users: int, peers: tuple[Peer, ...] = PEERS) -> list[
 
 def bench_table(rows: list[BenchRow]) -> Table:
     """The measurements for a terminal."""
-    table = Table(title=rows[0].machine if rows else None)
+    table = Table(title=Text(rows[0].machine) if rows else None)
     table.add_column("what")
     table.add_column("value", justify="right")
     table.add_column("unit")
     for row in rows:
-        table.add_row(row.name, f"{row.value:,.0f}" if row.value >= 100 else f"{row.value:.3g}", row.unit)
+        table.add_row(Text(row.name), f"{row.value:,.0f}" if row.value >= 100 else f"{row.value:.3g}", row.unit)
     return table
 
 

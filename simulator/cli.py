@@ -52,8 +52,8 @@ def main(words: list[str] | None = None) -> None:
 
 
 def _refuse(message: str, code: int = 2) -> None:
-    """End with one line."""
-    sys.stderr.write(f"askew: {message}\n")
+    """End with one line, whatever paths and names are in it."""
+    sys.stderr.write(f"askew: {''.join(c if c.isprintable() else ascii(c)[1:-1] for c in message)}\n")
     sys.exit(code)
 
 

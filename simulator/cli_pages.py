@@ -174,12 +174,14 @@ def print_leaderboard(out: Path, as_json: bool) -> None:
 def print_table(titles: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     """One table to the terminal."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(*titles, box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for title in titles:
+        table.add_column(Text(title))
     for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(Text(str(cell)) for cell in row))
     Console().print(table)
 
 

@@ -74,5 +74,5 @@ def _here(plan: PowerPlan) -> Table:
     effects = {(row.metric, row.method): row.relative_effect for row in plan.here}
     for metric in dict.fromkeys(row.metric for row in plan.here):
         cells = (effects.get((metric, method)) for method in ("plain", "cuped"))
-        table.add_row(metric, *("n/a" if effect is None else f"{effect:.2%}" for effect in cells))
+        table.add_row(Text(metric), *("n/a" if effect is None else f"{effect:.2%}" for effect in cells))
     return table

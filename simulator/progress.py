@@ -12,7 +12,7 @@ from simulator.experiment import Progress as Show
 @contextmanager
 def progress_bars() -> Generator[Show]:
     """Give a function to call with (stage, done, total); a new stage completes the one before."""
-    columns = (TextColumn("{task.description:<18}"), BarColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description:<18}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
 

@@ -7,12 +7,13 @@ import json
 from pathlib import Path
 from typing import Annotated, Final, Literal, final
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from simulator.errors import RunFolderError
+from simulator.errors import RunFolderError as RunFolderError  # noqa: PLC0414 (for readers of reports)
 from simulator.report_looks import LookRow as LookRow  # noqa: PLC0414 (for readers of reports)
 from simulator.report_looks import Looks, Number, SecondOpinion, Stop
 from simulator.report_looks import Row as _Row
+from simulator.report_reading import Kind, parse_result, read_result
 from simulator.report_sections import (
     Answering,
     Heterogeneity,
@@ -30,6 +31,7 @@ AUDIT_BEGUN: Final = "audit-plan.json"
 """What an audit has in its folder from the beginning, and a run never."""
 FORMAT: Final = 1
 """Version of `report.json`."""
+_KIND: Final = Kind(f"a report of format {FORMAT}", "askew run --out", "run `askew report` to write it anew")
 
 
 @final
@@ -295,17 +297,9 @@ def parse_report(text: str, origin: str) -> Report:
     """Read the text of a `report.json`.
 
     Raises:
-        RunFolderError: Not JSON, or not a report of this format.
+        RunFolderError: Not JSON, not a report of this format, or a number or name that no report can have.
     """
-    try:
-        return Report.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        if first["type"] == "json_invalid":
-            fault = f"not a JSON file ({first['msg']})"
-            raise RunFolderError(f"{origin}: {fault}; run `askew report` to write it anew") from None
-        key = ".".join(str(part) for part in first["loc"])
-        raise RunFolderError(f"{origin}: not a report of format {FORMAT}: {key}: {first['msg']}") from None
+    return parse_result(text, Report, _KIND, origin)
 
 
 def load_report(folder: Path) -> Report:
@@ -314,14 +308,7 @@ def load_report(folder: Path) -> Report:
     Raises:
         RunFolderError: No report there, or a damaged one.
     """
-    path = folder / "report.json"
-    if not path.is_file():
-        raise RunFolderError(f"{folder}: holds no report.json; give the folder that `askew run --out` wrote")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunFolderError(f"{path}: cannot be read: {error}") from None
-    return parse_report(text, str(path))
+    return read_result(folder / "report.json", Report, _KIND)
 
 
 def find_runs(folder: Path) -> list[Path]:

@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 from typing import Final, Literal, final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from simulator.errors import RunFolderError
 from simulator.report import Number
+from simulator.report_reading import Kind, read_result
 
 RESPLITS: Final = "re-splits"
 SEEDS: Final = "fresh seeds"
+_KIND: Final = Kind("an audit", "askew audit --out", "write it anew: `askew audit` with --resume")
 
 
 class _Row(BaseModel):
@@ -116,14 +117,4 @@ def load_audit(folder: Path) -> Audit:
     Raises:
         RunFolderError: No audit there, or a damaged one.
     """
-    path = folder / "audit.json"
-    try:
-        return Audit.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError(f"{folder}: holds no audit.json; give the folder that `askew audit --out` wrote") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise RunFolderError(f"{path}: {key}: {first['msg']}; write it anew: `askew audit` with --resume") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunFolderError(f"{path}: cannot be read: {error}") from None
+    return read_result(folder / "audit.json", Audit, _KIND)

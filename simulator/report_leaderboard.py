@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 from typing import Final, Literal, final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from simulator.errors import RunFolderError
+from simulator.report_reading import Kind, read_result
 
 FILE: Final = "leaderboard.json"
 HEADLINE: Final = ("AUT", "AVT", "P2N", "LT7")
 """Metrics of the test that are shown."""
 
 Number = float | None
+_KIND: Final = Kind("a leaderboard", "askew evaluate --out", "evaluate again")
 
 
 class _Row(BaseModel):
@@ -83,10 +84,4 @@ def load_leaderboard(folder: Path) -> Leaderboard:
     Raises:
         RunFolderError: No leaderboard there, or a damaged one.
     """
-    path = folder / FILE
-    try:
-        return Leaderboard.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError(f"{path}: missing; give a folder that `askew evaluate --out` wrote") from None
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
-        raise RunFolderError(f"{path}: cannot be read ({str(error).splitlines()[0]}); evaluate again") from None
+    return read_result(folder / FILE, Leaderboard, _KIND)

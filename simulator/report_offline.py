@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from simulator.errors import RunFolderError
+from simulator.report_reading import Kind, read_result
 
 FILE: Final = "offline.json"
 METRICS: Final = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr")
@@ -23,6 +23,7 @@ TRUTH: Final = "(true satisfaction)"
 """Stands for the order by the truth itself, where it is known; no policy."""
 
 Number = float | None
+_KIND: Final = Kind("an offline evaluation", "askew offline --out", "evaluate again")
 
 
 class _Row(BaseModel):
@@ -134,10 +135,4 @@ def load_offline(folder: Path) -> Offline:
     Raises:
         RunFolderError: No evaluation there, or a damaged one.
     """
-    path = folder / FILE
-    try:
-        return Offline.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError(f"{path}: missing; give a folder that `askew offline --out` wrote") from None
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
-        raise RunFolderError(f"{path}: cannot be read ({str(error).splitlines()[0]}); evaluate again") from None
+    return read_result(folder / FILE, Offline, _KIND)

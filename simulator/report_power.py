@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Literal, final
+from typing import Final, Literal, final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from simulator.errors import RunFolderError
 from simulator.report import Number
+from simulator.report_reading import Kind, read_result
+
+_KIND: Final = Kind("a plan", "askew power --out", "write it anew with `askew power`")
 
 
 class _Row(BaseModel):
@@ -134,14 +136,4 @@ def load_power(folder: Path) -> PowerPlan:
     Raises:
         RunFolderError: No plan there, or a damaged one.
     """
-    path = folder / "power.json"
-    try:
-        return PowerPlan.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError(f"{folder}: holds no power.json; give the folder that `askew power --out` wrote") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise RunFolderError(f"{path}: {key}: {first['msg']}; write it anew with `askew power`") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunFolderError(f"{path}: cannot be read: {error}") from None
+    return read_result(folder / "power.json", PowerPlan, _KIND)

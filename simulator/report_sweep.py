@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Literal, final
+from typing import Final, Literal, final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from simulator.errors import RunFolderError
 from simulator.report import MetricRow, Number
+from simulator.report_reading import Kind, read_result
+
+_KIND: Final = Kind("a sweep", "askew run", "write it anew: `askew run` with --resume")
 
 
 class _Row(BaseModel):
@@ -108,17 +110,7 @@ def load_sweep(folder: Path) -> Sweep:
     Raises:
         RunFolderError: No sweep there, or a damaged one.
     """
-    path = folder / "sweep.json"
-    try:
-        return Sweep.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError(f"{folder}: holds no sweep.json; run a spec with a [sweep] there") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise RunFolderError(f"{path}: {key}: {first['msg']}; write it anew: `askew run` with --resume") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunFolderError(f"{path}: cannot be read: {error}") from None
+    return read_result(folder / "sweep.json", Sweep, _KIND)
 
 
 def _end(value: Number) -> str:

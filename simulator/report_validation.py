@@ -6,11 +6,11 @@ simulated, what is real, and simulated over real.
 
 import json
 from pathlib import Path
-from typing import Any, Final, Literal, final
+from typing import Final, Literal, final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from simulator.errors import RunFolderError
+from simulator.report_reading import Kind, read_result
 
 FORMAT: Final = 1
 """Version of `validation.json`."""
@@ -19,6 +19,7 @@ FILE: Final = "validation.json"
 Number = float | None
 Regime = Literal["random", "base"]
 Grouping = Literal["duration", "activity", "hour"]
+_KIND: Final = Kind("a validation", "askew validate --out", "validate the world again")
 
 
 class _Row(BaseModel):
@@ -279,15 +280,7 @@ def load_validation(folder: Path) -> Validation:
     Raises:
         RunFolderError: No validation there, or a damaged one.
     """
-    path = folder / FILE
-    try:
-        keys: Any = json.loads(path.read_text(encoding="utf-8"))
-        return Validation.model_validate(keys)
-    except FileNotFoundError:
-        raise RunFolderError(f"{path}: missing; give a folder that `askew validate --out` wrote") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, ValidationError) as error:
-        first = str(error).splitlines()[0]
-        raise RunFolderError(f"{path}: cannot be read ({first}); validate the world again") from None
+    return read_result(folder / FILE, Validation, _KIND)
 
 
 def _finite(value: float) -> Number:

@@ -50,12 +50,12 @@ def _table(report: Report, rows: Sequence[MetricRow]) -> Table:
     """One treatment against control."""
     first = rows[0]
     title = f"{report.name}: {first.arm} against {first.baseline}, {report.users:,} users, {report.days} days"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(title=Text(title), title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("metric", no_wrap=True)
     for heading in ("control", "treatment", "lift", "95% interval", "p", "true lift", "covered"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*_cells(row))
+        table.add_row(*map(Text, _cells(row)))
     return table
 
 
@@ -116,14 +116,14 @@ def _trainings(rows: Sequence[TrainingRow]) -> list[Table]:
     for treatment in dict.fromkeys(row.treatment for row in rows):
         mine = [row for row in rows if row.treatment == treatment]
         title = f"{treatment} against {mine[0].baseline}, true lifts over {len(mine[0].lifts)} trainings"
-        table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+        table = Table(title=Text(title), title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
         table.add_column("metric", no_wrap=True)
         for heading in ("mean", "standard error", "95% interval", "least", "greatest"):
             table.add_column(heading, justify="right", no_wrap=True)
         for row in mine:
             error = f"{100 * row.standard_error:.2f}%"
             ends = (lift(min(row.lifts)), lift(max(row.lifts)))
-            table.add_row(row.label, lift(row.mean), error, interval(row.low, row.high), *ends)
+            table.add_row(Text(row.label), lift(row.mean), error, Text(interval(row.low, row.high)), *ends)
         tables.append(table)
     return tables
 
@@ -137,7 +137,7 @@ def _questionnaires(rows: Sequence[QuestionnaireRow]) -> Table:
     for row in rows:
         counts = (f"{n:,}" for n in (row.eligible, row.exposed, row.answered))
         shares = map(_share, (row.naive, row.weighted, row.doubly_robust, row.true))
-        table.add_row(row.arm, *counts, *shares)
+        table.add_row(Text(row.arm), *counts, *shares)
     return table
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -18,9 +19,18 @@ from pydantic import (
 )
 
 from simulator.errors import SpecError
+from simulator.names import name_fault
 from simulator.spec_looks import LooksSpec, StopRule, guardrails_fault, looks_fault
 
-Name = Annotated[str, Field(min_length=1, max_length=60)]
+
+def _fit(name: str) -> str:
+    """Refuse a name that cannot be shown everywhere."""
+    if fault := name_fault(name):
+        raise ValueError(fault)
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_fit)]
 
 
 @final

@@ -19,7 +19,7 @@ _NO_FOLDER: Final = (
 """Said by whichever package compiles first."""
 
 
-def _kept(**options: Any) -> Callable[[F], F]:
+def _kept(**options: Any) -> Callable[[F], F]:  # noqa: ANN401 - what numba takes
     """Compile without the GIL and keep the result on disk, or in memory where numba finds no folder to write to."""
 
     def keep(function: F) -> F:

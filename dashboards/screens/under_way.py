@@ -36,7 +36,7 @@ def _watch(folder: Path, run: Path, every: float | None) -> None:
 
 def show_line(line: RunLine) -> None:
     """How a run stands, with what can be done about it."""
-    name = line.run.name
+    name = line.label
     with st.container(horizontal=True, vertical_alignment="center"):
         if line.kind in UNDER_WAY:
             st.progress(line.share, text=wording.in_markdown(f"{line.label}: {line.said}"))

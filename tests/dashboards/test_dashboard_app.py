@@ -152,6 +152,30 @@ def test_an_address_names_a_run(runs, samples, add_run, monkeypatch):
     assert words(run(app).title) == "the other"
 
 
+@pytest.mark.parametrize("page", ["result", "runs", "users"])
+def test_an_address_of_a_missing_run_says_so_and_shows_no_other(runs, report, monkeypatch, page):
+    monkeypatch.setattr(sys, "argv", ["app.py", str(runs)])
+    app = AppTest.from_file(str(serve.APP), default_timeout=60)
+    app._page_hash = calc_hash(page)
+    app.query_params["run"] = "[/gone]"
+    app = run(app)
+    assert words(app.error) == f"[/gone]: no run of that name in {runs}; choose another one in the sidebar."
+    assert report.name not in words(app.title)
+    app = run(app.sidebar.selectbox[0].set_value("demo"))
+    assert not app.error
+    assert app.query_params["run"] == "demo"
+
+
+def test_a_run_that_is_removed_while_it_is_shown_is_missed(open_app, runs, samples, add_run):
+    add_run(runs / "other", samples.sample_report(("bolder",), name="the other"))
+    app = run(open_app(runs).sidebar.selectbox[0].set_value("other"))
+    assert words(app.title) == "the other"
+    (runs / "other" / "spec.toml").unlink()
+    app = run(app)
+    assert "other: no run of that name" in words(app.error)
+    assert not app.title
+
+
 def test_an_empty_folder_says_how_to_make_a_run(open_app, tmp_path):
     app = open_app(tmp_path)
     assert f"{tmp_path} holds no run yet" in words(app.info)
@@ -325,6 +349,14 @@ def test_the_form_names_every_fault(open_app, runs):
     app.number_input(key="spec-days").set_value(0)
     app = run(next(button for button in app.button if button.label == "Start").click())
     assert [error.value.replace("\\", "").partition(":")[0] for error in app.error] == ["users", "days", "name"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "é" * 300, "[/x] " * 60])
+def test_a_name_that_is_too_long_is_a_fault_of_the_form(open_app, runs, name):
+    app = open_app(runs, "new-run")
+    app.text_input(key="spec-name").set_value(name)
+    app = run(next(button for button in app.button if button.label == "Start").click())
+    assert {error.value.replace("\\", "").partition(":")[0] for error in app.error} == {"name"}
 
 
 def test_the_form_asks_for_as_many_arms_as_wanted(open_app, runs):
