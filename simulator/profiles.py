@@ -63,6 +63,14 @@ def features_of(folder: Path, segments: Sequence[str] | None) -> tuple[str, ...]
     )
 
 
+def lost_features(folder: Path, segments: Sequence[str] | None) -> list[str]:
+    """One line if a run's users cannot be divided as usual because their table is gone."""
+    if segments is not None or (folder / FILE).is_file():
+        return []
+    lost = ", ".join(name for name in USUAL if name != ACTIVITY)
+    return [f"{FILE} is not in the run folder: effects by {lost} are left out"]
+
+
 def levels_of(folder: Path, feature: str, users: pd.DataFrame) -> np.ndarray:
     """Each user's level of a feature, for a slice of consecutive users with their `user_id` and `segment`.
 

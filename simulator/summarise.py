@@ -31,7 +31,7 @@ from simulator.looks import look_at, with_sequential
 from simulator.metrics import MAIN, METRICS, day_metrics, scorecard_metrics
 from simulator.mixed_assignment import mixed_assignment, mixed_warnings
 from simulator.novelty import novelty_warnings
-from simulator.profiles import features_of
+from simulator.profiles import features_of, lost_features
 from simulator.questionnaire import questionnaire_rows
 from simulator.report import ArmSummary, Health, MetricRow, Report
 from simulator.report_sections import Answering
@@ -135,7 +135,7 @@ def _report(table: UserDays, tallies: Tallies) -> Report:
         daily=[row for day in range(spec.days) for row in _day_rows(tallies, day)],
         totals=day_totals(table, spec),
         segments=segment_rows(tallies),
-        health=_health(tallies, rows, answers),
+        health=_health(tallies, rows, answers, lost_features(table.folder, spec.segments)),
         questionnaire=questionnaire_rows(pd.concat(tallies.answers), tallies.arms),
         heterogeneity=heterogeneity(tallies),
         answering=answers,
@@ -169,8 +169,8 @@ def _arm_summaries(tallies: Tallies) -> list[ArmSummary]:
     ]
 
 
-def _health(tallies: Tallies, rows: Sequence[MetricRow], answers: Answering) -> Health:
-    """The checks of the split, and what had to be left out; `simulator.health.check_health` of moments."""
+def _health(tallies: Tallies, rows: Sequence[MetricRow], answers: Answering, lost: Sequence[str]) -> Health:
+    """The checks of the split, and what had to be left out: `lost`, and more."""
     arms = tallies.spec.arms
     planned = planned_users(arms, tallies.users)
     seen = {arm.name: tallies.users_of(arm.name) for arm in arms}
@@ -189,7 +189,7 @@ def _health(tallies: Tallies, rows: Sequence[MetricRow], answers: Answering) -> 
         users_seen=seen,
         a_a=a_a,
         pre_period=before,
-        warnings=[*warnings, *_missing_users(tallies), *_missing_segments(tallies)],
+        warnings=[*warnings, *_missing_users(tallies), *_missing_segments(tallies), *lost],
         split_by_day=by_day,
         split_by_segment=by_segment,
         mixed_assignment=mixed,

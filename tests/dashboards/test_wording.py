@@ -1,5 +1,7 @@
 """Numbers and names as people read them."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +44,18 @@ def test_no_punctuation_keeps_its_meaning_in_markdown(text):
     plain = said.replace("\\\\", "")
     marks = [place for place, letter in enumerate(plain) if letter in "*_`[]()<>#~:$|!&"]
     assert all(place > 0 and plain[place - 1] == "\\" for place in marks)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [":smile:", "https://a.b", "HTTP://a.b", "www.a.b", "a@b.c", "a -> b", "a <-> b", "a -- b", ">= 1", ":material_x:"],
+)
+def test_what_streamlit_turns_behind_a_backslash_is_broken_by_a_joiner(text):
+    turned = r":[\w+-]+:|https?://|www\.|[-.\w+]+@[-\w]+\.|(^|\s)(<->|->|<-|--|>=|<=|~=)(\s|$)"
+    shown = wording.in_markdown(text).replace("\\", "")
+    assert re.search(turned, text, re.IGNORECASE)
+    assert not re.search(turned, shown, re.IGNORECASE)
+    assert shown.replace("\N{WORD JOINER}", "") == text
 
 
 def test_headline_metrics_come_first(report):

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,32 @@ def test_a_damaged_report_is_refused_in_one_line(tmp_path: Path, text: str, mess
     with pytest.raises(RunFolderError, match=message) as refusal:
         load_report(tmp_path)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("way", "value", "message"),
+    [
+        (("metrics", 1, "relative_effect"), float("nan"), "metrics.1.relative_effect: nan given, want a finite number"),
+        (("metrics", 0, "plain", "ci_low"), float("-inf"), "metrics.0.plain.ci_low: -inf given, want a finite number"),
+        (("daily", 2, "ci_high"), 1e308, "daily.2.ci_high: 1e+308 given, want a number between -1e+15 and 1e+15"),
+        (("health", "users_planned", "base"), 1e300, "health.users_planned.base: 1e+300 given, want a number between"),
+        (("users",), 10**400, "users: a number of 1329 bits given, want at most 64"),
+        (("name",), "", "name: '' given, want more than blanks"),
+        (("arms", 1, "name"), " ", "arms.1.name: ' ' given, want more than blanks"),
+        (("metrics", 0, "label"), "a\x1b[2Jb", r"metrics.0.label: 'a\x1b[2Jb' given, want no control characters"),
+    ],
+)
+def test_a_number_or_name_that_cannot_be_is_refused_with_its_field(report: Report, tmp_path: Path, way, value, message):
+    keys = json.loads(report.to_json())
+    inner = keys
+    for step in way[:-1]:
+        inner = inner[step]
+    inner[way[-1]] = value
+    (tmp_path / "report.json").write_text(json.dumps(keys), encoding="utf-8")
+    with pytest.raises(RunFolderError, match=re.escape(f"{tmp_path / 'report.json'}: {message}")) as refusal:
+        load_report(tmp_path)
+    assert "\n" not in str(refusal.value)
+    assert "run `askew report` to write it anew" in str(refusal.value)
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path):

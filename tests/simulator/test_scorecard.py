@@ -13,9 +13,9 @@ def report(sample_report: Report) -> Report:
     return sample_report
 
 
-def printed(report: Report) -> str:
+def printed(report: Report, width: int = 100) -> str:
     out = io.StringIO()
-    Console(file=out, width=100, no_color=True).print(scorecard(report))
+    Console(file=out, width=width, no_color=True).print(scorecard(report))
     return out.getvalue()
 
 
@@ -23,6 +23,33 @@ def test_the_scorecard_fits_a_hundred_columns_without_cutting(report: Report):
     text = printed(report)
     assert max(map(len, text.splitlines())) <= 100
     assert "…" not in text
+
+
+@pytest.mark.parametrize(
+    "name", ["exp [beta]", "[/x]", "[bold]a[/bold] [link=file:///x]b[/link]", ":smile:", "\\[red]"]
+)
+def test_names_are_shown_as_they_are(report: Report, name: str):
+    arms = [report.arms[0], report.arms[1].model_copy(update={"name": name})]
+    rows = [row.model_copy(update={"arm": name, "label": f"{name} m"}) for row in report.metrics]
+    asked = [row.model_copy(update={"arm": name}) for row in report.questionnaire]
+    training = TrainingRow(
+        treatment=name,
+        baseline="base",
+        metric="AUT",
+        label=name,
+        seeds=[1, 2],
+        lifts=[0.1, 0.2],
+        mean=0.15,
+        standard_error=0.05,
+        low=0.1,
+        high=0.2,
+    )
+    changed = {"name": name, "arms": arms, "metrics": rows, "questionnaire": asked, "trainings": [training]}
+    text = " ".join(printed(report.model_copy(update=changed), 250).split())
+    assert text.startswith(f"{name}: {name} against base")
+    assert text.count(f"{name} m ") == len(rows)
+    assert f"{name} against base, true lifts over 2 trainings" in text
+    assert f"{name} {asked[0].eligible:,}" in text
 
 
 def test_large_numbers_are_written_out(report: Report):

@@ -84,6 +84,15 @@ def test_a_user_without_profile_is_refused(tenured: Path):
         summarise(tenured)
 
 
+def test_a_table_that_is_gone_is_told(tenured: Path):
+    said = "users.parquet is not in the run folder: effects by register_days_range are left out"
+    assert said not in summarise(tenured).health.warnings
+    (tenured / "users.parquet").unlink()
+    report = summarise(tenured)
+    assert said in report.health.warnings
+    assert {row.feature for row in report.segments} == {"user_active_degree"}
+
+
 def test_a_damaged_table_is_refused(tmp_path: Path):
     (tmp_path / "users.parquet").write_bytes(b"PAR1")
     with pytest.raises(RunFolderError, match=r"users\.parquet: cannot be read"):
