@@ -55,15 +55,16 @@ def start(run: Path, spec: str) -> Attempt:
     Raises:
         LaunchError: The name is taken, or nothing can be written there.
     """
-    beside = run.with_name(f"{run.name}.toml")
+    beside, aside = run.with_name(f"{run.name}.toml"), run.with_name(f".{run.name}.{os.getpid()}.part")
     try:
         taken = next((path for path in (run, beside) if path.exists()), None)
         if taken is not None:
             raise LaunchError(f"{taken}: is there already; give the run another name")
-        aside = run.with_name(f".{run.name}.{os.getpid()}.part")
         aside.write_text(spec, encoding="utf-8")
         aside.replace(beside)
     except OSError as error:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
         raise LaunchError(f"{beside}: cannot be written: {error.strerror}") from None
     return _spawn(run, beside, [])
 
