@@ -4,12 +4,17 @@ import gc
 import json
 import os
 import sys
+from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError
 
 from simulator.cli_audit import audit, power
+from simulator.cli_end import Interruption, Stopped, os_fault, refuse, word_fault
+from simulator.cli_episodes import export, render
+from simulator.cli_options import Json, Most, Seed, Switch, Users, Workers, whole, workers_or_all
 from simulator.cli_pages import finish, keep_pages, print_sweep, print_table, validate_world, warn_of
 from simulator.cli_rankers import evaluate, offline
 
@@ -17,12 +22,16 @@ app: Final = App(
     name="askew",
     help="A wind tunnel for recommender A/B tests.",
     version_flags=["--version"],
+    version=lambda: version("askew"),
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 data: Final = App(name="data", help="Get KuaiRand.")
 app.command(data)
 app.command(offline)
 app.command(evaluate)
+app.command(render)
+app.command(export)
 
 _OURS: Final = ("simulator.", "user_models.", "policies.", "dashboards.")
 EngineName: TypeAlias = Literal["local", "ray"]
@@ -33,28 +42,43 @@ def main(words: list[str] | None = None) -> None:
     """Run a command; wrong input ends in one line on stderr and exit code 2, never in a traceback.
 
     Args:
-        words: The command and its arguments; those of the process by default.
+        words: The command and its arguments; those of the process by default, which then ends on Ctrl-C and SIGTERM.
     """
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # split sums round otherwise
     gc.set_threshold(100_000)  # imports make objects that stay; looking for garbage among them takes a second
+    given = sys.argv[1:] if words is None else words
+    interruption = Interruption(given)
+    if words is None:
+        interruption.watch()
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a terminal may lack letters
     try:
-        app(sys.argv[1:] if words is None else words, exit_on_error=False, print_error=False)
+        _call(given)
+    except KeyboardInterrupt as stop:
+        interruption.say()
+        sys.exit(stop.code if isinstance(stop, Stopped) else 130)
+
+
+def _call(words: list[str]) -> None:
+    """Run a command, or refuse it in one line."""
+    if fault := word_fault(words):
+        refuse(fault)
+    try:
+        app(words, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
     except CycloptsError as error:
-        _refuse(" ".join(str(error).split()))
-    except KeyboardInterrupt:
-        _refuse("interrupted; what was finished is kept", code=130)
+        refuse(str(error))
     except MemoryError as error:
-        _refuse(f"not enough memory ({error or 'no more said'}); take fewer users or days, what was finished is kept")
+        refuse(f"not enough memory ({error or 'no more said'}); take fewer users or days, what was finished is kept")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # who read our output has read enough
+        sys.exit(1)
+    except OSError as error:
+        refuse(os_fault(error))
     except Exception as error:
         if not type(error).__module__.startswith(_OURS):
             raise
-        _refuse(str(error))
-
-
-def _refuse(message: str, code: int = 2) -> None:
-    """End with one line, whatever paths and names are in it."""
-    sys.stderr.write(f"askew: {''.join(c if c.isprintable() else ascii(c)[1:-1] for c in message)}\n")
-    sys.exit(code)
+        refuse(str(error))
 
 
 @app.command
@@ -64,10 +88,10 @@ def run(
     out: Path,
     engine: EngineName = "local",
     address: str | None = None,
-    workers: int | None = None,
-    resume: bool = False,
-    seed: int | None = None,
-    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    workers: Workers | None = None,
+    resume: Switch = False,
+    seed: Seed | None = None,
+    json_: Json = False,
 ) -> None:
     """Simulate the test described in SPEC, print its scorecard and write its report to OUT.
 
@@ -87,13 +111,13 @@ def run(
 
     experiment = load_spec(spec, seed=seed)
     if experiment.sweep is not None and engine != "local":
-        _refuse(f"--engine {engine} given, but a sweep runs with --engine local; run each value as a test of its own")
+        refuse(f"--engine {engine} given, but a sweep runs with --engine local; run each value as a test of its own")
     from simulator.engine_choice import choose_engine
     from simulator.progress import progress_bars
     from simulator.run import run_with
 
     warn_of(experiment.world)
-    threads = workers or os.cpu_count() or 1
+    threads = workers_or_all(workers)
     start = choose_engine(engine, threads, address)
     if experiment.sweep is None:
         with progress_bars() as show:
@@ -113,7 +137,7 @@ app.command(power)
 
 
 @app.command
-def report(folder: Path, *, json_: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+def report(folder: Path, *, json_: Json = False) -> None:
     """Compute the report of a run folder anew from its user-days.
 
     Args:
@@ -127,18 +151,18 @@ def report(folder: Path, *, json_: Annotated[bool, Parameter(name="--json", nega
 
 
 @app.command
-def dashboard(runs: Path = Path("runs"), *, port: int | None = None) -> None:
+def dashboard(runs: Path = Path("runs"), *, port: Annotated[int, whole(1, 65535)] | None = None) -> None:
     """Open the dashboard on the runs in a folder, at the loopback address.
 
     Args:
         runs: A run folder, or a folder of run folders.
         port: Port to listen on; 8501 by default.
     """
-    import subprocess
-
     from dashboards.serve import command
 
-    sys.exit(subprocess.run(command(runs, port), check=False).returncode)  # noqa: S603 (our own interpreter and app)
+    serve = command(runs, port)
+    sys.stdout.flush()
+    os.execv(serve[0], serve)  # noqa: S606 (our own interpreter and app; signals reach it as there is no other process)
 
 
 @app.command
@@ -148,8 +172,8 @@ def fit(
     out: Path,
     name: str | None = None,
     exposures: Path | None = None,
-    seed: int = 0,
-    workers: int | None = None,
+    seed: Seed = 0,
+    workers: Workers | None = None,
 ) -> None:
     """Fit a world on a KuaiRand folder: users, videos, watching, acting; match both regimes; then validate it.
 
@@ -164,7 +188,7 @@ def fit(
     from simulator.calibration import Order, fit_and_calibrate
     from simulator.progress import progress_bars
 
-    threads = workers or os.cpu_count() or 1
+    threads = workers_or_all(workers)
     with progress_bars() as show:
         fit_and_calibrate(Order(data, name or out.name, seed, exposures), out, threads, show)
     validate_world(str(out), data, out / "validation", threads)
@@ -174,10 +198,10 @@ def fit(
 def regimes(
     world: str = "kuairand-pure",
     *,
-    users: int = 20_000,
-    seed: int = 1,
-    workers: int | None = None,
-    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    users: Users = 20_000,
+    seed: Seed = 1,
+    workers: Workers | None = None,
+    json_: Json = False,
 ) -> None:
     """Set a world's users under random slates and under `base` beside KuaiRand's random and standard logs.
 
@@ -193,7 +217,7 @@ def regimes(
     from user_models.store import load_world
 
     with progress_bars() as show:
-        rows = measure_regimes(load_world(world), regime_spec(users, seed), workers or os.cpu_count() or 1, show).rows
+        rows = measure_regimes(load_world(world), regime_spec(users, seed), workers_or_all(workers), show).rows
     if json_:
         sys.stdout.write(json.dumps([vars(row) | {"ratio": row.ratio} for row in rows], indent=1) + "\n")
     else:
@@ -208,10 +232,10 @@ def validate(
     *,
     heldout: Path | None = None,
     out: Path | None = None,
-    users: int = 45_000,
-    seed: int = 1,
-    workers: int | None = None,
-    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    users: Users = 45_000,
+    seed: Seed = 1,
+    workers: Workers | None = None,
+    json_: Json = False,
 ) -> None:
     """Prove or refuse a world: its users beside real rows and published figures; writes figures and a page to OUT.
 
@@ -225,9 +249,7 @@ def validate(
         workers: Threads; all cores by default.
         json_: Print validation.json instead of the table of targets.
     """
-    validate_world(
-        world, data, out, workers or os.cpu_count() or 1, heldout=heldout, users=users, seed=seed, json_=json_
-    )
+    validate_world(world, data, out, workers_or_all(workers), heldout=heldout, users=users, seed=seed, json_=json_)
 
 
 @data.command
@@ -244,7 +266,7 @@ def download(name: Archive, *, to: Path) -> None:
 
 
 @app.command
-def policies(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+def policies(*, json_: Json = False) -> None:
     """List the policies that a spec can name.
 
     Args:
@@ -262,69 +284,14 @@ def policies(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = 
 
 
 @app.command
-def render(
-    out: Path = Path("episode.gif"),
-    *,
-    policy: str = "random",
-    agent: Path | None = None,
-    world: str = "kuairand-pure",
-    seed: int = 0,
-    user: int | None = None,
-    days: int = 1,
-    views: int = 40,
-    truth: Annotated[bool, Parameter(negative="")] = False,
-) -> None:
-    """Film one user's feed, view by view, as a GIF of their phone.
-
-    Args:
-        out: File to write.
-        policy: Who serves: `random`, or a plug-in that needs no training.
-        agent: Folder of an agent that serves instead, see `simulator.agents`.
-        world: A bundled world's name or a folder.
-        seed: Seed of the episode.
-        user: Whose feed; drawn by the seed if not given.
-        days: Days that the episode covers.
-        views: Views that are filmed, at most.
-        truth: Show the user's mood, which no platform sees.
-    """
-    from simulator.cli_pages import film_to
-
-    film_to(out, ("agent", str(agent)) if agent else (policy, None), (seed, user, views), world, days, truth)
-
-
-@app.command
-def export(
-    run: Path,
-    *,
-    out: Path,
-    format_: Annotated[Literal["minari", "d4rl-npz", "parquet"], Parameter(name="--format")] = "parquet",
-    arm: str | None = None,
-    reward: str = "watch_s",
-) -> None:
-    """Turn a run's trace into a dataset for offline reinforcement learning, with logging propensities.
-
-    Args:
-        run: A run folder whose spec had `trace` above 0.
-        out: Folder to write to.
-        format_: `parquet`, `d4rl-npz` (a NumPy archive with D4RL's keys) or `minari`.
-        arm: Whose views; the control's by default.
-        reward: Of each view: watch_s, long_view, satisfied or p2n.
-    """
-    from simulator.export import export as write
-    from simulator.transitions import read_transitions
-
-    sys.stdout.write(f"{write(read_transitions(run, arm, reward), format_, out)}\n")
-
-
-@app.command
 def bench(
     *,
     policy: tuple[str, ...] = (),
-    users: int = 100_000,
+    users: Most = 100_000,
     world: str = "kuairand-pure",
-    grow: Annotated[bool, Parameter(negative="")] = False,
-    peers: Annotated[bool, Parameter(negative="")] = False,
-    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    grow: Switch = False,
+    peers: Switch = False,
+    json_: Json = False,
 ) -> None:
     """Measure speed and memory on this machine.
 

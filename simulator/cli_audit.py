@@ -1,11 +1,8 @@
 """The commands that ask how far a test can be believed, and how large it has to be."""
 
-import os
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
+from simulator.cli_options import Json, Seed, Switch, Times, Users, Workers, workers_or_all
 from simulator.cli_pages import finish_audit, finish_power, warn_of
 
 
@@ -13,13 +10,13 @@ def audit(
     spec: str,
     *,
     out: Path | None = None,
-    aa: int | None = None,
-    replications: int = 0,
-    keep_policies: Annotated[bool, Parameter(negative="")] = False,
-    resume: bool = False,
-    seed: int | None = None,
-    workers: int | None = None,
-    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    aa: Times | None = None,
+    replications: Times = 0,
+    keep_policies: Switch = False,
+    resume: Switch = False,
+    seed: Seed | None = None,
+    workers: Workers | None = None,
+    json_: Json = False,
 ) -> None:
     """Run the test again where the truth is known: how often is each way of reading it wrong?
 
@@ -46,7 +43,7 @@ def audit(
     plan = AuditPlan(experiment, again, replications, keep_policies, run)
     folder = out or Path(f"audit-{Path(spec).stem}")
     with progress_bars() as show:
-        run_audit(plan, folder, workers or os.cpu_count() or 1, show, resume)
+        run_audit(plan, folder, workers_or_all(workers), show, resume)
     finish_audit(folder, json_)
 
 
@@ -57,9 +54,10 @@ def power(
     metric: str = "AUT",
     power: float = 0.8,
     out: Path | None = None,
-    pilot: int = 4000,
-    workers: int | None = None,
-    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    pilot: Users = 4000,
+    resume: Switch = False,
+    workers: Workers | None = None,
+    json_: Json = False,
 ) -> None:
     """Say how many users and days it takes to find an effect, plain, with CUPED and with paired truth.
 
@@ -70,10 +68,12 @@ def power(
         power: Chance of finding it, at 5% of false findings.
         out: Folder to create for power.json, power.html and the pilot; ./power-NAME by default.
         pilot: Users to simulate for the variances, at most those of the spec.
+        resume: Go on in OUT after the last day that an interrupted pilot finished.
         workers: Threads; all cores by default.
         json_: Print power.json instead of the tables.
     """
     from simulator.audit import audited_run
+    from simulator.errors import SpecError
     from simulator.power import Wanted, plan_from_run, run_power
     from simulator.progress import progress_bars
     from simulator.spec import load_spec
@@ -83,9 +83,11 @@ def power(
     warn_of(experiment.world)
     wanted = Wanted(metric, effect, power)
     folder = out or Path(f"power-{Path(spec).stem}")
+    if run and resume:
+        raise SpecError(f"--resume given, but {run} is a finished run, which needs no pilot; leave it out")
     if run:
         plan_from_run(run, experiment, wanted, folder)
     else:
         with progress_bars() as show:
-            run_power(experiment, wanted, folder, (pilot, workers or os.cpu_count() or 1), show)
+            run_power(experiment, wanted, folder, (pilot, workers_or_all(workers)), show, resume)
     finish_power(folder, json_)

@@ -195,9 +195,10 @@ def film_to(
 ) -> None:
     """Film an episode and write it; `served` is a policy and an agent's folder, `episode` seed, user and views."""
     from simulator.env import FeedEnv
-    from simulator.env_phone import write_gif
+    from simulator.env_phone import check_gif, write_gif
     from simulator.episode import film, untrained
 
+    check_gif(out)
     policy = untrained(*served)
     env = FeedEnv(world, horizon_days=days, render_mode="rgb_array", reveal_truth=truth)
     write_gif(film(env, policy, *episode), out, ms=700)

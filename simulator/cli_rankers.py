@@ -1,11 +1,9 @@
 """Commands that judge rankers one by one: on a fixed log, and as a whole."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
+from simulator.cli_options import Days, Json, Most, Switch, Users, Workers, whole, workers_or_all
 from simulator.cli_pages import print_leaderboard, print_offline
 
 
@@ -13,12 +11,12 @@ def offline(
     data: str,
     *,
     policy: tuple[str, ...] = (),
-    seeds: int = 1,
+    seeds: Annotated[int, whole(1, 10_000)] = 1,
     out: Path | None = None,
     features: Path | None = None,
-    max_users: int | None = None,
-    workers: int | None = None,
-    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    max_users: Most | None = None,
+    workers: Workers | None = None,
+    json_: Json = False,
 ) -> None:
     """Rank every user's last click among 99 videos they never met, policy by policy (SAQRec's protocol).
 
@@ -40,7 +38,7 @@ def offline(
     from simulator.progress import progress_bars
 
     study = Study(tuple(policy) or trainable(), seeds, Rules(max_users=max_users))
-    source = Source(data, features, max_users, workers or os.cpu_count() or 1)
+    source = Source(data, features, max_users, workers_or_all(workers))
     folder = out or Path(f"offline-{Path(data).stem}")
     with progress_bars() as show:
         run_offline(source, study, folder, show)
@@ -51,14 +49,14 @@ def evaluate(
     policy: str,
     *,
     out: Path,
-    users: int = 5000,
-    days: int = 7,
+    users: Users = 5000,
+    days: Days = 7,
     data: str = "kuairand-pure",
     features: Path | None = None,
-    max_users: int | None = None,
-    leaderboard: Annotated[bool, Parameter(negative="")] = False,
-    workers: int | None = None,
-    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    max_users: Most | None = None,
+    leaderboard: Switch = False,
+    workers: Workers | None = None,
+    json_: Json = False,
 ) -> None:
     """Examine a ranker: does it keep the contract, how does it rank offline, and does it win a test against `base`?
 
@@ -81,7 +79,7 @@ def evaluate(
     from simulator.offline.source import Source
     from simulator.progress import progress_bars
 
-    threads = workers or os.cpu_count() or 1
+    threads = workers_or_all(workers)
     exam = Exam(Source(data, features, max_users, threads), users, days)
     with progress_bars() as show:
         examine(policy, exam, out, show, all_shipped=leaderboard)

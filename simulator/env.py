@@ -5,7 +5,7 @@ one user. So an episode shows the same events as a rollout of that user under th
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias, final
+from typing import Any, TypeAlias, final
 
 import gymnasium
 import numpy as np
@@ -14,8 +14,9 @@ from jaxtyping import Float32
 from typing_extensions import override
 
 from policies.base import Feedback, Observation, Slates, top_k
+from simulator.checked import SEEDS, share, switch, whole
 from simulator.crowd import Block, Size, make_stage
-from simulator.env_ground import Ground, check_sizes, with_questionnaire
+from simulator.env_ground import Ground, checked_sizes, chosen_world
 from simulator.env_phone import Picture, View, picture
 from simulator.env_screen import screen
 from simulator.env_spaces import action_space, encode, observation_space
@@ -31,11 +32,8 @@ from simulator.env_visit import (
 from simulator.rewards import Reward, Truth, pick_reward
 from simulator.rollout import Course, Ring, day_ring, logged, observe, react
 from user_models.kernel import Response
-from user_models.store import load_world
 from user_models.world import World
 
-SEEDS: Final = 2**63
-"""How many seeds there are; a spec takes the same."""
 Observed: TypeAlias = dict[str, Any]
 Info: TypeAlias = dict[str, Any]
 
@@ -122,13 +120,16 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         Raises:
             ValueError: A value out of range or an unknown name.
         """
-        check_sizes(horizon_days, slate_size, candidates, videos, users, views_scale)
+        sizes = checked_sizes(horizon_days, slate_size, candidates, videos, users)
+        horizon_days, slate_size, candidates, videos, users = sizes
+        reveal_truth = switch("reveal_truth", reveal_truth)
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode: {render_mode!r} given, want 'ansi', 'rgb_array' or None")
         self.render_mode = render_mode
         pay = pick_reward(reward, reveal_truth)
-        asked = with_questionnaire(load_world(world) if isinstance(world, str) else world, questionnaire)
-        size = Size(users, videos, views_scale, n_days=LONGEST_WAIT + horizon_days)
+        size = Size(users, videos, share("views_scale", views_scale), n_days=LONGEST_WAIT + horizon_days)
+        population_seed = whole("population_seed", population_seed, 0, SEEDS - 1)
+        asked = chosen_world(world, questionnaire)
         drawn = make_stage(asked, size, population_seed)
         self.ground = Ground(asked, *drawn, pay, slate_size, candidates, horizon_days, reveal_truth)
         self._visit: Visit | None = None
@@ -146,8 +147,7 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         Raises:
             ValueError: An unknown option, a user or seed out of range, or a user who never comes.
         """
-        if seed is not None and seed >= SEEDS:
-            raise ValueError(f"seed: {seed} given, want 0 to {SEEDS - 1}")
+        seed = None if seed is None else whole("seed", seed, 0, SEEDS - 1)
         super().reset(seed=seed)
         n_users = self.ground.n_users
         drawn_seed, drawn_user = self.np_random.integers(SEEDS), self.np_random.integers(n_users)
@@ -280,10 +280,7 @@ def _chosen_user(options: dict[str, Any], n_users: int, drawn: int) -> int:
     unknown = sorted(set(options) - {"user_id"})
     if unknown:
         raise ValueError(f"options: unknown key {unknown[0]!r}; want 'user_id' or nothing")
-    user_id = options.get("user_id", drawn)
-    if not isinstance(user_id, int | np.integer) or not 0 <= user_id < n_users:
-        raise ValueError(f"options: user_id {user_id!r} given, want a whole number from 0 to {n_users - 1}")
-    return int(user_id)
+    return whole("options: user_id", options.get("user_id", drawn), 0, n_users - 1)
 
 
 def _checked_scores(action: Float32[np.ndarray, " n"], n: int) -> Float32[np.ndarray, "1 n"]:

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import final
 
+from simulator.checked import IDS, whole
 from simulator.crowd import Stage
 from simulator.propensity import constant_model
 from simulator.rewards import Pay
 from simulator.rollout import Course
 from user_models.parameters import PRESETS
+from user_models.store import load_world
 from user_models.world import Population, World
 
 
@@ -51,28 +53,35 @@ class Ground:
         return Course(self.stage, seed, self.slate_size, self.n_candidates, constant_model())
 
 
-def with_questionnaire(world: World, questionnaire: str | None) -> World:
-    """The world with a preset of its questionnaire."""
-    if questionnaire is None:
-        return world
-    if questionnaire not in PRESETS:
+def chosen_world(world: object, questionnaire: object) -> World:
+    """The world by name, by folder or as such, with a preset of its questionnaire.
+
+    Raises:
+        ValueError: Neither a name nor a world, or no such preset.
+        WorldError: No such world, or a damaged one.
+    """
+    if not isinstance(world, str | World):
+        raise ValueError(f"world: a {type(world).__name__} given, want a world, its name or its folder as a string")
+    if questionnaire is not None and not (isinstance(questionnaire, str) and questionnaire in PRESETS):
         raise ValueError(f"questionnaire: {questionnaire!r} given, want one of {', '.join(PRESETS)}, or None")
-    return world.with_values(PRESETS[questionnaire])
+    chosen = load_world(world) if isinstance(world, str) else world
+    return chosen if questionnaire is None else chosen.with_values(PRESETS[questionnaire])
 
 
-def check_sizes(
-    horizon_days: int, slate_size: int, candidates: int, videos: int, users: int, views_scale: float
-) -> None:
-    """Refuse sizes that no episode can have."""
-    ranges = (
-        ("horizon_days", horizon_days, 1, 365),
-        ("videos", videos, 1, 2**31 - 1),
-        ("candidates", candidates, 1, videos),
-        ("slate_size", slate_size, 1, candidates),
-        ("users", users, 1, 2**31 - 1),
+def checked_sizes(
+    horizon_days: object, slate_size: object, candidates: object, videos: object, users: object
+) -> tuple[int, int, int, int, int]:
+    """The sizes as Python's own whole numbers.
+
+    Raises:
+        ValueError: One that no episode can have, or that is no whole number.
+    """
+    n_videos = whole("videos", videos, 1, IDS - 1)
+    n_candidates = whole("candidates", candidates, 1, n_videos)
+    return (
+        whole("horizon_days", horizon_days, 1, 365),
+        whole("slate_size", slate_size, 1, n_candidates),
+        n_candidates,
+        n_videos,
+        whole("users", users, 1, IDS - 1),
     )
-    for name, given, low, high in ranges:
-        if not low <= given <= high:
-            raise ValueError(f"{name}: {given} given, want {low} to {high}")
-    if not 0 < views_scale <= 1:
-        raise ValueError(f"views_scale: {views_scale} given, want more than 0 and at most 1")

@@ -76,6 +76,16 @@ def picture(view: View) -> Picture:
     return np.asarray(image, np.uint8).copy()
 
 
+def check_gif(path: Path) -> None:
+    """Refuse a name that says of a GIF that it is something else.
+
+    Raises:
+        PictureError: It does not end in .gif.
+    """
+    if path.suffix.lower() != ".gif":
+        raise PictureError(f"{path}: names no GIF, want a file that ends in .gif; other tools make films of those")
+
+
 def write_gif(frames: list[Picture], path: Path, ms: int) -> None:
     """Write frames as a GIF that begins anew at its end.
 
@@ -85,8 +95,9 @@ def write_gif(frames: list[Picture], path: Path, ms: int) -> None:
         ms: Milliseconds that a frame stays.
 
     Raises:
-        PictureError: It cannot be written.
+        PictureError: It does not end in .gif, or cannot be written.
     """
+    check_gif(path)
     images = [Image.fromarray(frame).quantize(64, dither=Image.Dither.NONE) for frame in frames]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

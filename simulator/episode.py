@@ -20,8 +20,14 @@ def film(env: FeedEnv, policy: Policy, seed: int, user_id: int | None, most_view
         seed: Experiment seed.
         user_id: Whose feed, or None for one that the seed draws.
         most_views: Pictures of views, at most.
+
+    Raises:
+        SpecError: There is no such user, or they never come.
     """
-    env.reset(seed=seed, options={} if user_id is None else {"user_id": user_id})
+    try:
+        env.reset(seed=seed, options={} if user_id is None else {"user_id": user_id})
+    except ValueError as error:
+        raise SpecError(str(error)) from None
     frames, over, request = env.pictures(), False, 0
     while not over and len(frames) <= most_views:
         obs = env.offer

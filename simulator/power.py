@@ -85,7 +85,14 @@ class Clock:
         return show
 
 
-def run_power(spec: ExperimentSpec, wanted: Wanted, out: Path, pilot: tuple[int, int], progress: Progress) -> PowerPlan:
+def run_power(
+    spec: ExperimentSpec,
+    wanted: Wanted,
+    out: Path,
+    pilot: tuple[int, int],
+    progress: Progress,
+    resume: bool = False,
+) -> PowerPlan:
     """Run a pilot of the spec into `out/pilot` and plan from it; writes `power.json`.
 
     Args:
@@ -94,19 +101,22 @@ def run_power(spec: ExperimentSpec, wanted: Wanted, out: Path, pilot: tuple[int,
         out: Folder to create.
         pilot: Users of the pilot, and threads to run it on.
         progress: Told how far the pilot is.
+        resume: Go on with the pilot of an earlier try, which is not timed then.
 
     Raises:
         SpecError: The spec cannot be run, or what is wanted makes no sense; nothing was written.
-        RunFolderError: The folder is taken or cannot be written to.
+        RunFolderError: The folder is taken, holds no pilot of this spec to resume, or cannot be written to.
     """
     check_wanted(spec, wanted)
     users, workers = pilot
-    folder = RunFolder.create(out)
+    if users < 2:
+        raise SpecError(f"--pilot {users} given, want 2 users or more")
     small = spec.model_copy(update={"users": min(users, spec.users), "truth": True, "trace": 0.0})
+    folder = RunFolder(out) if resume else RunFolder.create(out)
     clock = Clock()
-    run_to_folder(small, out / "pilot", workers, clock.watch(progress))
+    run_to_folder(small, out / "pilot", workers, clock.watch(progress), resume)
     clock.tell("")
-    plan = plan_power(spec, wanted, read_lives(out / "pilot", small), clock.seconds)
+    plan = plan_power(spec, wanted, read_lives(out / "pilot", small), None if resume else clock.seconds)
     folder.put("power.json", plan.to_json().encode())
     return plan
 
@@ -119,7 +129,7 @@ def plan_from_run(run: Path, spec: ExperimentSpec, wanted: Wanted, out: Path) ->
         RunFolderError: A damaged run, one without `truth = true`, or OUT cannot be written to.
     """
     check_wanted(spec, wanted)
-    folder = RunFolder.create(out)
+    folder = RunFolder.create(out, resumable=False)
     plan = plan_power(spec, wanted, read_lives(run, spec), None)
     folder.put("power.json", plan.to_json().encode())
     return plan
@@ -290,7 +300,9 @@ def _paired(wanted: Wanted, metric: Metric, lives: Lives, seconds: dict[str, flo
         "seconds": _seconds(len(lives.bucket), seconds, users),
         "resolved_seconds": _seconds(len(lives.bucket), seconds, own),
     }
-    timed_reason = "no pilot was timed; give a spec instead of a run folder"
+    timed_reason = (
+        "no pilot was timed from its beginning to its end; give a spec instead of a run folder, and a new --out"
+    )
     reasons = {name: timed_reason for name, value in numbers.items() if value is None}
     if lift is None or error is None:
         reasons |= {"relative_effect": effect.reason, "standard_error": effect.reason, "users": effect.reason}

@@ -114,9 +114,11 @@ def pick_reward(reward: str | Reward, reveal_truth: bool) -> Pay:
     """The function behind a reward's name, or around a function of the log.
 
     Raises:
-        ValueError: No reward of that name.
+        ValueError: No reward of that name, or something that is no function.
     """
     if not isinstance(reward, str):
+        if not callable(reward):
+            raise ValueError(f"reward: {reward!r} given; want one of {', '.join(REWARDS)}, or a function of a Feedback")
         return Pay(None, reward)
     if reveal_truth and reward in TRUE_REWARDS:
         true_reward = TRUE_REWARDS[reward]

@@ -46,8 +46,8 @@ class RunFolder:
         return True
 
     @staticmethod
-    def create(path: Path) -> "RunFolder":
-        """Make the folder, or take an empty one.
+    def create(path: Path, *, resumable: bool = True) -> "RunFolder":
+        """Make the folder, or take an empty one; `resumable` if its command has a --resume to advise.
 
         Raises:
             RunFolderError: The folder holds something already, or cannot be made.
@@ -58,8 +58,8 @@ class RunFolder:
         except OSError as error:
             raise RunFolderError(f"{path}: cannot be made: {error.strerror}; give another --out") from None
         if taken:
-            message = f"{path}: holds {taken[0]} already; give an empty or new folder as --out, or --resume"
-            raise RunFolderError(message)
+            resume = ", or --resume" if resumable else ""
+            raise RunFolderError(f"{path}: holds {taken[0]} already; give an empty or new folder as --out{resume}")
         return RunFolder(path)
 
     @staticmethod
@@ -181,7 +181,8 @@ class RunFolder:
             with suppress(OSError):
                 aside.unlink(missing_ok=True)
             raise RunFolderError(
-                f"{final_path}: cannot be written: {error.strerror or error}; make room and go on with --resume"
+                f"{final_path}: cannot be written: {error.strerror or error}; make room and run it again, "
+                "with --resume where there is one"
             ) from None
 
 

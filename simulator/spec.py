@@ -7,20 +7,21 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
+import numpy as np
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
+    BeforeValidator,
     Field,
-    FiniteFloat,
     ValidationError,
     model_serializer,
     model_validator,
 )
 
+from simulator.checked import IDS, SEEDS
 from simulator.errors import SpecError
 from simulator.names import name_fault
-from simulator.spec_looks import LooksSpec, StopRule, guardrails_fault, looks_fault
+from simulator.spec_looks import STRICT, LooksSpec, StopRule, guardrails_fault, looks_fault
 
 
 def _fit(name: str) -> str:
@@ -31,6 +32,13 @@ def _fit(name: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_fit)]
+
+
+def _no_float(value: object) -> object:
+    """Keep 2.0 and true, which equal whole numbers, from being taken for them where some are listed."""
+    if isinstance(value, bool | float):
+        raise ValueError("input should be a valid integer")
+    return value
 
 
 @final
@@ -45,11 +53,11 @@ class ArmSpec(BaseModel):
         training_seed: Arms of one policy that differ in nothing but this tell what chance in its training does.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = STRICT
 
     name: Name
     policy: Name
-    share: Annotated[float, Field(gt=0)] = 1.0
+    share: Annotated[float, Field(gt=0, le=1e9)] = 1.0
     options: dict[str, Any] = Field(default_factory=dict)
     training_seed: Annotated[int, Field(ge=0)] = 0
 
@@ -71,12 +79,12 @@ class SweepSpec(BaseModel):
         steps: Values in the range, both ends included.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = STRICT
 
     parameter: Name
-    values: tuple[FiniteFloat, ...] = ()
-    low: FiniteFloat | None = None
-    high: FiniteFloat | None = None
+    values: Annotated[tuple[float, ...], Field(strict=False)] = ()
+    low: float | None = None
+    high: float | None = None
     steps: Annotated[int, Field(ge=2, le=100)] | None = None
 
     @property
@@ -142,17 +150,17 @@ class ExperimentSpec(BaseModel):
         stop_when: End the test early, after the first look at which this holds.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = STRICT
 
     name: Name
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, Field(ge=0, lt=SEEDS)] = 0
     world: str = "kuairand-pure"
-    users: Annotated[int, Field(ge=2, lt=2**31)] = 20_000
-    videos: Annotated[int, Field(ge=1, lt=2**31)] = 7_583
+    users: Annotated[int, Field(ge=2, lt=IDS)] = 20_000
+    videos: Annotated[int, Field(ge=1, lt=IDS)] = 7_583
     days: Annotated[int, Field(ge=1, le=365)] = 7
     pre_days: Annotated[int, Field(ge=1, le=60)] = 7
     launch_days: Annotated[int, Field(ge=1, le=30)] = 2
-    rounds_per_day: Literal[1, 2, 3, 4, 6, 8] = 3
+    rounds_per_day: Annotated[Literal[1, 2, 3, 4, 6, 8], BeforeValidator(_no_float)] = 3
     slate_size: Annotated[int, Field(ge=1, le=50)] = 6
     candidates: Annotated[int, Field(ge=1, le=1000)] = 100
     views_scale: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -162,16 +170,24 @@ class ExperimentSpec(BaseModel):
     truth: bool = True
     trace: Annotated[float, Field(ge=0, le=1)] = 0.0
     training_users: Annotated[int, Field(ge=1)] = 20_000
-    segments: tuple[Name, ...] | None = None
+    segments: Annotated[tuple[Name, ...], Field(strict=False)] | None = None
     learning: Literal["diverted", "pooled"] = "diverted"
     popularity: Literal["per_arm", "pooled"] = "per_arm"
     world_values: dict[str, float] = Field(default_factory=dict)
     sweep: SweepSpec | None = None
-    arms: Annotated[tuple[ArmSpec, ...], Field(min_length=2)]
+    arms: Annotated[tuple[ArmSpec, ...], Field(min_length=2, strict=False)]
     multiplicity: Literal["holm", "benjamini-hochberg", "none"] = "holm"
     guardrails: dict[str, float] = Field(default_factory=dict)
     looks: LooksSpec = LooksSpec()
     stop_when: StopRule | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_numpy(cls, keys: Any) -> Any:  # noqa: ANN401 (whatever was given)
+        """Take NumPy's whole numbers from Python callers."""
+        if not isinstance(keys, dict):
+            return keys
+        return {key: int(value) if isinstance(value, np.integer) else value for key, value in keys.items()}
 
     @model_validator(mode="after")
     def _consistent(self) -> "ExperimentSpec":

@@ -1,11 +1,14 @@
 """The part of a spec that says how a test is judged: guardrails, early looks, and when to stop."""
 
-from typing import Annotated, Literal, final
+from typing import Annotated, Final, Literal, final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from simulator.metrics import METRICS
 
+STRICT: Final = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+"""Of every table of a spec: no unknown key, no 3.0 or true for a whole number, no 1 or "no" for a switch, no nan. Lists
+alone are taken for tuples, as TOML has no others."""
 Method = Literal["group-sequential", "always-valid", "fixed"]
 
 
@@ -23,10 +26,10 @@ class LooksSpec(BaseModel):
         unprotected: With `fixed`: look before the last day all the same, at intervals that hold for one look only.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = STRICT
 
     method: Method = "group-sequential"
-    days: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    days: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)] = ()
     spending: Literal["obrien-fleming", "pocock"] = "obrien-fleming"
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     unprotected: bool = False
@@ -52,7 +55,7 @@ class StopRule(BaseModel):
         crossed: Which way counts.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = STRICT
 
     metric: Literal["AUT", "AVT", "P2N"]
     arm: str

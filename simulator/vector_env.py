@@ -19,7 +19,8 @@ from typing_extensions import Unpack, override
 
 from policies.base import Observation, Slates
 from policies.kernel import pick
-from simulator.env import SEEDS, FeedEnv, truth_of
+from simulator.checked import IDS, SEEDS, whole
+from simulator.env import FeedEnv, truth_of
 from simulator.env_ground import Ground
 from simulator.env_spaces import encode_rows
 from simulator.env_visit import ROUNDS_PER_DAY
@@ -106,10 +107,8 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         Raises:
             ValueError: A value out of range or an unknown name.
         """
-        if num_envs < 1:
-            raise ValueError(f"num_envs: {num_envs} given, want 1 or more")
+        self.num_envs = num_envs = whole("num_envs", num_envs, 1, IDS - 1)
         one = FeedEnv(**settings)
-        self.num_envs = num_envs
         self.single_action_space, self.single_observation_space = one.action_space, one.observation_space
         self.action_space = batch_space(one.action_space, num_envs)
         self.observation_space = batch_space(one.observation_space, num_envs)
@@ -126,8 +125,7 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         Raises:
             ValueError: An unknown option, a user or seed out of range, or a user who never comes.
         """
-        if seed is not None and not 0 <= seed < SEEDS:
-            raise ValueError(f"seed: {seed} given, want 0 to {SEEDS - 1}")
+        seed = None if seed is None else whole("seed", seed, 0, SEEDS - 1)
         super().reset(seed=seed)
         if seed is not None or self._visits is None:
             drawn = int(self.np_random.integers(SEEDS))

@@ -6,7 +6,7 @@ top of these.
 Axes: `n` candidates, `k` slate length, `f` numbers of a request, `p` of a candidate.
 """
 
-from typing import Any, Final, SupportsInt, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
 import gymnasium
 import numpy as np
@@ -60,15 +60,16 @@ class SingleVideo(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArgs)
         self.action_space = spaces.Discrete(self._n)
 
     @override
-    def action(self, action: SupportsInt) -> Float32[np.ndarray, " n"]:
+    def action(self, action: int | np.integer | np.ndarray) -> Float32[np.ndarray, " n"]:
         """Scores under which that candidate comes first.
 
         Raises:
             ValueError: There is no candidate at that place.
         """
-        if not 0 <= int(action) < self._n:
-            raise ValueError(f"action: candidate {action} given, want 0 to {self._n - 1}")
-        return slate_scores(np.array([int(action)]), self._n)
+        place = np.asarray(action)
+        if place.shape != () or not np.issubdtype(place.dtype, np.integer) or not 0 <= place < self._n:
+            raise ValueError(f"action: candidate {action!r} given, want a whole number from 0 to {self._n - 1}")
+        return slate_scores(place[None], self._n)
 
 
 @final
@@ -97,7 +98,8 @@ class SlateOfVideos(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArg
             ValueError: A repeat, where those are refused, or a place that is not there.
         """
         slate = np.asarray(action)
-        if slate.shape != self.action_space.shape or ((slate < 0) | (slate >= self._n)).any():
+        whole = slate.shape == self.action_space.shape and np.issubdtype(slate.dtype, np.integer)
+        if not whole or ((slate < 0) | (slate >= self._n)).any():
             raise ValueError(
                 f"action: slate {slate.tolist()} given, want {self.action_space.shape} places from 0 to {self._n - 1}"
             )

@@ -97,7 +97,7 @@ class Answers:
         kept = path / PROTOCOL
         folder = RunFolder(path)
         if not kept.is_file():
-            folder = RunFolder.create(path)
+            folder = RunFolder.create(path, resumable=False)
             folder.put(PROTOCOL, (protocol.model_dump_json(indent=1) + "\n").encode())
         _same(kept, protocol)
         return Answers(folder)

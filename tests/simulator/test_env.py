@@ -224,11 +224,11 @@ def test_step_needs_a_reset(env):
 @pytest.mark.parametrize(
     ("settings_", "message"),
     [
-        ({"horizon_days": 0}, "horizon_days: 0 given, want 1 to 365"),
-        ({"slate_size": 21}, "slate_size: 21 given, want 1 to 20"),
-        ({"candidates": 301}, "candidates: 301 given, want 1 to 300"),
-        ({"users": 0}, "users: 0 given, want 1"),
-        ({"views_scale": 0.0}, "views_scale: 0.0 given, want more than 0 and at most 1"),
+        ({"horizon_days": 0}, "horizon_days: 0 given, want a whole number from 1 to 365"),
+        ({"slate_size": 21}, "slate_size: 21 given, want a whole number from 1 to 20"),
+        ({"candidates": 301}, "candidates: 301 given, want a whole number from 1 to 300"),
+        ({"users": 0}, "users: 0 given, want a whole number from 1"),
+        ({"views_scale": 0.0}, "views_scale: 0.0 given, want a number above 0 and at most 1"),
         ({"questionnaire": "daily"}, "questionnaire: 'daily' given, want one of easq, saqrec, dense, or None"),
         ({"reward": "clicks"}, "reward: 'clicks' given"),
     ],
@@ -242,9 +242,9 @@ def test_a_bad_setting_is_refused_by_name(settings_, message):
     ("seed", "options", "message"),
     [
         (0, {"user": 3}, "options: unknown key 'user'; want 'user_id' or nothing"),
-        (0, {"user_id": 30}, "options: user_id 30 given, want a whole number from 0 to 29"),
-        (0, {"user_id": "3"}, "options: user_id '3' given, want a whole number"),
-        (2**63, {}, "seed: 9223372036854775808 given, want 0 to"),
+        (0, {"user_id": 30}, "options: user_id: 30 given, want a whole number from 0 to 29"),
+        (0, {"user_id": "3"}, "options: user_id: '3' given, want a whole number"),
+        (2**63, {}, "seed: 9223372036854775808 given, want a whole number from 0 to"),
     ],
 )
 def test_a_bad_reset_is_refused_by_name(env, seed, options, message):

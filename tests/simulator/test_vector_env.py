@@ -151,7 +151,7 @@ def test_a_bad_action_is_refused(actions, message):
 
 
 def test_no_environment_is_refused():
-    with pytest.raises(ValueError, match="num_envs: 0 given, want 1 or more"):
+    with pytest.raises(ValueError, match="num_envs: 0 given, want a whole number from 1"):
         vector(0)
 
 
