@@ -7,6 +7,12 @@ travel as weights, once a scene. Feedback goes from task to task; the driver hol
 
 import logging
 import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +35,15 @@ _RETRIES: Final = 5
 """Times that a task is played again after its worker died."""
 _QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_PATIENCE_S: Final = 20
+"""Seconds that a cluster has to let somebody join."""
+_JOIN: Final = """
+import logging, sys, ray
+try:
+    ray.init(address=sys.argv[1], logging_level=logging.ERROR, log_to_driver=False)
+except Exception as error:
+    sys.exit("\\n" + (str(error).strip() or type(error).__name__).partition("\\n")[0])
+"""
 
 
 @final
@@ -48,7 +63,7 @@ class RayEngine:
         """Start `workers` processes here, or join the cluster at an address, which has workers of its own.
 
         Raises:
-            EngineError: Ray is not installed, or nobody answers at the address.
+            EngineError: Ray is not installed or cannot start here, or nobody answers at the address.
         """
         os.environ.update(_QUIET)
         try:
@@ -56,13 +71,17 @@ class RayEngine:
         except ImportError:
             raise EngineError("--engine ray: Ray is not installed; pip install 'askew[scale]'") from None
         self._ray: Any = ray
+        if address:
+            _try_to_join(address, ray.util.get_node_ip_address())
         own: dict[str, Any] = {"address": address} if address else {"num_cpus": workers, "include_dashboard": False}
         own |= {"runtime_env": {"env_vars": _ONE_THREAD | _QUIET}}
+        on_sigterm = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(**own, logging_level=logging.ERROR, log_to_driver=False)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            first = str(error).strip().partition("\n")[0]
-            raise EngineError(f"--engine ray: cannot start at {address or 'this machine'}: {first}") from None
+        except (OSError, RuntimeError, ValueError) as error:
+            raise EngineError(f"--engine ray: cannot start at {address or 'this machine'}: {_reason(error)}") from None
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own way of ending does not say what is kept
         self._standing: dict[str, tuple[Kept | None, ...]] = {}
 
     def open(self, hall: Hall) -> None:
@@ -118,6 +137,52 @@ class RayEngine:
         except self._ray.exceptions.RayError as error:
             first = str(error).strip().partition("\n")[0]
             raise EngineError(f"--engine ray: {first}; what was finished is kept: go on with --resume") from None
+
+
+def _reason(error: Exception) -> str:
+    """Why Ray does not start, in a line."""
+    first = str(error).strip().partition("\n")[0]
+    if "AF_UNIX" not in first:
+        return first
+    return f"TMPDIR {tempfile.gettempdir()} given, too long a name for Ray's sockets; want a shorter one, such as /tmp"
+
+
+def _try_to_join(address: str, here: str) -> None:
+    """Join a cluster from a process that can be ended: where nobody answers, Ray goes on asking for many minutes.
+
+    Args:
+        address: Of the cluster.
+        here: This machine's, which Ray asks in place of a loopback address.
+
+    Raises:
+        EngineError: Nobody answers, or says no.
+    """
+    remedy = "give the address of a running cluster, or leave out --address to start one here"
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal() and all(_closed(each, int(port)) for each in (host, here)):
+        raise EngineError(f"--engine ray: nobody answers at --address {address}; {remedy}")
+    try:
+        done = subprocess.run(  # noqa: S603 (our own interpreter)
+            [sys.executable, "-c", _JOIN, address], capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise EngineError(
+            f"--engine ray: nobody answers at --address {address} within {_PATIENCE_S} s; {remedy}"
+        ) from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        raise EngineError(f"--engine ray: cannot join at --address {address}: {said[-1] if said else 'Ray'}; {remedy}")
+
+
+def _closed(host: str, port: int) -> bool:
+    """Whether a port is surely closed; one that does not answer at all may be open."""
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+    except ConnectionRefusedError:
+        return True
+    except (OSError, OverflowError, UnicodeError):
+        return False
+    return False
 
 
 @lru_cache(maxsize=1)
