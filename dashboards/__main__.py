@@ -1,16 +1,16 @@
 """`python -m dashboards` is `streamlit` with what the first page needs loaded beforehand: nobody waits for it."""
 
 import importlib
+import signal
 from pkgutil import iter_modules
-
-import plotly.graph_objects as go
-from streamlit.web.cli import main
-
-from dashboards import screens, theme
 
 
 def load() -> None:
     """All pages, what Streamlit looks through words for, and the parts of Plotly that figures are made of."""
+    import plotly.graph_objects as go
+
+    from dashboards import screens, theme
+
     for page in iter_modules(screens.__path__, f"{screens.__name__}."):
         importlib.import_module(page.name)
     importlib.import_module("streamlit.emojis")
@@ -19,5 +19,13 @@ def load() -> None:
     theme.frame(figure, 100).to_json()
 
 
-load()
-main(prog_name="streamlit")
+def serve() -> None:
+    """Load, then hand over to Streamlit, which ends in its own way on Ctrl-C; until then it ends at once."""
+    from streamlit.web.cli import main
+
+    load()
+    main(prog_name="streamlit")
+
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+serve()
