@@ -30,8 +30,6 @@ data: Final = App(name="data", help="Get KuaiRand.")
 app.command(data)
 app.command(offline)
 app.command(evaluate)
-app.command(render)
-app.command(export)
 
 _OURS: Final = ("simulator.", "user_models.", "policies.", "dashboards.")
 EngineName: TypeAlias = Literal["local", "ray"]
@@ -281,6 +279,10 @@ def policies(*, json_: Json = False) -> None:
         )
     else:
         print_table(("policy", "about"), list(rows.items()))
+
+
+app.command(render)
+app.command(export)
 
 
 @app.command

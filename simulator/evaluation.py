@@ -19,7 +19,7 @@ from simulator.report_leaderboard import FILE, HEADLINE, Effect, Entry, Leaderbo
 from simulator.report_offline import TRUTH, Offline
 from simulator.run import run_to_folder
 from simulator.run_folder import RunFolder
-from simulator.spec import ArmSpec, ExperimentSpec
+from simulator.spec import ExperimentSpec, parse_spec
 
 PAGE: Final = "leaderboard.html"
 _SEED: Final = 1
@@ -43,11 +43,15 @@ class Exam:
     days: int
 
     def test_of(self, policy: str) -> ExperimentSpec:
-        """The test: `base` is the control."""
-        arms = (ArmSpec(name="control", policy="base"), ArmSpec(name="treatment", policy=policy))
-        return ExperimentSpec(
-            name=f"{policy[:40]} against base", seed=_SEED, users=self.users, days=self.days, arms=arms
-        )
+        """The test: `base` is the control.
+
+        Raises:
+            SpecError: Too few users or days, or a policy whose address is too long.
+        """
+        arms = [{"name": "control", "policy": "base"}, {"name": "treatment", "policy": policy}]
+        name = f"{policy[:40]} against base"
+        keys = {"name": name, "seed": _SEED, "users": self.users, "days": self.days, "arms": arms}
+        return parse_spec(keys, origin=f"test of {policy}")
 
 
 def examine(policy: str, exam: Exam, out: Path, progress: Progress, *, all_shipped: bool = False) -> Leaderboard:
