@@ -1,6 +1,10 @@
 """How the dashboard is started."""
 
+import signal
+import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -34,3 +38,32 @@ def test_a_folder_that_is_not_there_is_refused():
 def test_a_port_that_cannot_be_is_refused(tmp_path, port):
     with pytest.raises(PortError, match=f"port {port} given, want 1 to 65535"):
         command(tmp_path, port)
+
+
+def listening(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_and_frees_its_port(tmp_path, number):
+    port = free_port()
+    words = [sys.executable, "-m", "simulator", "dashboard", str(tmp_path), "--port", str(port)]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        until = time.monotonic() + 60
+        while not listening(port) and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        assert listening(port)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert not listening(port)
+    assert "Traceback" not in error

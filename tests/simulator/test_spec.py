@@ -2,10 +2,11 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from simulator.errors import SpecError
-from simulator.spec import load_spec, parse_spec, shipped_specs
+from simulator.spec import ExperimentSpec, load_spec, parse_spec, shipped_specs
 
 ARMS = [{"name": "base", "policy": "base"}, {"name": "new", "policy": "random"}]
 
@@ -56,6 +57,48 @@ def test_a_value_out_of_range_names_key_value_and_range(key, value, wanted):
     message = refusal(**{key: value})
     assert message.startswith(f"{key}: {value!r} given")
     assert wanted in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("users", 500.0, "valid integer"),
+        ("users", True, "valid integer"),
+        ("users", "500", "valid integer"),
+        ("days", 2.5, "valid integer"),
+        ("seed", 1.0, "valid integer"),
+        ("rounds_per_day", 3.0, "valid integer"),
+        ("rounds_per_day", True, "valid integer"),
+        ("truth", 1, "valid boolean"),
+        ("truth", "no", "valid boolean"),
+        ("views_scale", "0.1", "valid number"),
+        ("views_scale", float("nan"), "finite number"),
+        ("trace", True, "valid number"),
+        ("world_values", {"leaving.skips": float("inf")}, "finite number"),
+        ("world_values", {"leaving.skips": False}, "valid number"),
+        ("guardrails", {"LT7": "0.1"}, "valid number"),
+        ("segments", [1], "valid string"),
+        ("looks", {"days": [1.0]}, "valid integer"),
+        ("looks", {"alpha": float("nan")}, "finite number"),
+        ("looks", {"unprotected": 1}, "valid boolean"),
+        ("sweep", {"parameter": "leaving.skips", "values": [0.1, "0.2"]}, "valid number"),
+        ("sweep", {"parameter": "leaving.skips", "low": 0.0, "high": 1.0, "steps": 3.0}, "valid integer"),
+        ("arms", [ARMS[0], ARMS[1] | {"share": float("inf")}], "finite number"),
+        ("arms", [ARMS[0], ARMS[1] | {"share": 1e300}], "less than or equal to 1000000000"),
+        ("arms", [ARMS[0], ARMS[1] | {"share": True}], "valid number"),
+        ("arms", [ARMS[0], ARMS[1] | {"training_seed": 1.0}], "valid integer"),
+    ],
+)
+def test_values_are_taken_for_what_they_are(key, value, wanted):
+    message = refusal(**{key: value})
+    assert message.startswith(key)
+    assert wanted in message
+
+
+def test_whole_numbers_do_for_others_and_numpy_s_for_python_s():
+    spec = parse_spec({"name": "test", "arms": [ARMS[0] | {"share": 3}, ARMS[1]], "trace": 1}, origin="my.toml")
+    assert (spec.arms[0].share, spec.trace) == (3.0, 1.0)
+    assert type(ExperimentSpec(name="test", arms=spec.arms, users=np.int64(50)).users) is int
 
 
 def test_a_missing_key_is_named():

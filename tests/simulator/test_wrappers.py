@@ -98,6 +98,20 @@ def test_what_does_not_fit_is_refused(wrap, message):
         wrap()
 
 
+@pytest.mark.parametrize("place", [-1, 20])
+def test_a_video_that_is_not_there_is_refused(place):
+    env = SingleVideo(make(slate_size=1))
+    with pytest.raises(ValueError, match=f"candidate {place} given, want a whole number from 0 to 19"):
+        env.action(place)
+
+
+def test_a_place_that_is_no_whole_number_is_refused():
+    env = SingleVideo(make(slate_size=1))
+    with pytest.raises(ValueError, match="want a whole number from 0 to 19"):
+        env.action(np.array(1.5))
+    assert np.array_equal(env.action(np.array(1)), env.action(1))
+
+
 @pytest.mark.parametrize("slate", [[0, 1, 2], [0, 1, 2, 20], [-1, 1, 2, 3]])
 def test_a_slate_with_strange_places_is_refused(slate):
     env = SlateOfVideos(make())
