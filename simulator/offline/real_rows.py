@@ -161,7 +161,7 @@ def _tables(folder: KuaiRandFolder) -> tuple[UserTable, VideoTable]:
     made = video_categories(videos)[["upload_type", "music_type", "video_type"]]
     seconds = videos["duration_s"].where(videos["duration_s"] > 0)
     duration_s = seconds.fillna(seconds.median()).fillna(60.0).to_numpy(np.float32)
-    tag = pd.factorize(first_tag(videos))[0].astype(np.int32)
+    tag = pd.factorize(first_tag(videos), use_na_sentinel=False)[0].astype(np.int32)
     users_x, users_names = _indicators(profile, user_numbers(users), ("follows", "fans", "friends", "registered"))
     videos_x, videos_names = _indicators(made, np.log(duration_s)[:, None], ("log_duration",))
     return UserTable(users_x, users_names), VideoTable(duration_s, tag, videos_x, videos_names)

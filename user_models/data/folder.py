@@ -16,7 +16,7 @@ from jaxtyping import Bool
 
 from user_models.data.days import day_numbers
 from user_models.data.layout import KINDS, DataFile, Files, Kind, Variant, locate
-from user_models.data.reading import Batch, check_edges, count_rows, read
+from user_models.data.reading import Batch, check_edges, count_rows, read, read_once
 from user_models.data.schema import (
     FIRST_DATE,
     LAST_DATE,
@@ -34,6 +34,8 @@ _TABLES: dict[Kind, Table] = {
     "videos": VIDEOS,
     "video_statistics": VIDEO_STATISTICS,
 }
+_KEYS: dict[Kind, str] = {"users": "user_id", "videos": "video_id", "video_statistics": "video_id"}
+"""What tells the rows of a feature table apart: nothing may have two."""
 
 
 def open_folder(path: Path | str) -> "KuaiRandFolder":
@@ -142,15 +144,14 @@ class KuaiRandFolder:
         return sum(count_rows(file) for file in self.files[_known(kind)])
 
     def check(self) -> None:
-        """Read every value of every file once, in constant memory, and keep none.
+        """Read every value of every file once and keep none but the ids of users and videos.
 
         Raises:
-            DataError: The first fault of the first damaged file.
+            DataError: The first fault of the first damaged file, such as a user or video that is told twice.
         """
-        for several in self.files.values():
-            for file in several:
-                for _ in read(file, file.table.header):
-                    pass
+        for kind in KINDS:
+            for _ in self._stream(kind, _TABLES[kind].header, None):
+                pass
 
     def _frame(
         self, kind: Kind, columns: Iterable[str] | None, first_date: int | None, last_date: int | None
@@ -162,6 +163,9 @@ class KuaiRandFolder:
     def _stream(self, kind: Kind, wanted: tuple[str, ...], dates: tuple[int, int] | None) -> Iterator[Batch]:
         """Checked batches of the file columns behind `wanted`; files and rows outside `dates` are left out."""
         names = _sources(kind, wanted)
+        if kind in _KEYS and _KEYS[kind] in names:
+            yield from (batch.select(names) for batch in read_once(self.files[kind], names, _KEYS[kind]))
+            return
         for file in self.files[kind]:
             if dates is None:
                 yield from (batch.select(names) for batch in read(file, names))

@@ -51,8 +51,17 @@ def locate(path: Path) -> tuple[Variant, Files]:
     The random log may be missing; its tuple of files is then empty.
 
     Raises:
-        DataError: No folder, no file of KuaiRand in it, files of two variants, or a file missing.
+        DataError: No folder, one that cannot be read, no file of KuaiRand in it, files of two variants, or a file
+            missing.
     """
+    try:
+        return _located(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a folder that you may read") from None
+
+
+def _located(path: Path) -> tuple[Variant, Files]:
+    """`locate`, where the file system answers."""
     if not path.is_dir():
         raise DataError(f"{path}: no such folder; give the folder that a KuaiRand archive unpacks to")
     found: dict[tuple[Path, Variant], int] = {

@@ -1,6 +1,6 @@
 """Reading one file: every batch that is handed on has been checked, and a fault is named by line and column.
 
-Axes: `rows` of the file.
+Axes: `rows` of the files; `files` of one kind.
 """
 
 import csv
@@ -8,8 +8,10 @@ import os
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
+from jaxtyping import Int64
 
 from user_models.data.columns import Column
 from user_models.data.layout import DataFile
@@ -38,7 +40,7 @@ def check_edges(file: DataFile) -> None:
             source.seek(-1 if first else 0, 2)
             last = source.read()
     except OSError as error:
-        raise DataError(f"{file.path}: cannot be read ({_cause(error)})") from error
+        raise _unreadable(file, error) from error
     _check_header(file, first)
     if last != b"\n":
         line = sum(1 for _ in _lines(file))
@@ -46,9 +48,60 @@ def check_edges(file: DataFile) -> None:
 
 
 def count_rows(file: DataFile) -> int:
-    """Rows below the header, counted without reading them."""
-    with file.path.open("rb") as source:
-        return sum(block.count(b"\n") for block in iter(lambda: source.read(_BLOCK_BYTES), b"")) - 1
+    """Rows below the header, counted without reading them.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    try:
+        with file.path.open("rb") as source:
+            return sum(block.count(b"\n") for block in iter(lambda: source.read(_BLOCK_BYTES), b"")) - 1
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def read_once(files: tuple[DataFile, ...], names: tuple[str, ...], key: str) -> Iterator[Batch]:
+    """As `read`, of files in which no two rows may have the same `key`; told at the end, from 8 bytes a row.
+
+    Raises:
+        DataError: As `read`; or a `key` that stands in two rows, of one file or of two.
+    """
+    ids: list[Int64[np.ndarray, " rows"]] = []
+    lengths: list[int] = []
+    for file in files:
+        before = sum(map(len, ids))
+        for batch in read(file, names):
+            ids.append(batch.column(key).to_numpy())
+            yield batch
+        lengths.append(sum(map(len, ids)) - before)
+    if ids:
+        _check_once(files, key, np.concatenate(ids), np.cumsum(lengths))
+
+
+def _check_once(
+    files: tuple[DataFile, ...], key: str, ids: Int64[np.ndarray, " rows"], ends: Int64[np.ndarray, " files"]
+) -> None:
+    """Refuse ids of which one stands in two rows; the files end before the rows `ends`."""
+    if (np.diff(ids) > 0).all():
+        return
+    order = np.argsort(ids, kind="stable")
+    again = order[1:][np.diff(ids[order]) == 0]
+    if not len(again):
+        return
+    second = int(again.min())
+    first = int(np.flatnonzero(ids == ids[second])[0])
+    (one, line), (other, earlier) = (_line_of(files, ends, row) for row in (second, first))
+    there = f"line {earlier}" if one is other else f"line {earlier} of {other.path.name}"
+    raise DataError(
+        f"{one.path}, line {line}, column {key}: {ids[second]} given, which {there} has already; "
+        "remove one of the two lines or unpack the archive again"
+    )
+
+
+def _line_of(files: tuple[DataFile, ...], ends: Int64[np.ndarray, " files"], row: int) -> tuple[DataFile, int]:
+    """The file and the line of a row, counted through all files; the header is line 1."""
+    at = int(np.searchsorted(ends, row, side="right"))
+    return files[at], row - (int(ends[at - 1]) if at else 0) + 2
 
 
 def read(file: DataFile, names: tuple[str, ...]) -> Iterator[Batch]:
@@ -69,7 +122,7 @@ def read(file: DataFile, names: tuple[str, ...]) -> Iterator[Batch]:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         _refuse(file, n_read, " ".join(str(error).split()))
     except OSError as error:
-        raise DataError(f"{file.path}: cannot be read ({_cause(error)})") from error
+        raise _unreadable(file, error) from error
 
 
 def _reader(file: DataFile, columns: list[Column]) -> Stream:
@@ -92,9 +145,11 @@ def _check_header(file: DataFile, first: bytes) -> None:
     if not first:
         raise DataError(f"{file.path}: the file is empty; unpack the archive again")
     try:
-        names = first.decode("utf-8").rstrip("\r\n").split(",")
+        names = _header(first)
     except UnicodeDecodeError as error:
         raise DataError(f"{file.path}, line 1: not UTF-8 text; unpack the archive again") from error
+    except csv.Error as error:
+        raise DataError(f"{file.path}, line 1: {_short(first)} given, names of columns wanted; {_REMEDY}") from error
     wanted = file.table.header
     missing = [name for name in wanted if name not in names]
     extra = [name for at, name in enumerate(names) if name not in wanted or name in names[:at]]
@@ -105,13 +160,23 @@ def _check_header(file: DataFile, first: bytes) -> None:
         raise DataError(f"{file.path}, line 1: column {_short(', '.join(extra))} is not wanted; {_REMEDY}")
 
 
+def _header(line: bytes) -> list[str]:
+    """Names in a first line: a byte-order mark before them, and quotes around them, mean nothing.
+
+    Raises:
+        UnicodeDecodeError: No text.
+        csv.Error: Quotes that do not close.
+    """
+    return next(csv.reader([line.decode("utf-8-sig").rstrip("\r\n")], strict=True), [""])
+
+
 def _refuse(file: DataFile, n_read: int, reason: str) -> NoReturn:
     """Raise for the first fault below the first `n_read` rows, or for `reason` where no single cell is to blame."""
     by_name = {column.name: column for column in file.table.columns}
     header: list[Column] | None = None
     for number, line in enumerate(_lines(file), start=1):
         if header is None:
-            header = [by_name[name] for name in line.decode("utf-8").rstrip("\r\n").split(",")]
+            header = [by_name[name] for name in _header(line)]
         elif number > n_read + 1 and (fault := _fault(line, header)):
             raise DataError(f"{file.path}, line {number}{fault}; {_REMEDY}")
     raise DataError(f"{file.path}, below line {n_read + 1}: {_short(reason)}; {_REMEDY}")
@@ -119,8 +184,11 @@ def _refuse(file: DataFile, n_read: int, reason: str) -> NoReturn:
 
 def _lines(file: DataFile) -> Iterator[bytes]:
     """Physical lines; one that is longer than any real one comes in pieces."""
-    with file.path.open("rb") as source:
-        yield from iter(lambda: source.readline(_LONGEST_LINE), b"")
+    try:
+        with file.path.open("rb") as source:
+            yield from iter(lambda: source.readline(_LONGEST_LINE), b"")
+    except OSError as error:
+        raise _unreadable(file, error) from error
 
 
 def _fault(line: bytes, header: list[Column]) -> str:
@@ -149,6 +217,7 @@ def _short(value: str | bytes) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _cause(error: OSError) -> str:
-    """The operating system's reason, without pyarrow's words around it."""
-    return os.strerror(error.errno) if error.errno else type(error).__name__
+def _unreadable(file: DataFile, error: OSError) -> DataError:
+    """A file that is there and cannot be read: the operating system's reason, without pyarrow's words around it."""
+    cause = os.strerror(error.errno) if error.errno else type(error).__name__
+    return DataError(f"{file.path}: cannot be read ({cause}); make it readable or unpack the archive again")

@@ -91,8 +91,8 @@ def video_numbers(videos: pd.DataFrame, statistics: pd.DataFrame) -> Float32[np.
 
 
 def first_tag(videos: pd.DataFrame) -> "pd.Series[str]":
-    """The first topic of each video's list."""
-    return videos["tag"].astype(str).str.split(",").str[0]
+    """The first topic of each video's list; missing where the list is empty."""
+    return videos["tag"].astype(str).str.replace(",.*", "", regex=True)
 
 
 def log_rate(statistics: pd.DataFrame, count: str) -> Float32[np.ndarray, " items"]:

@@ -32,7 +32,7 @@ def made_up_row(table: Table, at: int) -> dict[str, object]:
     """An allowed row; `at` tells rows apart."""
     flags = {"is_click", "is_like", "is_lowactive_period", "is_video_author", "long_view", "is_rand", "tab"}
     own = {
-        "user_id": at // 3,
+        "user_id": at // 3 if "video_id" in table.header else at,
         "video_id": at,
         "date": table.first_date + at % 3,
         "hourmin": 100 * (at % 24),
@@ -64,8 +64,10 @@ def make_folder(tmp_path_factory: pytest.TempPathFactory) -> MakeFolder:
         (root / "data").mkdir()
         for kind, tables in official_names(variant).items():
             if kind != "random" or random:
-                for name, table in tables.items():
-                    write_table(root / "data" / name, table, [made_up_row(table, at) for at in range(n_rows)])
+                for part, (name, table) in enumerate(tables.items()):
+                    first = part * n_rows if kind == "video_statistics" else 0
+                    rows = [made_up_row(table, at) for at in range(first, first + n_rows)]
+                    write_table(root / "data" / name, table, rows)
         return root
 
     return make

@@ -1,6 +1,8 @@
 import re
 import shutil
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -133,7 +135,8 @@ def test_only_what_is_read_is_checked(make_folder):
         (lambda text: text.replace(b"video_id,", b"user_id,video_id,", 1), "line 1: column 'user_id' is not wanted"),
         (lambda text: text.split(b"\n", 1)[1], "line 1: column user_id, video_id, date, hourmin, time_ms is missing"),
         (lambda text: text.decode().encode("utf-16"), "line 1: not UTF-8 text"),
-        (lambda text: b"\xef\xbb\xbf" + text, r"line 1: column user_id is missing \('\\ufeffuser_id' given\)"),
+        (lambda text: b"\xef\xbb\xbf" * 2 + text, r"line 1: column user_id is missing \('\\ufeffuser_id' given\)"),
+        (lambda text: b'"' + text, r"line 1: .* given, names of columns wanted; mend the line"),
         (lambda text: b"\x1f\x8b\x08\x00" + bytes(range(256)) * 40 + b"\n", "line 1: not UTF-8 text"),
         (lambda text: text.replace(b"\n0,1,", b"\n0,\xff\x00,", 1), r"line 3: .* given, UTF-8 text wanted"),
         (lambda text: text.replace(b"\n0,1,", b"\n0,\x00,", 1), r"line 3, column video_id: '\\x00' given"),
@@ -145,6 +148,78 @@ def test_a_damaged_log_is_refused_in_one_line(make_folder, damage, message):
     file = root / "data" / LOG
     file.write_bytes(damage(file.read_bytes()))
     assert re.search(f"{LOG}(, |: ){message}", refusal(root))
+
+
+QUOTED = b'"user_id","video_id"'
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        lambda text: b"\xef\xbb\xbf" + text,
+        lambda text: text.replace(b"user_id,video_id", QUOTED, 1),
+        lambda text: b"\xef\xbb\xbf" + text.replace(b"user_id,video_id", QUOTED, 1),
+        lambda text: b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n"),
+    ],
+    ids=["mark", "quotes", "both", "mark and Windows line ends"],
+)
+def test_a_byte_order_mark_and_quoted_names_mean_nothing(make_folder, marked):
+    root = make_folder()
+    plain = open_folder(root).standard()
+    file = root / "data" / LOG
+    file.write_bytes(marked(file.read_bytes()))
+    folder = open_folder(root)
+    folder.check()
+    pd.testing.assert_frame_equal(folder.standard(), plain)
+    set_cell(root, LOG, 4, "tab", "15")
+    assert ", line 4, column tab: '15' given" in refusal(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "read"),
+    [
+        (USERS, "user_id", lambda folder: folder.users(["user_id"])),
+        (VIDEOS, "video_id", lambda folder: list(folder.batches("videos", 3))),
+        (STATISTICS, "video_id", lambda folder: folder.video_statistics()),
+    ],
+)
+def test_who_is_told_twice_is_named_with_both_lines(make_folder, name, key, read):
+    root = make_folder()
+    set_cell(root, name, 8, key, "2")
+    message = f"{name}, line 8, column {key}: 2 given, which line 4 has already; remove one of the two lines"
+    assert message in refusal(root)
+    with pytest.raises(DataError, match=message):
+        read(open_folder(root))
+
+
+def test_a_video_told_in_two_parts_is_named_with_both_files(make_folder):
+    root = make_folder("27k")
+    set_cell(root, "video_features_statistic_27k_part3.csv", 5, "video_id", "11")
+    there = "part3.csv, line 5, column video_id: 11 given, which line 3 of video_features_statistic_27k_part2.csv has"
+    assert there in refusal(root)
+
+
+@given(ids=st.lists(st.integers(0, 8), min_size=1, max_size=8))
+def test_the_first_repeat_is_found_wherever_it_is(make_folder, tmp_path_factory, ids):
+    root = _copy(make_folder, tmp_path_factory)
+    file = root / "data" / USERS
+    whole = file.read_text()
+    header, row = whole.splitlines()[:2]
+    file.write_text("\n".join([header, *(row.replace("0", str(one), 1) for one in ids)]) + "\n")
+    message = complaint(root)
+    file.write_text(whole)
+    repeats = [at for at, one in enumerate(ids) if one in ids[:at]]
+    if not repeats:
+        assert not message
+    else:
+        at = repeats[0]
+        assert f"line {at + 2}, column user_id: {ids[at]} given, which line {ids.index(ids[at]) + 2} has" in message
+
+
+def test_repeats_in_columns_that_are_not_asked_for_are_not_looked_for(make_folder):
+    root = make_folder()
+    set_cell(root, USERS, 3, "user_id", "0")
+    assert len(open_folder(root).users(["register_days"])) == 10
 
 
 def test_missing_files_are_all_named_at_once(make_folder):
@@ -170,6 +245,36 @@ def test_a_file_that_cannot_be_read_is_refused(make_folder):
     (root / "data" / LOG).unlink()
     with pytest.raises(DataError, match=rf"{LOG}: cannot be read \(No such file"):
         folder.standard()
+
+
+@pytest.mark.parametrize("n_rows", ["the header", "the rows", "their number"])
+def test_a_file_that_may_not_be_read_is_refused(make_folder, monkeypatch, n_rows):
+    """Root may read everything, so the refusal of the operating system is made up."""
+    root = make_folder()
+    folder = open_folder(root)
+
+    def refused(path, *words, **more):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(reading.arrow_csv, "open_csv", refused)
+    asked = {"the header": lambda: open_folder(root), "the rows": folder.users, "their number": folder.n_rows}
+    with pytest.raises(DataError, match=r"\.csv: cannot be read \(Permission denied\); make it readable"):
+        asked[n_rows]()
+
+
+def test_a_folder_that_may_not_be_read_is_refused(make_folder, monkeypatch):
+    root = make_folder()
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    assert f"{root}: cannot be read (Permission denied); give a folder that you may read" in refusal(root)
+
+
+def test_a_name_too_long_for_a_folder_is_refused():
+    assert "cannot be read (File name too long)" in refusal("x" * 300)
 
 
 @settings(max_examples=150)
