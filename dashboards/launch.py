@@ -97,7 +97,7 @@ def read_attempt(run: Path) -> Attempt | None:
     """The last process that the dashboard started for a run; None if there was none."""
     try:
         return Attempt(**json.loads(_record(run).read_bytes()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 

@@ -102,7 +102,7 @@ def _read_head(path: Path) -> dict[str, Any]:
         head = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PolicyFolderError(f"{path}: cannot be read: {error.strerror}; want a folder that save wrote") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PolicyFolderError(f"{path}: damaged, not JSON: {error}; save the policy anew") from None
     if not isinstance(head, dict) or set(head) != {"format", "policy", "settings"}:
         raise PolicyFolderError(f"{path}: damaged, want the keys format, policy and settings; save the policy anew")

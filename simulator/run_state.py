@@ -58,7 +58,7 @@ def read_keys(run: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RunFolderError(f"{path}: cannot be read ({error.strerror}); run the test anew") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{path}: not a TOML file ({error}); run the test anew") from None
 
 

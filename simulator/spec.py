@@ -238,7 +238,7 @@ def load_spec(spec: str, seed: int | None = None) -> ExperimentSpec:
     path = _find(spec)
     try:
         keys = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of no TOML, no text, numbers too long, or nested too deep
         raise SpecError(f"{path}: not a TOML file: {error}") from None
     except OSError as error:
         raise SpecError(f"{path}: cannot be read: {error.strerror}") from None

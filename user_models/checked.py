@@ -31,12 +31,12 @@ def read_description(path: Path, kind: type[Described], missing: str) -> Describ
         return kind.model_validate(keys)
     except FileNotFoundError:
         raise WorldError(f"{path}: missing{missing}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise WorldError(f"{path}: cannot be read ({error}); fit the world again") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise WorldError(f"{path}: {key}: {first['msg']}; fit the world again") from None
+    except (OSError, ValueError, RecursionError) as error:  # no JSON, no text, numbers too long, or nested too deep
+        raise WorldError(f"{path}: cannot be read ({error}); fit the world again") from None
 
 
 def read_weights(path: Path, sha256: str) -> dict[str, np.ndarray]:

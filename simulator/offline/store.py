@@ -135,7 +135,7 @@ def _same(path: Path, protocol: Protocol) -> None:
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         Protocol.model_validate(kept)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OfflineError(f"{path}: cannot be read ({str(error).splitlines()[0]}); give another --out") from None
     for name, value in protocol.model_dump().items():
         if kept[name] != value:
