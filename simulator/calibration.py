@@ -26,7 +26,7 @@ from simulator.validate.real_rows import read_real
 from simulator.validate.spread import Counts, logit_spread, thin
 from simulator.validate.views import Views
 from user_models.data.folder import open_folder
-from user_models.fit import RandomTargets, calibrate_random, fit_world, save_predictor
+from user_models.fit import RandomTargets, calibrate_random, check_world, fit_world, save_predictor
 from user_models.fit.meetings import Meetings, outcome
 from user_models.fit.rows import Rows, read_rows
 from user_models.fit.two_actions import match_actions
@@ -127,7 +127,8 @@ def fit_and_calibrate(order: Order, out: Path, workers: int, progress: Progress)
     """Fit a world, match both regimes, judge it, and store it with its predictor; a refused world says so.
 
     Raises:
-        DataError: The KuaiRand folder is damaged.
+        DataError: The KuaiRand folder is damaged, or holds too little.
+        FitError: Its rows are so unlike KuaiRand's that no world gives their figures.
         WorldError: `out` is not empty or cannot be written.
     """
     folder = open_folder(order.data)
@@ -136,6 +137,7 @@ def fit_and_calibrate(order: Order, out: Path, workers: int, progress: Progress)
     views = read_real(order.data, fitted.world).views
     goals = Goals.of(rows.take(~rows.random), views, fitted.random)
     world = calibrate(fitted.world, goals, workers, progress)
+    check_world(world)
     save_world(world, out)
     save_predictor(fitted.predictor, out)
     return world

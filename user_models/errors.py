@@ -9,6 +9,11 @@ class DataError(ValueError):
 
 
 @final
+class FitError(ValueError):
+    """Rows so unlike KuaiRand's that no world can be fitted on them: says why, and what to give instead."""
+
+
+@final
 class DownloadError(RuntimeError):
     """An archive that could not be fetched or unpacked: says why, what is kept and what to do."""
 

@@ -148,7 +148,7 @@ class _Read:
     Attributes:
         quality: Of each video.
         bait: Of each video.
-        weights: In satisfaction; None where too few people hated anything.
+        weights: In satisfaction; None where too few people liked or hated anything.
     """
 
     quality: Float64[np.ndarray, " videos"]

@@ -13,6 +13,7 @@ from typing import Final, final
 import numpy as np
 from jaxtyping import Float64, Int32
 
+from user_models.errors import FitError
 from user_models.fit.expected import Watching, expected_actions, expected_watching
 from user_models.kernel import Users, Videos
 from user_models.ladder import CLICK_RUNG, COMPLETE_RUNG, LONG_RUNG, N_RUNGS
@@ -27,6 +28,7 @@ N_LEVERS: Final = 5
 _STEP: Final = 0.05
 _LARGEST: Final = 1.5
 _ROUNDS: Final = 20
+_NEARER: Final = "give a random log whose rows are nearer to KuaiRand's, or leave it out"
 _CLOSE: Final = 1e-3
 """Figures within this share of their targets are taken as met."""
 
@@ -82,7 +84,7 @@ def calibrate_random(world: World, targets: RandomTargets | None = None) -> Worl
     Changes the tables `stage` and `action_base` alone; the same world gives the same result. Takes a few seconds.
 
     Raises:
-        ValueError: No shift within reason gives the targets.
+        FitError: No shift within reason gives the targets.
     """
     wanted = targets or RandomTargets()
     watched = calibrate_watching(world, wanted)
@@ -112,7 +114,7 @@ def calibrate_watching(world: World, targets: RandomTargets, n_users: int = 40_0
         n_users: Users averaged over; the more, the less the result depends on who is drawn.
 
     Raises:
-        ValueError: No shift within reason gives the targets.
+        FitError: No shift within reason gives the targets.
     """
     crowd = draw_crowd(world, n_users, 2)
     wanted = targets.watching()
@@ -124,8 +126,10 @@ def calibrate_watching(world: World, targets: RandomTargets, n_users: int = 40_0
         found = np.linalg.lstsq(_slopes(world, crowd, shift, now), wanted - now)[0]
         move = np.clip(found, -_LARGEST, _LARGEST)
         shift, now = _nearer(world, crowd, shift, now, move, wanted)
-    raise ValueError(
-        f"no shift of the ladder gives {targets}: nearest {np.exp(now).round(4)}; give figures nearer to KuaiRand's"
+    asked, found = (", ".join(f"{share:.4g}" for share in np.exp(logs)) for logs in (wanted, now))
+    raise FitError(
+        f"{world.name}: no shift of the ladder gives these shares of click, of long view among clicks, of complete play"
+        f" among long views, and seconds of random exposures: {asked}; nearest {found}; {_NEARER}"
     )
 
 
@@ -149,7 +153,7 @@ def calibrate_actions(world: World, rates: Float64[np.ndarray, " actions"]) -> W
     """The actions' part of `calibrate_random`: each base moves by the log of wanted over found until they agree.
 
     Raises:
-        ValueError: No base within reason gives the rates.
+        FitError: No base within reason gives the rates.
     """
     crowd = draw_crowd(world, 100_000, 1)
     watching = expected_watching(crowd.users, crowd.videos, crowd.slates, world.rules(1.0))
@@ -161,7 +165,11 @@ def calibrate_actions(world: World, rates: Float64[np.ndarray, " actions"]) -> W
         if np.abs(miss).max() < _CLOSE:
             return trial
         base = base + np.clip(miss, -_LARGEST, _LARGEST)
-    raise ValueError(f"no base of the actions gives the rates {rates}: nearest {found}; give smaller ones")
+    asked, nearest = (", ".join(f"{rate:.4g}" for rate in each) for each in (rates, found))
+    raise FitError(
+        f"{world.name}: no base of the actions gives these rates of {', '.join(ACTIONS)} in random exposures: {asked};"
+        f" nearest {nearest}; {_NEARER}"
+    )
 
 
 def _slopes(

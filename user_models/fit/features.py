@@ -34,6 +34,8 @@ _RATES: Final = {
     "comment_stay_duration": 1000.0,
 }
 """Counts turned into log-rates per play, and what is added to each so that none is 0."""
+USED_COUNTS: Final = ("show_cnt", "play_cnt", "play_duration", "play_progress", *_RATES)
+"""Columns of the statistics that are read."""
 _PLAYS: Final = 50.0
 """Added to the plays below each rate: that many plays of nothing shrink the rates of rarely played videos."""
 

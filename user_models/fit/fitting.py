@@ -14,10 +14,12 @@ import torch
 from jaxtyping import Float64
 
 from user_models.data.folder import KuaiRandFolder
+from user_models.errors import FitError
 from user_models.fit.assembly import Sources, assemble
 from user_models.fit.batches import as_batch
 from user_models.fit.by_duration import shape_by_duration
 from user_models.fit.calibrate import RandomTargets, calibrate_random
+from user_models.fit.enough import HELD_OUT_DAYS, check_enough
 from user_models.fit.features import Features, user_features, video_features
 from user_models.fit.model import Priors, WatchModel
 from user_models.fit.prediction.check import HeldOut, check_heldout
@@ -30,10 +32,11 @@ from user_models.fit.spread import action_spreads
 from user_models.fit.strengths import tune_strengths
 from user_models.fit.training import Schedule, Trained, train
 from user_models.ladder import COMPLETE_RUNG
+from user_models.soundness import table_faults
 from user_models.world import World
 
-HELD_OUT_DAYS: Final = 2
-"""The last days of the log are predicted from those before."""
+MORE: Final = "give a folder with more rows, of more users and videos"
+"""What to do where rows tell too little."""
 DIMENSIONS: Final = 8
 """Taste dimensions."""
 VIDEO_SHARE: Final = 0.6
@@ -90,12 +93,15 @@ def fit_world(
         exposures: Parquet file of earlier exposures, for the predictor; see `read_exposures`.
 
     Raises:
-        DataError: Damage in the files.
-        ValueError: A log of fewer than three days.
+        DataError: Damage in the files, or rows that are too few to fit on.
+        FitError: Rows so unlike KuaiRand's that no world gives their figures.
     """
     earlier = None if exposures is None else read_exposures(exposures)
-    with _one_thread():
-        return _fit(folder, name, _Settings(seed, schedule or Schedule(), selector or Selector(), earlier))
+    try:
+        with _one_thread():
+            return _fit(folder, name, _Settings(seed, schedule or Schedule(), selector or Selector(), earlier))
+    except np.linalg.LinAlgError as error:
+        raise FitError(f"{name}: users or videos do not differ in a way that can be told ({error}); {MORE}") from error
 
 
 @final
@@ -113,6 +119,7 @@ def _fit(folder: KuaiRandFolder, name: str, how: _Settings) -> FitResult:
     """`fit_world` on one thread."""
     reading = read_rows(folder)
     catalogue = Catalogue(folder.users(), folder.videos(), folder.video_statistics())
+    check_enough(folder, reading.rows, catalogue)
     before = catalogue.views(_before(reading.rows))
     predictor = learn_predictor(before, catalogue, how.exposures, how.seed, how.schedule.plan)
     heldout = check_heldout(predictor, folder)
@@ -121,8 +128,19 @@ def _fit(folder: KuaiRandFolder, name: str, how: _Settings) -> FitResult:
     public = _Public(user_features(users), video_features(videos, statistics), _priors(reading.rows, spread))
     model, trained = _learn(reading.rows, public, how.seed, how.schedule)
     world = assemble(model, name, Sources(reading, users, videos, statistics, spread, heldout, trained))
+    check_world(world)
     random = random_figures(reading.rows)
     return FitResult(_levelled(world, random, how.selector), heldout, predictor, random)
+
+
+def check_world(world: World) -> None:
+    """Refuse a world that could not be read again.
+
+    Raises:
+        FitError: A table of it holds numbers that no world can have.
+    """
+    if wrong := table_faults(vars(world.tables), world.columns):
+        raise FitError(f"{world.name}: the fit ran away: {wrong[0]}; {MORE}")
 
 
 def _levelled(world: World, random: RandomTargets | None, selector: Selector) -> World:
@@ -142,7 +160,7 @@ def random_figures(rows: Rows) -> RandomTargets | None:
         click=max(float(shown.click.mean()), least),
         long_view=max(float(shown.long_view.mean()), least),
         complete=max(float((shown.passed > COMPLETE_RUNG).mean()), least),
-        watch_s=float(shown.watch_s.mean(dtype=np.float64)),
+        watch_s=max(float(shown.watch_s.mean(dtype=np.float64)), least),
         action=tuple(max(float(rate), least) for rate in shown.acted.mean(axis=0, dtype=np.float64)),
     )
 
@@ -174,7 +192,4 @@ def _priors(rows: Rows, user_spread: Float64[np.ndarray, " actions"]) -> Priors:
 
 def _before(rows: Rows) -> Rows:
     """The rows before the last days."""
-    days = np.unique(rows.date)
-    if len(days) <= HELD_OUT_DAYS:
-        raise ValueError(f"the log has {len(days)} days; give one with at least {HELD_OUT_DAYS + 1}")
-    return rows.take(rows.date < days[-HELD_OUT_DAYS])
+    return rows.take(rows.date < np.unique(rows.date)[-HELD_OUT_DAYS])

@@ -156,12 +156,16 @@ def _failing(model: WatchModel, batch: Batch) -> Tensor:
 def _by_node(
     residual: Float64[np.ndarray, "items stretches"], log_duration: Float64[np.ndarray, " items"]
 ) -> Float64[np.ndarray, "nodes stretches"]:
-    """Quadratic trend of the residuals along duration, at the nodes; held constant beyond the middle 98%."""
+    """Trend of the residuals along duration, at the nodes: quadratic, or as far as there are lengths to tell it.
+
+    Held constant beyond the middle 98% of the lengths.
+    """
     known = np.isfinite(log_duration)
     x = log_duration[known]
     low, high = np.quantile(x, [0.01, 0.99])
     at = np.clip(log_nodes().astype(np.float64), low, high)
-    return np.stack([np.polyval(np.polyfit(x, column[known], 2), at) for column in residual.T], axis=1)
+    degree = min(2, len(np.unique(x)) - 1)
+    return np.stack([np.polyval(np.polyfit(x, column[known], degree), at) for column in residual.T], axis=1)
 
 
 def _unit_match(

@@ -28,9 +28,11 @@ LEAST: Final = 0.05
 """No weight is less: a reading without any bearing would be a world without quality, or without bait."""
 CLIP: Final = 0.05
 """Chances below this quantile of those who acted count as that quantile: few views shall not decide."""
-FEWEST_HATES: Final = 50
-"""With fewer, nothing is read."""
+FEWEST: Final = 50
+"""With fewer hates, or fewer likes without one, nothing is read."""
 _CHUNK: Final = 20_000
+_ROUNDING: Final = 1e-6
+"""A spread below this share of the numbers is one of rounding."""
 
 
 def quality(
@@ -64,8 +66,9 @@ def _beyond(
 
 
 def _standardised(x: Float64[np.ndarray, " videos"]) -> Float64[np.ndarray, " videos"]:
-    """Mean 0, standard deviation 1."""
-    return (x - x.mean()) / x.std()
+    """Mean 0, standard deviation 1; all 0 where nothing differs but by rounding."""
+    spread = x.std()
+    return (x - x.mean()) / spread if spread > _ROUNDING * np.abs(x).max() else np.zeros_like(x)
 
 
 @final
@@ -103,7 +106,7 @@ def chance_to_judge(model: WatchModel, rows: Batch) -> Float64[np.ndarray, " row
 def satisfaction_weights(
     rows: Rows, known: Float64[np.ndarray, "rows k"], chance: Float64[np.ndarray, " rows"]
 ) -> Weights | None:
-    """Weights of quality and bait from who was liked and who was hated, or None with too few hates.
+    """Weights of quality and bait from who was liked and who was hated, or None with too few hates or likes.
 
     SAQRec (Kuaishou, 2025) reads a like as satisfied and a hate as dissatisfied. People who like and hate are not
     everyone: each such view is weighted by the inverse of its chance to get either, clipped and self-normalised. A
@@ -118,7 +121,7 @@ def satisfaction_weights(
     """
     liked, hated = (rows.acted[:, ACTIONS.index(name)] > 0 for name in ("like", "hate"))
     read = liked | hated
-    if (hated & read).sum() < FEWEST_HATES:
+    if min(hated.sum(), (read & ~hated).sum()) < FEWEST:
         return None
     weight = 1 / np.maximum(chance[read], np.quantile(chance[read], CLIP))
     model = sm.GLM(

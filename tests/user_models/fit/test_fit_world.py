@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from user_models.data.folder import open_folder
+from user_models.data.layout import official_names
+from user_models.errors import DataError, FitError
 from user_models.fit import fit_world, fitting
 from user_models.fit.features import user_features, video_features
 from user_models.fit.prediction import reference
@@ -16,6 +18,7 @@ from user_models.fit.rows import read_rows
 from user_models.fit.training import Schedule
 from user_models.parameters import DEFAULTS
 from user_models.store import load_world, save_world
+from user_models.toy import toy_world
 from user_models.world import table_names
 
 _COURSE = Course(epochs=1, batch=256, rate=0.003, decay=0.1, dropout=0.1)
@@ -79,9 +82,104 @@ def test_match_of_random_pairs_has_unit_variance(small_folder, monkeypatch):
     assert (users.taste @ videos.topic.T).var() == pytest.approx(1, rel=0.25)
 
 
-def test_too_short_a_log_is_refused(small_folder, monkeypatch):
-    monkeypatch.setattr(fitting, "HELD_OUT_DAYS", 100)
-    with pytest.raises(ValueError, match="at least 101"):
+def changed(folder, root, kind, **columns):
+    """A copy of a folder in which columns of one kind of file have other values; a function gets the old ones."""
+    shutil.copytree(folder, root)
+    for name in official_names("pure")[kind]:
+        path = root / "data" / name
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = table.assign(**{key: new(table[key]) if callable(new) else new for key, new in columns.items()})
+        table.to_csv(path, index=False)
+    return root
+
+
+def first_rows(folder, root, kind, n):
+    """A copy of a folder with the first rows of one kind of file."""
+    shutil.copytree(folder, root)
+    for name in official_names("pure")[kind]:
+        path = root / "data" / name
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[: n + 1]))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns", "message"),
+    [
+        ("videos", {"video_duration": ""}, r"basic_pure.csv: column video_duration: 0 videos of known length given"),
+        ("videos", {"video_duration": "0"}, r"basic_pure.csv: column video_duration: 0 videos of known length given"),
+        ("standard", {"date": lambda dates: dates.max()}, "column date: 2 days given, at least 3"),
+        ("standard", {"tab": "5"}, r"_pure.csv: column tab: no row of the main feed, tab 1, given"),
+        ("video_statistics", {"like_cnt": ""}, r"statistic_pure.csv: column like_cnt: no number given"),
+    ],
+)
+def test_too_little_is_refused_before_the_fit(small_folder, tmp_path, kind, columns, message):
+    root = changed(small_folder, tmp_path / "poor", kind, **columns)
+    open_folder(root).check()
+    with pytest.raises(DataError, match=message + ".*; give the complete folder") as caught:
+        fit_world(open_folder(root), "small", 0, QUICK)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "n", "message"),
+    [
+        ("standard", 0, "column user_id: no row of a video of known length given"),
+        ("video_statistics", 0, "column show_cnt: no number given"),
+    ],
+)
+def test_too_few_rows_are_refused_before_the_fit(small_folder, tmp_path, kind, n, message):
+    root = first_rows(small_folder, tmp_path / "poor", kind, n)
+    with pytest.raises(DataError, match=message):
+        fit_world(open_folder(root), "small", 0, QUICK)
+
+
+def test_one_user_is_too_few_to_fit_on(small_folder, tmp_path):
+    root = changed(small_folder, tmp_path / "one", "standard", user_id="0")
+    path = root / "data" / "user_features_pure.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    with pytest.raises(DataError, match=r"user_features_pure.csv: column user_id: 1 users given, at least 2 wanted"):
+        fit_world(open_folder(root), "small", 0, QUICK)
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns"),
+    [
+        ("videos", {"tag": ""}),
+        ("videos", {"video_duration": "20000", "music_type": ""}),
+        ("standard", {"is_click": "1", "is_like": "1", "is_hate": "1"}),
+        ("standard", {"play_time_ms": "0", "is_click": "0", "long_view": "0"}),
+        ("standard", {"user_id": "0", "tab": "1", "hourmin": "1200", "duration_ms": "1"}),
+        ("video_statistics", dict.fromkeys(("like_cnt", "follow_cnt", "share_cnt", "collect_cnt", "play_cnt"), "0")),
+    ],
+    ids=["no topic", "one length", "all clicks", "nothing watched", "one user, 1 ms", "no count"],
+)
+def test_rows_unlike_any_real_ones_give_a_world_that_can_be_read_again(
+    small_folder, tmp_path, monkeypatch, kind, columns
+):
+    untuned(monkeypatch)
+    root = changed(small_folder, tmp_path / "odd", kind, **columns)
+    schedule = Schedule(epochs=1, batch=512, plan=Plan(_COURSE, _COURSE, networks=1))
+    save_world(fit_world(open_folder(root), "odd", 0, schedule).world, tmp_path / "world")
+    world = load_world(str(tmp_path / "world"))
+    for drawn in (world.draw_users(np.arange(50), 0).latents, world.draw_videos(50, 0).latents):
+        assert all(np.isfinite(values).all() for values in drawn)
+
+
+def test_a_fit_that_runs_away_is_refused_before_anything_is_tuned(small_folder, monkeypatch):
+    untuned(monkeypatch)
+    monkeypatch.setattr(
+        fitting, "assemble", lambda *parts: toy_world().with_tables(stage=toy_world().tables.stage * np.nan)
+    )
+    with pytest.raises(FitError, match=r"the fit ran away: stage .*; give a folder with more rows"):
+        fit_world(open_folder(small_folder), "small", 0, QUICK)
+
+
+def test_items_that_do_not_differ_are_refused_in_one_line(small_folder, monkeypatch):
+    def diverges(*parts):
+        raise np.linalg.LinAlgError("Eigenvalues did not converge")
+
+    monkeypatch.setattr(fitting, "assemble", diverges)
+    with pytest.raises(FitError, match=r"small: users or videos do not differ .* did not converge\); give a folder"):
         fit_world(open_folder(small_folder), "small", 0, QUICK)
 
 

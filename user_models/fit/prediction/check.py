@@ -90,7 +90,7 @@ class HeldOut:
             f"heldout.{name}.{label}": value
             for name, values in by_label.items()
             for label, value in values.items()
-            if value is not None and np.isfinite(value)
+            if value is not None
         }
         ks = {f"heldout.ks.{each.bucket}s": each.ks for each in self.ks_by_duration if each.ks is not None}
         single = {
@@ -100,7 +100,7 @@ class HeldOut:
             "heldout.watch_spearman_seconds": self.watch_spearman_seconds,
             "heldout.pit_max_deviation": self.pit_max_deviation,
         }
-        return {**single, **scores, **ks}
+        return {name: value for name, value in {**single, **scores, **ks}.items() if np.isfinite(value)}
 
 
 def check_heldout(
