@@ -1,11 +1,14 @@
 """Run folders as .zip files: packed for somebody else, unpacked only if every entry is what a run folder holds."""
 
 import io
+import lzma
 import os
 import re
 import stat
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final, final
@@ -21,6 +24,8 @@ LARGEST_UPLOAD_MB: Final = 512
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,79}")
 _NEEDED: Final = ("spec.toml", "report.json")
 _CHUNK: Final = 2**20
+_DAMAGE: Final = (zipfile.BadZipFile, zipfile.LargeZipFile, struct.error, zlib.error, lzma.LZMAError)
+"""What a damaged archive ends in, beside the built-in errors."""
 
 
 @final
@@ -81,7 +86,9 @@ def unpack(upload: io.BytesIO, file_name: str, folder: Path) -> Path:
                 _extract(archive, entries, top, unpacked)
                 _check_run(unpacked)
                 os.rename(unpacked, run)  # noqa: PTH104 (fails on a folder that holds something)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except ArchiveError:
+        raise
+    except (*_DAMAGE, EOFError, RuntimeError, ValueError) as error:
         raise ArchiveError(f"{file_name}: not a .zip that can be read ({error}); export the run anew") from None
     except OSError as error:
         raise ArchiveError(f"{file_name}: cannot be unpacked: {error.strerror or error}") from None

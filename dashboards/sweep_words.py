@@ -24,7 +24,7 @@ TRUTH_CAPTION: Final = (
 
 def facts(sweep: Sweep) -> str:
     """What was run, in a line."""
-    users = max(point.users for point in sweep.points)
+    users = max((point.users for point in sweep.points), default=0)
     return (
         f"{len(sweep.points)} of {len(sweep.values)} values finished, {users:,} users and {sweep.days} days each,"
         f" world {sweep.world}, seed {sweep.seed}."
@@ -33,7 +33,8 @@ def facts(sweep: Sweep) -> str:
 
 def verdict(sweep: Sweep) -> list[str]:
     """What is swept, then one sentence per metric and treatment."""
-    said = [_finding(sweep, metric, arm) for metric in metrics_shown(sweep) for arm in sweep.treatments]
+    pairs = [(metric, arm) for metric in metrics_shown(sweep) for arm in sweep.treatments]
+    said = [_finding(sweep, metric, arm) for metric, arm in pairs if rows_of(sweep, metric, arm)]
     return [_assumption(sweep), *said]
 
 

@@ -270,7 +270,8 @@ def _ratio_ticks(validation: Validation) -> list[float]:
 
 def _add_pair(figure: go.Figure, rows: Sequence[GroupRow], where: Cell) -> None:
     """One rate over the groups: real hollow, simulated full."""
-    colour, name = _COLOUR[rows[0].rate], RATE_NAMES[rows[0].rate]
+    rate = rows[0].rate
+    colour, name = _COLOUR.get(rate, QUIET), RATE_NAMES.get(rate, rate)
     kinds: tuple[tuple[Line, Callable[[Compared], float | None]], ...] = (
         (Line(f"{name}, real", colour, "circle-open"), lambda c: c.real),
         (Line(f"{name}, simulated", colour, "circle"), lambda c: c.simulated),

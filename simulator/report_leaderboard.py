@@ -17,9 +17,9 @@ _KIND: Final = Kind("a leaderboard", "askew evaluate --out", "evaluate again")
 
 
 class _Row(BaseModel):
-    """Shared settings: frozen, no unknown keys."""
+    """Shared settings: frozen, no unknown keys, no number that is not finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @final

@@ -27,9 +27,9 @@ _KIND: Final = Kind("an offline evaluation", "askew offline --out", "evaluate ag
 
 
 class _Row(BaseModel):
-    """Shared settings: frozen, no unknown keys."""
+    """Shared settings: frozen, no unknown keys, no number that is not finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @final

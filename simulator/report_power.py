@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Final, Literal, final
+from typing import Annotated, Final, Literal, TypeAlias, final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,11 +11,14 @@ from simulator.report_reading import Kind, read_result
 
 _KIND: Final = Kind("a plan", "askew power --out", "write it anew with `askew power`")
 
+Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**53)]
+"""As large as a figure can draw it."""
+
 
 class _Row(BaseModel):
-    """Shared settings: frozen, no unknown keys."""
+    """Shared settings: frozen, no unknown keys, no number that is not finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @final
@@ -45,8 +48,8 @@ class DetectableRow(_Row):
 
     metric: str
     method: Literal["plain", "cuped"]
-    users: int
-    days: int
+    users: Count
+    days: Count
     relative_effect: float
 
 
@@ -109,8 +112,8 @@ class PowerPlan(_Row):
     format: Literal[1] = 1
     name: str
     world: str
-    users: int
-    days: int
+    users: Count
+    days: Count
     pilot_users: int
     metric: str
     label: str

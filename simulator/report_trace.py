@@ -13,6 +13,13 @@ ACTS: Final = ("click", "long_view", "complete", "skip", "like", "follow", "comm
 """Events of a view, in the order in which they are named."""
 _ANSWERS: Final = (None, "dissatisfied", "uncertain", "satisfied")
 _SCENE: Final = ("world", "user_id", "day")
+_WHOLE: Final = ("user_id", "day", "request", "position", "hour", "video_id", "answer")
+_KINDS: Final = (
+    dict.fromkeys(_WHOLE, pa.int64())
+    | dict.fromkeys(("watch_s", "true_satisfaction", "true_appeal"), pa.float64())
+    | {"world": pa.string()}
+)
+"""How columns are read that are not flags."""
 
 
 @final
@@ -107,10 +114,24 @@ def _read(run: Path, columns: list[str], chosen: ds.Expression | None = None) ->
     if not has_trace(run):
         raise RunFolderError(f"{run}: keeps no trace; put `trace = 1.0` into its spec and run it again")
     try:
-        return ds.dataset((run / "trace").absolute(), format="parquet").to_table(columns=columns, filter=chosen)
+        table = ds.dataset((run / "trace").absolute(), format="parquet").to_table(columns=columns, filter=chosen)
+        table = table.cast(pa.schema([(name, _KINDS.get(name, pa.bool_())) for name in columns]))
     except (pa.ArrowException, OSError) as error:
-        first = str(error).splitlines()[0]
+        first = str(error).partition("\n")[0]
         raise RunFolderError(f"{run / 'trace'}: cannot be read ({first}); run the test again") from None
+    if fault := _fault(table):
+        raise RunFolderError(f"{run / 'trace'}: {fault}; run the test again")
+    return table
+
+
+def _fault(table: pa.Table) -> str:
+    """What is wrong with rows of a trace, or nothing."""
+    empty = [name for name in table.column_names if table[name].null_count]
+    if empty:
+        return f"a row has no {empty[0]}"
+    answers = set(table["answer"].unique().to_pylist()) if "answer" in table.column_names else set[int]()
+    odd = sorted(answers - set(range(len(_ANSWERS))))
+    return f"answer {odd[0]} given, 0 to {len(_ANSWERS) - 1} wanted" if odd else ""
 
 
 def _view(row: dict[str, Any]) -> View:

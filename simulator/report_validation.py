@@ -23,9 +23,9 @@ _KIND: Final = Kind("a validation", "askew validate --out", "validate the world 
 
 
 class _Row(BaseModel):
-    """Shared settings: frozen, no unknown keys."""
+    """Shared settings: frozen, no unknown keys, no number that is not finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @final
