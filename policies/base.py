@@ -8,7 +8,7 @@ Nothing here is latent: a policy sees what a platform would log.
 from dataclasses import dataclass, fields
 from enum import IntFlag
 from pathlib import Path
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, TypeVar, final, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int, Int8, Int16, Int32, UInt16
@@ -17,6 +17,7 @@ from policies.kernel import pick
 
 Slates: TypeAlias = Int[np.ndarray, "users k"]
 """Video ids per request, best first, without repeats in a row."""
+Same = TypeVar("Same", bound="Unchanging")
 
 
 class Event(IntFlag):
@@ -38,8 +39,16 @@ class Event(IntFlag):
     DISSATISFIED = 8192
 
 
+class Unchanging:
+    """Base of bundles that nothing changes: a deep copy is the bundle itself, so what refers to it is copied fast."""
+
+    def __deepcopy__(self: Same, memo: dict[int, object]) -> Same:
+        """Give the bundle itself."""
+        return self
+
+
 @dataclass(frozen=True)
-class VideoTable:
+class VideoTable(Unchanging):
     """Public features of every video; row `i` is video `i`.
 
     Attributes:
@@ -56,7 +65,7 @@ class VideoTable:
 
 
 @dataclass(frozen=True)
-class UserTable:
+class UserTable(Unchanging):
     """Public features of every user; row `i` is user `i`."""
 
     features: Float32[np.ndarray, "people f"]
@@ -89,6 +98,18 @@ class HistorySource(Protocol):
     def __call__(self) -> History:
         """Histories of the request's rows, in their order."""
         ...
+
+
+@final
+@dataclass(frozen=True)
+class FixedHistory:
+    """A history source that always gives the same views."""
+
+    history: History
+
+    def __call__(self) -> History:
+        """See `HistorySource`."""
+        return self.history
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Final, final
 import numpy as np
 from jaxtyping import Float32, Int, Int8, Int32, UInt16
 
-from policies.base import Event, Feedback, History, Log, Observation, UserTable, VideoTable
+from policies.base import Event, Feedback, FixedHistory, Log, Observation, UserTable, VideoTable
 from policies.histories import history_after
 
 N_TASTES: Final = 8
@@ -119,18 +119,6 @@ def without_events(log: Log, event: Event) -> Log:
     """The same log as if nobody had ever done `event`."""
     kept = log.feedback.events & np.uint16(0xFFFF ^ event.value)
     return replace(log, feedback=replace(log.feedback, events=kept))
-
-
-@final
-@dataclass(frozen=True)
-class FixedHistory:
-    """A history source that always gives the same views."""
-
-    history: History
-
-    def __call__(self) -> History:
-        """See `policies.base.HistorySource`."""
-        return self.history
 
 
 def _watch(

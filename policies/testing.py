@@ -9,9 +9,19 @@ from typing import Final, Protocol, TypeAlias, final, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from policies.base import Event, History, LearningPolicy, Log, Observation, Policy, Slates, TrainablePolicy
+from policies.base import (
+    Event,
+    FixedHistory,
+    History,
+    LearningPolicy,
+    Log,
+    Observation,
+    Policy,
+    Slates,
+    TrainablePolicy,
+)
 from policies.noise import KeyedNoise
-from policies.specimens import FixedHistory, Plan, draw_log, draw_requests, make_specimen, without_events
+from policies.specimens import Plan, draw_log, draw_requests, make_specimen, without_events
 
 MakePolicy: TypeAlias = Callable[[], object]
 """Builds the policy anew, unfitted: a class, or a function that calls it with options."""

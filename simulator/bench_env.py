@@ -21,8 +21,8 @@ def env_rate(env: FeedEnv, seconds: float) -> float:
     env.reset(seed=_SEED)
     n_steps, start = 0, time.perf_counter()
     while (spent := time.perf_counter() - start) < seconds:
-        _, _, terminated, _, _ = env.step(scores[n_steps % len(scores)])
-        if terminated:
+        _, _, terminated, truncated, _ = env.step(scores[n_steps % len(scores)])
+        if terminated or truncated:
             env.reset()
         n_steps += 1
     return n_steps / spent

@@ -6,14 +6,14 @@ and whatever the number of shards or workers; a block is played from start to en
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache, partial
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 from jaxtyping import Float32, Int32, Int64, UInt16
 
-from policies.base import History, UserTable, VideoTable
+from policies.base import History, Unchanging, UserTable, VideoTable
 from simulator.loop_kernel import recall, remember
 from simulator.noise import row_keys, seed_word
 from user_models.kernel import Response, Rules, State, Users, Videos
@@ -73,7 +73,7 @@ class Offers:
 
 @final
 @dataclass(frozen=True)
-class Stage:
+class Stage(Unchanging):
     """What all users share: the world's rules, the catalogue, what of it is on offer, and its public face."""
 
     world: World
@@ -82,6 +82,10 @@ class Stage:
     offers: Offers
     video_table: VideoTable
     user_table: UserTable
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: what was derived from them is derived anew where a stored stage is read."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def rules_row(self) -> Packed:

@@ -13,7 +13,7 @@ from gymnasium.error import ResetNeeded
 from jaxtyping import Float32
 from typing_extensions import override
 
-from policies.base import Feedback, Observation, Slates, top_k
+from policies.base import Feedback, FixedHistory, Observation, Slates, top_k
 from simulator.checked import SEEDS, share, switch, whole
 from simulator.crowd import Block, Size, make_stage
 from simulator.env_ground import Ground, checked_sizes, chosen_world
@@ -25,6 +25,7 @@ from simulator.env_visit import (
     ROUNDS_PER_DAY,
     Moment,
     first_request,
+    gone_for_good,
     lone_block,
     next_request,
     only_row,
@@ -51,6 +52,7 @@ class Visit:
         ring: The day's order of the catalogue.
         offer: The waiting request; after the end, what would be offered on the horizon's last day.
         last_answer: Latest answer to a questionnaire, 0 for none yet.
+        gone: Whether the episode is over and the user has left for good.
         slates: The slate before, or None.
         feedback: What was logged of it, or None.
     """
@@ -62,18 +64,22 @@ class Visit:
     ring: Ring
     offer: Observation
     last_answer: int = 0
+    gone: bool = False
     slates: Slates | None = None
     feedback: Feedback | None = None
 
 
 @final
 class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
-    """One user's feed, from their first request until they have left for good.
+    """One user's feed, for some days from their first request.
 
     Observation: see `simulator.env_spaces.observation_space`. Action: a score per candidate; the `slate_size` best
     are shown, best first, the earlier candidate first among equals. Reward: see `simulator.rewards`. An episode begins
-    at the user's first request (with an empty history) and covers `horizon_days` days from there. It terminates
-    with the last request of the horizon's last session; nothing truncates it (`max_episode_steps` may).
+    at the user's first request (with an empty history) and covers `horizon_days` days from there.
+
+    The slate after which the horizon has no further request ends it. It is then truncated: the user lives on, and the
+    last observation, what would be offered to them on the horizon's last day, still has a value. It is terminated,
+    with nothing more to come, only where the user has left for good: stays away for `LONGEST_WAIT` days from there.
 
     `reset(seed=s)` plays the experiment seed `s`: the same user, seed and scores give the same events, alone or
     in a rollout; without a seed the next one is drawn. `reset(options={"user_id": n})` chooses the user.
@@ -150,9 +156,9 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         seed = None if seed is None else whole("seed", seed, 0, SEEDS - 1)
         super().reset(seed=seed)
         n_users = self.ground.n_users
-        drawn_seed, drawn_user = self.np_random.integers(SEEDS), self.np_random.integers(n_users)
-        user_id = _chosen_user(options or {}, n_users, int(drawn_user))
-        self._visit = visit = self._arrive(int(drawn_seed) if seed is None else seed, user_id)
+        drawn_seed, drawn_user = draw_episode(self.np_random, n_users)
+        user_id = _chosen_user(options or {}, n_users, drawn_user)
+        self._visit = visit = self._arrive(drawn_seed if seed is None else seed, user_id)
         info: Info = {"user_id": user_id, "seed": visit.course.seed}
         if self.ground.reveal_truth:
             info["truth"] = {"mood": float(visit.block.state.mood[0])}
@@ -175,16 +181,18 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         paid = self.ground.pay.of_slate(feedback, truth_of(response, self.ground.satisfied_above))
         self._visit = after = self._move_on(visit, visit.now, slates, feedback)
         observed = encode(after.offer, after.first_day, after.last_answer)
-        return observed, paid, after.now is None, False, self._info(after, slates, response)
+        over = after.now is None
+        return observed, paid, after.gone, over and not after.gone, self._info(after, slates, response)
 
     @property
     def offer(self) -> Observation:
-        """The request that waits for a slate, as a ranking policy would see it.
+        """The request that waits for a slate, as a ranking policy would see it; later steps leave it as it is.
 
         Raises:
             ResetNeeded: No episode was begun.
         """
-        return self._standing().offer
+        waiting = self._standing().offer
+        return replace(waiting, read_history=FixedHistory(waiting.history))
 
     @property
     def specimen(self) -> Observation:
@@ -249,10 +257,16 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
             now=coming,
             ring=ring,
             offer=observe(course, block, ring, day, row),
+            gone=coming is None and self._has_left(course, block, last_day),
             last_answer=int(answers[-1]) if len(answers) else visit.last_answer,
             slates=slates,
             feedback=feedback,
         )
+
+    def _has_left(self, course: Course, block: Block, last_day: int) -> bool:
+        """Whether the user, whose last day has ended, comes no more."""
+        seed, day = np.array([course.seed], np.int64), np.array([last_day], np.int32)
+        return bool(gone_for_good(course.stage, seed, block, only_row(), day)[0])
 
     def _info(self, visit: Visit, slates: Slates, response: Response) -> Info:
         """What was logged of a slate, place by place, and the truth if it is revealed."""
@@ -260,7 +274,7 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         info: Info = {
             "user_id": int(block.user_id[0]),
             "seed": visit.course.seed,
-            "slate": slates[0],
+            "slate": slates[0].copy(),
             "viewed": response.viewed[0],
             "watch_s": response.watch_s[0],
             "events": response.events[0],
@@ -273,6 +287,11 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
                 "appeal": response.appeal[0],
             }
         return info
+
+
+def draw_episode(rng: np.random.Generator, n_users: int) -> tuple[int, int]:
+    """An experiment seed and a user."""
+    return int(rng.integers(SEEDS)), int(rng.integers(n_users))
 
 
 def _chosen_user(options: dict[str, Any], n_users: int, drawn: int) -> int:

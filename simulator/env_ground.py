@@ -1,6 +1,7 @@
 """What all episodes of an environment share, and which sizes it may have."""
 
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import final
 
 from simulator.checked import IDS, whole
@@ -37,6 +38,10 @@ class Ground:
     n_candidates: int
     horizon_days: int
     reveal_truth: bool
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "Ground":
+        """The same, with a reward of its own in case that keeps something; nothing else changes."""
+        return replace(self, pay=deepcopy(self.pay, memo))
 
     @property
     def n_users(self) -> int:

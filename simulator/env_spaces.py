@@ -38,7 +38,9 @@ def observation_space(stage: Stage, n_candidates: int, horizon_days: int) -> spa
             "user": spaces.Box(np.minimum(users.features.min(0), 0), np.maximum(users.features.max(0), 1), dtype=f32),
             "history_video_id": spaces.Box(0, n_videos - 1, (HISTORY,), i32),
             "history_watch_s": spaces.Box(0, longest, (HISTORY,), f32),
-            "history_events": spaces.MultiBinary((HISTORY, len(Event))),
+            "history_events": spaces.Box(
+                0, 1, (HISTORY, len(Event)), np.int8
+            ),  # TorchRL reads no MultiBinary of two axes
             "history_hours_ago": spaces.Box(0, 24 * horizon_days, (HISTORY,), i32),
             "history_mask": spaces.MultiBinary(HISTORY),
             "candidate_id": spaces.Box(0, n_videos - 1, (n_candidates,), i32),

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int32, Int64
 
-from simulator.crowd import Block
+from simulator.crowd import Block, Stage
+from simulator.noise import seed_word
 from simulator.rollout import Course, begin_day, end_day, in_session
-from user_models.kernel import Rules, Users
+from user_models.kernel import Rules, Users, find_gone
 from user_models.world import Population
 
 ROUNDS_PER_DAY: Final = 3
 """As in a spec by default; the round decides at which hour a session falls."""
 LONGEST_WAIT: Final = 365
-"""Days after which a user who has not come is given up."""
+"""Days after which a user who has not come is given up: they have left for good."""
 
 
 @final
@@ -56,6 +57,23 @@ def next_request(course: Course, block: Block, now: Moment, last_day: int) -> Mo
         now = Moment(now.day + 1, 0)
         begin_day(course, block, now.day)
     return moment
+
+
+def gone_for_good(
+    stage: Stage,
+    seed: Int64[np.ndarray, " rows"],
+    block: Block,
+    rows: Int64[np.ndarray, " rows"],
+    last_day: Int32[np.ndarray, " rows"],
+) -> Bool[np.ndarray, " rows"]:
+    """Which of some users, whose last day has ended, stay away for the `LONGEST_WAIT` days after it."""
+    words = np.array([seed_word(each, "arrivals") for each in seed.tolist()], np.uint64)
+    gone = np.empty(len(rows), bool)
+    find_gone(
+        words, block.user_id, rows, last_day, LONGEST_WAIT, block.packed,
+        block.state.days_away, block.state.mood, stage.rules_row, gone,
+    )  # fmt: skip
+    return gone
 
 
 def _later_today(course: Course, block: Block, now: Moment) -> Moment | None:

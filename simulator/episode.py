@@ -34,7 +34,8 @@ def film(env: FeedEnv, policy: Policy, seed: int, user_id: int | None, most_view
         noise = KeyedNoise(np.array([request], np.uint64) + np.uint64(seed))
         slate = policy.rank(obs, env.ground.slate_size, noise)[0]
         places = np.argsort(obs.candidates[0])[np.searchsorted(np.sort(obs.candidates[0]), slate)]
-        over = env.step(slate_scores(places, env.ground.n_candidates))[2]
+        _, _, terminated, truncated, _ = env.step(slate_scores(places, env.ground.n_candidates))
+        over = terminated or truncated
         frames += env.pictures()
         request += 1
     return frames[: most_views + 1]

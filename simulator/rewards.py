@@ -89,12 +89,14 @@ class Pay:
     """What environments pay for slates; reads the truth only where it is revealed.
 
     Attributes:
-        per_view: Worth of each view, where a slate is worth the sum of its views; else None.
-        per_slate: Worth of a slate, read where `per_view` is None.
+        per_view: Worth of each view by its log, where a slate is worth the sum of its views; else None.
+        per_true_view: The same by its truth; else None.
+        per_slate: Worth of a slate, read where both are None.
     """
 
-    per_view: Callable[[Feedback, Truth], Worth] | None
-    per_slate: Reward
+    per_view: Callable[[Feedback], Worth] | None = None
+    per_true_view: Callable[[Truth], Worth] | None = None
+    per_slate: Reward = len
 
     def of_slate(self, feedback: Feedback, truth: Truth) -> float:
         """For one slate."""
@@ -105,7 +107,9 @@ class Pay:
     ) -> Float64[np.ndarray, " envs"]:
         """For one slate per environment; `env` says whose each view is, in ascending order."""
         if self.per_view is not None:
-            return np.bincount(env, self.per_view(feedback, truth), n_envs).astype(np.float64)
+            return np.bincount(env, self.per_view(feedback), n_envs).astype(np.float64)
+        if self.per_true_view is not None:
+            return np.bincount(env, self.per_true_view(truth), n_envs).astype(np.float64)
         bounds = np.searchsorted(env, np.arange(n_envs + 1)).tolist()
         return np.array([float(self.per_slate(feedback.take(slice(*ends)))) for ends in pairwise(bounds)])
 
@@ -119,13 +123,11 @@ def pick_reward(reward: str | Reward, reveal_truth: bool) -> Pay:
     if not isinstance(reward, str):
         if not callable(reward):
             raise ValueError(f"reward: {reward!r} given; want one of {', '.join(REWARDS)}, or a function of a Feedback")
-        return Pay(None, reward)
+        return Pay(per_slate=reward)
     if reveal_truth and reward in TRUE_REWARDS:
-        true_reward = TRUE_REWARDS[reward]
-        return Pay(lambda _, truth: true_reward(truth), len)
+        return Pay(per_true_view=TRUE_REWARDS[reward])
     if reward in REWARDS:
-        named = REWARDS[reward]
-        return Pay(lambda feedback, _: named(feedback), len)
+        return Pay(per_view=REWARDS[reward])
     near = difflib.get_close_matches(reward, REWARDS, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"want one of {', '.join(REWARDS)}, or a function of a Feedback"
     raise ValueError(f"reward: {reward!r} given; {hint}")

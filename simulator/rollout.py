@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float64, Int8, Int16, Int32, Int64
 from scipy.special import ndtr
 
-from policies.base import Event, Feedback, Observation, Policy, Slates
+from policies.base import Event, Feedback, History, Observation, Policy, Slates, Unchanging
 from policies.noise import KeyedNoise
 from simulator.answer_bins import AskedViews
-from simulator.crowd import Block, Stage, empty_response
+from simulator.crowd import Block, Past, Stage, empty_response
 from simulator.loop_kernel import cut_windows, first_bad_slate, tally
 from simulator.noise import row_keys, seed_word
 from simulator.propensity import AnswerModel, features
@@ -46,7 +46,7 @@ class Course:
 
 @final
 @dataclass(frozen=True)
-class Ring:
+class Ring(Unchanging):
     """What is on offer on a day, in the day's order.
 
     Attributes:
@@ -60,6 +60,28 @@ class Ring:
     n_videos: int
     videos: Videos
     packed: Packed
+
+
+@final
+@dataclass(frozen=True)
+class LiveHistory:
+    """Reads the histories of a request's rows from a block when asked, as they then are.
+
+    Attributes:
+        past: Of the block's users.
+        rows: Those served.
+        hour: Hour of the request of each row.
+        day: Day of the request.
+    """
+
+    past: Past
+    rows: Int64[np.ndarray, " rows"]
+    hour: Int8[np.ndarray, " rows"]
+    day: int
+
+    def __call__(self) -> History:
+        """See `policies.base.HistorySource`."""
+        return self.past.read(self.rows, _on_clock(self.hour, self.day))
 
 
 @final
@@ -156,7 +178,7 @@ def observe(course: Course, block: Block, ring: Ring, day: int, rows: Int64[np.n
         position=block.state.views[rows],
         videos=course.stage.video_table,
         users=course.stage.user_table,
-        read_history=lambda: block.past.read(rows, _on_clock(hour, day)),
+        read_history=LiveHistory(block.past, rows, hour, day),
     )
 
 

@@ -67,12 +67,13 @@ class FlatFeeds(VecEnv):
         self,
     ) -> tuple[Float32[np.ndarray, "envs f"], Float32[np.ndarray, " envs"], np.ndarray, list[dict[str, Any]]]:
         """Serve every user; where an episode ended, the next one's first request is seen at once."""
-        _, paid, over, _, _ = self._envs.step(self._scores())
+        _, paid, gone, truncated, _ = self._envs.step(self._scores())
+        over = gone | truncated
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if over.any():
             last = self._read().flat
             for env in np.flatnonzero(over).tolist():
-                infos[env] = {"terminal_observation": last[env], "TimeLimit.truncated": False}
+                infos[env] = {"terminal_observation": last[env], "TimeLimit.truncated": bool(~gone[env])}
             self._envs.begin_anew()
         self._numbers = self._read()
         return self._numbers.flat, paid.astype(np.float32), over, infos

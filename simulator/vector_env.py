@@ -6,8 +6,8 @@ of the same settings after `reset(seed=info["seed"][i], options={"user_id": info
 Axes: `envs` environments, `rows` some of them, `n` candidates, `k` slate length.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeAlias, TypedDict, final
 
 import numpy as np
@@ -26,6 +26,7 @@ from simulator.env_spaces import encode_rows
 from simulator.env_visit import ROUNDS_PER_DAY
 from simulator.rewards import Reward
 from simulator.rollout import logged
+from simulator.vector_queue import NextUp, OwnDraws, Queue
 from simulator.vector_visits import Visits, arrive, move_on, offers, show
 from user_models.kernel import Response
 from user_models.world import World
@@ -55,85 +56,71 @@ class Settings(TypedDict, total=False):
 
 
 @final
-@dataclass
-class Queue:
-    """Who comes next: everybody once, in a random order, under one experiment seed; then all over under another.
-
-    So many environments share a seed, and with it the day's order of the catalogue, and no user is met twice under
-    the same noise.
-    """
-
-    rng: np.random.Generator
-    n_users: int
-    seed: int
-    order: Int64[np.ndarray, " left"] = field(default_factory=lambda: np.zeros(0, np.int64))
-
-    def take(self, n: int) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
-        """The next `n` users and the experiment seed of each."""
-        users, seeds = np.empty(n, np.int64), np.empty(n, np.int64)
-        done = 0
-        while done < n:
-            if len(self.order) == 0:
-                self.order = self.rng.permutation(self.n_users).astype(np.int64)
-            some = self.order[: n - done]
-            users[done : done + len(some)], seeds[done : done + len(some)] = some, self.seed
-            done += len(some)
-            self.order = self.order[len(some) :]
-            if len(self.order) == 0:
-                self.seed = int(self.rng.integers(SEEDS))
-        return users, seeds
-
-
-@final
 class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarray]):
     """`num_envs` feeds side by side; observation, action, reward and `info` are those of `FeedEnv`, one row each.
 
     `reset(seed=s)` plays the experiment seed `s` with users drawn by it (`options={"user_id": [...]}` chooses
-    them); without a seed it goes on with users who have not been met. An environment whose episode is over begins its
-    next one in the step after (`AutoresetMode.NEXT_STEP`): that step ignores its action and pays 0.
+    them); without a seed it goes on with users who have not been met. `reset(seed=[...])` has every environment do as
+    a `FeedEnv` after `reset` with its seed, episode after episode, as in Gymnasium's own vector environments. An
+    environment whose episode is over begins its next one in the step after (`AutoresetMode.NEXT_STEP`): that step
+    ignores its action and pays 0.
 
     In `info`, `user_id` and `seed` are of all environments; the keys of a step are of those whose `_slate` is true.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 # as Gymnasium declares it
 
-    def __init__(self, num_envs: int = 1, **settings: Unpack[Settings]) -> None:
+    def __init__(
+        self, num_envs: int = 1, *, max_episode_steps: int | None = None, **settings: Unpack[Settings]
+    ) -> None:
         """Draw users and videos; nothing is played yet.
 
         Args:
             num_envs: Environments, at least 1.
-            settings: As of `FeedEnv`.
+            max_episode_steps: Slates after which an episode is truncated; None for no limit.
+            settings: As of `FeedEnv`; `render_mode` must be None.
 
         Raises:
             ValueError: A value out of range or an unknown name.
         """
         self.num_envs = num_envs = whole("num_envs", num_envs, 1, IDS - 1)
+        if max_episode_steps is not None:
+            max_episode_steps = whole("max_episode_steps", max_episode_steps, 1, IDS - 1)
+        if settings.get("render_mode") is not None:
+            raise ValueError(
+                f"render_mode: {settings.get('render_mode')!r} given, but feeds served together show nothing; "
+                "want None, or make_vec(..., vectorization_mode='sync')"
+            )
         one = FeedEnv(**settings)
+        self.autoreset_mode = AutoresetMode.NEXT_STEP
         self.single_action_space, self.single_observation_space = one.action_space, one.observation_space
         self.action_space = batch_space(one.action_space, num_envs)
         self.observation_space = batch_space(one.observation_space, num_envs)
         self._ground: Ground = one.ground
         self._visits: Visits | None = None
-        self._queue = Queue(np.random.default_rng(0), one.ground.n_users, 0)
+        self._queue: NextUp = Queue(np.random.default_rng(0), one.ground.n_users, 0)
+        self._limit, self._n_steps = max_episode_steps, np.zeros(num_envs, np.int64)
         self._last_answer = np.zeros(num_envs, np.int64)
         self._offered = np.zeros((num_envs, one.ground.n_candidates), np.int32)
 
     @override
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observed, Infos]:
+    def reset(
+        self, *, seed: int | Sequence[int | None] | np.ndarray | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observed, Infos]:
         """Begin an episode in every environment.
+
+        Args:
+            seed: The experiment seed of all; or one for each, None where it is drawn; or None to go on.
+            options: `user_id` holds a user per environment; without it users are drawn.
 
         Raises:
             ValueError: An unknown option, a user or seed out of range, or a user who never comes.
         """
-        seed = None if seed is None else whole("seed", seed, 0, SEEDS - 1)
-        super().reset(seed=seed)
-        if seed is not None or self._visits is None:
-            drawn = int(self.np_random.integers(SEEDS))
-            self._queue = Queue(self.np_random, self._ground.n_users, drawn if seed is None else seed)
-        users, seeds = self._queue.take(self.num_envs)
+        self._seed(seed)
+        everyone = np.arange(self.num_envs)
+        users, seeds = self._queue.take(everyone)
         users = _chosen_users(options or {}, users, self._ground.n_users)
         self._visits = Visits.empty(self._ground.course(0), self._ground.people, self.num_envs, ROUNDS_PER_DAY)
-        everyone = np.arange(self.num_envs)
         self._begin(self._visits, everyone, users, seeds)
         return self._look(self._visits), self._who(self._visits)
 
@@ -151,16 +138,17 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         scores = _checked(actions, (self.num_envs, self._ground.n_candidates))
         served, over = np.flatnonzero(~visits.over), np.flatnonzero(visits.over)
         if len(over):
-            self._begin(visits, over, *self._queue.take(len(over)))
+            self._begin(visits, over, *self._queue.take(over))
         slates = self._slates(scores)
-        paid, info = np.zeros(self.num_envs), self._who(visits)
+        paid, info, late = np.zeros(self.num_envs), self._who(visits), np.zeros(self.num_envs, bool)
         if len(served):
             response = show(visits, served, slates[served])
             paid[served] = self._paid(visits, served, slates, response)
             move_on(visits, served, self._ground.horizon_days)
             info |= self._told(visits, served, slates, response)
+            late = self._count(visits, served)
         observed = self._look(visits)
-        return observed, paid, visits.over.copy(), np.zeros(self.num_envs, bool), info
+        return observed, paid, visits.gone.copy(), (visits.over & ~visits.gone) | late, info
 
     @property
     def ground(self) -> Ground:
@@ -184,8 +172,29 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         visits = self._standing()
         over = np.flatnonzero(visits.over)
         if len(over):
-            self._begin(visits, over, *self._queue.take(len(over)))
+            self._begin(visits, over, *self._queue.take(over))
             self._look(visits)
+
+    def _seed(self, seed: int | Sequence[int | None] | np.ndarray | None) -> None:
+        """Settle who comes from here on."""
+        n_users = self._ground.n_users
+        if isinstance(seed, Sequence | np.ndarray):
+            self._queue = OwnDraws.begin(_checked_seeds(seed, self.num_envs), n_users, self._queue)
+            return
+        seed = None if seed is None else whole("seed", seed, 0, SEEDS - 1)
+        super().reset(seed=seed)
+        if seed is not None or self._visits is None:
+            drawn = int(self.np_random.integers(SEEDS))
+            self._queue = Queue(self.np_random, n_users, drawn if seed is None else seed)
+
+    def _count(self, visits: Visits, served: Int64[np.ndarray, " rows"]) -> Flags:
+        """Count a slate more; end the episodes that have had as many as they may, and say which."""
+        late = np.zeros(self.num_envs, bool)
+        self._n_steps[served] += 1
+        if self._limit is not None:
+            late[served] = self._n_steps[served] >= self._limit
+            visits.over[late] = True
+        return late
 
     def _standing(self) -> Visits:
         """Where the episodes stand."""
@@ -202,7 +211,7 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
     ) -> None:
         """Begin episodes."""
         arrive(visits, rows, users, seeds)
-        self._last_answer[rows] = 0
+        self._last_answer[rows] = self._n_steps[rows] = 0
 
     def _slates(self, scores: Float32[np.ndarray, "envs n"]) -> Slates:
         """The best-scored of the candidates last shown."""
@@ -224,7 +233,9 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
 
     def _who(self, visits: Visits) -> Infos:
         """Whom each episode is about."""
-        return {"user_id": visits.block.user_id.copy(), "seed": visits.seed.copy()}
+        everyone = np.ones(self.num_envs, bool)
+        who = {"user_id": visits.block.user_id.copy(), "seed": visits.seed.copy()}
+        return who | {f"_{name}": everyone for name in who}
 
     def _told(
         self, visits: Visits, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response
@@ -269,6 +280,14 @@ def _chosen_users(options: dict[str, Any], drawn: Int64[np.ndarray, " envs"], n_
     if ((users < 0) | (users >= n_users)).any():
         raise ValueError(f"options: user_id {users.tolist()} given, want whole numbers from 0 to {n_users - 1}")
     return users.astype(np.int64)
+
+
+def _checked_seeds(seeds: Sequence[int | None] | np.ndarray, n_envs: int) -> list[int | None]:
+    """A seed per environment, or None."""
+    given: list[Any] = list(seeds)
+    if len(given) != n_envs:
+        raise ValueError(f"seed: {len(given)} seeds given, want {n_envs}, one per environment")
+    return [None if each is None else whole(f"seed[{i}]", each, 0, SEEDS - 1) for i, each in enumerate(given)]
 
 
 def _checked(actions: Float32[np.ndarray, "envs n"], shape: tuple[int, int]) -> Float32[np.ndarray, "envs n"]:

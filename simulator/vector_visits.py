@@ -8,14 +8,14 @@ Axes: `envs` users in episodes, `rows` some of them, `k` slate length.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 import numpy as np
 from jaxtyping import Bool, Int32, Int64
 
 from policies.base import Observation, Slates
 from simulator.crowd import Block, Past, fresh_state
-from simulator.env_visit import LONGEST_WAIT
+from simulator.env_visit import LONGEST_WAIT, gone_for_good
 from simulator.rollout import Course, Ring, begin_day, call_in, day_ring, end_day, observe, react
 from user_models.kernel import Response, State, Users
 from user_models.packed import Packed, pack
@@ -40,6 +40,7 @@ class Visits:
         first_day: Day on which it began.
         day: Day of the waiting request; after the end, the horizon's last day.
         over: Whether it has ended.
+        gone: Whether it has ended and its user has left for good.
         rings: Orders of the catalogue by seed and day, the latest used last.
     """
 
@@ -51,6 +52,7 @@ class Visits:
     first_day: Int32[np.ndarray, " envs"]
     day: Int32[np.ndarray, " envs"]
     over: Bool[np.ndarray, " envs"]
+    gone: Bool[np.ndarray, " envs"]
     rings: dict[tuple[int, int], Ring]
 
     @staticmethod
@@ -60,9 +62,12 @@ class Visits:
         users = Users(*(array[ids].copy() for array in people.latents))
         block = Block.fresh(ids, users, n_rounds, course.stage.rules)
         days = np.zeros(n_envs, np.int32)
-        return Visits(
-            course, people, pack(people.latents), block, ids.copy(), days, days.copy(), np.ones(n_envs, bool), {}
-        )
+        over, gone = np.ones(n_envs, bool), np.zeros(n_envs, bool)
+        return Visits(course, people, pack(people.latents), block, ids.copy(), days, days.copy(), over, gone, {})
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the orders at hand, which are found again where stored visits are read."""
+        return vars(self) | {"rings": {}}
 
     def at(self, seed: int) -> Course:
         """The course of an experiment seed."""
@@ -105,7 +110,7 @@ def arrive(
     rested = fresh_state(_some(block.users, rows), block.state.sessions_left.shape[1], visits.course.stage.rules)
     _put(block.state, rows, rested)
     block.past.n_seen[rows] = 0
-    visits.seed[rows], visits.day[rows], visits.over[rows] = seed, 0, False
+    visits.seed[rows], visits.day[rows], visits.over[rows], visits.gone[rows] = seed, 0, False, False
     _wake(visits, rows)
     _wait(visits, rows, np.full(len(rows), LONGEST_WAIT - 1, np.int32))
     lost = rows[visits.over[rows]]
@@ -137,6 +142,8 @@ def move_on(visits: Visits, rows: Int64[np.ndarray, " rows"], horizon_days: int)
     """After a slate, wait for the next request of each; those whom the horizon meets first are over."""
     visits.block.state.request[rows] += 1
     _wait(visits, rows, visits.first_day[rows] + np.int32(horizon_days - 1))
+    over = rows[visits.over[rows]]
+    visits.gone[over] = gone_for_good(visits.course.stage, visits.seed[over], visits.block, over, visits.day[over])
 
 
 def offers(visits: Visits, rows: Int64[np.ndarray, " rows"]) -> Iterator[tuple[Int64[np.ndarray, " _"], Observation]]:

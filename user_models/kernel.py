@@ -543,13 +543,7 @@ def wake(keys: UInt64[np.ndarray, " users"], day: int, users: Users, state: Stat
         state.prompts[user] *= rules.fatigue_kept
         wander(user, keys[user], state, rules)
         state.sessions_left[user, :] = 0
-        gap = min(state.days_away[user], rules.return_logit.shape[0] - 1)
-        logit = (
-            rules.return_logit[gap]
-            + users.loyalty[user]
-            + rules.return_satisfaction * (state.mood[user] - rules.mood_usual)
-        )
-        if uniform(keys[user], _RETURN) >= sigmoid(logit):
+        if not comes(keys[user], user, state.days_away[user], users, state.mood, rules):
             state.days_away[user] += 1
             continue
         state.days_away[user] = 0
@@ -559,6 +553,43 @@ def wake(keys: UInt64[np.ndarray, " users"], day: int, users: Users, state: Stat
             state.sessions_left[
                 user, pick_round(uniform(mix(keys[user] + np.uint64(session)), _ROUND), n_rounds, rules)
             ] += 1
+
+
+@compiled_inline
+def comes(
+    key: np.uint64, user: int, days_away: Whole, users: Users, mood: Float32[np.ndarray, " users"], rules: Rules
+) -> bool:
+    """Whether a user who was away for some days comes today; `key` is mixed from (seed, user, day)."""
+    gap = min(days_away, rules.return_logit.shape[0] - 1)
+    logit = rules.return_logit[gap] + users.loyalty[user] + rules.return_satisfaction * (mood[user] - rules.mood_usual)
+    return uniform(key, _RETURN) < sigmoid(logit)
+
+
+@compiled
+def find_gone(
+    seeds: UInt64[np.ndarray, " rows"],
+    user_id: Int64[np.ndarray, " users"],
+    rows: Int64[np.ndarray, " rows"],
+    last_day: Int32[np.ndarray, " rows"],
+    n_days: int,
+    users: Packed,
+    days_away: Int16[np.ndarray, " users"],
+    mood: Float32[np.ndarray, " users"],
+    rules: Packed,
+    gone: Bool[np.ndarray, " rows"],
+) -> None:
+    """Which of some users, whose last day has ended, come on none of the `n_days` after it; changes nothing else.
+
+    Nothing but the days pass for a user who is away: mood stays as it is. `seeds` are those of each row's arrivals.
+    """
+    for i in range(rows.shape[0]):
+        user, later = rows[i], 1
+        while later <= n_days:
+            key = hash_key(seeds[i], user_id[user], last_day[i] + later, 0)
+            if comes(key, user, days_away[user] + later - 1, users, mood, rules[0]):
+                break
+            later += 1
+        gone[i] = later > n_days
 
 
 @compiled

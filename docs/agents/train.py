@@ -45,9 +45,9 @@ def first_episodes(envs: FeedVectorEnv, score: Callable[[Observation], np.ndarra
     while going.any():
         for rows, obs in envs.requests():
             scores[rows] = score(obs)
-        _, paid, over, _, _ = envs.step(scores)
+        _, paid, terminated, truncated, _ = envs.step(scores)
         totals += paid * going
-        going &= ~over
+        going &= ~(terminated | truncated)
     return totals
 
 

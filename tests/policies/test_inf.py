@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.base import Event, Feedback, Log, Observation, UserTable, VideoTable
+from policies.base import Event, Feedback, FixedHistory, Log, Observation, UserTable, VideoTable
 from policies.blocks import Dropout
 from policies.histories import history_after
 from policies.inf import InfPolicy
@@ -24,7 +24,6 @@ from policies.inf_encoding import (
 from policies.inf_heads import Fusion, Outcomes, fuse, labels_of, loss, outcomes, thresholds_of
 from policies.noise import KeyedNoise
 from policies.sequences import Views
-from policies.specimens import FixedHistory
 
 N_USERS, N_VIDEOS, N_VIEWS = 200, 60, 20
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from policies.base import Event, History
+from policies.base import Event, FixedHistory, History
 from policies.caser import Caser
 from policies.catalogue import catalogue_of
 from policies.chains import Ring, draw_chains, follows
@@ -19,7 +19,7 @@ from policies.reading import Reading
 from policies.registry import POLICIES, build_policy, find_policy
 from policies.sasrec import SasRec, SasRecPolicy
 from policies.slates import SlateSource
-from policies.specimens import FixedHistory, Plan, draw_log, draw_requests, make_specimen
+from policies.specimens import Plan, draw_log, draw_requests, make_specimen
 from policies.stamp import Stamp
 from policies.targets import Sampling
 

@@ -1,10 +1,15 @@
-"""Run folders for the tests of reading and reporting."""
+"""Run folders for the tests of reading and reporting, and ways to store an environment."""
 
+import copy
 import importlib.util
+import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import cloudpickle
 import pytest
 
 from simulator.report import Report
@@ -54,3 +59,12 @@ def sample_report(run_folder: Path) -> Report:
 def resplits() -> ModuleType:
     """The module that splits made-up users many times: `population`, `halves`, `comparisons`, `monte_carlo`."""
     return _load("resplits")
+
+
+@pytest.fixture(params=["copy", "pickle", "cloudpickle"])
+def stored(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
+    """A way there and back: what is given comes out as another object with the same contents."""
+    if request.param == "copy":
+        return copy.deepcopy
+    dumps = pickle.dumps if request.param == "pickle" else cloudpickle.dumps
+    return lambda given: pickle.loads(dumps(given))  # noqa: S301 # our own bytes

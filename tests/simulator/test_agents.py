@@ -37,8 +37,8 @@ def met(env, steps=12):
     observed, _ = env.reset(seed=4)
     for _ in range(steps):
         yield observed, env.unwrapped.offer
-        observed, _, over, _, _ = env.step(env.action_space.sample())
-        if over:
+        observed, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        if terminated or truncated:
             observed, _ = env.reset()
 
 
@@ -178,9 +178,11 @@ def test_feeds_side_by_side_are_those_of_single_wrapped_environments(action, sla
             np.stack([feeds.action_space.sample() for _ in range(6)]) if action == "weights" else rng.integers(0, 10, 6)
         )
         observed, paid, over, infos = feeds.step(actions)
-        one, reward, ended, _, _ = single.step(actions[2])
+        one, reward, gone, truncated, _ = single.step(actions[2])
+        ended = gone or truncated
         assert paid[2] == pytest.approx(reward, rel=1e-5)
         assert over[2] == ended
+        assert not ended or infos[2]["TimeLimit.truncated"] == truncated
         assert np.array_equal(infos[2]["terminal_observation"] if ended else observed[2], one)
     assert observed.shape == (6, *feeds.observation_space.shape)
     assert not feeds._envs._visits.over.any()

@@ -1,10 +1,12 @@
 """`askew/Feed-v0`: Gymnasium's contract, and the same events as a rollout."""
 
+import copy
 import warnings
 
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from hypothesis import given, settings
@@ -17,6 +19,7 @@ from simulator.env_visit import ROUNDS_PER_DAY
 from simulator.line import Engine, Line, Wanted, canonical, play_day
 from simulator.propensity import constant_model
 from simulator.rollout import Course
+from simulator.wrappers import FlatNumbers
 from user_models.parameters import PRESETS
 from user_models.toy import toy_world
 
@@ -45,14 +48,15 @@ def episode(env, seed, user_id):
     observed, info = env.reset(seed=seed, options={"user_id": user_id})
     steps, over = [], False
     while not over:
-        observed, reward, over, truncated, info = env.step(taste_of(observed["candidate_id"]))
-        assert not truncated
+        observed, reward, terminated, over, info = env.step(taste_of(observed["candidate_id"]))
+        assert not terminated
         steps.append((observed, reward, info))
     return steps
 
 
-@pytest.mark.parametrize("settings_", [{}, {"horizon_days": 3, "reveal_truth": True, "reward": "satisfied"}])
+@pytest.mark.parametrize("settings_", [{"users": 31}, {"horizon_days": 3, "reveal_truth": True, "reward": "satisfied"}])
 def test_gymnasium_finds_no_fault(settings_):
+    """It plays seed 123, whose user has to ask for more than one slate: it refuses to be truncated after one step."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(make(**settings_))
@@ -70,7 +74,7 @@ def test_the_same_seed_gives_the_same_episodes(env):
         env.action_space.seed(7)
         seen = []
         for _ in range(40):
-            *step, over, _, info = env.step(env.action_space.sample())
+            *step, _, over, info = env.step(env.action_space.sample())
             seen.append((step, over, info))
             if over:
                 seen.append(env.reset())
@@ -139,7 +143,7 @@ def test_no_action_breaks_an_invariant(env, seed, action_seeds):
     for action_seed in action_seeds:
         action = np.random.default_rng(action_seed).uniform(-1, 1, 20).round(1).astype(np.float32)
         offered = observed["candidate_id"].tolist()
-        observed, _, over, _, info = env.step(action)
+        observed, _, _, over, info = env.step(action)
         assert observed in env.observation_space
         best = sorted(range(20), key=lambda i, scores=action: (-scores[i], i))[:4]
         assert info["slate"].tolist() == [offered[i] for i in best]
@@ -184,6 +188,38 @@ def test_a_longer_horizon_goes_on_where_the_shorter_ends():
     for one, other in zip(short, long, strict=False):
         assert np.array_equal(one[2]["slate"], other[2]["slate"])
     assert [int(observed["day"]) for observed, *_ in long] == sorted(int(observed["day"]) for observed, *_ in long)
+
+
+LEAVES = WORLD.with_tables(return_logit=np.full(3, 9, np.float32)).with_values({"returning.satisfaction": 200.0})
+"""Whoever is displeased comes no more."""
+
+
+@pytest.mark.parametrize("user_id", range(12))
+def test_the_horizon_truncates_and_leaving_for_good_terminates(user_id):
+    ends = []
+    for days in (2, 365):
+        env = make(world=LEAVES, horizon_days=days)
+        observed, _ = env.reset(seed=1, options={"user_id": user_id})
+        n_steps, terminated, truncated = 0, False, False
+        while not (terminated or truncated):
+            observed, _, terminated, truncated, _ = env.step(taste_of(observed["candidate_id"]))
+            n_steps += 1
+        assert terminated != truncated
+        ends.append((n_steps, terminated))
+    (short, left), (long, _) = ends
+    assert left == (short == long)
+
+
+def test_some_leave_for_good_and_some_do_not():
+    env = make(world=LEAVES, horizon_days=2)
+    ends = []
+    for user_id in range(12):
+        env.reset(seed=1, options={"user_id": user_id})
+        flags = (False, False)
+        while not any(flags):
+            flags = env.step(np.zeros(20, np.float32))[2:4]
+        ends.append(flags)
+    assert {(True, False), (False, True)} == set(ends)
 
 
 def test_a_time_limit_truncates():
@@ -293,3 +329,125 @@ def test_the_mood_is_on_the_phone_only_where_truth_is_revealed():
     differs = (shown[0] != shown[1]).any(axis=(1, 2))
     assert differs.any()
     assert not differs[50:].any()
+
+
+def act(action_seed):
+    """Scores by a seed of their own."""
+    return np.random.default_rng(action_seed).uniform(-1, 1, 20).astype(np.float32)
+
+
+def behaviour(env, action_seed, n_steps=12):
+    """What the next steps show; a new episode is begun where one ends, and in the end one more."""
+    shown = []
+    for i in range(n_steps):
+        step = env.step(act(action_seed + i))
+        shown.append(step)
+        if step[2] or step[3]:
+            shown.append(env.reset())
+    return [*shown, env.reset(), env.action_space.sample()]
+
+
+def view_of(env):
+    """Everything that a policy may read of the waiting request."""
+    offer = env.unwrapped.offer
+    return vars(offer.history), offer.candidates, offer.day, offer.hour, offer.position
+
+
+@settings(max_examples=15)
+@given(
+    st.integers(0, 2**20),
+    st.lists(st.integers(0, 99), max_size=4),
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 99)), min_size=1, max_size=10),
+)
+def test_a_copy_and_its_original_never_touch_each_other(seed, before, turns):
+    settings_ = {"horizon_days": 30, "reveal_truth": True, "render_mode": "ansi"}
+    env = make(**settings_)
+    env.reset(seed=seed)
+    for action_seed in before:
+        env.step(act(action_seed))
+    both, histories = (env, copy.deepcopy(env)), (list(before), list(before))
+    shown = ([], [])
+    for who, action_seed in turns:
+        histories[who].append(action_seed)
+        shown[who].append((both[who].step(act(action_seed)), view_of(both[who]), both[who].render()))
+        assert data_equivalence(view_of(both[1 - who]), view_of(both[1 - who]), exact=True)
+    for who in (0, 1):
+        alone = make(**settings_)
+        alone.reset(seed=seed)
+        again = [(alone.step(act(i)), view_of(alone), alone.render()) for i in histories[who]]
+        assert data_equivalence(again[len(before) :], shown[who], exact=True)
+        assert data_equivalence(view_of(alone), view_of(both[who]), exact=True)
+
+
+def test_a_copy_keeps_its_waiting_request_while_the_original_goes_on():
+    env = make(horizon_days=30)
+    env.reset(seed=0)
+    env.step(act(0))
+    other = copy.deepcopy(env)
+    before = copy.deepcopy(view_of(other))
+    first = [env.step(act(i)) for i in (1, 2, 3)]
+    assert data_equivalence(before, view_of(other), exact=True)
+    assert data_equivalence(first, [other.step(act(i)) for i in (1, 2, 3)], exact=True)
+
+
+def test_a_request_that_is_held_keeps_its_history():
+    env = make(horizon_days=30)
+    env.reset(seed=0)
+    offer = env.offer
+    env.step(act(0))
+    assert not offer.history.mask.any()
+    assert env.offer.history.mask.any()
+
+
+class Growing:
+    """A reward that counts the slates it has paid for."""
+
+    def __init__(self):
+        self.n = 0
+
+    def __call__(self, feedback):
+        self.n += 1
+        return self.n
+
+
+def test_a_copy_has_a_reward_of_its_own():
+    env = make(reward=Growing(), horizon_days=30)
+    env.reset(seed=0)
+    other = copy.deepcopy(env)
+    assert [env.step(act(0))[1], env.step(act(0))[1], other.step(act(0))[1]] == [1, 2, 1]
+
+
+@pytest.mark.parametrize("n_steps", [None, 0, 5])
+@pytest.mark.parametrize("settings_", [{}, {"reward": "satisfied", "reveal_truth": True}])
+def test_a_stored_environment_goes_on_as_the_original(stored, n_steps, settings_):
+    env = gymnasium.make("askew/Feed-v0", max_episode_steps=20, **(SMALL | {"horizon_days": 3} | settings_))
+    if n_steps is not None:
+        env.reset(seed=3)
+        for i in range(n_steps):
+            env.step(act(i))
+    else:
+        env.unwrapped.np_random = np.random.default_rng(4)
+    env.action_space.seed(9)
+    other = stored(env)
+    if n_steps is None:
+        assert data_equivalence(env.reset(), other.reset(), exact=True)
+    assert data_equivalence(behaviour(env, 50), behaviour(other, 50), exact=True)
+
+
+@pytest.mark.parametrize("given", [{}, {"max_episode_steps": 3}, {"render_mode": "ansi", "reward": "p2n"}])
+def test_a_spec_comes_back_from_json_and_makes_the_same_environment(given):
+    plain = {key: value for key, value in SMALL.items() if key != "world"}
+    env = FlatNumbers(gymnasium.make("askew/Feed-v0", **plain, **given))
+    read = EnvSpec.from_json(env.spec.to_json())
+    assert read == env.spec
+    for spec in (read, env.spec):
+        other = gymnasium.make(spec)
+        assert other.spec == env.spec
+        assert str(other) == str(env)
+        assert data_equivalence(env.reset(seed=1), other.reset(seed=1), exact=True)
+        assert data_equivalence(env.step(act(0)), other.step(act(0)), exact=True)
+
+
+def test_a_spec_with_a_world_makes_the_same_environment():
+    env = gymnasium.make("askew/Feed-v0", **SMALL)
+    assert data_equivalence(env.reset(seed=1), gymnasium.make(env.spec).reset(seed=1), exact=True)

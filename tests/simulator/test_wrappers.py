@@ -50,6 +50,17 @@ def test_torchrl_finds_no_fault():
     utils = pytest.importorskip("torchrl.envs.utils")
     for way in ("flat", "one", "weights"):
         utils.check_env_specs(envs.GymWrapper(ways()[way]), seed=0)
+    utils.check_env_specs(envs.GymWrapper(make()), seed=0)
+    utils.check_env_specs(envs.GymEnv("askew/Feed-v0", **SMALL), seed=0)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_torchrl_truncates_at_the_horizon():
+    envs = pytest.importorskip("torchrl.envs")
+    rolled = envs.GymWrapper(make()).rollout(200)["next"]
+    assert bool(rolled["truncated"][-1])
+    assert not rolled["terminated"].any()
+    assert rolled["history_events"].shape[1:] == (50, len(Event))
 
 
 def test_the_chosen_video_is_shown():
@@ -149,7 +160,7 @@ def test_numbers_are_those_of_a_hand_count(seed):
     env.reset(seed=seed)
     rng = np.random.default_rng(seed)
     for _ in range(int(rng.integers(0, 6))):
-        if env.step(rng.uniform(-1, 1, 20).astype(np.float32))[2]:
+        if any(env.step(rng.uniform(-1, 1, 20).astype(np.float32))[2:4]):
             env.reset()
     obs = env.unwrapped.offer
     numbers, history = numbers_of(obs), obs.history
