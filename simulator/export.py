@@ -42,8 +42,8 @@ def export(transitions: Transitions, kind: Format, out: Path) -> Path:
 
     Args:
         transitions: What to write.
-        kind: `parquet`: OUT/transitions.parquet, one row per view with `episode`, `reward`, `terminal`, `cost`,
-            `propensity`, `candidates`, and what was logged. `d4rl-npz`: OUT/transitions.npz with D4RL's keys.
+        kind: `parquet`: OUT/transitions.parquet, one row per view with `episode`, `reward`, `terminal`, `timeout`,
+            `cost`, `propensity`, `candidates`, and what was logged. `d4rl-npz`: OUT/transitions.npz with D4RL's keys.
             `minari`: a dataset askew/NAME-v0 under OUT, to be loaded with MINARI_DATASETS_PATH=OUT.
         out: Folder, made if need be.
 
@@ -86,7 +86,8 @@ def _parquet(transitions: Transitions, out: Path) -> Path:
     frame = transitions.trace.assign(
         episode=_episode(transitions),
         reward=transitions.rewards,
-        terminal=transitions.terminals,
+        terminal=False,
+        timeout=transitions.timeouts,
         cost=transitions.costs,
         propensity=transitions.propensity,
     )
@@ -102,9 +103,8 @@ def _parquet(transitions: Transitions, out: Path) -> Path:
 
 
 def _npz(transitions: Transitions, out: Path) -> Path:
-    """D4RL's keys (Fu et al., 2020, https://arxiv.org/abs/2004.07219); the next observation ends with the episode."""
+    """D4RL's keys (Fu et al., 2020, https://arxiv.org/abs/2004.07219)."""
     path = _free(out / "transitions.npz")
-    following = np.where(transitions.terminals, np.arange(len(transitions)), np.arange(len(transitions)) + 1)
     infos: dict[str, Any] = {f"infos/{key}": transitions.trace[key].to_numpy() for key in _LOGGED}
     infos["infos/propensity"] = transitions.propensity
     infos["infos/candidates"] = transitions.candidates(slice(None))
@@ -114,9 +114,9 @@ def _npz(transitions: Transitions, out: Path) -> Path:
             observations=transitions.observations,
             actions=transitions.actions,
             rewards=transitions.rewards.astype(np.float32),
-            next_observations=transitions.observations[following],
-            terminals=transitions.terminals,
-            timeouts=np.zeros(len(transitions), bool),
+            next_observations=transitions.observations[transitions.following()],
+            terminals=np.zeros(len(transitions), bool),
+            timeouts=transitions.timeouts,
             costs=transitions.costs.astype(np.float32),
             **infos,
         )
@@ -153,7 +153,7 @@ def _minari(transitions: Transitions, out: Path) -> Path:
 def _check_room(path: Path, transitions: Transitions) -> None:
     """Write and remove a file as large as the dataset gets at most: HDF5 may crash where it meets a full disk."""
     row = sum(array[:1].nbytes for array in (transitions.observations, transitions.actions, transitions.offered))
-    room = _ROOM * len(transitions) * (row + _ROW_BYTES) + int(transitions.terminals.sum()) * _EPISODE_BYTES
+    room = _ROOM * len(transitions) * (row + _ROW_BYTES) + int(transitions.timeouts.sum()) * _EPISODE_BYTES
     with path.open("wb") as file:
         for first in range(0, room, _CHUNK_BYTES):
             file.write(bytes(min(_CHUNK_BYTES, room - first)))
@@ -164,16 +164,16 @@ def _episodes(transitions: Transitions) -> list[Any]:
     """One of Minari's buffers per episode."""
     from minari.data_collector import EpisodeBuffer
 
-    ends = np.flatnonzero(transitions.terminals) + 1
+    ends, following = np.flatnonzero(transitions.timeouts) + 1, transitions.following()
     logged = {key: transitions.trace[key].to_numpy() for key in _LOGGED}
     return [
         EpisodeBuffer(
             id=i,
-            observations=list(_closed(transitions.observations[first:end])),
+            observations=list(transitions.observations[[*range(first, end), following[end - 1]]]),
             actions=list(transitions.actions[first:end]),
             rewards=transitions.rewards[first:end].tolist(),
-            terminations=transitions.terminals[first:end].tolist(),
-            truncations=[False] * (end - first),
+            terminations=[False] * (end - first),
+            truncations=transitions.timeouts[first:end].tolist(),
             infos={
                 "propensity": _closed(transitions.propensity[first:end]),
                 "cost": _closed(transitions.costs[first:end]),
@@ -197,7 +197,7 @@ def _box(values: np.ndarray) -> spaces.Box:
 
 def _episode(transitions: Transitions) -> np.ndarray:
     """Number of each view's episode."""
-    return np.concatenate([[0], np.cumsum(transitions.terminals)[:-1]]).astype(np.int64)
+    return np.concatenate([[0], np.cumsum(transitions.timeouts)[:-1]]).astype(np.int64)
 
 
 @contextmanager

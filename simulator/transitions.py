@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow.dataset as ds
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
-from policies.base import Event, Feedback, History, Observation
+from policies.base import Event, Feedback, FixedHistory, History, Observation
 from policies.flat import numbers_of
 from policies.histories import find_requests, gather_history
 from policies.registry import propensity
@@ -45,7 +45,7 @@ class Transitions:
         observations: Of the request that each view belongs to.
         actions: Of the video shown.
         rewards: Of the view.
-        terminals: True at the last view of an episode.
+        timeouts: True at the last view of an episode: a day is over, the user is not, so nothing terminates.
         costs: 1 where the user hated the video.
         propensity: Chance with which the arm's policy would show this video at this place, given those above it; NaN
             where the policy cannot tell.
@@ -58,7 +58,7 @@ class Transitions:
     observations: Float32[np.ndarray, "rows c"]
     actions: Float32[np.ndarray, "rows p"]
     rewards: Float64[np.ndarray, " rows"]
-    terminals: Bool[np.ndarray, " rows"]
+    timeouts: Bool[np.ndarray, " rows"]
     costs: Float64[np.ndarray, " rows"]
     propensity: Float64[np.ndarray, " rows"]
     offered: Int32[np.ndarray, "requests n"]
@@ -71,6 +71,11 @@ class Transitions:
     def candidates(self, rows: slice) -> Int32[np.ndarray, "some n"]:
         """What could have been shown, for some views: the candidates of the request that each belongs to."""
         return self.offered[self.request[rows]]
+
+    def following(self) -> Int64[np.ndarray, " rows"]:
+        """The row whose observation comes next, on the user's next day if need be; a user's last row is its own."""
+        user_id = self.trace["user_id"].to_numpy()
+        return np.arange(len(self)) + np.append(user_id[1:] == user_id[:-1], False)
 
 
 def read_transitions(folder: Path, arm: str | None, reward: str) -> Transitions:
@@ -176,7 +181,7 @@ def _seen(
         position=position,
         videos=stage.video_table,
         users=stage.user_table,
-        read_history=lambda: past,
+        read_history=FixedHistory(past),
     )
 
 

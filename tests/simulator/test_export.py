@@ -81,7 +81,7 @@ def test_every_view_of_every_user_is_there_once(folder, control):
     assert len(control) == views
     key = control.trace[["user_id", "day", "request", "position"]]
     assert not key.duplicated().any()
-    assert control.terminals.sum() == len(control.trace[["user_id", "day"]].drop_duplicates())
+    assert control.timeouts.sum() == len(control.trace[["user_id", "day"]].drop_duplicates())
     assert not {"true_satisfaction", "true_appeal"} & set(control.trace.columns)
 
 
@@ -179,18 +179,33 @@ def test_minari_reads_its_dataset(control, tmp_path, monkeypatch):
     assert path == tmp_path / "askew" / "traced-odd-control-v0"
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     episodes = list(minari.load_dataset("askew/traced-odd-control-v0").iterate_episodes())
-    assert len(episodes) == control.terminals.sum()
+    assert len(episodes) == control.timeouts.sum()
     assert sum(episode.rewards.sum() for episode in episodes) == pytest.approx(control.rewards.sum())
     assert np.allclose(np.concatenate([episode.actions for episode in episodes]), control.actions)
     assert all(len(episode.observations) == len(episode.rewards) + 1 for episode in episodes)
     for name, values in (("candidates", control.candidates(slice(None))), ("propensity", control.propensity)):
         assert np.array_equal(np.concatenate([episode.infos[name][:-1] for episode in episodes]), values)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["askew"]
+    assert not any(episode.terminations.any() for episode in episodes)
+    assert all(np.flatnonzero(episode.truncations).tolist() == [len(episode.rewards) - 1] for episode in episodes)
+    goes_on = control.trace.groupby("user_id")["day"].nunique().iloc[0] > 1
+    assert goes_on
+    assert np.array_equal(episodes[0].observations[-1], episodes[1].observations[0])
+
+
+def test_what_follows_a_day_is_the_users_next_one(control):
+    users, following = control.trace["user_id"].to_numpy(), control.following()
+    last = np.append(users[1:] != users[:-1], True)
+    assert np.array_equal(following[last], np.flatnonzero(last))
+    assert np.array_equal(following[~last], np.flatnonzero(~last) + 1)
+    assert (control.timeouts & ~last).any()
 
 
 def test_an_archive_has_the_keys_of_d4rl(control, tmp_path):
     with np.load(export(control, "d4rl-npz", tmp_path), allow_pickle=False) as data:
-        ends = data["terminals"]
+        ends = data["timeouts"]
+        assert not data["terminals"].any()
+        assert ends.sum() == len(control.trace[["user_id", "day"]].drop_duplicates())
         assert len({len(data[key]) for key in data.files}) == 1
         after = np.roll(data["observations"], -1, axis=0)
         assert np.array_equal(data["next_observations"][~ends], after[~ends])
@@ -200,7 +215,8 @@ def test_an_archive_has_the_keys_of_d4rl(control, tmp_path):
 
 def test_a_table_has_a_row_per_view(control, tmp_path):
     frame = pd.read_parquet(export(control, "parquet", tmp_path))
-    assert frame.groupby("episode")["terminal"].sum().eq(1).all()
+    assert frame.groupby("episode")["timeout"].sum().eq(1).all()
+    assert not frame["terminal"].any()
     assert frame["reward"].sum() == pytest.approx(control.rewards.sum())
     assert np.array_equal(np.stack(frame["candidates"]), control.candidates(slice(None)))
     assert [path.name for path in tmp_path.iterdir()] == ["transitions.parquet"]
