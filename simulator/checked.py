@@ -27,7 +27,7 @@ def whole(name: str, given: object, low: int, high: int) -> int:
     >>> whole("users", 3, 1, 10)
     3
     """
-    number = int(given) if isinstance(given, Integral) and not isinstance(given, bool) else None
+    number = None if isinstance(given, bool) or not isinstance(given, Integral) else int(given)
     if number is None or not low <= number <= high:
         raise ValueError(f"{name}: {given!r} given, want a whole number from {low} to {high}")
     return number
@@ -39,7 +39,7 @@ def share(name: str, given: object) -> float:
     Raises:
         ValueError: Anything else, nan too.
     """
-    number = float(given) if isinstance(given, Real) and not isinstance(given, bool) else 0.0
+    number = 0.0 if isinstance(given, bool) or not isinstance(given, Real) else float(given)
     if not 0 < number <= 1:
         raise ValueError(f"{name}: {given!r} given, want a number above 0 and at most 1")
     return number
