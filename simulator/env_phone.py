@@ -83,7 +83,7 @@ def check_gif(path: Path) -> None:
         PictureError: It does not end in .gif.
     """
     if path.suffix.lower() != ".gif":
-        raise PictureError(f"{path}: names no GIF, want a file that ends in .gif; other tools make films of those")
+        raise PictureError(f"{path}: names no GIF, want a file that ends in .gif, from which other tools make films")
 
 
 def write_gif(frames: list[Picture], path: Path, ms: int) -> None:

@@ -17,6 +17,8 @@ from simulator.export import ExportError, export
 from simulator.run import run_with
 from simulator.spec import parse_spec
 from simulator.transitions import read_transitions
+from user_models.store import save_world
+from user_models.toy import toy_world
 
 
 class Lowest:
@@ -314,6 +316,21 @@ def test_a_film_makes_its_folder_and_says_where_it_cannot(tmp_path, world, capsy
     with pytest.raises(SystemExit, match="2"):
         main(["render", str(tmp_path / "file" / "feed.gif"), "--world", world, "--views", "2"])
     assert "feed.gif: cannot be written: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["feed.mp4", "feed", ".gif", "feed.gif.webm"])
+def test_a_gif_is_written_under_no_other_name(tmp_path, world, capsys, name):
+    with pytest.raises(SystemExit, match="2"):
+        main(["render", str(tmp_path / name), "--world", world, "--views", "2"])
+    assert f"{name}: names no GIF, want a file that ends in .gif" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_user_who_never_comes_cannot_be_filmed(tmp_path, capsys):
+    save_world(toy_world().with_tables(return_logit=np.full(3, -60, np.float32)), tmp_path / "world")
+    with pytest.raises(SystemExit, match="2"):
+        main(["render", str(tmp_path / "feed.gif"), "--world", str(tmp_path / "world"), "--user", "3"])
+    assert "user 3 does not come within 365 days of seed 0; give another user or seed" in capsys.readouterr().err
 
 
 def test_a_policy_that_needs_a_log_cannot_film(tmp_path, world, capsys):

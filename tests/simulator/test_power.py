@@ -11,7 +11,7 @@ from simulator.audit_lives import read_lives
 from simulator.cli import main
 from simulator.errors import RunFolderError, SpecError
 from simulator.metrics import METRICS, scorecard_metrics
-from simulator.power import Clock, Sizes, Wanted, plan_power
+from simulator.power import Clock, Sizes, Wanted, plan_power, run_power
 from simulator.power_variance import Components, adjusted, components, influence
 from simulator.report_power import load_power
 from simulator.run import write_report
@@ -194,12 +194,61 @@ def test_the_command_plans_from_a_run_folder(finished_run, tmp_path, capsys):
     assert (out / "power.html").is_file()
 
 
-def test_the_command_runs_a_pilot(world, tmp_path, capsys):
+@pytest.fixture
+def small(world, tmp_path):
+    """A spec that is quickly run, in p.toml too."""
     arms = [{"name": "control", "policy": "random"}, {"name": "treatment", "policy": "popular"}]
     keys = {"name": "p", "world": world, "users": 500, "videos": 200, "days": 1, "pre_days": 1, "launch_days": 1}
     keys |= {"views_scale": 0.05, "candidates": 20, "pre_policy": "popular", "rounds_per_day": 1, "arms": arms}
     spec = parse_spec(keys, "test")
     (tmp_path / "p.toml").write_text(tomli_w.dumps(spec.model_dump(mode="json")))
+    return spec
+
+
+def test_an_interrupted_pilot_is_resumed_to_the_same_plan(small, tmp_path, monkeypatch, capsys):
+    def interrupt(stage, _done, _total):
+        if stage == "the test":
+            raise KeyboardInterrupt
+
+    words = ["power", str(tmp_path / "p.toml"), "--pilot", "100", "--workers", "1", "--out"]
+    main([*words, str(tmp_path / "whole")])
+    with pytest.raises(KeyboardInterrupt):
+        run_power(small, Wanted(), tmp_path / "parts", (100, 1), interrupt)
+    with pytest.raises(SystemExit):
+        main([*words, str(tmp_path / "parts")])
+    assert "holds pilot already; give an empty or new folder as --out, or --resume" in capsys.readouterr().err
+    main([*words, str(tmp_path / "parts"), "--resume"])
+    whole, parts = load_power(tmp_path / "whole"), load_power(tmp_path / "parts")
+    assert parts.paired.seconds is None  # of the first part nobody knows how long it took
+    assert whole.model_copy(update={"paired": parts.paired}) == parts
+
+
+def test_there_is_nothing_to_resume_without_a_pilot(small, finished_run, tmp_path, capsys):
+    for words, said in [
+        ([str(tmp_path / "p.toml"), "--resume"], "pilot: holds no run to resume; leave out --resume to begin one"),
+        ([str(finished_run), "--resume"], f"--resume given, but {finished_run} is a finished run"),
+    ]:
+        with pytest.raises(SystemExit) as stop:
+            main(["power", *words, "--out", str(tmp_path / "power")])
+        assert stop.value.code == 2
+        assert said in capsys.readouterr().err
+
+
+def test_a_folder_that_is_taken_is_not_offered_a_resume_that_does_nothing(finished_run, tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("")
+    with pytest.raises(SystemExit):
+        main(["power", str(finished_run), "--out", str(tmp_path)])
+    assert capsys.readouterr().err.endswith("already; give an empty or new folder as --out\n")
+
+
+def test_a_pilot_needs_two_users(small, tmp_path):
+    with pytest.raises(SpecError, match="--pilot 1 given, want 2 users or more"):
+        run_power(small, Wanted(), tmp_path / "power", (1, 1), lambda *_: None)
+    assert not (tmp_path / "power").exists()
+
+
+@pytest.mark.usefixtures("small")
+def test_the_command_runs_a_pilot(tmp_path, capsys):
     out = tmp_path / "power"
     main(["power", str(tmp_path / "p.toml"), "--out", str(out), "--pilot", "300", "--workers", "1"])
     plan = load_power(out)
