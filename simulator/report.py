@@ -4,10 +4,11 @@ Non-finite numbers are `null`, and `reasons` says why, under the field's name.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Final, Literal, final
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from simulator.errors import RunFolderError as RunFolderError  # noqa: PLC0414 (for readers of reports)
 from simulator.report_looks import LookRow as LookRow  # noqa: PLC0414 (for readers of reports)
@@ -31,6 +32,8 @@ AUDIT_BEGUN: Final = "audit-plan.json"
 """What an audit has in its folder from the beginning, and a run never."""
 FORMAT: Final = 1
 """Version of `report.json`."""
+_BY_ARM: Final = ("metrics", "daily", "totals", "segments", "questionnaire", "p2n", "distribution", "worlds")
+"""Lists whose rows are each about an arm."""
 _KIND: Final = Kind(f"a report of format {FORMAT}", "askew run --out", "run `askew report` to write it anew")
 
 
@@ -283,6 +286,22 @@ class Report(_Row):
     stopped: Stop | None = None
     second_opinion: SecondOpinion | None = None
     trainings: list[TrainingRow] = Field(default_factory=list[TrainingRow])
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Report":
+        """Refuse arms of one name, and rows of arms or days that are not there."""
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) < max(2, len(names)):
+            raise ValueError(f"arms: names {names} given, want two or more, all different")
+        for section in _BY_ARM:
+            arms = [row.arm for row in getattr(self, section)]
+            unknown = next((place for place, arm in enumerate(arms) if arm not in names), None)
+            if unknown is not None:
+                raise ValueError(f"{section}.{unknown}.arm: {arms[unknown]!r} given, want one of {', '.join(names)}")
+        for place, check in enumerate(self.health.split_by_day):
+            if not re.fullmatch(r"day \d+", check.within):
+                raise ValueError(f"health.split_by_day.{place}.within: {check.within!r} given, want such as 'day 3'")
+        return self
 
     def valid_metrics(self) -> list[MetricRow]:
         """The scorecard with the intervals to go by: after an early stop, those over all looks."""

@@ -65,8 +65,9 @@ def parse_result(text: str, model: type[_Result], kind: Kind, origin: str) -> _R
         first = error.errors(include_url=False)[0]
         if first["type"] == "json_invalid":
             raise RunFolderError(f"{origin}: not a JSON file ({first['msg']}); {kind.again}") from None
-        key = ".".join(str(part) for part in first["loc"])
-        raise RunFolderError(f"{origin}: not {kind.what}: {key}: {first['msg']}; {kind.again}") from None
+        at = ".".join(map(str, first["loc"]))
+        fault = ": ".join(filter(None, (at, first["msg"].removeprefix("Value error, "))))
+        raise RunFolderError(f"{origin}: not {kind.what}: {fault}; {kind.again}") from None
     fault = next(_faults(result.model_dump(), ()), None)
     if fault is not None:
         raise RunFolderError(f"{origin}: {fault}; {kind.again}")

@@ -16,9 +16,8 @@ LIFTS: Final = "lift: adjusted by the time before the test (CUPED) where it can 
 
 def scorecard(report: Report) -> Group:
     """What `askew run` and `askew report` print."""
-    treatments = [arm.name for arm in report.arms[1:]]
     rows = report.valid_metrics()
-    tables = [_table(report, [row for row in rows if row.arm == arm]) for arm in treatments]
+    tables = [_table(report, [row for row in rows if row.arm == arm]) for arm in dict.fromkeys(row.arm for row in rows)]
     warnings = [f"! {warning}" for warning in report.health.warnings]
     lines = [LIFTS, *_reasons(report.metrics), *judgement_lines(report), _split(report.health)]
     lines += [*_interference(report.worlds), *warnings]

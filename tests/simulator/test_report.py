@@ -72,7 +72,7 @@ def test_a_damaged_report_is_refused_in_one_line(tmp_path: Path, text: str, mess
         (("health", "users_planned", "base"), 1e300, "health.users_planned.base: 1e+300 given, want a number between"),
         (("users",), 10**400, "users: a number of 1329 bits given, want at most 64"),
         (("name",), "", "name: '' given, want more than blanks"),
-        (("arms", 1, "name"), " ", "arms.1.name: ' ' given, want more than blanks"),
+        (("arms", 1, "policy"), " ", "arms.1.policy: ' ' given, want more than blanks"),
         (("metrics", 0, "label"), "a\x1b[2Jb", r"metrics.0.label: 'a\x1b[2Jb' given, want no control characters"),
     ],
 )
@@ -87,6 +87,24 @@ def test_a_number_or_name_that_cannot_be_is_refused_with_its_field(report: Repor
         load_report(tmp_path)
     assert "\n" not in str(refusal.value)
     assert "run `askew report` to write it anew" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "changed", "message"),
+    [
+        ("arms", [], "arms: names [] given, want two or more"),
+        ("arms", [0], "arms: names ['base'] given, want two or more"),
+        ("arms", [0, 0], "arms: names ['base', 'base'] given, want two or more, all different"),
+        ("metrics", {"arm": "[/x]"}, "metrics.0.arm: '[/x]' given, want one of base, treatment"),
+        ("questionnaire", {"arm": "x"}, "questionnaire.0.arm: 'x' given, want one of base, treatment"),
+    ],
+)
+def test_rows_of_arms_that_are_not_there_are_refused(report: Report, section: str, changed, message: str):
+    keys = json.loads(report.to_json())
+    rows = keys[section]
+    keys[section] = [rows[i] for i in changed] if isinstance(changed, list) else [{**rows[0], **changed}]
+    with pytest.raises(RunFolderError, match=re.escape(f"here: not a report of format 1: {message}")):
+        parse_report(json.dumps(keys), "here")
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path):
