@@ -5,6 +5,8 @@ import stat
 import zipfile
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dashboards import archive
 from dashboards.archive import ArchiveError, pack, unpack
@@ -103,6 +105,36 @@ def test_what_is_no_run_is_refused(whole, tmp_path, change, match):
 def test_what_is_no_archive_is_refused(tmp_path):
     refused(io.BytesIO(b"no zip"), tmp_path, r"not a \.zip")
     refused(zipped({}), tmp_path, "holds no spec.toml")
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_damaged_bytes_are_unpacked_or_refused(report, tmp_path_factory, data):
+    """Anywhere: in what is packed, and in the list at the end, which says where to look and how it is packed."""
+    whole = {"in/spec.toml": 'name = "in"\n', "in/report.json": report.to_json()}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, text in whole.items():
+            made.writestr(name, text)
+    bytes_ = bytearray(buffer.getvalue())
+    start = data.draw(st.sampled_from([0, len(bytes_) - 250]))
+    for at in data.draw(st.lists(st.integers(start, len(bytes_) - 1), min_size=1, max_size=4)):
+        bytes_[at] = data.draw(st.integers(0, 255))
+    folder = tmp_path_factory.mktemp("runs")
+    try:
+        unpack(io.BytesIO(bytes(bytes_)), "in.zip", folder)
+    except ArchiveError as error:
+        assert "\n" not in str(error)  # noqa: PT017 (what was drawn may do no harm)
+        assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("where", "value"), [(42, b"\xff\xff\xff\x7f"), (16, b"\xff\xff\xff\x7f"), (10, b"\x0e\x00")])
+def test_a_list_of_files_that_is_wrong_is_refused(whole, tmp_path, where, value):
+    """Where a file begins, where the list does, how a file is packed (with LZMA)."""
+    data = bytearray(zipped(whole).getvalue())
+    entry = data.index(b"PK\x01\x02") if where != 16 else data.index(b"PK\x05\x06")
+    data[entry + where : entry + where + len(value)] = value
+    refused(io.BytesIO(bytes(data)), tmp_path, r"in\.zip: (not a \.zip that can be read|cannot be unpacked)")
 
 
 def test_a_hidden_name_is_refused(whole, tmp_path):

@@ -41,6 +41,8 @@ def rewrite(folder, **changes):
         (lambda f: (f / "policy.json").unlink(), "policy.json: cannot be read"),
         (lambda f: (f / "policy.json").write_text("{"), "damaged, not JSON"),
         (lambda f: (f / "policy.json").write_bytes(b"\xff\xfe"), "damaged, not JSON"),
+        (lambda f: (f / "policy.json").write_text("9" * 5000), "damaged, not JSON"),
+        (lambda f: (f / "policy.json").write_text("[" * 100_000), "damaged, not JSON"),
         (lambda f: (f / "policy.json").write_text("[]"), "want the keys format, policy and settings"),
         (lambda f: rewrite(f, format=99), "format 99 found, want 1"),
         (lambda f: rewrite(f, policy="base"), "holds policy 'base', want 'popular'"),

@@ -14,11 +14,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from dashboards.leaderboard_html import render_leaderboard
+from dashboards.sweep_html import render_sweep
 from simulator import cli
+from simulator.errors import RunFolderError
 from simulator.experiment import prepare, world_of
+from simulator.report import load_report
+from simulator.report_leaderboard import HEADLINE, Effect, Entry, Leaderboard, load_leaderboard
+from simulator.report_offline import METRICS, TRUE
+from simulator.report_sweep import Sweep, SweepPoint, SweptParameter, load_sweep
+from simulator.scorecard import scorecard
 from user_models.data.folder import open_folder
 from user_models.data.layout import official_names
 from user_models.store import save_world
@@ -117,8 +127,17 @@ def other_cell(data, rng):
     return b"\n".join([*lines[:at], b",".join(cells), *lines[at + 1 :]])
 
 
+def endless(data, rng):
+    """A number of too many digits, or brackets that nest too deep, in the place of a value."""
+    found = list(re.finditer(rb"(?<=[=:] )[^,\n]+", data))
+    if not found:
+        return b"[" * 100_000 + data
+    one = found[rng.integers(0, len(found))]
+    return data[: one.start()] + rng.choice([b"9" * 5000, b"[" * 100_000]) + data[one.end() :]
+
+
 BYTES = (cut, flipped)
-TEXT = (*BYTES, without_a_line, line_twice, other_value, other_value, other_value, other_cell)
+TEXT = (*BYTES, without_a_line, line_twice, other_value, other_value, other_value, other_cell, endless)
 
 
 def damage_bytes(path, rng):
@@ -327,6 +346,68 @@ def check_cases(cases, tmp_path, sound, capsys):
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_input_is_read_or_refused_in_one_line(kind, tmp_path, with_rows, capsys):
     check_cases(cases_of(kind, EVERYDAY[kind]), tmp_path, with_rows, capsys)
+
+
+ODD_VALUES = [float("nan"), float("inf"), -1, 0, 2**70, 1e308, 1e-320, "", "nan", "[/x]", None, True, [], {}, [[[1]]]]
+
+
+def places_in(value, path=()):
+    """Where every part of a JSON value is."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in pairs:
+        yield (*path, key)
+        yield from places_in(part, (*path, key))
+
+
+@st.composite
+def damaged(draw, text):
+    """A JSON text in which a part or two are gone, told twice or something odd."""
+    value = json.loads(text)
+    for _ in range(draw(st.integers(1, 2))):
+        places = list(places_in(value))
+        *path, key = draw(st.sampled_from(places or [("nothing",)]))
+        parent = value
+        for step in path:
+            parent = parent[step]
+        way = draw(st.sampled_from(["gone", "twice", "odd", "odd"]))
+        if way == "gone":
+            parent.pop(key, None) if isinstance(parent, dict) else parent.pop(key)
+        elif way == "twice" and isinstance(parent, list):
+            parent.append(parent[key])
+        else:
+            parent[key] = draw(st.sampled_from(ODD_VALUES))
+    return json.dumps(value)
+
+
+@pytest.fixture(scope="module")
+def results(sample_report):
+    """Sound results by the name of their file, each with what reads it and what shows it."""
+    metrics = sample_report.metrics
+    parameter = SweptParameter(name="leaving.satisfaction", meaning="m", source="s", value=0.1, low=0.0, high=None)
+    points = [SweepPoint(value=value, path=str(value), users=800, metrics=metrics) for value in (0.1, 0.3)]
+    sweep = Sweep(name="s", seed=1, days=3, world="w", parameter=parameter, values=[0.1, 0.3], points=points)
+    effect = Effect(lift=0.1, ci_low=0.0, ci_high=0.2, true_lift=None)
+    scores = dict.fromkeys((*METRICS, TRUE), 0.1)
+    entry = Entry(policy="inf", offline=scores, effects=dict.fromkeys(HEADLINE, effect), folder="tests/inf")
+    board = Leaderboard(data="d", users=60, days=1, entries=[entry, entry])
+    return {
+        "sweep.json": (sweep.to_json(), load_sweep, render_sweep),
+        "leaderboard.json": (board.to_json(), load_leaderboard, render_leaderboard),
+        "report.json": (sample_report.to_json(), load_report, scorecard),
+    }
+
+
+@settings(max_examples=30)
+@given(data=st.data())
+@pytest.mark.parametrize("file", ["sweep.json", "leaderboard.json", "report.json"])
+def test_a_damaged_result_is_shown_or_refused_in_one_line(file, data, results, tmp_path_factory):
+    text, load_result, show = results[file]
+    folder = tmp_path_factory.mktemp("result")
+    (folder / file).write_text(data.draw(damaged(text)))
+    try:
+        show(load_result(folder))
+    except RunFolderError as error:
+        assert re.fullmatch(rf".*{file}.*", str(error))  # noqa: PT017 (what was drawn may do no harm)
 
 
 @pytest.mark.slow

@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from simulator.errors import SpecError
+from simulator.errors import RunFolderError, SpecError
+from simulator.run_state import read_keys
 from simulator.spec import ExperimentSpec, load_spec, parse_spec, shipped_specs
 
 ARMS = [{"name": "base", "policy": "base"}, {"name": "new", "policy": "random"}]
@@ -136,6 +137,16 @@ def test_broken_toml_is_refused_with_its_line(tmp_path):
     path.write_text('name = "t"\nusers = = 5\n')
     with pytest.raises(SpecError, match=r"broken\.toml: not a TOML file: .*line 2"):
         load_spec(str(path))
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 100_000], ids=["too long a number", "nested too deep"])
+def test_what_cannot_be_read_at_all_is_refused_in_one_line(tmp_path, value):
+    path = tmp_path / "spec.toml"
+    path.write_text(f"seed = {value}")
+    with pytest.raises(SpecError, match=r"spec\.toml: not a TOML file: [^\n]*$"):
+        load_spec(str(path))
+    with pytest.raises(RunFolderError, match=r"spec\.toml: not a TOML file [^\n]*; run the test anew$"):
+        read_keys(tmp_path)
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):

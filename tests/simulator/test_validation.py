@@ -198,9 +198,10 @@ def test_what_is_written_is_read_again(sound, tmp_path):
 def test_a_damaged_file_is_named(tmp_path):
     with pytest.raises(RunFolderError, match="missing; give a folder that `askew validate --out` wrote"):
         load_validation(tmp_path)
-    (tmp_path / "validation.json").write_text("{", encoding="utf-8")
-    with pytest.raises(RunFolderError, match="cannot be read"):
-        load_validation(tmp_path)
+    for text in ("{", "9" * 5000, "[" * 100_000):
+        (tmp_path / "validation.json").write_text(text, encoding="utf-8")
+        with pytest.raises(RunFolderError, match="cannot be read"):
+            load_validation(tmp_path)
 
 
 def test_a_world_like_kuairand_is_sound_and_meets_every_target(sound):

@@ -112,6 +112,12 @@ def test_a_world_stored_before_there_were_pulls_of_the_match_is_as_it_was(folder
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000], ids=["too long a number", "nested too deep"])
+def test_a_description_that_cannot_be_read_at_all_is_refused(folder, text):
+    (folder / "world.json").write_text(text)
+    assert "world.json: cannot be read" in refusal(folder)
+
+
 def test_a_missing_parameter_is_named(folder):
     content = json.loads((folder / "world.json").read_text())
     del content["parameters"]["watch.taste"]

@@ -28,7 +28,7 @@ N_LEVERS: Final = 5
 _STEP: Final = 0.05
 _LARGEST: Final = 1.5
 _ROUNDS: Final = 20
-_NEARER: Final = "give a random log whose rows are nearer to KuaiRand's, or leave it out"
+_NEARER: Final = "give a folder whose rows are nearer to KuaiRand's"
 _CLOSE: Final = 1e-3
 """Figures within this share of their targets are taken as met."""
 
