@@ -102,7 +102,7 @@ def _rate_slopes(asked: float, q: float, s: float) -> tuple[Float64[np.ndarray, 
 
 def _interval(bounds: tuple[float, float], errors: tuple[float, float]) -> tuple[float, float]:
     """An interval that holds a value within the bounds in 95 of 100 cases, wherever in them it lies."""
-    width, error = bounds[1] - bounds[0], max(errors)
+    width, error = max(0.0, bounds[1] - bounds[0]), max(errors)
     if error == 0:
         return bounds
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from simulator.looks import LogLift
 from simulator.report import LookRow, Report
 from simulator.summarise import summarise
 
@@ -93,3 +94,8 @@ def test_looks_without_a_lift_say_why_and_spend_nothing(sample_run: ModuleType, 
     assert first.reasons["group_low"] == "base has a denominator of 0"
     assert third.group_high is not None
     assert last.information == 1.0
+
+
+def test_an_interval_beyond_all_numbers_is_none():
+    assert LogLift(0.1, 30.0).within(38.0) == (None, None)
+    assert LogLift(0.0, 0.0).within(38.0) == (0.0, 0.0)

@@ -92,3 +92,45 @@ def test_a_metric_without_a_value_has_a_reason(numerator, denominator, reason):
     effect = paired_effect(paired_spread(control, Ratio(np.ones(9), np.ones(9))))
     assert effect.relative_effect is None
     assert reason in effect.reason
+
+
+def test_a_variance_that_is_rounding_is_0_and_of_one_user_there_is_none():
+    rng = np.random.default_rng(1)
+    d = rng.normal(1e6, 1e3, 500)
+    spread = Spread.of((0.1 * d, d))
+    assert spread.variance_of(np.array([1.0, -0.1])) == 0.0
+    assert spread.variance_of(np.array([0.0, 1.0])) == pytest.approx(d.var(ddof=1))
+    assert Spread.of((np.ones(1),)).variance_of(np.ones(1)) is None
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1e-12, 1.0, 1e12]), st.floats(0, 3))
+def test_what_is_told_of_any_buckets_is_a_number_or_has_a_reason(seed, size, heavy):
+    rng = np.random.default_rng(seed)
+
+    def side(n):
+        kinds = [
+            np.zeros(n),
+            np.full(n, size),
+            size * rng.lognormal(0, heavy, n),
+            size + rng.normal(0, 1, n),
+            np.ones(n),
+        ]
+        return kinds[rng.integers(len(kinds))]
+
+    def bucket(arm):
+        n = int(rng.integers(0, 5))
+        d = side(n)
+        whole = Ratio(0.1 * d if rng.random() < 0.3 else side(n), d)
+        return Bucket(arm, whole, Ratio(whole.numerator * 3, d) if rng.random() < 0.5 else Ratio(side(n), side(n)))
+
+    comparison = compare(bucket("a"), bucket("b"))
+    for told in (comparison.plain, comparison.cuped):
+        for name, value in vars(told).items() if told else ():
+            assert name == "reasons" or (name in told.reasons if value is None else np.isfinite(value)), name
+
+
+def test_a_true_lift_below_zero_is_over_its_size_and_one_user_has_no_error():
+    control, treatment = Ratio(np.array([-4.0]), np.ones(1)), Ratio(np.array([-3.0]), np.ones(1))
+    for effect in (true_effect(control, treatment), paired_effect(paired_spread(control, treatment))):
+        assert (effect.relative_effect, effect.standard_error) == (0.25, None)
+        assert effect.reason == "one user has no standard error"

@@ -66,3 +66,10 @@ def test_a_quantile_of_nothing_has_no_lift():
 
 def test_an_empty_bucket_has_no_quantiles():
     assert quantile_effects(("a", "b"), (Counts.of(np.zeros(0)), Counts.of(np.ones(9))), None) == []
+
+
+def test_quantiles_too_far_apart_for_an_interval_of_the_lift_say_so():
+    few = [Counts.of(np.array([1e-3, 8e4])), Counts.of(np.array([8e4, 8e4]))]
+    rows = quantile_effects(("a", "b"), (few[0], few[1]), None)
+    assert all(row.lift is not None for row in rows)
+    assert {row.reasons.get("lift_high") for row in rows if row.lift_high is None} == {"too wide to be told"}
