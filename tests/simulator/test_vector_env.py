@@ -250,7 +250,7 @@ def test_bad_seeds_are_refused(seeds, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_episode_steps": 0}, "max_episode_steps: 0 given, want a whole number from 1, or None"),
+        ({"max_episode_steps": 0}, "max_episode_steps: 0 given, want a whole number from 1 to"),
         ({"max_episode_steps": True}, "max_episode_steps: True given"),
         ({"render_mode": "rgb_array"}, "render_mode: 'rgb_array' given, but feeds served together show nothing"),
     ],
