@@ -86,6 +86,11 @@ def _check_names(frame: pd.DataFrame, needed: Sequence[str]) -> None:
             raise ValueError(f"column {column!r} is there {times} times, want it once: drop or rename the others")
     if not len(frame):
         raise ValueError("the frame has no users; want one row per user")
+    for column in _IDS:
+        kinds = {type(value) for value in frame[column]} if frame[column].dtype == object else set[type]()
+        odd = sorted(kind.__name__ for kind in kinds if not issubclass(kind, Hashable))
+        if odd:
+            raise ValueError(f"column {column!r} holds values of type {odd[0]}, want a number or a text in each row")
 
 
 def _with_an_arm(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

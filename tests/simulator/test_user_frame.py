@@ -98,6 +98,8 @@ def test_a_relation_of_duckdb_is_read_and_so_are_its_sums():
         (pd.concat([users(), users()[["orders"]]], axis=1), "column 'orders' is there 2 times, want it once"),
         (users(user_id=[np.nan] * 5 + list(range(5, N))), "user_id is missing in 5 of 400 rows"),
         (users(user_id=[None, *range(1, N)]), "user_id is missing in 1 of 400 rows"),
+        (users(arm=[["a"]] * N), "column 'arm' holds values of type list, want a number or a text in each row"),
+        (users(user_id=[{}, *range(1, N)]), "column 'user_id' holds values of type dict"),
         (users(orders=1j), "column 'orders' is of type complex128, want numbers"),
         (users(orders=1e300), r"column 'orders' holds 1e\+300, want less than 1e\+300"),
     ],
