@@ -224,3 +224,15 @@ def test_what_is_simulated_does_not_depend_on_the_threads_of_matrix_products(tmp
         subprocess.run(words, env=os.environ | {"OMP_NUM_THREADS": n, "OPENBLAS_NUM_THREADS": n}, check=True)
         files.append({path.name: path.read_bytes() for path in (tmp_path / n / "user_days").iterdir()})
     assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("words", [["run", "{}", "--out", "o"], ["report", "{}"], ["export", "{}", "--out", "o"]])
+def test_a_path_that_no_file_can_have_is_refused(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert "File name too long" in refusal([word.format("x" * 300) for word in words], capsys)
+    assert not list(tmp_path.iterdir())
+
+
+def test_control_characters_of_a_path_do_not_reach_the_terminal(tmp_path, capsys):
+    line = refusal(["report", tmp_path / "a\x1b[2J\nb"], capsys)
+    assert r"a\x1b[2J b:" in line
