@@ -397,7 +397,7 @@ def results(sample_report):
     }
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(data=st.data())
 @pytest.mark.parametrize("file", ["sweep.json", "leaderboard.json", "report.json"])
 def test_a_damaged_result_is_shown_or_refused_in_one_line(file, data, results, tmp_path_factory):
