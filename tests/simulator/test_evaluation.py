@@ -12,6 +12,7 @@ import pytest
 from policies.base import top_k
 from simulator import evaluation
 from simulator.cli import main
+from simulator.errors import SpecError
 from simulator.evaluation import Exam, check, examine
 from simulator.offline.errors import OfflineError
 from simulator.offline.source import Source
@@ -160,3 +161,9 @@ def test_a_plug_in_is_evaluated_in_one_command(world, tmp_path, capsys, monkeypa
     page = (tmp_path / "out" / "leaderboard.html").read_text()
     assert "Rankers against base" in page
     assert (tmp_path / "out" / board["entries"][0]["folder"] / "report.html").is_file()
+
+
+def test_an_address_that_no_spec_takes_is_refused_in_one_line():
+    exam = Exam(Source("kuairand-pure"), 100, 1)
+    with pytest.raises(SpecError, match=r"test of package\.x+:Ranker: arms\.1\.policy: .* at most 60 characters$"):
+        exam.test_of(f"package.{'x' * 60}:Ranker")
