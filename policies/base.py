@@ -277,18 +277,23 @@ class ToldPropensity(Protocol):
         ...
 
 
+@final
+class RankingError(ValueError):
+    """Scores or a length of slate from which no slate can be made: says what was given and what was wanted."""
+
+
 def top_k(obs: Observation, scores: Float32[np.ndarray, "users n"], k: int) -> Slates:
     """The `k` best-scored candidates of each row, best first; ties go to the earlier candidate.
 
     Raises:
-        ValueError: More candidates wanted than given, scores of another shape, or a score that is NaN.
+        RankingError: More candidates wanted than given, scores of another shape, or a score that is NaN.
     """
     if scores.shape != obs.candidates.shape:
-        raise ValueError(f"scores of shape {scores.shape} given, want one per candidate: {obs.candidates.shape}")
+        raise RankingError(f"scores of shape {scores.shape} given, want one per candidate: {obs.candidates.shape}")
     check_k(obs, k)
     if np.isnan(scores).any():
         row = int(np.flatnonzero(np.isnan(scores).any(axis=1))[0])
-        raise ValueError(f"score NaN given for user {obs.user_id[row]}, want numbers; mend the ranker's scores")
+        raise RankingError(f"score NaN given for user {obs.user_id[row]}, want numbers; mend the ranker's scores")
     slates = np.empty((len(scores), k), np.int32)
     pick(np.ascontiguousarray(obs.candidates, np.int32), np.ascontiguousarray(scores, np.float32), slates)
     return slates
@@ -298,8 +303,8 @@ def check_k(obs: Observation, k: int) -> None:
     """Refuse slates that are longer than the candidates last.
 
     Raises:
-        ValueError: More candidates wanted than given.
+        RankingError: More candidates wanted than given.
     """
     n = obs.candidates.shape[1]
     if k > n:
-        raise ValueError(f"slate of k={k} asked for, but only n={n} candidates given")
+        raise RankingError(f"slate of k={k} asked for, but only n={n} candidates given")

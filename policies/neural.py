@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from policies.base import Log, Noise, Observation, Slates, top_k
 from policies.catalogue import Catalogue, catalogue_of, read_catalogue
 from policies.sequences import Answers, read_requests, rows_of
-from policies.storage import Stored, read_policy, rebuild, want_shapes, write_policy
+from policies.storage import PolicyFolderError, Stored, read_policy, rebuild, want_shapes, write_policy
 from policies.targets import Negatives, SampleSource, Sampling, Unshown
 from policies.tower_fit import check_log
 from policies.training import Schedule, one_thread, train
@@ -183,7 +183,13 @@ def load(cls: type[P], folder: Path) -> P:
     policy = rebuild(cls, folder, stored)
     core = _core(policy)
     catalogue = read_catalogue(folder, stored.arrays)
-    module = core.design.make(catalogue, torch.Generator())
+    try:
+        module = core.design.make(catalogue, torch.Generator())
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise PolicyFolderError(
+            f"{folder}: settings and weights do not fit together ({reason}); save it anew"
+        ) from None
     shapes = {f"module.{name}": tuple(weight.shape) for name, weight in module.state_dict().items()}
     want_shapes(folder, stored.arrays, shapes)
     module.load_state_dict({name.partition(".")[2]: torch.from_numpy(stored.arrays[name]) for name in shapes})

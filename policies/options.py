@@ -3,9 +3,10 @@
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 T = TypeVar("T")
+_LARGEST: Final = 2**31
 
 
 def build(make: Callable[..., T], options: Mapping[str, Any], name: str) -> T:
@@ -25,6 +26,9 @@ def build(make: Callable[..., T], options: Mapping[str, Any], name: str) -> T:
         near = difflib.get_close_matches(unknown[0], known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; it takes {', '.join(known) or 'none'}"
         raise ValueError(f"policy {name!r} has no option {unknown[0]!r}{hint}")
+    for key, value in options.items():
+        if fault := _type_fault(value, known[key].annotation):
+            raise ValueError(f"policy {name!r}: {key}={value!r} given, want {fault}")
     missing = [key for key, parameter in known.items() if parameter.default is parameter.empty and key not in options]
     if missing:
         raise ValueError(f"policy {name!r} needs option {missing[0]!r}, which is not given")
@@ -32,6 +36,20 @@ def build(make: Callable[..., T], options: Mapping[str, Any], name: str) -> T:
         return make(**options)
     except (TypeError, ValueError) as error:
         raise ValueError(f"policy {name!r}: {' '.join(str(error).split())}") from error
+
+
+def _type_fault(value: object, kind: object) -> str:
+    """What a value should be, if it is not of the kind that an option is annotated with; other kinds pass."""
+    if kind is bool:
+        return "" if isinstance(value, bool) else "true or false"
+    if kind is int:
+        fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST
+        return "" if fits else f"a whole number below {_LARGEST:,}"
+    if kind is float:
+        return "" if isinstance(value, int | float) and not isinstance(value, bool) and value == value else "a number"
+    if get_origin(kind) is Literal:
+        return "" if value in get_args(kind) else f"one of {', '.join(map(repr, get_args(kind)))}"
+    return "" if kind is not str or isinstance(value, str) else "text"
 
 
 def _keywords(make: Callable[..., object]) -> dict[str, inspect.Parameter]:

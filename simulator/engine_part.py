@@ -5,6 +5,7 @@ from itertools import accumulate, pairwise
 from typing import Final, final
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from policies.base import Feedback, LearningPolicy, Policy
@@ -15,6 +16,7 @@ from simulator.checkpoint import FOLDER, Kept
 from simulator.crowd import Block, Past
 from simulator.engine import AnswerWeights, Hall, Part
 from simulator.engine_steps import Scene
+from simulator.errors import RunFolderError
 from simulator.line import BlockDay, Line, Wanted, canonical, play_rounds
 from simulator.propensity import AnswerModel
 from simulator.rollout import Course, Totals, day_ring, end_day
@@ -53,14 +55,22 @@ class Standing:
 
     @staticmethod
     def unpack(blocks: list[Block], data: bytes) -> "Standing":
-        """What `pack` gave, of the same users; `blocks` says who they are and stays as it is."""
-        arrays = load(data)
+        """What `pack` gave, of the same users; `blocks` says who they are and stays as it is.
+
+        Raises:
+            RunFolderError: Something else.
+        """
         ends = accumulate((len(block.user_id) for block in blocks), initial=0)
         cuts = [slice(a, b) for a, b in pairwise(ends)]
-        return Standing(
-            [_as_kept(block, arrays, cut) for block, cut in zip(blocks, cuts, strict=True)],
-            [Totals(**{f.name: arrays[f"day.{f.name}"][cut].copy() for f in fields(Totals)}) for cut in cuts],
-        )
+        try:
+            arrays = load(data)
+            return Standing(
+                [_as_kept(block, arrays, cut) for block, cut in zip(blocks, cuts, strict=True)],
+                [Totals(**{f.name: arrays[f"day.{f.name}"][cut].copy() for f in fields(Totals)}) for cut in cuts],
+            )
+        except (SafetensorError, KeyError, ValueError) as error:
+            remedy = f"delete {FOLDER} in the run's folder, and `--resume` starts the run anew"
+            raise RunFolderError(f"users of the checkpoint: damaged ({error}); {remedy}") from None
 
 
 @final

@@ -1,5 +1,6 @@
 """One user's feed out of a run's trace, for people: only the rows asked for are read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, final
@@ -14,12 +15,7 @@ ACTS: Final = ("click", "long_view", "complete", "skip", "like", "follow", "comm
 _ANSWERS: Final = (None, "dissatisfied", "uncertain", "satisfied")
 _SCENE: Final = ("world", "user_id", "day")
 _WHOLE: Final = ("user_id", "day", "request", "position", "hour", "video_id", "answer")
-_KINDS: Final = (
-    dict.fromkeys(_WHOLE, pa.int64())
-    | dict.fromkeys(("watch_s", "true_satisfaction", "true_appeal"), pa.float64())
-    | {"world": pa.string()}
-)
-"""How columns are read that are not flags."""
+_REAL: Final = ("watch_s", "true_satisfaction", "true_appeal")
 
 
 @final
@@ -115,23 +111,41 @@ def _read(run: Path, columns: list[str], chosen: ds.Expression | None = None) ->
         raise RunFolderError(f"{run}: keeps no trace; put `trace = 1.0` into its spec and run it again")
     try:
         table = ds.dataset((run / "trace").absolute(), format="parquet").to_table(columns=columns, filter=chosen)
-        table = table.cast(pa.schema([(name, _KINDS.get(name, pa.bool_())) for name in columns]))
     except (pa.ArrowException, OSError) as error:
         first = str(error).partition("\n")[0]
         raise RunFolderError(f"{run / 'trace'}: cannot be read ({first}); run the test again") from None
-    if fault := _fault(table):
+    if fault := trace_fault(table):
         raise RunFolderError(f"{run / 'trace'}: {fault}; run the test again")
     return table
 
 
-def _fault(table: pa.Table) -> str:
-    """What is wrong with rows of a trace, or nothing."""
-    empty = [name for name in table.column_names if table[name].null_count]
-    if empty:
-        return f"a row has no {empty[0]}"
+def trace_fault(table: pa.Table) -> str:
+    """What is wrong with rows of a trace: a column of another type, a row without a value, an unknown answer."""
+    for field in table.schema:
+        kind, fits = _kind_of(field.name)
+        if not fits(field.type):
+            return f"column {field.name} is of type {field.type}, want {kind}"
+        if table[field.name].null_count:
+            return f"a row has no {field.name}"
     answers = set(table["answer"].unique().to_pylist()) if "answer" in table.column_names else set[int]()
     odd = sorted(answers - set(range(len(_ANSWERS))))
     return f"answer {odd[0]} given, 0 to {len(_ANSWERS) - 1} wanted" if odd else ""
+
+
+def _kind_of(column: str) -> tuple[str, Callable[[Any], bool]]:
+    """What a column of the trace holds, in words and as a question to its type."""
+    if column in _WHOLE:
+        return "whole numbers", pa.types.is_integer
+    if column in _REAL:
+        return "numbers", pa.types.is_floating
+    if column == "world":
+        return "text", _is_text
+    return "true or false", pa.types.is_boolean
+
+
+def _is_text(kind: Any) -> bool:  # noqa: ANN401 (pyarrow ships no types)
+    """Whether a type is text, each word written once or not."""
+    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
 
 
 def _view(row: dict[str, Any]) -> View:

@@ -14,6 +14,7 @@ from typing import Final, final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.dataset as ds
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
@@ -25,6 +26,7 @@ from simulator.assignment import assign
 from simulator.crowd import HISTORY, Stage
 from simulator.errors import RunFolderError, SpecError
 from simulator.propensity import constant_model
+from simulator.report_trace import trace_fault
 from simulator.rewards import REWARDS
 from simulator.rollout import Course, day_ring, on_offer
 from simulator.setting import stage_of, world_of
@@ -32,6 +34,7 @@ from simulator.spec import ExperimentSpec, load_spec
 
 _TOGETHER: Final = 20_000
 """Views that are turned into numbers at once."""
+_LOGGED: Final = ("user_id", "video_id", "day", "hour", "request", "position", "watch_s", "answer", "world")
 TRUTH: Final = ("true_satisfaction", "true_appeal")
 
 
@@ -122,10 +125,12 @@ def _trace(folder: Path, spec: ExperimentSpec, arm: str) -> pd.DataFrame:
         raise RunFolderError(f"{folder}: holds no trace; run the spec with trace = 1.0, or a share of the users")
     try:
         table = ds.dataset((folder / "trace").absolute(), format="parquet").to_table(filter=ds.field("world") == line)
-        frame = table.drop_columns([name for name in (*TRUTH, "world") if name in table.column_names]).to_pandas()
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         first = str(error).partition("\n")[0]
         raise RunFolderError(f"{folder / 'trace'}: cannot be read: {first}; run the spec anew") from None
+    if fault := _fault(table, spec):
+        raise RunFolderError(f"{folder / 'trace'}: {fault}; run the spec anew")
+    frame = table.drop_columns([name for name in (*TRUTH, "world") if name in table.column_names]).to_pandas()
     if not spec.truth:
         frame = frame[_in_bucket(frame["user_id"].to_numpy(np.int64), spec, arm)]
     if len(frame) == 0:
@@ -137,6 +142,21 @@ def _in_bucket(user_id: Int64[np.ndarray, " rows"], spec: ExperimentSpec, arm: s
     """Whether users met an arm in the mixed course of events."""
     served_by = assign(user_id, np.array([each.share for each in spec.arms]), spec.salt)
     return served_by == [each.name for each in spec.arms].index(arm)
+
+
+def _fault(table: pa.Table, spec: ExperimentSpec) -> str:
+    """What keeps a trace from being one of this spec, or nothing."""
+    wanted = (*_LOGGED, *(str(event.name).lower() for event in Event))
+    missing = [name for name in wanted if name not in table.column_names]
+    if missing:
+        return f"column {missing[0]} is missing"
+    if fault := trace_fault(table):
+        return fault
+    for name, n in (("user_id", spec.users), ("video_id", spec.videos)):
+        ids = table[name].to_numpy()
+        if len(ids) and not 0 <= ids.min() <= ids.max() < n:
+            return f"{name} from {ids.min()} to {ids.max()} given, want 0 to {n - 1}"
+    return ""
 
 
 def _feedback(trace: pd.DataFrame) -> Feedback:

@@ -77,7 +77,9 @@ def test_numbers_that_are_not_finite_are_refused(folder):
         want_shapes(folder, {"counts": np.array([np.nan])}, {"counts": (-1,)})
 
 
-@pytest.mark.parametrize("settings", [{"histroy": 3}, {"history": 0}, {"history": "long"}])
+@pytest.mark.parametrize(
+    "settings", [{"histroy": 3}, {"history": 0}, {"history": "long"}, {"history": [3]}, {"history": 2.5}]
+)
 def test_settings_of_another_policy_are_refused(tmp_path, settings):
     rng = np.random.default_rng(0)
     policy = BasePolicy(epochs=1)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.base import top_k
+from policies.base import RankingError, top_k
 from policies.specimens import Plan, draw_log, draw_requests, make_specimen
 
 
@@ -54,5 +54,5 @@ def test_refuses_scores_of_another_shape():
 def test_refuses_nan():
     scores = np.zeros((2, 3), np.float32)
     scores[1, 2] = np.nan
-    with pytest.raises(ValueError, match="score NaN given for user 1"):
+    with pytest.raises(RankingError, match="score NaN given for user 1"):
         top_k(requests(2, 3), scores, 1)
