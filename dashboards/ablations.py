@@ -12,7 +12,7 @@ from dashboards.grid import name_lanes
 from dashboards.marks import marker, treatments
 from dashboards.scorecard import with_error
 from dashboards.theme import QUIET, TRUTH, frame, remark
-from simulator.report import Number, Report
+from simulator.reports.report import Number, Report
 
 CAPTION: Final = (
     "True effect of each treatment on the control, over all users under both, with its standard error in the table and"

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from dashboards import marks, wording
 from dashboards.marks import Symbol
 from dashboards.theme import QUIET, arm_colour, frame, remark
-from simulator.report import Number, QuestionnaireRow, Report
+from simulator.reports.report import Number, QuestionnaireRow, Report
 
 STAGES: Final = (
     "views that may be asked about",

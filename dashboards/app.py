@@ -15,7 +15,7 @@ import streamlit as st
 
 from dashboards import wording
 from dashboards.runs import fingerprint, read_run, run_label
-from simulator.report import Report, RunFolderError, find_runs
+from simulator.reports.report import Report, RunFolderError, find_runs
 
 HOME: Final = "runs"
 # what the page that is left behind asks for: a run, and a page

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final, final
 
-from simulator.lock import LOCK
-from simulator.report import RunFolderError, load_report
-from simulator.run_state import read_keys
+from simulator.reports.report import RunFolderError, load_report
+from simulator.runs.lock import LOCK
+from simulator.runs.state import read_keys
 
 MOST_FILES: Final = 20_000
 MOST_BYTES: Final = 2**30

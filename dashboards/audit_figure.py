@@ -10,8 +10,8 @@ from plotly.subplots import make_subplots
 from dashboards import wording
 from dashboards.grid import Cell, upright_line
 from dashboards.theme import QUIET, TREATMENTS, frame, remark
-from simulator.report import Number
-from simulator.report_audit import Audit, AuditRow
+from simulator.reports.audit import Audit, AuditRow
+from simulator.reports.report import Number
 
 RIGHT: Final = TREATMENTS[0]
 WRONG: Final = TREATMENTS[4]

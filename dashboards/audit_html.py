@@ -4,7 +4,7 @@ import html
 from typing import Final
 
 from dashboards import audit_figure, html_parts, wording
-from simulator.report_audit import Audit, AuditRow
+from simulator.reports.audit import Audit, AuditRow
 
 HEADINGS: Final = (
     "Metric",

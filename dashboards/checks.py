@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from dashboards import marks, wording
 from dashboards.theme import CLEAR, QUIET, arm_colour, frame, remark
-from simulator.report import Number, Report
+from simulator.reports.report import Number, Report
 
 
 def bucket_sizes(report: Report) -> go.Figure:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import final
 
 from dashboards import wording
-from simulator.report import MetricRow, Report
+from simulator.reports.report import MetricRow, Report
 
 
 @final

@@ -8,7 +8,7 @@ from dashboards import marks, wording
 from dashboards.grid import Cell, cell, day_grid, height
 from dashboards.marks import Mark
 from dashboards.theme import TRUTH, arm_colour, frame, remark
-from simulator.report import MetricRow, Report
+from simulator.reports.report import MetricRow, Report
 
 
 def daily_lift(report: Report, metrics: Sequence[str]) -> go.Figure:

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from dashboards import marks, wording
 from dashboards.section_tables import ESTIMATORS, points
 from dashboards.theme import QUIET, TRUTH, arm_colour, frame, remark
-from simulator.report import Report
-from simulator.report_sections import QuantileEffect
+from simulator.reports.report import Report
+from simulator.reports.sections import QuantileEffect
 
 _BOUNDS: Final = "bounds (Lee)"
 

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from dashboards import wording
 from dashboards.theme import QUIET, TREATMENTS, TRUTH, frame, remark
-from simulator.report_trace import View
+from simulator.reports.trace import View
 
 HEADINGS: Final = ("View", "Hour", "Request", "Video", "Watched, s", "Did", "Questionnaire")
 TRUE_HEADINGS: Final = ("True satisfaction", "True appeal")

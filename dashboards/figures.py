@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from dashboards import answers, checks, curves, depths, forest, levels, scorecard, wording
 from dashboards.look_curves import look_curves as curves_of_looks
-from simulator.report import Report
+from simulator.reports.report import Report
 
 
 @final

@@ -11,7 +11,7 @@ from dashboards import marks, wording
 from dashboards.grid import Cell
 from dashboards.marks import Mark, Symbol
 from dashboards.theme import QUIET, arm_colour, frame, remark
-from simulator.report import MetricRow, Report
+from simulator.reports.report import MetricRow, Report
 
 EVERYBODY = "all users"
 USUAL_FEATURE = "user_active_degree"

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from dashboards import wording
 from dashboards.theme import QUIET
-from simulator.report import Report
+from simulator.reports.report import Report
 
 COLUMNS: Final = 3
 """Most panels side by side."""

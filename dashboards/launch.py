@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Final, final
 
-from simulator.lock import Holder, holder_of, process_start
+from simulator.runs.lock import Holder, holder_of, process_start
 
 LOG_TAIL: Final = 4000
 """Bytes at the end of a log that are read for its last line."""

@@ -6,7 +6,7 @@ from plotly.subplots import make_subplots
 from dashboards.grid import name_lanes
 from dashboards.marks import marker
 from dashboards.theme import QUIET, TREATMENTS, frame, remark
-from simulator.report_leaderboard import HEADLINE, Leaderboard
+from simulator.reports.leaderboard import HEADLINE, Leaderboard
 
 
 def effects(board: Leaderboard) -> go.Figure:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from dashboards import html_parts, wording
 from dashboards.leaderboard_figure import effects
-from simulator.report_leaderboard import HEADLINE, Effect, Entry, Leaderboard
+from simulator.reports.leaderboard import HEADLINE, Effect, Entry, Leaderboard
 
 CAPTION: Final = (
     "Each ranker against `base`: points are estimated lifts with 95% intervals, stars true lifts, the same users under"

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from dashboards import marks, wording
 from dashboards.grid import Cell, cell, day_grid, height, upright_line
 from dashboards.theme import QUIET, arm_colour, frame, remark
-from simulator.report import DayTotal, Number, Report
+from simulator.reports.report import DayTotal, Number, Report
 
 
 def daily_levels(report: Report, metrics: Sequence[str]) -> go.Figure:

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from dashboards import marks, wording
 from dashboards.grid import Cell, upright_line
 from dashboards.theme import QUIET, TRUTH, arm_colour, frame, remark
-from simulator.report import LookRow, Number, Report
+from simulator.reports.report import LookRow, Number, Report
 
 _HALF_DAY: Final = 0.12
 """Half the width of a band of one look."""

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from dashboards import wording
 from dashboards.theme import QUIET, TRUTH, arm_colour
-from simulator.report import Estimate, MetricRow, Number, Report
+from simulator.reports.report import Estimate, MetricRow, Number, Report
 
 Symbol = Literal["circle", "circle-open", "diamond", "star", "star-open"]
 SYMBOLS: Final[tuple[tuple[Symbol, str], ...]] = (

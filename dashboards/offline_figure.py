@@ -8,8 +8,8 @@ from plotly.subplots import make_subplots
 from dashboards import wording
 from dashboards.grid import name_lanes
 from dashboards.theme import QUIET, TREATMENTS, TRUTH, frame, remark
-from simulator.report_offline import TRUE, Offline
-from simulator.report_offline import TRUTH as BY_TRUTH
+from simulator.reports.offline import TRUE, Offline
+from simulator.reports.offline import TRUTH as BY_TRUTH
 
 METRIC_NAMES: Final = {
     "hr@1": "HR@1",

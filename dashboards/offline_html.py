@@ -5,7 +5,7 @@ from typing import Final
 
 from dashboards import html_parts, wording
 from dashboards.offline_figure import METRIC_NAMES, scores
-from simulator.report_offline import TRUE, Lead, Number, Offline, PolicyRow
+from simulator.reports.offline import TRUE, Lead, Number, Offline, PolicyRow
 
 _CAPTION: Final = (
     "Every user's last clicked video was hidden and ranked among others that the user never met. Bars are means over"

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 from dashboards import wording
 from dashboards.grid import Cell, upright_line
 from dashboards.theme import QUIET, TREATMENTS, TRUTH, frame
-from simulator.report_power import DetectableRow, PowerPlan
+from simulator.reports.power import DetectableRow, PowerPlan
 
 _DAYS_SHOWN: Final = (1, 7, 28)
 _DASH: Final = {"plain": "dot", "cuped": "solid"}

@@ -5,7 +5,7 @@ from typing import Final
 
 from dashboards import html_parts, power_figure, wording
 from dashboards.section_tables import Table
-from simulator.report_power import PairedRow, PowerPlan
+from simulator.reports.power import PairedRow, PowerPlan
 
 CAPTION: Final = (
     "Dotted lines are plain, solid ones adjusted by the time before the test (CUPED). The cross is the test as the spec"

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from dashboards import wording
 from dashboards.look_curves import look_curves
 from dashboards.theme import remark
-from simulator.report import LookRow, Number, Report
+from simulator.reports.report import LookRow, Number, Report
 
 HEADINGS: Final = ("Method", "Lift so far", "95% interval", "Verdict", "True lift so far", "Holds the truth")
 

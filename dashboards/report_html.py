@@ -9,7 +9,7 @@ from dashboards.figures import Panel, panels, satisfied_shares
 from dashboards.html_parts import drawing, notes, off_paper, page, paragraph, section, table
 from dashboards.verdict import split_is_off, verdict
 from dashboards.worlds import worlds_section
-from simulator.report import Report
+from simulator.reports.report import Report
 
 BESIDE_TABLE: Final = "satisfied"
 """The figure that stands with its table, by key."""

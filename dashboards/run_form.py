@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias, final, get_args, get_origin
 import tomli_w
 from pydantic import BaseModel
 
-from simulator.spec import ArmSpec, parse_spec, spec_faults
+from simulator.spec.experiment import ArmSpec, parse_spec, spec_faults
 
 Keys: TypeAlias = dict[str, Any]
 FIRST: Final = ("name", "seed", "world", "users", "days", "pre_days", "views_scale", "questionnaire")

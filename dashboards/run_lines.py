@@ -10,8 +10,8 @@ import streamlit as st
 from dashboards import launch, wording
 from dashboards.runs import Fingerprint, fingerprint, run_label
 from dashboards.verdict import brief, split_is_off
-from simulator.report import LookRow, MetricRow, Report, RunFolderError, find_runs, load_report
-from simulator.run_state import RunState, read_keys, run_state
+from simulator.reports.report import LookRow, MetricRow, Report, RunFolderError, find_runs, load_report
+from simulator.runs.state import RunState, read_keys, run_state
 
 Kind: TypeAlias = Literal["finished", "running", "starting", "stopped", "failed", "damaged"]
 UNDER_WAY: Final = ("running", "starting")

@@ -6,7 +6,7 @@ from typing import final
 
 import streamlit as st
 
-from simulator.report import Report, load_report
+from simulator.reports.report import Report, load_report
 
 
 @final

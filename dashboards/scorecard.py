@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from dashboards import wording
-from simulator.report import MetricRow, Number, QuestionnaireRow, Report
+from simulator.reports.report import MetricRow, Number, QuestionnaireRow, Report
 
 TEXT_COLUMNS: Final = frozenset(
     {"Metric", "Arm", "Policy", "Method", "Target", "Verdict", "Check", "Found", "Feature", "Side", "Estimator"}

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from dashboards import wording
-from simulator.report import Number, Report
-from simulator.report_sections import AnswerEffect, LeeBounds, Resplits, SplitCheck
+from simulator.reports.report import Number, Report
+from simulator.reports.sections import AnswerEffect, LeeBounds, Resplits, SplitCheck
 
 ESTIMATORS: Final = {
     "naive": "naive: of the answers",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, final
 
 from dashboards.archive import LARGEST_UPLOAD_MB
-from simulator.report import RunFolderError
+from simulator.reports.report import RunFolderError
 
 APP: Final = Path(__file__).with_name("app.py")
 _SETTINGS: Final = (

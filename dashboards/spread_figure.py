@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 
 from dashboards import wording
 from dashboards.theme import arm_colour, frame, remark
-from simulator.report import Report
-from simulator.report_watch import WatchSpread
+from simulator.reports.report import Report
+from simulator.reports.watch_time import WatchSpread
 
 CAPTION: Final = (
     "Users of each bucket by the watch time of their average day of the test, days on which they stayed away included."

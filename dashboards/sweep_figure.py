@@ -12,8 +12,8 @@ from dashboards import marks, wording
 from dashboards.grid import Cell, upright_line
 from dashboards.marks import Mark, Symbol
 from dashboards.theme import QUIET, TREATMENTS, TRUTH, frame, remark
-from simulator.report import MetricRow
-from simulator.report_sweep import Sweep
+from simulator.reports.report import MetricRow
+from simulator.reports.sweep import Sweep
 
 SHOWN: Final = (*wording.HEADLINE, "LT7")
 """The headline metrics, and active days: what is assumed of coming and going shows there first."""

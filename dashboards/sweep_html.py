@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from dashboards import html_parts, sweep_words
 from dashboards.sweep_figure import effect_against_value, has_truth, truth_against_value
-from simulator.report_sweep import Sweep
+from simulator.reports.sweep import Sweep
 
 
 def render_sweep(sweep: Sweep) -> str:

@@ -5,8 +5,8 @@ from typing import Final
 
 from dashboards import wording
 from dashboards.sweep_figure import metrics_shown, rows_of
-from simulator.report import MetricRow
-from simulator.report_sweep import Sweep
+from simulator.reports.report import MetricRow
+from simulator.reports.sweep import Sweep
 
 EFFECT_CAPTION: Final = (
     "Each panel has its own scale of lifts. At every value the same test was run with the same seed: the same users,"

@@ -11,7 +11,7 @@ from typing import Final, cast, final
 
 import plotly.graph_objects as go
 
-from simulator.report import Report
+from simulator.reports.report import Report
 
 FONT: Final = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
 CONTROL: Final = "#8a8f98"

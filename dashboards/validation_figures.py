@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from dashboards import wording
 from dashboards.grid import Cell, upright_line
 from dashboards.theme import CONTROL, QUIET, TREATMENTS, TRUTH, frame, remark
-from simulator.report_validation import Compared, Grouping, GroupRow, Regime, Validation, WatchTime
+from simulator.reports.validation import Compared, Grouping, GroupRow, Regime, Validation, WatchTime
 
 SIMULATED: Final = TREATMENTS[0]
 REAL: Final = CONTROL

@@ -5,7 +5,7 @@ from typing import Final
 
 from dashboards import html_parts, validation_figures, wording
 from dashboards.figures import Panel
-from simulator.report_validation import Check, Number, Validation
+from simulator.reports.validation import Check, Number, Validation
 
 CHECK_HEADINGS: Final = ("Metric", "Measured", "Target", "Verdict")
 COMPARED_HEADINGS: Final = ("Metric", "Simulated", "Real", "Ratio")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from dashboards import wording
-from simulator.report import MetricRow, Report
+from simulator.reports.report import MetricRow, Report
 
 SRM_ALARM: Final = 0.001
 """A sample-ratio p-value below this means that bucket sizes cannot be chance."""

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Final
 
-from simulator.report import MetricRow, Number, Report
+from simulator.reports.report import MetricRow, Number, Report
 
 HEADLINE: Final = ("AUT", "AVT", "P2N")
 """The metrics that come first, in this order."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from dashboards import html_parts, wording
-from simulator.report import Report, WorldRow
+from simulator.reports.report import Report, WorldRow
 
 HEADINGS: Final = ("Metric", "Arm", "Everybody", "Bucket", "Same users alone", "Lift in the test", "Bias", "± error")
 CAPTION: Final = (

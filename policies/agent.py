@@ -1,7 +1,7 @@
 """A network trained elsewhere, such as by Stable-Baselines3 or TorchRL in `askew/Feed-v0`, as a ranking policy.
 
-Its folder holds numbers and names of layers only (see `policies.storage`): nothing in it is run. `simulator.agents`
-writes such folders.
+Its folder holds numbers and names of layers only (see `policies.storage`): nothing in it is run.
+`simulator.environment.agents` writes such folders.
 
 Axes: `users` requests, `n` candidates, `f` inputs, `a` outputs.
 """
@@ -38,7 +38,7 @@ class AgentPolicy:
         """Read the network.
 
         Args:
-            folder: What `simulator.agents.save_agent` wrote.
+            folder: What `simulator.environment.agents.save_agent` wrote.
 
         Raises:
             ValueError: The folder is missing, damaged or of another policy.

@@ -16,3 +16,13 @@ class RunFolderError(ValueError):
 @final
 class EngineError(RuntimeError):
     """An engine that cannot start or go on: says what is missing and what to do."""
+
+
+@final
+class OfflineError(ValueError):
+    """An evaluation that cannot be done: says what was given, what was wanted and what to do."""
+
+
+@final
+class NotMeasuredError(ValueError):
+    """A section of the validation that could not be measured; the message is its reason."""

@@ -9,6 +9,6 @@ import gymnasium
 
 gymnasium.register(
     id="askew/Feed-v0",
-    entry_point="simulator.env:FeedEnv",
-    vector_entry_point="simulator.vector_env:FeedVectorEnv",
+    entry_point="simulator.environment.env:FeedEnv",
+    vector_entry_point="simulator.environment.vector_env:FeedVectorEnv",
 )

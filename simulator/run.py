@@ -5,18 +5,18 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from simulator.engine import Engine
-from simulator.engine_local import LocalEngine
+from simulator.analysis.stopping import FILE as STOP_FILE
+from simulator.analysis.stopping import stop_after
+from simulator.analysis.summarise import summarise
 from simulator.errors import RunFolderError, SpecError
-from simulator.experiment import Progress, play, prepare, world_of
-from simulator.lock import locked
-from simulator.profiles import FILE, profile_table
-from simulator.report import Report, load_report
-from simulator.run_folder import RunFolder
-from simulator.spec import ExperimentSpec
-from simulator.stopping import FILE as STOP_FILE
-from simulator.stopping import stop_after
-from simulator.summarise import summarise
+from simulator.experiment.engine import Engine
+from simulator.experiment.local_engine import LocalEngine
+from simulator.experiment.runner import Progress, play, prepare, world_of
+from simulator.reports.report import Report, load_report
+from simulator.runs.folder import RunFolder
+from simulator.runs.lock import locked
+from simulator.runs.user_profiles import FILE, profile_table
+from simulator.spec.experiment import ExperimentSpec
 
 
 def run(spec: ExperimentSpec, workers: int = 1) -> Report:
@@ -55,7 +55,7 @@ def run_with(
         EngineError: The engine cannot start or go on.
     """
     if spec.sweep is not None:
-        raise SpecError(f"{spec.name}: has a sweep; run it with `askew run`, or with simulator.sweep.run_sweep")
+        raise SpecError(f"{spec.name}: has a sweep; run it with `askew run`, or with simulator.studies.sweep.run_sweep")
     setting = prepare(spec, world_of(spec))
     folder = RunFolder.reopen(out, spec) if resume else RunFolder.create(out)
     with locked(out):

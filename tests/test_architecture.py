@@ -14,26 +14,26 @@ import numpy as np
 import pytest
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-SHELL: Final = ("simulator/cli.py", "simulator/cli_pages.py")
+SHELL: Final = ("simulator/cli/app.py", "simulator/cli/pages.py")
 MAY_IMPORT: Final = {
     "dashboards": (
         "dashboards",
-        "simulator.report",
-        "simulator.report_sections",
-        "simulator.report_audit",
-        "simulator.report_power",
-        "simulator.report_leaderboard",
-        "simulator.report_offline",
-        "simulator.report_sweep",
-        "simulator.report_validation",
-        "simulator.lock",
-        "simulator.run_state",
-        "simulator.spec",
+        "simulator.reports.report",
+        "simulator.reports.sections",
+        "simulator.reports.audit",
+        "simulator.reports.power",
+        "simulator.reports.leaderboard",
+        "simulator.reports.offline",
+        "simulator.reports.sweep",
+        "simulator.reports.validation",
+        "simulator.runs.lock",
+        "simulator.runs.state",
+        "simulator.spec.experiment",
         "policies.registry",
-        "simulator.report_find",
-        "simulator.report_trace",
-        "simulator.report_watch",
-        "simulator.report_world",
+        "simulator.runs.search",
+        "simulator.reports.trace",
+        "simulator.reports.watch_time",
+        "simulator.reports.world_card",
     ),
     "policies": ("policies",),
     "simulator": ("policies", "simulator", "user_models"),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from policies import noise
 from policies.base import Event
-from simulator.crowd import empty_response, fresh_state
+from simulator.rollout.population import empty_response, fresh_state
 from user_models import kernel
 from user_models.toy import toy_world
 from user_models.world import ACTIONS

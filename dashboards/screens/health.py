@@ -7,7 +7,7 @@ import streamlit as st
 from dashboards import figures, scorecard, section_tables, wording
 from dashboards.screens.parts import show_drawn, show_section, show_table
 from dashboards.verdict import SRM_ALARM, split_is_off
-from simulator.report import Report
+from simulator.reports.report import Report
 
 
 def show(run: Path, report: Report) -> None:  # noqa: ARG001 (as every page of a run)

@@ -8,8 +8,8 @@ import streamlit as st
 from dashboards import launch, run_form, wording
 from dashboards.run_form import FormField
 from dashboards.screens.moving import go_to
-from simulator.report import Report
-from simulator.spec import ExperimentSpec
+from simulator.reports.report import Report
+from simulator.spec.experiment import ExperimentSpec
 
 
 def show(folder: Path, run: Path | None, report: Report | None) -> None:  # noqa: ARG001 (as every page)

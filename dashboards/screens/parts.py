@@ -14,8 +14,8 @@ from dashboards.figures import Panel
 from dashboards.scorecard import TEXT_COLUMNS
 from dashboards.section_tables import Table
 from dashboards.theme import DARK, LIGHT, Look, wear
-from simulator.report import Report, RunFolderError
-from simulator.report_find import find_results
+from simulator.reports.report import Report, RunFolderError
+from simulator.runs.search import find_results
 
 _Result = TypeVar("_Result")
 

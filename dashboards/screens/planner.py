@@ -7,8 +7,8 @@ import streamlit as st
 from dashboards import power_figure, power_html, wording
 from dashboards.figures import Panel
 from dashboards.screens.parts import choose_result, show_panel, show_section
-from simulator.report import Report
-from simulator.report_power import load_power
+from simulator.reports.power import load_power
+from simulator.reports.report import Report
 
 
 def show(folder: Path, run: Path | None, report: Report | None) -> None:

@@ -8,9 +8,9 @@ from dashboards import ablations, leaderboard_figure, leaderboard_html, offline_
 from dashboards.figures import Panel
 from dashboards.runs import fingerprint, read_run, run_label
 from dashboards.screens.parts import choose_result, show_panel, show_rows
-from simulator.report import Report, RunFolderError, find_runs
-from simulator.report_leaderboard import load_leaderboard
-from simulator.report_offline import load_offline
+from simulator.reports.leaderboard import load_leaderboard
+from simulator.reports.offline import load_offline
+from simulator.reports.report import Report, RunFolderError, find_runs
 
 
 def show(folder: Path, run: Path | None, report: Report | None) -> None:  # noqa: ARG001 (every page is called alike)

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboards import figures, scorecard, section_tables, wording
 from dashboards.screens.parts import columns, show_drawn, show_notes, show_section, show_table
 from dashboards.verdict import split_is_off, verdict
-from simulator.report import Report
+from simulator.reports.report import Report
 
 
 def show(run: Path, report: Report) -> None:

@@ -13,7 +13,7 @@ from dashboards.runs import fingerprint, read_run
 from dashboards.screens import empty, transfer
 from dashboards.screens.moving import go_to
 from dashboards.screens.under_way import EVERY_S, show_line
-from simulator.report import Report, RunFolderError
+from simulator.reports.report import Report, RunFolderError
 
 
 def show(folder: Path, run: Path | None, report: Report | None) -> None:  # noqa: ARG001 (as every page)

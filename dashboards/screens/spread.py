@@ -8,8 +8,8 @@ from dashboards import spread_figure, wording
 from dashboards.figures import Panel
 from dashboards.runs import Fingerprint, fingerprint
 from dashboards.screens.parts import show_panel, show_rows
-from simulator.report import Report, RunFolderError
-from simulator.report_watch import WatchSpread, watch_spreads
+from simulator.reports.report import Report, RunFolderError
+from simulator.reports.watch_time import WatchSpread, watch_spreads
 
 
 def show(run: Path, report: Report) -> None:

@@ -7,8 +7,8 @@ import streamlit as st
 from dashboards import audit_figure, audit_html, replay, wording, worlds
 from dashboards.figures import Panel
 from dashboards.screens.parts import choose_result, show_panel, show_rows
-from simulator.report import Report
-from simulator.report_audit import Audit, load_audit
+from simulator.reports.audit import Audit, load_audit
+from simulator.reports.report import Report
 
 _REPLAY_CAPTION = (
     "Step through the days and stop when you would have. Only then does the truth appear. The darkest band is the usual"

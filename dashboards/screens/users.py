@@ -7,10 +7,10 @@ import streamlit as st
 from dashboards import feed_figure, validation_html, wording
 from dashboards.figures import Panel
 from dashboards.screens.parts import choose_result, show_panel, show_rows
-from simulator.report import Report, RunFolderError
-from simulator.report_trace import Scene, has_trace, read_feed, traced_days, traced_users, traced_worlds
-from simulator.report_validation import load_validation
-from simulator.report_world import load_card
+from simulator.reports.report import Report, RunFolderError
+from simulator.reports.trace import Scene, has_trace, read_feed, traced_days, traced_users, traced_worlds
+from simulator.reports.validation import load_validation
+from simulator.reports.world_card import load_card
 
 _FEED_CAPTION = (
     "One bar per view: the seconds watched; grey bars were skipped. Signs above say what the user did and what was"

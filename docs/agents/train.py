@@ -20,9 +20,9 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from policies.base import Observation
 from policies.flat import numbers_of
-from simulator.agents import save_agent
-from simulator.sb3_feeds import FlatFeeds
-from simulator.vector_env import FeedVectorEnv
+from simulator.environment.agents import save_agent
+from simulator.environment.sb3 import FlatFeeds
+from simulator.environment.vector_env import FeedVectorEnv
 
 ENVS = 256
 SEED_OF_THE_COMPARISON = 1_000_000

@@ -21,8 +21,8 @@ from jaxtyping import Bool, Int, Int8, Int16, Int32, Int64
 
 from policies.base import Event, Feedback, Log, UserTable, VideoTable
 from policies.oracle import Value
+from simulator.errors import OfflineError
 from simulator.offline.dataset import Dataset
-from simulator.offline.errors import OfflineError
 
 _CELLS: Final = 8_000_000
 """Users times videos that are drawn for at a time."""

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from policies.base import Event, Feedback, Log
-from simulator.experiment import Progress, prepare, run_experiment, world_of
+from simulator.errors import OfflineError
+from simulator.experiment.runner import Progress, prepare, run_experiment, world_of
+from simulator.experiment.setup import MIXED, stage_of
 from simulator.offline.dataset import Dataset
-from simulator.offline.errors import OfflineError
-from simulator.oracle import pleasure
-from simulator.setting import MIXED, stage_of
-from simulator.spec import ArmSpec, ExperimentSpec, load_spec
+from simulator.rollout.oracle import pleasure
+from simulator.spec.experiment import ArmSpec, ExperimentSpec, load_spec
 
 DAYS: Final = 13
 _SEED: Final = 1
@@ -70,7 +70,7 @@ class _Traces:
     tables: list[pa.Table] = field(default_factory=list[pa.Table])
 
     def write_parquet(self, name: str, table: pa.Table) -> None:
-        """See `simulator.experiment.Sink`."""
+        """See `simulator.experiment.runner.Sink`."""
         if name.startswith("trace/"):
             self.tables.append(table)
 

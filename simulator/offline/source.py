@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from simulator.experiment import Progress
+from simulator.errors import OfflineError
+from simulator.experiment.runner import Progress
 from simulator.offline.dataset import Dataset
-from simulator.offline.errors import OfflineError
-from simulator.offline.real_rows import read_folder, read_list
+from simulator.offline.kuairand import read_folder, read_list
 from simulator.offline.simulated import read_run, simulate
 from user_models.store import bundled_worlds
 

@@ -11,11 +11,10 @@ from zlib import crc32
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from simulator.errors import RunFolderError
-from simulator.offline.asking import Answer
-from simulator.offline.errors import OfflineError
+from simulator.errors import OfflineError, RunFolderError
 from simulator.offline.protocol import Task
-from simulator.run_folder import RunFolder
+from simulator.offline.ranking import Answer
+from simulator.runs.folder import RunFolder
 
 PROTOCOL: Final = "protocol.json"
 _ANSWERS: Final = "answers"

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from simulator.report import Report
+from simulator.reports.report import Report
 
 
 def _load(name: str) -> ModuleType:

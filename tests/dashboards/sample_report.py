@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from simulator.report import (
+from simulator.reports.report import (
     ArmSummary,
     DayTotal,
     Estimate,

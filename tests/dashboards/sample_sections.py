@@ -1,6 +1,6 @@
 """The sections of a sample report beyond its scorecard, with made-up numbers."""
 
-from simulator.report_sections import (
+from simulator.reports.sections import (
     AnsweredByFeeling,
     AnswerEffect,
     Answering,

@@ -9,8 +9,8 @@ from dashboards.audit_figure import quantiles, rates, shown_rows
 from dashboards.audit_html import HEADINGS, cells, render_audit
 from dashboards.power_figure import smallest_effect
 from dashboards.power_html import render_power
-from simulator.report_audit import Audit, AuditRow
-from simulator.report_power import DetectableRow, NeedRow, PairedRow, PowerPlan, VarianceRow
+from simulator.reports.audit import Audit, AuditRow
+from simulator.reports.power import DetectableRow, NeedRow, PairedRow, PowerPlan, VarianceRow
 
 EVIL = '<script>alert("x")</script>'
 RATES = ("false_positive", "coverage", "coverage_population", "power", "exaggeration", "sign_errors")

@@ -16,10 +16,10 @@ from streamlit.util import calc_hash
 from dashboards import figures, launch, run_lines, scorecard, serve, wording
 from dashboards.runs import fingerprint, read_run, run_label
 from dashboards.verdict import brief, verdict
-from simulator.checkpoint import NOW, Checkpoint, Place, pack
-from simulator.lock import LOCK, process_start
-from simulator.report import AUDIT_BEGUN, RunFolderError
-from simulator.spec import parse_spec
+from simulator.reports.report import AUDIT_BEGUN, RunFolderError
+from simulator.runs.checkpoint import NOW, Checkpoint, Place, pack
+from simulator.runs.lock import LOCK, process_start
+from simulator.spec.experiment import parse_spec
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def open_pages(folder: Path, *names: str) -> AppTest:
         import importlib
         from pathlib import Path
 
-        from simulator.report import load_report
+        from simulator.reports.report import load_report
 
         for name in names:
             importlib.import_module(f"dashboards.screens.{name}").show(Path(folder), load_report(Path(folder)))

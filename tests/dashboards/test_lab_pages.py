@@ -11,10 +11,10 @@ from streamlit.testing.v1 import AppTest
 
 from dashboards import ablations, feed_figure, power_figure, replay, section_tables, wording
 from dashboards.report_html import render_html
-from simulator.report import RunFolderError
-from simulator.report_find import find_results
-from simulator.report_sections import Resplits, TrainingRow
-from simulator.report_trace import ACTS, Scene, has_trace, read_feed, traced_days, traced_users, traced_worlds
+from simulator.reports.report import RunFolderError
+from simulator.reports.sections import Resplits, TrainingRow
+from simulator.reports.trace import ACTS, Scene, has_trace, read_feed, traced_days, traced_users, traced_worlds
+from simulator.runs.search import find_results
 
 EVIL = "<b>*bold*</b>"
 
@@ -37,7 +37,7 @@ def open_page(name: str, folder: Path, run: Path | None) -> AppTest:
         import importlib
         from pathlib import Path
 
-        from simulator.report import load_report
+        from simulator.reports.report import load_report
 
         chosen = None if run is None else Path(run)
         report = None if chosen is None else load_report(chosen)
@@ -56,7 +56,7 @@ def open_result(run: Path) -> AppTest:
         from pathlib import Path
 
         from dashboards.screens import result
-        from simulator.report import load_report
+        from simulator.reports.report import load_report
 
         result.show(Path(run), load_report(Path(run)))
 

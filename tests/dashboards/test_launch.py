@@ -12,8 +12,8 @@ import pytest
 
 from dashboards import launch
 from dashboards.run_lines import run_line, run_lines
-from simulator.checkpoint import NOW, Checkpoint, pack
-from simulator.lock import LOCK, process_start
+from simulator.runs.checkpoint import NOW, Checkpoint, pack
+from simulator.runs.lock import LOCK, process_start
 
 SPEC = 'name = "a"\narms = [{name = "c", policy = "random"}, {name = "t", policy = "popular"}]\n'
 

@@ -4,7 +4,7 @@ import pytest
 
 from dashboards.leaderboard_figure import effects
 from dashboards.leaderboard_html import render_leaderboard
-from simulator.report_leaderboard import Effect, Entry, Leaderboard
+from simulator.reports.leaderboard import Effect, Entry, Leaderboard
 
 ODD = "<script>alert(1)</script>"
 

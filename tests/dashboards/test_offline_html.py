@@ -5,8 +5,8 @@ import pytest
 from dashboards.offline_figure import scores
 from dashboards.offline_html import lead_in_words, render_offline
 from dashboards.theme import TRUTH as TRUE_COLOUR
-from simulator.cli_pages import print_offline
-from simulator.report_offline import FILE, METRICS, TRUE, TRUTH, Lead, Offline, PolicyRow, SeedRow
+from simulator.cli.pages import print_offline
+from simulator.reports.offline import FILE, METRICS, TRUE, TRUTH, Lead, Offline, PolicyRow, SeedRow
 
 ODD = "<script>alert(1)</script>"
 

@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from dashboards import compare, run_form
-from simulator.spec import ExperimentSpec, parse_spec
+from simulator.spec.experiment import ExperimentSpec, parse_spec
 
 
 def filled(**changes) -> dict:

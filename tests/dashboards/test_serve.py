@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dashboards.serve import APP, PortError, command
-from simulator.report import RunFolderError
+from simulator.reports.report import RunFolderError
 
 
 def test_it_listens_to_this_machine_only_and_reports_to_nobody(tmp_path):

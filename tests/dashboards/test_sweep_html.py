@@ -9,7 +9,7 @@ import pytest
 from dashboards import sweep_words
 from dashboards.sweep_figure import effect_against_value, truth_against_value
 from dashboards.sweep_html import render_sweep
-from simulator.report_sweep import Sweep, SweepPoint, SweptParameter
+from simulator.reports.sweep import Sweep, SweepPoint, SweptParameter
 
 EVIL = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 SHOWN = ("AUT", "AVT", "P2N", "LT7")

@@ -10,7 +10,7 @@ import pytest
 
 from dashboards import validation_figures
 from dashboards.validation_html import check_line, panels, render_validation
-from simulator.report_validation import Compared
+from simulator.reports.validation import Compared
 
 EVIL = '<script>alert("x")</script>'
 

@@ -3,7 +3,7 @@
 from dashboards.compare import sides
 from dashboards.scorecard import score_lines
 from dashboards.verdict import brief, split_is_off, verdict
-from simulator.report_sections import TrainingRow
+from simulator.reports.sections import TrainingRow
 
 
 def outcome(report) -> str:

@@ -2,7 +2,7 @@
 
 from dashboards.report_html import render_html
 from dashboards.worlds import HEADINGS, worlds_section
-from simulator.report import WorldRow
+from simulator.reports.report import WorldRow
 
 
 def row(arm="treatment", **changes):

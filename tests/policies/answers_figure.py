@@ -18,10 +18,10 @@ from plotly.subplots import make_subplots
 from share_effects import SHARES, WATCHED, users_of
 
 from dashboards.theme import TREATMENTS, frame
-from simulator.frame import literal
 from simulator.metrics import METRICS
-from simulator.report_sweep import Sweep, load_sweep
-from simulator.truth import TrueEffect, true_effect
+from simulator.reports.sweep import Sweep, load_sweep
+from simulator.runs.user_day_reader import literal
+from simulator.statistics.paired import TrueEffect, true_effect
 
 SHOWN = (WATCHED, METRICS["AVT"], SHARES[0])
 ASKING = "questionnaire.ask"

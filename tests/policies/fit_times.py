@@ -14,7 +14,7 @@ from time import perf_counter, process_time
 from policies.base import Log, TrainablePolicy
 from policies.registry import POLICIES, build_policy
 from simulator.run import run_to_folder
-from simulator.spec import load_spec
+from simulator.spec.experiment import load_spec
 
 
 class LogFoundError(Exception):

@@ -15,11 +15,11 @@ import duckdb
 import pandas as pd
 
 import simulator
-from simulator.frame import literal
+from simulator.analysis.training_variance import trained_arms
 from simulator.metrics import METRICS, Metric
-from simulator.spec import load_spec
-from simulator.trainings import trained_arms
-from simulator.truth import true_effect
+from simulator.runs.user_day_reader import literal
+from simulator.spec.experiment import load_spec
+from simulator.statistics.paired import true_effect
 
 SHARES = (
     Metric("share satisfied", "Share satisfied", "share", "up", ("true_satisfied",), ("views",)),

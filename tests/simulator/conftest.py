@@ -12,8 +12,8 @@ from typing import Any
 import cloudpickle
 import pytest
 
-from simulator.report import Report
-from simulator.summarise import summarise
+from simulator.analysis.summarise import summarise
+from simulator.reports.report import Report
 from user_models.store import save_world
 from user_models.toy import toy_world
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulator.analysis.scorecard import compare_spreads
 from simulator.metrics import Ratio
-from simulator.moment_rows import compare_spreads
-from simulator.moments import Spread
+from simulator.statistics.moments import Spread
 
 
 @dataclass(frozen=True)

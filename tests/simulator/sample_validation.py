@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simulator.report_validation import (
+from simulator.reports.validation import (
     AnsweringEstimate,
     AnsweringRow,
     Compared,
@@ -14,7 +14,7 @@ from simulator.report_validation import (
     Validation,
     WatchTime,
 )
-from simulator.validate.checks import checks, gate
+from simulator.validation.targets import checks, gate
 from user_models.published import REGIMES
 
 LABELS = ("click", "long_view", "like")

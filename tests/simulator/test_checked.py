@@ -46,7 +46,7 @@ def test_a_switch_is_on_or_off(given_):
 ENVIRONMENTS = """
 import json, sys
 import gymnasium, numpy as np
-import simulator.env
+import simulator.environment.env
 from user_models.toy import toy_world
 
 SIZES = {"world": toy_world(), "users": 30, "videos": 300, "candidates": 20, "slate_size": 4}
@@ -65,11 +65,11 @@ def refusal(make, *words, **keys):
 
 said = []
 for wrong in WRONG:
-    for kind in (simulator.env.FeedEnv, simulator.vector_env.FeedVectorEnv):
+    for kind in (simulator.environment.env.FeedEnv, simulator.environment.vector_env.FeedVectorEnv):
         said.append((next(iter(wrong)), refusal(kind, **SIZES | wrong)))
-said += [("num_envs", refusal(simulator.vector_env.FeedVectorEnv, n, **SIZES)) for n in (1.5, True, "2", 0)]
+said += [("num_envs", refusal(simulator.environment.vector_env.FeedVectorEnv, n, **SIZES)) for n in (1.5, True, "2", 0)]
 NUMPY_S = {"users": np.int64(30), "views_scale": np.float32(0.1), "horizon_days": np.int8(2)}
-env = simulator.env.FeedEnv(**SIZES | NUMPY_S)
+env = simulator.environment.env.FeedEnv(**SIZES | NUMPY_S)
 said += [("seed", refusal(env.reset, seed=seed)) for seed in (1.5, True, "1", -1)]
 said += [("options: user_id", refusal(env.reset, options={"user_id": user})) for user in (1.5, True, -1, 30)]
 env.reset(seed=np.int64(3), options={"user_id": np.int32(5)})
@@ -79,7 +79,9 @@ print(json.dumps(said))
 
 def test_environments_refuse_settings_of_another_type_and_take_numpy_s_numbers():
     """In a process without the tests' own checks of annotations, as a user has it."""
-    code = ENVIRONMENTS.replace("import simulator.env\n", "import simulator.env, simulator.vector_env\n")
+    code = ENVIRONMENTS.replace(
+        "import simulator.environment.env\n", "import simulator.environment.env, simulator.environment.vector_env\n"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)

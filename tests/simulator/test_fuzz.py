@@ -21,14 +21,14 @@ from safetensors.numpy import load, save
 
 from dashboards.leaderboard_html import render_leaderboard
 from dashboards.sweep_html import render_sweep
-from simulator import cli
+from simulator.cli import app
+from simulator.cli.tables.scorecard import scorecard
 from simulator.errors import RunFolderError
-from simulator.experiment import prepare, world_of
-from simulator.report import load_report
-from simulator.report_leaderboard import HEADLINE, Effect, Entry, Leaderboard, load_leaderboard
-from simulator.report_offline import METRICS, TRUE
-from simulator.report_sweep import Sweep, SweepPoint, SweptParameter, load_sweep
-from simulator.scorecard import scorecard
+from simulator.experiment.runner import prepare, world_of
+from simulator.reports.leaderboard import HEADLINE, Effect, Entry, Leaderboard, load_leaderboard
+from simulator.reports.offline import METRICS, TRUE
+from simulator.reports.report import load_report
+from simulator.reports.sweep import Sweep, SweepPoint, SweptParameter, load_sweep
 from user_models.data.folder import open_folder
 from user_models.data.layout import official_names
 from user_models.store import save_world
@@ -258,11 +258,13 @@ def words_for(kind, folder, out, sound):
 def only_reads(monkeypatch):
     """Commands go as far as they read and check."""
     monkeypatch.setattr("simulator.run.run_with", lambda start, spec, *rest: prepare(spec, world_of(spec)))
-    monkeypatch.setattr("simulator.calibration.fit_and_calibrate", lambda order, *rest: open_folder(order.data).check())
-    monkeypatch.setattr(cli, "validate_world", lambda *words: None)
-    finish = cli.finish
     monkeypatch.setattr(
-        cli, "finish", lambda folder, as_json: finish(folder, as_json) if folder.name == "run" else None
+        "simulator.calibration.calibrate.fit_and_calibrate", lambda order, *rest: open_folder(order.data).check()
+    )
+    monkeypatch.setattr(app, "validate_world", lambda *words: None)
+    finish = app.finish
+    monkeypatch.setattr(
+        app, "finish", lambda folder, as_json: finish(folder, as_json) if folder.name == "run" else None
     )
 
 
@@ -275,7 +277,7 @@ def seen(root):
 def outcome(case, words):
     """The exit code of a command."""
     try:
-        cli.main(words)
+        app.main(words)
     except SystemExit as end:
         return end.code
     except Exception as error:

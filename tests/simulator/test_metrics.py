@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simulator.frame import TOTALS
 from simulator.metrics import DAY_TOTALS, MAIN, METRICS, Metric, day_metrics, scorecard_metrics
+from simulator.runs.user_day_reader import TOTALS
 
 every_metric = pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 

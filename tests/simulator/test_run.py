@@ -6,10 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from simulator.errors import RunFolderError, SpecError
-from simulator.experiment import prepare, world_of
-from simulator.report import load_report
+from simulator.experiment.runner import prepare, world_of
+from simulator.reports.report import load_report
 from simulator.run import run_to_folder, write_report
-from simulator.spec import load_spec, parse_spec
+from simulator.spec.experiment import load_spec, parse_spec
 
 
 def spec_of(world, **changes):

@@ -10,9 +10,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from simulator.report import parse_report
-from simulator.scorecard import scorecard
-from simulator.summarise import summarise
+from simulator.analysis.summarise import summarise
+from simulator.cli.tables.scorecard import scorecard
+from simulator.reports.report import parse_report
 from simulator.user_days import COUNTS, SUMS
 
 NUMBERS = ("control", "treatment", "effect", "effect_low", "relative_effect", "ci_low", "p_value")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.errors import SpecError
-from simulator.setting import world_of
-from simulator.spec import parse_spec
-from simulator.sweep import plan_sweep
+from simulator.experiment.setup import world_of
+from simulator.spec.experiment import parse_spec
+from simulator.studies.sweep import plan_sweep
 from user_models.errors import WorldError
 from user_models.parameters import DEFAULTS, PRESETS
 from user_models.possible import fault, faults

@@ -1,7 +1,7 @@
 """A stand-in for a production ranker: each user gets the best few of many random videos by a noisy view of appeal.
 
 It shows what a good ranker makes of a world, without a ranker: strengths of taste and satisfaction start from it, and
-`simulator.calibration` refines them with the real one.
+`simulator.calibration.calibrate` refines them with the real one.
 
 Axes: `users`; `n` candidates; `k` chosen.
 """

@@ -22,7 +22,9 @@ _ROUNDS: Final = 5
 _TASTE: Final = (0.2, 1.8)
 _SPREAD_KEPT: Final = 0.84
 """Share of the published random spread that is aimed at, as the published standard spread asks for about 0.7 of it."""
-_STAND_IN: Final = "set so that a stand-in ranker reaches the standard figures; refined by simulator.calibration"
+_STAND_IN: Final = (
+    "set so that a stand-in ranker reaches the standard figures; refined by simulator.calibration.calibrate"
+)
 
 
 def tune_strengths(world: World, selector: Selector) -> World:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.base import Event
-from simulator.offline.errors import OfflineError
+from simulator.errors import OfflineError
 from simulator.offline.protocol import Rules, core, draw_candidates, first_clicks, last_two, make_task
 
 # Five users who click videos 1 to 5; user 6 leans on video 9, which only user 6 and 7 click, so both fall in turn.

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from policies.base import Event
-from simulator.cli import main
-from simulator.offline.errors import OfflineError
+from simulator.cli.app import main
+from simulator.errors import OfflineError
 from simulator.offline.source import Source, read_source
 from user_models.data.layout import official_names
 

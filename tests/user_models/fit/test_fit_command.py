@@ -5,10 +5,11 @@ from functools import partial
 
 import pytest
 
-from simulator import calibration, cli
-from simulator.report_validation import Recovery
-from simulator.validate import validation
-from simulator.validate.elsewhere import Elsewhere, heldout_section
+from simulator.calibration import calibrate
+from simulator.cli import app
+from simulator.reports.validation import Recovery
+from simulator.validation import validate
+from simulator.validation.sections import Elsewhere, heldout_section
 from user_models.fit import fitting, load_predictor
 from user_models.fit.prediction import reference
 from user_models.fit.prediction.learning import Course
@@ -29,18 +30,18 @@ def test_one_call_fits_calibrates_stores_and_validates(small_folder, tmp_path, m
     monkeypatch.setattr(reference, "find_spec", lambda _: None)
     monkeypatch.setattr(fitting, "shape_by_duration", lambda world: world)
     monkeypatch.setattr(fitting, "tune_strengths", lambda world, selector: world)
-    monkeypatch.setattr(calibration, "calibrate_random", lambda world, targets: world)
-    monkeypatch.setattr(calibration, "fit_world", partial(fitting.fit_world, schedule=QUICK))
-    monkeypatch.setattr(calibration, "USERS", 200)
-    monkeypatch.setattr(calibration, "STEPS", 1)
-    monkeypatch.setattr(calibration, "WATCHED", 1_000)
+    monkeypatch.setattr(calibrate, "calibrate_random", lambda world, targets: world)
+    monkeypatch.setattr(calibrate, "fit_world", partial(fitting.fit_world, schedule=QUICK))
+    monkeypatch.setattr(calibrate, "USERS", 200)
+    monkeypatch.setattr(calibrate, "STEPS", 1)
+    monkeypatch.setattr(calibrate, "WATCHED", 1_000)
     cheap = Elsewhere(
         heldout_section, lambda _: [], lambda _: Recovery(parameters=1, share_within_two_se=1.0, missed=[])
     )
-    monkeypatch.setattr(validation, "validate", partial(validation.validate, elsewhere=cheap))
-    monkeypatch.setattr(cli, "validate_world", partial(cli.validate_world, users=100))
+    monkeypatch.setattr(validate, "validate", partial(validate.validate, elsewhere=cheap))
+    monkeypatch.setattr(app, "validate_world", partial(app.validate_world, users=100))
     out = tmp_path / "small"
-    cli.main(["fit", str(small_folder), "--out", str(out), "--workers", "1"])
+    app.main(["fit", str(small_folder), "--out", str(out), "--workers", "1"])
     assert "regimes.base.click" in capsys.readouterr().out
     world = load_world(str(out))
     assert world.name == "small"

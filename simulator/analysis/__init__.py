@@ -1,0 +1,1 @@
+"""From user-days to the report of a run."""

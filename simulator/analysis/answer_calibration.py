@@ -1,0 +1,84 @@
+"""Who answers, truly: answer rates by how satisfying the view was, and estimated against true chances of answering."""
+
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from simulator.errors import RunFolderError
+from simulator.reports.sections import AnsweredByFeeling, Calibration
+from simulator.rollout.answer_bins import ESTIMATED, SATISFACTION, STEP, UNIT
+from simulator.runs.user_day_reader import literal
+
+FOLDER: Final = "answering"
+_GROUPS: Final = 10
+
+
+def read_bins(folder: Path) -> pd.DataFrame:
+    """The counts of a run folder, added up over days and parts; empty where there are none.
+
+    Returns:
+        Columns `world`, `scale`, `bin`, `asked`, `answered`, `estimated` and `true`, the last two in multiples of
+        `simulator.rollout.answer_bins.UNIT`.
+
+    Raises:
+        RunFolderError: A damaged file.
+    """
+    names = ("asked", "answered", "estimated", "true")
+    files = sorted((folder / FOLDER).glob("*.parquet"))
+    if not files:
+        return pd.DataFrame(columns=["world", "scale", "bin", *names])
+    sums = ", ".join(f'CAST(sum("{name}") AS DOUBLE) AS "{name}"' for name in names)
+    try:
+        with duckdb.connect() as connection:
+            rows = connection.read_parquet(literal(files), hive_partitioning=False)
+            return rows.aggregate(f"world, scale, bin, {sums}", "world, scale, bin").order("world, scale, bin").df()
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise RunFolderError(f"{folder}/{FOLDER}: cannot be read: {reason}; run the test anew") from None
+
+
+def by_feeling(bins: pd.DataFrame) -> list[AnsweredByFeeling]:
+    """Answer rates of tenths of the asked views, by true satisfaction, in each course of events."""
+    rows: list[AnsweredByFeeling] = []
+    for world, part in bins[bins["scale"] == SATISFACTION].groupby("world", sort=True):
+        arm = str(world).removeprefix("all:") if str(world).startswith("all:") else "all arms"
+        for place, group in _groups(part):
+            rows.append(
+                AnsweredByFeeling(
+                    arm=arm,
+                    decile=place + 1,
+                    satisfaction=float((group["bin"].max() + 1) * STEP[SATISFACTION]),
+                    asked=int(group["asked"].sum()),
+                    rate=float(group["answered"].sum() / group["asked"].sum()),
+                )
+            )
+    return rows
+
+
+def calibration(bins: pd.DataFrame) -> list[Calibration]:
+    """Tenths of the asked views of all courses of events, by estimated chance of an answer."""
+    chosen = bins[bins["scale"] == ESTIMATED].drop(columns=["world", "scale"])
+    rows: list[Calibration] = []
+    for _, group in _groups(chosen.groupby("bin", as_index=False).sum()):
+        asked = float(group["asked"].sum())
+        rows.append(
+            Calibration(
+                asked=int(asked),
+                estimated=float(group["estimated"].sum()) * UNIT / asked,
+                true=float(group["true"].sum()) * UNIT / asked,
+                answered=float(group["answered"].sum()) / asked,
+            )
+        )
+    return rows
+
+
+def _groups(part: pd.DataFrame) -> list[tuple[int, pd.DataFrame]]:
+    """Bins in tenths of their views, as nearly as whole bins allow."""
+    if part.empty:
+        return []
+    asked = part["asked"].to_numpy(np.float64)
+    middle = (np.cumsum(asked) - asked / 2) / asked.sum()
+    return [(int(place), group) for place, group in part.groupby(np.floor(middle * _GROUPS).astype(int))]  # pyright: ignore[reportArgumentType] # one key

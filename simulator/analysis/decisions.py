@@ -1,0 +1,122 @@
+"""What makes a scorecard's rows into judgements: p-values adjusted for their number, and guardrails."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, TypeAlias, final, get_args
+
+from statsmodels.stats.multitest import multipletests
+
+from simulator.metrics import MAIN
+from simulator.reports.report import MetricRow
+
+Multiplicity: TypeAlias = Literal["holm", "benjamini-hochberg", "none"]
+_METHODS: Final = {"holm": "holm", "benjamini-hochberg": "fdr_bh"}
+"""Ours to statsmodels' names."""
+
+
+@final
+@dataclass(frozen=True)
+class Judging:
+    """How rows are judged.
+
+    Attributes:
+        multiplicity: `holm` bounds the chance of any false claim (Holm, Scandinavian Journal of Statistics 1979),
+            `benjamini-hochberg` the expected share of false ones (JRSS B 1995), `none` neither.
+        guardrails: Metrics that must not get worse, with the relative loss that can be borne, between 0 and 1.
+        family: Metrics that claims are made about; their p-values, over all treatments, are adjusted together. Empty
+            for all metrics given to `simulator.analyse`, and for the main ones of a run.
+
+    Raises:
+        ValueError: An unknown way of adjusting, or a margin that is no share: .01 is 1%.
+    """
+
+    multiplicity: Multiplicity = "none"
+    guardrails: Mapping[str, float] = field(default_factory=dict[str, float])
+    family: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be judged by."""
+        if self.multiplicity not in get_args(Multiplicity):
+            known = ", ".join(get_args(Multiplicity))
+            raise ValueError(f"multiplicity: {self.multiplicity!r} given, want one of {known}")
+        for metric, margin in self.guardrails.items():
+            if not 0 < margin < 1:
+                raise ValueError(
+                    f"guardrail {metric!r}: margin {margin} given, want a share between 0 and 1: 0.01 is 1%"
+                )
+
+    def check(self, metrics: Sequence[str]) -> None:
+        """Refuse guardrails and a family of metrics that are not there.
+
+        Raises:
+            ValueError: Names the first of them.
+        """
+        for what, keys in (("guardrail", self.guardrails), ("family", self.family)):
+            for key in keys:
+                if key not in metrics:
+                    raise ValueError(
+                        f"{what} {key!r} given, want one of the metrics that are compared: {', '.join(metrics)}"
+                    )
+
+    def judge(self, rows: Sequence[MetricRow]) -> list[MetricRow]:
+        """The rows, those of the family with adjusted p-values and those of guardrails with a verdict.
+
+        Raises:
+            ValueError: A guardrail without a row, or one that is better neither up nor down.
+        """
+        replace(self, family=()).check(list(dict.fromkeys(row.metric for row in rows)))
+        return [_guarded(row, self.guardrails.get(row.metric)) for row in self._adjusted(rows)]
+
+    def _adjusted(self, rows: Sequence[MetricRow]) -> list[MetricRow]:
+        """A row without a p-value is no test and does not count."""
+        if self.multiplicity == "none":
+            return list(rows)
+        family = self.family or MAIN
+        tested = [row.p_value for row in rows if row.metric in family and row.p_value is not None]
+        adjusted = iter(adjust(tested, self.multiplicity))
+        return [_with_adjusted(row, adjusted) if row.metric in family else row for row in rows]
+
+
+def adjust(p_values: Sequence[float], multiplicity: Literal["holm", "benjamini-hochberg"]) -> list[float]:
+    """p-values adjusted for how many they are, in the order given.
+
+    >>> adjust([0.01, 0.04, 0.03], "holm")
+    [0.03, 0.06, 0.06]
+    """
+    if not p_values:
+        return []
+    result: Any = multipletests(p_values, method=_METHODS[multiplicity])
+    return [float(p) for p in result[1]]
+
+
+def _with_adjusted(row: MetricRow, adjusted: Iterator[float]) -> MetricRow:
+    """The row with the next adjusted p-value, or with the reason why there is none."""
+    if row.p_value is not None:
+        return row.model_copy(update={"adjusted_p_value": next(adjusted)})
+    return row.model_copy(update={"reasons": {**row.reasons, "adjusted_p_value": row.reasons["p_value"]}})
+
+
+def _guarded(row: MetricRow, margin: float | None) -> MetricRow:
+    """The row with its verdict: non-inferiority by the interval of the lift, which is 2.5% one-sided at 95%.
+
+    Where there is no lift it is judged by the interval of the difference, against the same share of control. Without
+    an interval it is unclear, and the row's reasons say why there is none.
+    """
+    if margin is None:
+        return row
+    return row.model_copy(update={"margin": margin, "guardrail": _verdict(row, margin)})
+
+
+def _verdict(row: MetricRow, margin: float) -> Literal["passed", "failed", "unclear"]:
+    """Whether the loss is smaller than the margin, larger, or could be either."""
+    if row.better == "neither":
+        raise ValueError(f"guardrail {row.metric!r} given, want a metric with a good direction")
+    low, high = row.ci_low, row.ci_high
+    if row.relative_effect is None and row.adjusted_control is not None:
+        low, high, margin = row.effect_low, row.effect_high, margin * abs(row.adjusted_control)
+    if low is None or high is None:
+        return "unclear"
+    least, most = (-high, -low) if row.better == "up" else (low, high)
+    if most < margin:
+        return "passed"
+    return "failed" if least > margin else "unclear"

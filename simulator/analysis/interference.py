@@ -1,0 +1,111 @@
+"""All-arm worlds beside the mixed one: how far what arms learn from the test bends its result.
+
+Arms that learn from one pooled log borrow from each other, and even arms that learn from their own bucket see less than
+they would with everybody (symbiosis bias: arXiv 2309.07107). Both show in the same users' two lives: under their
+arm alone, and in the test. The split is the same in both, so its chance cancels.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from simulator.analysis.accumulator import TEST, Tallies
+from simulator.metrics import MAIN
+from simulator.reports.report import MetricRow, Number, WorldRow
+from simulator.statistics.moments import Spread
+
+
+def world_rows(tallies: Tallies, rows: Sequence[MetricRow]) -> list[WorldRow]:
+    """Every arm on the main metrics, control first; nothing where the truth was not run.
+
+    Args:
+        tallies: Of the run.
+        rows: Its scorecard, with what is true.
+    """
+    if not tallies.shifts:
+        return []
+    return [_row(tallies, rows, arm, key) for arm in tallies.arms for key in MAIN]
+
+
+def interference(control: Spread, treatment: Spread) -> tuple[Number, Number]:
+    """Lift in the mixed world minus that of the same split of the arms' own worlds, and its standard error.
+
+    Args:
+        control: `simulator.statistics.moments.paired_spread` of its bucket: its own world, and what the mixed one adds.
+        treatment: The same of the treatment's bucket.
+    """
+    apart, mixed = _lift(_alone(control), _alone(treatment)), _lift(_mixed(control), _mixed(treatment))
+    if apart is None or mixed is None:
+        return None, None
+    both = zip((control, treatment), _weights(control, treatment), strict=True)
+    parts = [(spread.variance_of(weights), spread.n) for spread, weights in both]
+    known = [variance / n for variance, n in parts if variance is not None]
+    return mixed - apart, math.sqrt(sum(known)) if len(known) == 2 else None
+
+
+def _weights(control: Spread, treatment: Spread) -> tuple[np.ndarray, np.ndarray]:
+    """Influence of a user of each bucket on the bias, linear in own numerator and denominator and what they gain.
+
+    A lift R1 / R0 - 1 gains (n - R1 d) / (D1 R0) from a user of treatment and loses R1 / R0 (n - R0 d) / (D0 R0) by
+    one of control, with D the mean denominators. The bias is the mixed world's lift less that of the arms' own.
+    """
+
+    def of(bucket: Spread, sign: tuple[float, float]) -> np.ndarray:
+        (n, d), (n_mixed, d_mixed) = _alone(bucket), _mixed(bucket)
+        own = sign[0] * bucket.n / d * np.array([1.0, -n / d])
+        then = sign[1] * bucket.n / d_mixed * np.array([1.0, -n_mixed / d_mixed])
+        return np.concatenate([then - own, then])
+
+    r0, r1 = _ratio(_alone(control)), _ratio(_alone(treatment))
+    m0, m1 = _ratio(_mixed(control)), _ratio(_mixed(treatment))
+    return of(control, (-r1 / r0**2, -m1 / m0**2)), of(treatment, (1 / r0, 1 / m0))
+
+
+def _alone(bucket: Spread) -> tuple[float, float]:
+    """Totals of numerator and denominator in the arm's own world."""
+    return float(bucket.total[0]), float(bucket.total[1])
+
+
+def _mixed(bucket: Spread) -> tuple[float, float]:
+    """The same in the mixed world."""
+    return float(bucket.total[0] + bucket.total[2]), float(bucket.total[1] + bucket.total[3])
+
+
+def _ratio(totals: tuple[float, float]) -> float:
+    """The metric."""
+    return totals[0] / totals[1]
+
+
+def _value(totals: tuple[float, float]) -> Number:
+    """The metric, or None where its denominator is 0."""
+    return totals[0] / totals[1] if totals[1] else None
+
+
+def _lift(control: tuple[float, float], treatment: tuple[float, float]) -> Number:
+    """Of treatment over control, None where that cannot be told."""
+    a, b = _value(control), _value(treatment)
+    return None if a is None or b is None or a == 0 else b / a - 1
+
+
+def _row(tallies: Tallies, rows: Sequence[MetricRow], arm: str, key: str) -> WorldRow:
+    """One arm on one metric."""
+    control, mine = (tallies.shifts[TEST, name, key] for name in (tallies.arms[0], arm))
+    is_control = arm == tallies.arms[0]
+    said = next(row for row in rows if row.metric == key and (is_control or row.arm == arm))
+    bias, error = (None, None) if is_control else interference(control, mine)
+    numbers: dict[str, Number] = {
+        "all_arm": said.true_control if is_control else said.true_treatment,
+        "bucket": _value(_mixed(mine)),
+        "bucket_alone": _value(_alone(mine)),
+        "mixed_effect": None if is_control else _lift(_mixed(control), _mixed(mine)),
+        "split_effect": None if is_control else _lift(_alone(control), _alone(mine)),
+        "true_effect": None if is_control else said.true_relative_effect,
+        "interference_bias": bias,
+        "interference_bias_se": error,
+    }
+    why = "the arm is the control" if is_control else "a value of 0 or a denominator of 0"
+    reasons = {name: why for name, value in numbers.items() if value is None}
+    if bias is not None and error is None:
+        reasons["interference_bias_se"] = "an arm has fewer than 2 users"
+    return WorldRow(metric=key, arm=arm, reasons=reasons, **numbers)

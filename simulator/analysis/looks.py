@@ -1,0 +1,198 @@
+"""The test as it looked on each day that somebody looked: cumulative lifts, and intervals that bear looking early.
+
+Metrics are averaged per day over the same users, so a look adds information and never takes any away in expectation:
+with 1 / Var as the information of a look, increments are independent, and day 1 already holds the users' share of it.
+The covariates of CUPED are the same at every look: all of the time before the test.
+
+Critical values are of the normal distribution, and widen the standard error of the logarithm of 1 + lift.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from simulator.analysis.look_accumulator import LookTallies
+from simulator.reports.report import LookRow, Looks, MetricRow, Number
+from simulator.spec.experiment import ExperimentSpec
+from simulator.statistics.comparison import Difference, compare_spreads
+from simulator.statistics.moments import paired_effect
+from simulator.statistics.sequential import always_valid_bound, group_bounds
+
+_OPEN: Final = ("group_low", "group_high", "always_low", "always_high", "crossed", "information")
+
+
+@final
+@dataclass(frozen=True)
+class LogLift:
+    """The logarithm of 1 + lift.
+
+    Attributes:
+        middle: Estimate.
+        error: Its standard error.
+    """
+
+    middle: float
+    error: float
+
+    def within(self, bound: float) -> tuple[Number, Number]:
+        """The lifts within so many standard errors; None where they are beyond what a number can hold."""
+        try:
+            return math.expm1(self.middle - bound * self.error), math.expm1(self.middle + bound * self.error)
+        except OverflowError:
+            return None, None
+
+
+@final
+@dataclass(frozen=True)
+class Seen:
+    """One look at one metric, before any correction.
+
+    Attributes:
+        days: Days so far.
+        difference: The main estimate.
+        lift: The same on a log scale; None without a lift.
+        true: Cumulative true lift.
+    """
+
+    days: int
+    difference: Difference
+    lift: LogLift | None
+    true: float | None
+
+
+def look_at(tallies: LookTallies, spec: ExperimentSpec) -> Looks:
+    """All looks that there were, with the three intervals of each.
+
+    Error is spent by days of those planned, while looks are as correlated as their variances say. So what a look says
+    never depends on later days, whether the test stops early or is replayed; and heavy tails, which make variances
+    of early days small by luck, do not spend the error at once.
+    """
+    rows = [
+        row
+        for arm in tallies.arms[1:]
+        for metric in tallies.metrics
+        for row in _rows(arm, metric, [seen(tallies, days, arm, metric) for days in tallies.after], spec)
+    ]
+    return Looks(method=spec.looks.method, spending=spec.looks.spending, alpha=spec.looks.alpha, rows=rows)
+
+
+def seen(tallies: LookTallies, days: int, arm: str, metric: str) -> Seen:
+    """The cumulative estimate after some days."""
+    control = tallies.arms[0]
+    a, b = tallies.buckets[days, control, metric], tallies.buckets[days, arm, metric]
+    comparison = compare_spreads(control, a, arm, b)
+    main = comparison.cuped or comparison.plain
+    pair = tallies.pairs.get((days, arm, metric))
+    true = None if pair is None else paired_effect(pair).relative_effect
+    if main.log_error is None or main.adjusted_control is None or main.adjusted_treatment is None:
+        return Seen(days, main, None, true)
+    middle = math.log(main.adjusted_treatment / main.adjusted_control)
+    return Seen(days, main, LogLift(middle, main.log_error), true)
+
+
+def with_sequential(rows: Sequence[MetricRow], looks: Looks) -> list[MetricRow]:
+    """The scorecard with the interval of the method chosen, as it stands after the last look."""
+    last = {(row.arm, row.metric): row for row in looks.rows}
+    return [
+        _with_last(row, last[row.arm, row.metric], looks.method) if (row.arm, row.metric) in last else row
+        for row in rows
+    ]
+
+
+def _with_last(row: MetricRow, look: LookRow, method: str) -> MetricRow:
+    """One row with its interval, or with the reason why there is none."""
+    low, high = interval_by(look, method)
+    found = {"sequential_low": low, "sequential_high": high}
+    reason = look.reasons.get("group_low", "")
+    return row.model_copy(
+        update={**found, "reasons": {**row.reasons, **{name: reason for name, end in found.items() if end is None}}}
+    )
+
+
+def interval_by(look: LookRow, method: str) -> tuple[float | None, float | None]:
+    """The interval of a method.
+
+    Args:
+        look: One look.
+        method: As the spec names it.
+    """
+    if method == "fixed":
+        return look.ci_low, look.ci_high
+    if method == "always-valid":
+        return look.always_low, look.always_high
+    return look.group_low, look.group_high
+
+
+def _rows(arm: str, metric: str, course: Sequence[Seen], spec: ExperimentSpec) -> list[LookRow]:
+    """All looks at one metric; those without a lift are none, and spend nothing."""
+    bounds = iter(_bounds([(look.days, look.lift.error) for look in course if look.lift is not None], spec))
+    rows = [_untold(arm, metric, look) for look in course]
+    return [
+        row if look.lift is None else _told(row, look.lift, next(bounds), spec.looks.method)
+        for row, look in zip(rows, course, strict=True)
+    ]
+
+
+@final
+@dataclass(frozen=True)
+class Bounds:
+    """What a look has to exceed.
+
+    Attributes:
+        information: So far, relative to that of the last look.
+        group: Group-sequential critical value; infinite where no error is spent.
+        always: Always-valid one.
+    """
+
+    information: float
+    group: float
+    always: float
+
+
+def _bounds(looks: Sequence[tuple[int, float]], spec: ExperimentSpec) -> list[Bounds]:
+    """Bounds of looks by their days and standard errors."""
+    if not looks:
+        return []
+    days, errors = (np.array(column, np.float64) for column in zip(*looks, strict=True))
+    share = errors[-1] ** 2 / errors**2
+    elapsed = days / spec.days
+    group = group_bounds(share, elapsed, spec.looks.spending, spec.looks.alpha)
+    always = [always_valid_bound(float(part), 1, spec.looks.alpha) for part in elapsed]
+    return [Bounds(*map(float, bounds)) for bounds in zip(share, group, always, strict=True)]
+
+
+def _untold(arm: str, metric: str, look: Seen) -> LookRow:
+    """A look without the intervals that bear looking early."""
+    main = look.difference
+    return LookRow(
+        metric=metric,
+        arm=arm,
+        days=look.days,
+        relative_effect=main.relative_effect,
+        ci_low=main.ci_low,
+        ci_high=main.ci_high,
+        group_low=None,
+        group_high=None,
+        always_low=None,
+        always_high=None,
+        true_relative_effect=look.true,
+        information=None,
+        crossed=None,
+        reasons={name: reason for name, reason in main.reasons.items() if name in LookRow.model_fields}
+        | dict.fromkeys(_OPEN, main.reasons.get("relative_effect", "no interval of a lift")),
+    )
+
+
+def _told(row: LookRow, lift: LogLift, bounds: Bounds, method: str) -> LookRow:
+    """The look with its intervals, and whether that of the method chosen leaves out 0."""
+    always = lift.within(bounds.always)
+    group = lift.within(bounds.group) if math.isfinite(bounds.group) else (None, None)
+    ends = dict(zip(_OPEN, (*group, *always), strict=False))
+    why = "no error to spend at this look" if math.isinf(bounds.group) else "too wide to be told"
+    reasons = {name: why for name, end in ends.items() if end is None}
+    told = row.model_copy(update={**ends, "information": bounds.information, "reasons": reasons})
+    low, high = interval_by(told, method)
+    return told.model_copy(update={"crossed": low is not None and high is not None and not low <= 0 <= high})

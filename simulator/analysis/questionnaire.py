@@ -1,0 +1,204 @@
+"""What the treatment does to answering, and to the satisfied share by each estimator, from each user's sums.
+
+Answer rates come first: where they differ, answers of the arms are of different users and views. Every share is a ratio
+of sums over users, so intervals are the delta method's with the user as unit; the models behind the weights were
+fitted before the test and are taken as given.
+
+Users tire of questionnaires while a test runs, so that inverse propensities fitted before it come out too small all
+over. The doubly robust share therefore divides its correction by the sum of weights, as the weighted share does, and
+not by the number of questionnaires (Robins, Sued, Lei-Gomez and Rotnitzky, Statistical Science 22, 2007,
+https://doi.org/10.1214/07-STS227D): with m the expected share and w the weights of answers Y,
+sum(m) / asked + sum(w (Y - m)) / sum(w).
+
+What the questionnaire says and what it hides: its funnel, and the satisfied share by each way of counting.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, TypeAlias, get_args
+
+import numpy as np
+import pandas as pd
+
+from simulator.analysis.scorecard import compare_spreads
+from simulator.metrics import Ratio
+from simulator.reports.report import QuestionnaireRow
+from simulator.reports.sections import AnswerEffect, AnswerRates, LeeBounds
+from simulator.statistics.comparison import Difference
+from simulator.statistics.lee_bounds import lee_bounds
+from simulator.statistics.moments import Spread, paired_effect
+from simulator.statistics.paired import NO_TRUTH
+
+Estimator: TypeAlias = Literal["naive", "weighted", "doubly_robust"]
+ESTIMATORS: Final[tuple[Estimator, ...]] = get_args(Estimator)
+_COLUMNS: Final = (
+    "asked",
+    "answered",
+    "answers_satisfied",
+    "answer_weight",
+    "answer_weight_satisfied",
+    "answer_expected",
+    "answer_weight_expected",
+)
+DIFFERS: Final = 0.01
+"""p-value below which answer rates are said to differ."""
+
+
+def answer_spread(users: pd.DataFrame) -> Spread:
+    """Asked, answered, satisfied; weights of answers and of the satisfied ones; what was expected, and its weights."""
+    return Spread.of(tuple(users[name].to_numpy(np.float64) for name in _COLUMNS))
+
+
+def share(spread: Spread, estimator: Estimator) -> float | None:
+    """The satisfied share of one bucket; None where there are no answers."""
+    above, below = sides(spread, estimator).total
+    return float(above) / float(below) if spread.total[1] and below else None
+
+
+def sides(spread: Spread, estimator: Estimator) -> Spread:
+    """Numerator and denominator of a bucket's share.
+
+    Those of the doubly robust share, a sum of two ratios, are such that their ratio is it and so is its linearisation.
+    """
+    if estimator != "doubly_robust":
+        return spread.take((2, 1) if estimator == "naive" else (4, 3))
+    asked, weight = float(spread.total[0]), float(spread.total[3])
+    correction = float(spread.total[4] - spread.total[6]) / weight if weight else 0.0
+    per_weight = asked / weight if weight else 0.0
+    above = [correction, 0, 0, -correction * per_weight, per_weight, 1, -per_weight]
+    return spread.combined(np.array([above, [1, 0, 0, 0, 0, 0, 0]], np.float64))
+
+
+def true_side(users: pd.DataFrame) -> Ratio:
+    """Chances to say `satisfied` over asked views."""
+    return Ratio(users["true_would_say"].to_numpy(np.float64), users["asked"].to_numpy(np.float64))
+
+
+def rate_rows(arms: Sequence[str], spread_of: Callable[[str], Spread]) -> list[AnswerRates]:
+    """The answer rate of each treatment against control."""
+    control = spread_of(arms[0])
+    return [_rates(arms[0], control, arm, spread_of(arm)) for arm in arms[1:]]
+
+
+def effect_rows(
+    arms: Sequence[str], spread_of: Callable[[str], Spread], pair_of: Callable[[str], Spread] | None
+) -> list[AnswerEffect]:
+    """Each treatment's effect by each estimator; `pair_of` gives the `paired_spread` of `true_side`s, if known."""
+    return [
+        _effect(estimator, (arms[0], arm), (spread_of(arms[0]), spread_of(arm)), pair_of(arm) if pair_of else None)
+        for arm in arms[1:]
+        for estimator in ESTIMATORS
+    ]
+
+
+def bound_rows(arms: Sequence[str], spread_of: Callable[[str], Spread]) -> list[LeeBounds]:
+    """Lee's bounds of each treatment's effect."""
+    control = spread_of(arms[0]).take((0, 1, 2))
+    rows: list[LeeBounds] = []
+    for arm in arms[1:]:
+        found = lee_bounds(control, spread_of(arm).take((0, 1, 2)))
+        fields = dict.fromkeys(("trimmed", "lower", "upper", "low", "high")) if found is None else vars(found)
+        reasons = {"lower": "an arm has no answers"} if found is None else {}
+        rows.append(LeeBounds(arm=arm, baseline=arms[0], reasons=reasons, **fields))
+    return rows
+
+
+def rate_warnings(rows: Sequence[AnswerRates]) -> list[str]:
+    """One line per arm whose users answer more or less than control's."""
+    return [
+        f"{row.arm} answers {row.treatment:.1%} of questionnaires, {row.baseline} {row.control:.1%} "
+        f"(p = {row.p_value:.2g}): compare satisfied shares by their bounds"
+        for row in rows
+        if row.differs
+    ]
+
+
+def _rates(baseline: str, control: Spread, arm: str, treatment: Spread) -> AnswerRates:
+    """One treatment's answer rate."""
+    found = compare_spreads(baseline, control.take((1, 0)), arm, treatment.take((1, 0))).plain
+    return AnswerRates(
+        arm=arm,
+        baseline=baseline,
+        control=found.adjusted_control,
+        treatment=found.adjusted_treatment,
+        difference=found.effect,
+        low=found.effect_low,
+        high=found.effect_high,
+        p_value=found.p_value,
+        differs=found.p_value is not None and found.p_value < DIFFERS,
+        reasons=_reasons(found),
+    )
+
+
+def _effect(
+    estimator: Estimator, arms: tuple[str, str], spreads: tuple[Spread, Spread], pair: Spread | None
+) -> AnswerEffect:
+    """One treatment's effect by one estimator."""
+    control, treatment = (sides(spread, estimator) for spread in spreads)
+    found = compare_spreads(arms[0], control, arms[1], treatment).plain
+    true = None if pair is None else paired_effect(pair)
+    before, after = (None, None) if true is None else (true.control, true.treatment)
+    return AnswerEffect(
+        estimator=estimator,
+        arm=arms[1],
+        baseline=arms[0],
+        control=found.adjusted_control,
+        treatment=found.adjusted_treatment,
+        effect=found.effect,
+        low=found.effect_low,
+        high=found.effect_high,
+        p_value=found.p_value,
+        true_control=before,
+        true_treatment=after,
+        true_effect=None if before is None or after is None else after - before,
+        reasons=_reasons(found) | ({"true_effect": NO_TRUTH} if pair is None else {}),
+    )
+
+
+def _reasons(found: Difference) -> dict[str, str]:
+    """Why there is no difference, or no interval of one."""
+    named = {"effect": "effect", "effect_low": "low", "p_value": "p_value"}
+    return {name: found.reasons[key] for key, name in named.items() if key in found.reasons}
+
+
+def questionnaire_rows(users: pd.DataFrame, arms: Sequence[str]) -> list[QuestionnaireRow]:
+    """One row per arm, over the users of its bucket."""
+    return [_row(users.loc[users["arm"] == arm], arm) for arm in arms]
+
+
+def _row(users: pd.DataFrame, arm: str) -> QuestionnaireRow:
+    """One bucket's funnel.
+
+    The weighted share is Hajek's: inverse propensities over the satisfied answers, over those of all answers
+    (Hajek 1971, comment on Basu, in Foundations of Statistical Inference). The doubly robust one is the mean over asked
+    views of m + R (Y - m) / e, with R answered, Y said `satisfied`, e the propensity and m the chance to say so, both
+    estimated before the test, the second part normalised: see `simulator.analysis.questionnaire`.
+    """
+    naive = _share(users, "answers_satisfied", "answered")
+    weighted = _share(users, "answer_weight_satisfied", "answer_weight")
+    robust = share(answer_spread(users), "doubly_robust")
+    true = _share(users, "true_eligible_satisfied", "eligible")
+    true_asked = _share(users, "true_would_say", "asked")
+    reasons = dict.fromkeys(("naive", "weighted", "doubly_robust"), "nobody answered")
+    reasons |= {"true": "no view was eligible", "true_asked": "nobody was asked"}
+    said = {"naive": naive, "weighted": weighted, "doubly_robust": robust, "true": true, "true_asked": true_asked}
+    return QuestionnaireRow(
+        arm=arm,
+        eligible=int(users["eligible"].sum()),
+        exposed=int(users["asked"].sum()),
+        answered=int(users["answered"].sum()),
+        satisfied=int(users["answers_satisfied"].sum()),
+        uncertain=int(users["answers_uncertain"].sum()),
+        dissatisfied=int(users["answers_dissatisfied"].sum()),
+        naive=naive,
+        weighted=weighted,
+        doubly_robust=robust,
+        true=true,
+        true_asked=true_asked,
+        reasons={name: reasons[name] for name, value in said.items() if value is None},
+    )
+
+
+def _share(users: pd.DataFrame, part: str, whole: str) -> float | None:
+    """One column's total over another's; None where that is 0."""
+    total = float(users[whole].sum())
+    return float(users[part].sum()) / total if total else None

@@ -1,0 +1,182 @@
+"""Rows of the scorecard: of frames of users, or of moments that stand for any number of them."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+
+from simulator.metrics import PRE, Metric
+from simulator.reports.report import Estimate, MetricRow
+from simulator.statistics.comparison import CONFIDENCE, Bucket, Difference
+from simulator.statistics.comparison import compare_spreads as compare_spreads  # noqa: PLC0414 (for those who have moments)
+from simulator.statistics.moments import Spread, equal_users, ratio_of
+
+Spreads: TypeAlias = Callable[[str, str], Spread]
+"""A bucket's spread by arm and metric."""
+FEW_USERS: Final = 100
+"""Equal users below which the delta method's intervals are too narrow: see `equal_users`."""
+_FAR: Final = 300
+"""Powers of two beyond which values are scaled before they are squared."""
+_SIDES: Final = ("control", "treatment", "adjusted_control", "adjusted_treatment")
+_IN_UNITS: Final = (*_SIDES, "effect", "effect_low", "effect_high")
+
+
+def moment_rows(metrics: Sequence[Metric], arms: Sequence[str], spreads: Spreads) -> list[MetricRow]:
+    """Each treatment against the control, which is the first of `arms`; treatments outermost."""
+    return [
+        spread_row(metric, (arms[0], spreads(arms[0], metric.key)), (arm, spreads(arm, metric.key)))
+        for arm in arms[1:]
+        for metric in metrics
+    ]
+
+
+def compare_arms(
+    users: pd.DataFrame,
+    metrics: Sequence[Metric],
+    control: str,
+    treatments: Sequence[str],
+    confidence: float = CONFIDENCE,
+) -> list[MetricRow]:
+    """`moment_rows` of a frame known to be sound; an arm without users gives rows without numbers.
+
+    Raises:
+        ValueError: A metric whose values are beyond what a number can hold.
+    """
+    by_arm = {arm: users.loc[users["arm"] == arm] for arm in (control, *treatments)}
+    by_metric = {metric.key: _rows(metric, by_arm, confidence) for metric in metrics}
+    return [by_metric[metric.key][place] for place in range(len(treatments)) for metric in metrics]
+
+
+def _rows(metric: Metric, by_arm: dict[str, pd.DataFrame], confidence: float) -> list[MetricRow]:
+    """One metric of every treatment, the control being the first arm."""
+    with np.errstate(over="ignore"):
+        buckets = [bucket_of(metric, arm, users) for arm, users in by_arm.items()]
+    columns = [_columns(bucket) for bucket in buckets]
+    powers = [_power(metric, sides) for sides in zip(*columns, strict=True)]
+    spreads = [Spread.of(tuple(map(_scaled, sides, powers))) for sides in columns]
+    control, *treatments = zip(by_arm, spreads, strict=True)
+    rows = [spread_row(metric, control, treatment, confidence) for treatment in treatments]
+    lacking = _lacking(metric, next(iter(by_arm.values())))
+    return [_in_units(row.model_copy(update={"reasons": row.reasons | lacking}), powers[0] - powers[1]) for row in rows]
+
+
+def _lacking(metric: Metric, users: pd.DataFrame) -> dict[str, str]:
+    """Which column is missing before the test, where some of the metric's are there."""
+    missing = [PRE + column for column in metric.columns if PRE + column not in users.columns]
+    if len(missing) in (0, len(metric.columns)):
+        return {}
+    return {"method": f"no CUPED: column {missing[0]!r} is missing"}
+
+
+def _columns(bucket: Bucket) -> tuple[Float64[np.ndarray, " users"], ...]:
+    """Both sides of the metric, during the test and, as known, before it."""
+    ratios = [ratio for ratio in (bucket.test, bucket.before) if ratio is not None]
+    return tuple(side for ratio in ratios for side in (ratio.numerator, ratio.denominator))
+
+
+def _power(metric: Metric, sides: tuple[Float64[np.ndarray, " _"], ...]) -> int:
+    """The power of two of the largest value of all arms, where it is far from 1; else 0."""
+    largest = max((float(np.abs(side).max()) for side in sides if len(side)), default=0.0)
+    if not np.isfinite(largest):
+        raise ValueError(f"metric {metric.key!r} is beyond what a number can hold; give its columns in larger units")
+    power = int(np.frexp(largest)[1])
+    return power if abs(power) > _FAR else 0
+
+
+def _scaled(side: Float64[np.ndarray, " users"], power: int) -> Float64[np.ndarray, " users"]:
+    """Values divided by a power of two, which loses no digit."""
+    return np.ldexp(side, -power) if power else side
+
+
+def _in_units(row: MetricRow, power: int) -> MetricRow:
+    """A row of scaled values in the metric's unit; what is no number then is None, with a reason."""
+    if not power:
+        return row
+    with np.errstate(over="ignore", under="ignore"):
+        values = {name: None if (v := getattr(row, name)) is None else float(np.ldexp(v, power)) for name in _IN_UNITS}
+    lost = [name for name, value in values.items() if value is not None and not np.isfinite(value)]
+    reasons = row.reasons | dict.fromkeys(lost, "beyond what a number can hold")
+    return row.model_copy(update=values | dict.fromkeys(lost) | {"reasons": reasons})
+
+
+def spread_row(
+    metric: Metric, control: tuple[str, Spread], treatment: tuple[str, Spread], confidence: float = CONFIDENCE
+) -> MetricRow:
+    """One row of the scorecard from two arms' names and spreads, with the true effect still open."""
+    comparison = compare_spreads(*control, *treatment, confidence)
+    main = comparison.cuped or comparison.plain
+    sides = {"control": control, "treatment": treatment}
+    values = {name: ratio_of(spread) for name, (_, spread) in sides.items()}
+    no_value = {name: f"{sides[name][0]} has a denominator of 0" for name, value in values.items() if value is None}
+    return MetricRow(
+        metric=metric.key,
+        label=metric.label,
+        arm=treatment[0],
+        baseline=control[0],
+        control=values["control"],
+        treatment=values["treatment"],
+        adjusted_control=main.adjusted_control,
+        adjusted_treatment=main.adjusted_treatment,
+        effect=main.effect,
+        effect_low=main.effect_low,
+        effect_high=main.effect_high,
+        relative_effect=main.relative_effect,
+        ci_low=main.ci_low,
+        ci_high=main.ci_high,
+        p_value=_p_value(main),
+        method="cuped" if comparison.cuped else "plain",
+        plain=_estimate(comparison.plain),
+        unit=metric.unit,
+        better=metric.better,
+        reasons={
+            **no_value,
+            **{name: reason for name, reason in main.reasons.items() if name in MetricRow.model_fields},
+            **({"method": f"no CUPED: {comparison.no_cuped}"} if comparison.no_cuped else {}),
+            **_note(metric, control, treatment),
+        },
+    )
+
+
+def bucket_of(metric: Metric, arm: str, users: pd.DataFrame) -> Bucket:
+    """One arm's users, for one metric; `pre_` columns as known."""
+    known = all(PRE + column in users.columns for column in metric.columns)
+    return Bucket(arm, metric.ratio(users), metric.ratio(users, PRE) if known else None)
+
+
+def _estimate(difference: Difference) -> Estimate:
+    """The part of a difference that is relative to control."""
+    return Estimate(
+        relative_effect=difference.relative_effect,
+        ci_low=difference.ci_low,
+        ci_high=difference.ci_high,
+        p_value=_p_value(difference),
+    )
+
+
+def _p_value(difference: Difference) -> float | None:
+    """On the scale of the lift's interval; on that of the difference where there is no lift."""
+    return difference.p_value if difference.lift_p_value is None else difference.lift_p_value
+
+
+def _note(metric: Metric, *sides: tuple[str, Spread]) -> dict[str, str]:
+    """A warning where a side of the metric rests on fewer than `FEW_USERS` equal users."""
+    counts = [
+        (equal_users(spread, place), " + ".join(columns), arm)
+        for arm, spread in sides
+        for place, columns in enumerate((metric.numerator, metric.denominator))
+        if columns
+    ]
+    note = few_users_note(*min(counts))
+    return {"note": note} if note else {}
+
+
+def few_users_note(n: float, name: str, arm: str) -> str:
+    """Says that a figure rests on few users; empty where there are enough."""
+    if n >= FEW_USERS:
+        return ""
+    return (
+        f"{name} of {arm} are spread as unevenly as over {n:.0f} equal users;"
+        f" below {FEW_USERS} the interval may be too narrow"
+    )

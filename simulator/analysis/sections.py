@@ -1,0 +1,164 @@
+"""The sections of a report beyond its scorecard, from what was gathered of a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from simulator.analysis.aa_resplits import resplits
+from simulator.analysis.accumulator import TEST, Tallies
+from simulator.analysis.answer_calibration import by_feeling, calibration, read_bins
+from simulator.analysis.health_checks import split_checks
+from simulator.analysis.questionnaire import bound_rows, effect_rows, rate_rows
+from simulator.analysis.scorecard import few_users_note
+from simulator.analysis.segments import (
+    SEGMENT_METRICS,
+    heterogeneity_rows,
+    large_levels,
+    scope_of,
+    small_levels,
+    with_adjusted,
+)
+from simulator.metrics import MAIN, METRICS, P2N_SIDES
+from simulator.reports.report import MetricRow
+from simulator.reports.sections import Answering, Heterogeneity, Novelty, P2NSide, QuantileEffect, Resplits, SplitCheck
+from simulator.runs.user_profiles import ACTIVITY
+from simulator.statistics.moments import Spread, equal_users
+from simulator.statistics.novelty import novelty_row, true_contrast
+from simulator.statistics.quantiles import quantile_effects
+
+
+def answering(tallies: Tallies, folder: Path) -> Answering:
+    """Answer rates, effects on the satisfied share, their bounds, and who truly answers."""
+    sections, arms = tallies.sections, tallies.arms
+    bins = read_bins(folder)
+    pair_of = sections.true_answers.__getitem__ if tallies.spec.truth else None
+    return Answering(
+        rates=rate_rows(arms, sections.answers.__getitem__),
+        effects=effect_rows(arms, sections.answers.__getitem__, pair_of),
+        bounds=bound_rows(arms, sections.answers.__getitem__),
+        by_feeling=by_feeling(bins),
+        calibration=calibration(bins),
+    )
+
+
+def distribution(tallies: Tallies) -> list[QuantileEffect]:
+    """Quantiles of daily watch seconds, treatment by treatment."""
+    sections, control = tallies.sections, tallies.arms[0]
+    rows: list[QuantileEffect] = []
+    for arm in tallies.arms[1:]:
+        buckets = (sections.watched[control], sections.watched[arm])
+        worlds = (sections.watched_by_all[control], sections.watched_by_all[arm]) if tallies.spec.truth else None
+        rows += quantile_effects((control, arm), buckets, worlds)
+    return rows
+
+
+def p2n_sides(tallies: Tallies) -> list[P2NSide]:
+    """Positives and negatives by themselves."""
+    return [_side(tallies, row) for row in tallies.rows(TEST, P2N_SIDES)]
+
+
+def _side(tallies: Tallies, row: MetricRow) -> P2NSide:
+    """One side of P2N of one treatment; warns where few users have any."""
+    spreads = [tallies.buckets[TEST, arm, row.metric] for arm in (row.baseline, row.arm)]
+    users = [spread.present[0] for spread in spreads]
+    sides = zip(spreads, (row.baseline, row.arm), strict=True)
+    note = few_users_note(*min((equal_users(spread, 0), row.metric, arm) for spread, arm in sides))
+    return P2NSide(
+        side="positives" if row.metric == "positives" else "negatives",
+        arm=row.arm,
+        baseline=row.baseline,
+        control=row.control,
+        treatment=row.treatment,
+        lift=row.relative_effect,
+        low=row.ci_low,
+        high=row.ci_high,
+        p_value=row.p_value,
+        true_lift=row.true_relative_effect,
+        users_control=users[0],
+        users_treatment=users[1],
+        reasons={
+            **{new: row.reasons[old] for new, old in _RENAMED if old in row.reasons},
+            **({"note": note} if note else {}),
+        },
+    )
+
+
+_RENAMED = (("lift", "relative_effect"), ("p_value", "p_value"), ("true_lift", "true_relative_effect"))
+"""A side's fields, and what they are called in a metric's row."""
+
+
+def novelty(tallies: Tallies) -> list[Novelty]:
+    """Whether the effects on main metrics fade."""
+    control = tallies.arms[0]
+    return [
+        novelty_row(key, (control, arm), _ends(tallies, arm, key), tallies.spec.days, _true_contrast(tallies, arm, key))
+        for arm in tallies.arms[1:]
+        for key in MAIN
+    ]
+
+
+def _ends(tallies: Tallies, arm: str, metric: str) -> tuple[Spread, Spread] | None:
+    """First and last days of both arms, if the test was long enough."""
+    ends = tallies.sections.ends
+    return (ends[tallies.arms[0], metric], ends[arm, metric]) if ends else None
+
+
+def _true_contrast(tallies: Tallies, arm: str, metric: str) -> float | None:
+    """The contrast with every user under both arms."""
+    if not tallies.spec.truth:
+        return None
+    days = tallies.spec.days
+    return true_contrast({day: tallies.pairs[f"day {day}", arm, metric] for day in range(days)}, days)
+
+
+def split_by_day(tallies: Tallies) -> list[SplitCheck]:
+    """Active users per arm, day by day."""
+    return split_checks(
+        tallies.spec.arms,
+        {
+            f"day {day}": {arm: tallies.buckets[f"day {day}", arm, "active_share"].present[0] for arm in tallies.arms}
+            for day in range(tallies.spec.days)
+        },
+    )
+
+
+def split_by_segment(tallies: Tallies) -> list[SplitCheck]:
+    """Users per arm within every level of every feature."""
+    sizes = {
+        f"{feature}={level}": users for feature in tallies.features for level, users in tallies.levels(feature).items()
+    }
+    return split_checks(tallies.spec.arms, sizes)
+
+
+def resplit_rows(tallies: Tallies) -> list[Resplits]:
+    """A/A tests of the users at hand."""
+    return [resplits(key, tallies.sections.splits[key]) for key in MAIN]
+
+
+def segment_rows(tallies: Tallies) -> list[MetricRow]:
+    """The rows of every level that is large enough, feature by feature."""
+    return [row for feature in tallies.features for row in with_adjusted(_feature_rows(tallies, feature))]
+
+
+def _feature_rows(tallies: Tallies, feature: str) -> list[MetricRow]:
+    """One feature's rows, in the order of its levels."""
+    metrics = [METRICS[key] for key in SEGMENT_METRICS]
+    return [
+        row.model_copy(update={"feature": feature, "segment": level})
+        for level in large_levels(tallies.levels(feature))
+        for row in tallies.rows(scope_of(feature, level), metrics)
+    ]
+
+
+def heterogeneity(tallies: Tallies) -> list[Heterogeneity]:
+    """Whether effects differ between levels."""
+    levels = {feature: large_levels(tallies.levels(feature)) for feature in tallies.features}
+    return heterogeneity_rows(levels, tallies.arms, lambda scope, arm, metric: tallies.buckets[scope, arm, metric])
+
+
+def missing_segments(tallies: Tallies) -> Sequence[str]:
+    """Segments that are too small for rows of their own; those of the usual feature by their level alone."""
+    return [
+        level if feature == ACTIVITY else f"{feature} {level}"
+        for feature in tallies.features
+        for level in small_levels(tallies.levels(feature))
+    ]

@@ -1,0 +1,76 @@
+"""Effects within segments of users: levels of a public feature, such as how active they were before the test."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from simulator.reports.report import MetricRow
+from simulator.reports.sections import Heterogeneity
+from simulator.statistics.heterogeneity import adjusted, joint_test
+from simulator.statistics.moments import Spread
+
+FEWEST: Final = 100
+"""Users per arm below which a segment gets no rows."""
+SEGMENT_METRICS: Final = ("AUT", "AVT")
+
+
+def scope_of(feature: str, level: str) -> str:
+    """What the tallies call a segment."""
+    return f"segment {feature}={level}"
+
+
+def large_levels(sizes: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Levels with enough users in every arm; `sizes` has the users per level and arm."""
+    return [level for level, users in sizes.items() if min(users.values()) >= FEWEST]
+
+
+def small_levels(sizes: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """The other levels."""
+    large = large_levels(sizes)
+    return [level for level in sizes if level not in large]
+
+
+def with_adjusted(rows: Sequence[MetricRow]) -> list[MetricRow]:
+    """One feature's rows, with p-values adjusted over its levels, for each treatment and metric by itself."""
+    found = list(rows)
+    for arm, metric in dict.fromkeys((row.arm, row.metric) for row in rows):
+        places = [place for place, row in enumerate(rows) if (row.arm, row.metric) == (arm, metric)]
+        for place, p in zip(places, adjusted([rows[place].p_value for place in places]), strict=True):
+            found[place] = rows[place].model_copy(update={"segment_p_adjusted": p})
+    return found
+
+
+def heterogeneity_rows(
+    levels: Mapping[str, Sequence[str]], arms: Sequence[str], spread_of: Callable[[str, str, str], Spread]
+) -> list[Heterogeneity]:
+    """The joint test of every feature, metric and treatment.
+
+    Args:
+        levels: Large levels by feature.
+        arms: Names, control first.
+        spread_of: Bucket spread by scope, arm and metric.
+    """
+    rows: list[Heterogeneity] = []
+    for feature, names in levels.items():
+        for arm in arms[1:]:
+            for metric in SEGMENT_METRICS:
+                scopes = {name: scope_of(feature, name) for name in names}
+                cells = {
+                    name: (spread_of(scope, arms[0], metric), spread_of(scope, arm, metric))
+                    for name, scope in scopes.items()
+                }
+                found = joint_test(cells)
+                rows.append(
+                    Heterogeneity(
+                        feature=feature,
+                        metric=metric,
+                        arm=arm,
+                        baseline=arms[0],
+                        levels=len(names),
+                        wald=found.statistic if found else None,
+                        p_value=found.p_value if found else None,
+                        p_adjusted=None,
+                        reasons={} if found else {"p_value": "fewer than two levels have enough users that vary"},
+                    )
+                )
+    together = adjusted([row.p_value for row in rows])
+    return [row.model_copy(update={"p_adjusted": p}) for row, p in zip(rows, together, strict=True)]

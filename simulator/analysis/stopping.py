@@ -1,0 +1,86 @@
+"""Ending a test early by its rule: a look after a day, and the note in the run folder that the test ended there."""
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from simulator.analysis.look_accumulator import Lived, LookTallies
+from simulator.analysis.looks import interval_by, look_at
+from simulator.errors import RunFolderError
+from simulator.metrics import MAIN
+from simulator.reports.report import LookRow, Stop
+from simulator.runs.user_day_reader import PRE_WORLD, UserDays, join_before, open_user_days
+from simulator.spec.experiment import ExperimentSpec, StopRule
+
+FILE: Final = "stop.json"
+"""In the run folder of a test that ended early: a `Stop`."""
+_SLICE: Final = 16_384
+"""Users that are read at a time."""
+
+
+def stop_after(spec: ExperimentSpec, folder: Path, days: int) -> Stop | None:
+    """Whether the test ends here, by a look at the days played so far.
+
+    Args:
+        spec: Of the run.
+        folder: Run folder with the user-days of the pre-period and the first `days`.
+        days: Days played; on the last one there is nothing left to stop.
+
+    Raises:
+        RunFolderError: User-days that cannot be read.
+    """
+    rule = spec.stop_when
+    if rule is None or days >= spec.days or days not in spec.looks.after(spec.days):
+        return None
+    looks = look_at(_tallies(spec, folder, days), spec)
+    last = next(row for row in looks.rows if (row.days, row.arm, row.metric) == (days, rule.arm, rule.metric))
+    if not _is_met(rule, last, spec.looks.method):
+        return None
+    low, high = interval_by(last, spec.looks.method)
+    reason = f"{rule.metric} of {rule.arm}: the {spec.looks.method} interval, {low:+.2%} to {high:+.2%}, leaves out 0"
+    return Stop(days=days, planned=spec.days, reason=reason)
+
+
+def read_stop(folder: Path) -> Stop | None:
+    """The note of a run that ended early, None of one that did not.
+
+    Raises:
+        RunFolderError: A damaged note.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        return Stop.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        raise RunFolderError(f"{path}: damaged; want what a stopped run wrote there: run the test anew") from None
+
+
+def _tallies(spec: ExperimentSpec, folder: Path, days: int) -> LookTallies:
+    """What the looks so far need, the truth aside."""
+    tallies = LookTallies([arm.name for arm in spec.arms], MAIN, spec.looks.after(days))
+    with open_user_days(folder) as table:
+        for part in table.slices(_SLICE):
+            running: Lived | None = None
+            for day in range(days):
+                running = _lived(part, spec, day).after(running, MAIN)
+                tallies.add(day + 1, running)
+    return tallies
+
+
+def _lived(part: UserDays, spec: ExperimentSpec, day: int) -> Lived:
+    """One day, with the whole pre-period as covariate."""
+    today = part.assigned_users(range(day, day + 1))
+    if PRE_WORLD not in part.worlds:
+        return Lived(today, None)
+    return Lived(join_before(today, part.users(PRE_WORLD, range(-spec.pre_days, 0)), part.folder), None)
+
+
+def _is_met(rule: StopRule, look: LookRow, method: str) -> bool:
+    """Whether the interval leaves out 0 on the side that counts; every main metric is better when it is higher."""
+    low, high = interval_by(look, method)
+    if low is None or high is None:
+        return False
+    above, below = low > 0, high < 0
+    return {"better": above, "worse": below, "either": above or below}[rule.crossed]

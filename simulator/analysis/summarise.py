@@ -1,0 +1,208 @@
+"""From a run folder to its report: the one place where readout, truth, health and questionnaire come together.
+
+Users are taken in slices, so memory does not grow with their number.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from simulator.analysis.accumulator import BEFORE, TEST, Tallies
+from simulator.analysis.day_totals import day_totals
+from simulator.analysis.decisions import Judging
+from simulator.analysis.health import before_warnings, notes_of, planned_users, srm_p_value, srm_warning
+from simulator.analysis.health_checks import significant, split_warnings, too_good, too_good_warnings
+from simulator.analysis.interference import world_rows
+from simulator.analysis.looks import look_at, with_sequential
+from simulator.analysis.mixed_assignment import mixed_assignment, mixed_warnings
+from simulator.analysis.questionnaire import questionnaire_rows, rate_warnings
+from simulator.analysis.sections import (
+    answering,
+    distribution,
+    heterogeneity,
+    missing_segments,
+    novelty,
+    p2n_sides,
+    resplit_rows,
+    segment_rows,
+    split_by_day,
+    split_by_segment,
+)
+from simulator.analysis.segments import FEWEST
+from simulator.analysis.stopping import read_stop
+from simulator.analysis.training_variance import training_rows
+from simulator.errors import RunFolderError
+from simulator.metrics import MAIN, METRICS, day_metrics, scorecard_metrics
+from simulator.reports.report import ArmSummary, Health, MetricRow, Report
+from simulator.reports.sections import Answering
+from simulator.runs.user_day_reader import UserDays, open_user_days
+from simulator.runs.user_profiles import features_of, lost_features
+from simulator.spec.experiment import ExperimentSpec, load_spec
+from simulator.statistics.novelty import novelty_warnings
+
+SLICE: Final = 16_384
+"""Users that are read at a time."""
+
+
+def summarise(folder: Path) -> Report:
+    """Compute the report of a finished run from its `spec.toml` and `user_days`.
+
+    The same rows give the same report, byte for byte, however they are ordered or divided into files. A test that
+    stopped early is reported over the days that were played.
+
+    Raises:
+        RunFolderError: A file that is missing or damaged, or days that are not finished.
+        SpecError: A damaged `spec.toml`.
+    """
+    spec = _spec(folder)
+    stop = read_stop(folder)
+    played = spec if stop is None else spec.model_copy(update={"days": stop.days})
+    with open_user_days(folder) as table:
+        tallies = Tallies(played, features_of(folder, spec.segments))
+        for part in table.slices(SLICE):
+            tallies.add(part)
+        _check_buckets(tallies, folder)
+        report = _report(table, tallies)
+    looks = look_at(tallies.looks, spec)
+    report = report.model_copy(
+        update={
+            "metrics": with_sequential(report.metrics, looks),
+            "multiplicity": spec.multiplicity,
+            "looks": looks,
+            "stopped": stop,
+            "second_opinion": tallies.second_opinion(),
+        }
+    )
+    judging = Judging(spec.multiplicity, spec.guardrails, MAIN)
+    return report.model_copy(update={"metrics": _judged(report, judging)})
+
+
+def _judged(report: Report, judging: Judging) -> list[MetricRow]:
+    """The scorecard, judged by the intervals to go by."""
+    judged = judging.judge(report.valid_metrics())
+    ends = ({"ci_low": row.ci_low, "ci_high": row.ci_high} for row in report.metrics)
+    return [row.model_copy(update=interval) for row, interval in zip(judged, ends, strict=True)]
+
+
+def _spec(folder: Path) -> ExperimentSpec:
+    """The spec as run."""
+    path = folder / "spec.toml"
+    if (folder / "sweep.json").is_file():
+        raise RunFolderError(
+            f"{folder}: holds a sweep; give one of its folders, such as {_first_point(folder)}, "
+            "or `askew run` with --resume for the page of them all"
+        )
+    if not path.is_file():
+        raise RunFolderError(f"{folder}: holds no spec.toml; give the folder that `askew run --out` wrote")
+    return load_spec(str(path))
+
+
+def _first_point(folder: Path) -> str:
+    """The first folder of a sweep's values, as far as there is one."""
+    points = sorted(path.parent for path in folder.glob("*/spec.toml"))
+    return str(points[0]) if points else f"{folder}/VALUE"
+
+
+def _report(table: UserDays, tallies: Tallies) -> Report:
+    """Every part of the report."""
+    spec = tallies.spec
+    rows = tallies.rows(TEST, scorecard_metrics(spec.days))
+    answers = answering(tallies, table.folder)
+    return Report(
+        name=spec.name,
+        seed=spec.seed,
+        days=spec.days,
+        pre_days=spec.pre_days,
+        users=tallies.users,
+        world=spec.world,
+        views_scale=spec.views_scale,
+        arms=_arm_summaries(tallies),
+        metrics=rows,
+        daily=[row for day in range(spec.days) for row in _day_rows(tallies, day)],
+        totals=day_totals(table, spec),
+        segments=segment_rows(tallies),
+        health=_health(tallies, rows, answers, lost_features(table.folder, spec.segments)),
+        questionnaire=questionnaire_rows(pd.concat(tallies.answers), tallies.arms),
+        heterogeneity=heterogeneity(tallies),
+        answering=answers,
+        p2n=p2n_sides(tallies),
+        distribution=distribution(tallies),
+        worlds=world_rows(tallies, rows),
+        trainings=training_rows(spec.arms, rows),
+    )
+
+
+def _check_buckets(tallies: Tallies, folder: Path) -> None:
+    """Refuse buckets that the spec does not know."""
+    unknown = sorted(set(tallies.sizes) - set(tallies.arms))
+    if unknown:
+        raise RunFolderError(
+            f"{folder}/user_days: bucket {unknown[0]!r} is no arm of spec.toml, which has {', '.join(tallies.arms)}"
+        )
+
+
+def _day_rows(tallies: Tallies, day: int) -> list[MetricRow]:
+    """One day's scorecard."""
+    return [row.model_copy(update={"day": day}) for row in tallies.rows(f"day {day}", day_metrics())]
+
+
+def _arm_summaries(tallies: Tallies) -> list[ArmSummary]:
+    """Each bucket's users and planned share."""
+    shares = planned_users(tallies.spec.arms, 1)
+    return [
+        ArmSummary(name=arm.name, policy=arm.policy, users=tallies.users_of(arm.name), share=shares[arm.name])
+        for arm in tallies.spec.arms
+    ]
+
+
+def _health(tallies: Tallies, rows: Sequence[MetricRow], answers: Answering, lost: Sequence[str]) -> Health:
+    """The checks of the split, and what had to be left out: `lost`, and more."""
+    arms = tallies.spec.arms
+    planned = planned_users(arms, tallies.users)
+    seen = {arm.name: tallies.users_of(arm.name) for arm in arms}
+    srm = srm_p_value(seen, planned)
+    before = _before(tallies)
+    by_day, by_segment = split_by_day(tallies), split_by_segment(tallies)
+    mixed, beyond = mixed_assignment(tallies.sections.mixed, tallies.users), too_good(rows)
+    a_a = all(arm.same_policy(arms[0]) for arm in arms)
+    warnings = [*srm_warning(srm, seen, planned), *split_warnings(by_day, by_segment), *mixed_warnings(mixed)]
+    ends = novelty(tallies)
+    warnings += [*novelty_warnings(ends)]
+    warnings += [*before_warnings(before), *too_good_warnings(beyond), *rate_warnings(answers.rates), *notes_of(rows)]
+    return Health(
+        srm_p_value=srm,
+        users_planned=planned,
+        users_seen=seen,
+        a_a=a_a,
+        pre_period=before,
+        warnings=[*warnings, *_missing_users(tallies), *_missing_segments(tallies), *lost],
+        split_by_day=by_day,
+        split_by_segment=by_segment,
+        mixed_assignment=mixed,
+        resplits=resplit_rows(tallies),
+        a_a_significant=significant(rows) if a_a else [],
+        novelty=ends,
+        too_good=beyond,
+    )
+
+
+def _before(tallies: Tallies) -> dict[str, float | None]:
+    """p-values of differences before the test, by `arm/metric`; no entries where nothing is known from then."""
+    if not tallies.knows_before:
+        return {}
+    rows = tallies.rows(BEFORE, [METRICS[key] for key in MAIN])
+    return {f"{row.arm}/{row.metric}": row.p_value for row in rows}
+
+
+def _missing_users(tallies: Tallies) -> list[str]:
+    """One line if there are not as many users as planned."""
+    planned = tallies.spec.users
+    return [] if tallies.users == planned else [f"{tallies.users} users have rows, {planned} were planned"]
+
+
+def _missing_segments(tallies: Tallies) -> list[str]:
+    """One line if segments are too small for rows of their own."""
+    small = missing_segments(tallies)
+    return [f"segments left out, under {FEWEST} users in a bucket: {', '.join(small)}"] if small else []

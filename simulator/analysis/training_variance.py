@@ -1,0 +1,99 @@
+"""Chance in training: true lifts of arms that were trained several times, each over a control of the same training.
+
+An interval over users holds the effect of the weights that were served. Another training of the same policy is another
+draw: arms that differ in `training_seed` alone are such draws, and their spread is the error of a statement about the
+policy rather than about its weights.
+"""
+
+from collections.abc import Mapping, Sequence
+from os.path import commonprefix
+from statistics import fmean, stdev
+from typing import Final
+
+from scipy.stats import t
+
+from simulator.reports.report import MetricRow
+from simulator.reports.sections import TrainingRow
+from simulator.spec.experiment import ArmSpec
+
+_FEWEST: Final = 2
+
+
+def training_rows(arms: Sequence[ArmSpec], rows: Sequence[MetricRow]) -> list[TrainingRow]:
+    """Mean and spread of true lifts over trainings, one row per metric and set of arms trained at least twice.
+
+    Args:
+        arms: All arms, the control first.
+        rows: Scorecard; rows without truth are left out.
+
+    A treatment is set beside the control's policy of the same `training_seed`; where the control was trained once,
+    beside that. What was trained under a seed that the control lacks is left out.
+    """
+    (baseline, control), *treatments = trained_arms(arms).items()
+    found: list[TrainingRow] = []
+    for name, treatment in treatments:
+        for (metric, label), lift in _lifts(rows).items():
+            beside = _beside(control, treatment, {**lift, arms[0].name: 0.0})
+            if len(beside) >= _FEWEST:
+                mean, error = fmean(beside.values()), stdev(beside.values()) / len(beside) ** 0.5
+                reach = float(t.ppf(0.975, len(beside) - 1)) * error
+                found.append(
+                    TrainingRow(
+                        treatment=name,
+                        baseline=baseline,
+                        metric=metric,
+                        label=label,
+                        seeds=list(beside),
+                        lifts=list(beside.values()),
+                        mean=mean,
+                        standard_error=error,
+                        low=mean - reach,
+                        high=mean + reach,
+                    )
+                )
+    return found
+
+
+def trained_arms(arms: Sequence[ArmSpec]) -> dict[str, dict[int, str]]:
+    """Arms that differ in nothing but their training, by training seed; of equal ones the first.
+
+    A set goes by what its arms' names have in common, or by the first one's where that is nothing or not unique. The
+    control's set comes first.
+    """
+    found: list[tuple[ArmSpec, dict[int, str]]] = []
+    for arm in arms:
+        alike = [trained for first, trained in found if (first.policy, first.options) == (arm.policy, arm.options)]
+        if alike:
+            alike[0].setdefault(arm.training_seed, arm.name)
+        else:
+            found.append((arm, {arm.training_seed: arm.name}))
+    names = [_in_common(list(trained.values())) for _, trained in found]
+    taken = {"", *(arm.name for arm in arms)}
+    return {
+        first.name if name in taken or names.count(name) > 1 else name: trained
+        for name, (first, trained) in zip(names, found, strict=True)
+    }
+
+
+def _in_common(names: Sequence[str]) -> str:
+    """The beginning that all names share; nothing of a single one."""
+    return commonprefix(names).rstrip("-_. ") if len(names) > 1 else ""  # noqa: RUF071 (of names, not of paths)
+
+
+def _lifts(rows: Sequence[MetricRow]) -> dict[tuple[str, str], dict[str, float]]:
+    """True lifts by metric, then by arm."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for row in rows:
+        if row.true_relative_effect is not None:
+            found.setdefault((row.metric, row.label), {})[row.arm] = row.true_relative_effect
+    return found
+
+
+def _beside(control: Mapping[int, str], treatment: Mapping[int, str], lift: Mapping[str, float]) -> dict[int, float]:
+    """Lifts of a treatment's trainings over the control's, by seed; `lift` is over the first arm."""
+    found: dict[int, float] = {}
+    for seed, arm in sorted(treatment.items()):
+        beside = control.get(seed) if len(control) > 1 else next(iter(control.values()))
+        if beside is not None and arm in lift and lift.get(beside, -1.0) > -1:
+            found[seed] = (1 + lift[arm]) / (1 + lift[beside]) - 1
+    return found

@@ -1,0 +1,1 @@
+"""Calibration of a fitted world under its logging policies."""

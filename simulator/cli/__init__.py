@@ -1,0 +1,3 @@
+"""The command line."""
+
+from simulator.cli.app import main as main

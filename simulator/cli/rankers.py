@@ -1,0 +1,86 @@
+"""Commands that judge rankers one by one: on a fixed log, and as a whole."""
+
+from pathlib import Path
+from typing import Annotated
+
+from simulator.cli.options import Days, Json, Most, Switch, Users, Workers, whole, workers_or_all
+from simulator.cli.pages import print_leaderboard, print_offline
+
+
+def offline(
+    data: str,
+    *,
+    policy: tuple[str, ...] = (),
+    seeds: Annotated[int, whole(1, 10_000)] = 1,
+    out: Path | None = None,
+    features: Path | None = None,
+    max_users: Most | None = None,
+    workers: Workers | None = None,
+    json_: Json = False,
+) -> None:
+    """Rank every user's last click among 99 videos they never met, policy by policy (SAQRec's protocol).
+
+    Args:
+        data: A KuaiRand folder, a Parquet list of exposures, a run folder with a full trace, or a world to simulate.
+        policy: Policies to ask, by name or `package.module:Class`; repeat the option for several. All shipped ones
+            that are trained by default.
+        seeds: Seeds 0 to one less: each fits every policy anew and draws other videos.
+        out: Folder for offline.json and offline.html, and for every answer, so that none is computed twice;
+            ./offline-DATA by default.
+        features: KuaiRand folder with the tables of a list of exposures; kuairand-pure-sample beside it by default.
+        max_users: Look at so many users only, drawn at random.
+        workers: Threads of a simulation; all cores by default.
+        json_: Print rows of policy, seed, hr@1, hr@5, hr@10, ndcg@5, ndcg@10, mrr; true@10 too if users are simulated.
+    """
+    from simulator.cli.progress import progress_bars
+    from simulator.offline.evaluate import Study, run_offline, trainable
+    from simulator.offline.protocol import Rules
+    from simulator.offline.source import Source
+
+    study = Study(tuple(policy) or trainable(), seeds, Rules(max_users=max_users))
+    source = Source(data, features, max_users, workers_or_all(workers))
+    folder = out or Path(f"offline-{Path(data).stem}")
+    with progress_bars() as show:
+        run_offline(source, study, folder, show)
+    print_offline(folder, json_)
+
+
+def evaluate(
+    policy: str,
+    *,
+    out: Path,
+    users: Users = 5000,
+    days: Days = 7,
+    data: str = "kuairand-pure",
+    features: Path | None = None,
+    max_users: Most | None = None,
+    leaderboard: Switch = False,
+    workers: Workers | None = None,
+    json_: Json = False,
+) -> None:
+    """Examine a ranker: does it keep the contract, how does it rank offline, and does it win a test against `base`?
+
+    Every step that is finished is kept in OUT, and not done again.
+
+    Args:
+        policy: `package.module:Class`, or a policy's name.
+        out: Folder for leaderboard.json and leaderboard.html, and for everything that they rest on; those evaluated
+            into one folder are compared with each other.
+        users: Users of the test against `base`.
+        days: Days of that test.
+        data: Where it is asked offline, as in `askew offline`; by default a simulated log.
+        features: As in `askew offline`.
+        max_users: As in `askew offline`.
+        leaderboard: Examine all shipped policies as well; takes long.
+        workers: Threads; all cores by default.
+        json_: Print leaderboard.json instead of the table.
+    """
+    from simulator.cli.progress import progress_bars
+    from simulator.offline.source import Source
+    from simulator.studies.leaderboard import Exam, examine
+
+    threads = workers_or_all(workers)
+    exam = Exam(Source(data, features, max_users, threads), users, days)
+    with progress_bars() as show:
+        examine(policy, exam, out, show, all_shipped=leaderboard)
+    print_leaderboard(out, json_)

@@ -1,0 +1,93 @@
+"""The commands that ask how far a test can be believed, and how large it has to be."""
+
+from pathlib import Path
+
+from simulator.cli.options import Json, Seed, Switch, Times, Users, Workers, workers_or_all
+from simulator.cli.pages import finish_audit, finish_power, warn_of
+
+
+def audit(
+    spec: str,
+    *,
+    out: Path | None = None,
+    aa: Times | None = None,
+    replications: Times = 0,
+    keep_policies: Switch = False,
+    resume: Switch = False,
+    seed: Seed | None = None,
+    workers: Workers | None = None,
+    json_: Json = False,
+) -> None:
+    """Run the test again where the truth is known: how often is each way of reading it wrong?
+
+    Args:
+        spec: A TOML file, the name of a shipped spec, or a finished run's folder, whose users are split anew.
+        out: Folder to create for audit.json, audit.html and what they rest on; ./audit-NAME by default.
+        aa: Times the users of one run are split anew, as A/A and as A/B tests; 1,000 by default, 0 beside
+            --replications. Arms must not learn.
+        replications: Times the whole test is run with a fresh seed.
+        keep_policies: Let the videos and trained policies of the first fresh seed serve all others.
+        resume: Go on in OUT after the last replication that an interrupted audit finished.
+        seed: Replaces the seed of the spec.
+        workers: Threads; all cores by default. Results do not depend on it.
+        json_: Print rows of metric, method, replications, false_positive_rate, coverage, power, exaggeration.
+    """
+    from simulator.cli.progress import progress_bars
+    from simulator.spec.experiment import load_spec
+    from simulator.studies.audit.audit import AuditPlan, audited_run, run_audit
+
+    run = audited_run(Path(spec)) if (Path(spec) / "spec.toml").is_file() else None
+    experiment = load_spec(str(run / "spec.toml") if run else spec, seed=seed)
+    again = (0 if replications else 1000) if aa is None else aa
+    warn_of(experiment.world)
+    plan = AuditPlan(experiment, again, replications, keep_policies, run)
+    folder = out or Path(f"audit-{Path(spec).stem}")
+    with progress_bars() as show:
+        run_audit(plan, folder, workers_or_all(workers), show, resume)
+    finish_audit(folder, json_)
+
+
+def power(
+    spec: str,
+    *,
+    effect: float = 0.001,
+    metric: str = "AUT",
+    power: float = 0.8,
+    out: Path | None = None,
+    pilot: Users = 4000,
+    resume: Switch = False,
+    workers: Workers | None = None,
+    json_: Json = False,
+) -> None:
+    """Say how many users and days it takes to find an effect, plain, with CUPED and with paired truth.
+
+    Args:
+        spec: A TOML file, the name of a shipped spec, or a finished run's folder, whose users then are the pilot.
+        effect: Lift to find, such as 0.001 for +0.1%.
+        metric: Of which metric.
+        power: Chance of finding it, at 5% of false findings.
+        out: Folder to create for power.json, power.html and the pilot; ./power-NAME by default.
+        pilot: Users to simulate for the variances, at most those of the spec.
+        resume: Go on in OUT after the last day that an interrupted pilot finished.
+        workers: Threads; all cores by default.
+        json_: Print power.json instead of the tables.
+    """
+    from simulator.cli.progress import progress_bars
+    from simulator.errors import SpecError
+    from simulator.spec.experiment import load_spec
+    from simulator.studies.audit.audit import audited_run
+    from simulator.studies.power import Wanted, plan_from_run, run_power
+
+    run = audited_run(Path(spec)) if (Path(spec) / "spec.toml").is_file() else None
+    experiment = load_spec(str(run / "spec.toml") if run else spec)
+    warn_of(experiment.world)
+    wanted = Wanted(metric, effect, power)
+    folder = out or Path(f"power-{Path(spec).stem}")
+    if run and resume:
+        raise SpecError(f"--resume given, but {run} is a finished run, which needs no pilot; leave it out")
+    if run:
+        plan_from_run(run, experiment, wanted, folder)
+    else:
+        with progress_bars() as show:
+            run_power(experiment, wanted, folder, (pilot, workers_or_all(workers)), show, resume)
+    finish_power(folder, json_)

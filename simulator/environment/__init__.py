@@ -1,0 +1,1 @@
+"""Gymnasium environments, their wrappers, and datasets of transitions."""

@@ -1,0 +1,79 @@
+"""From an agent trained in the environment to an arm of a test: its network, written as numbers that a policy reads.
+
+Stable-Baselines3 stores models with pickle, which can run code when it is read; this stores layers alone.
+"""
+
+from pathlib import Path
+from typing import Any, Final, final
+
+import torch
+from torch import nn
+
+from policies.agent import Action, Activation, write_agent
+
+_ACTIVATIONS: Final[dict[type[nn.Module], Activation]] = {nn.Tanh: "tanh", nn.ReLU: "relu"}
+
+
+@final
+class AgentError(ValueError):
+    """An agent that cannot be written: says what was given and what was wanted."""
+
+
+def save_agent(model: Any, folder: Path, action: Action = "scores") -> None:  # noqa: ANN401 # whatever library made it
+    """Write a trained agent as a folder that the policy `agent` serves from: `options = {folder = "..."}` in a spec.
+
+    The agent must have been trained on `simulator.environment.wrappers.FlatNumbers`, with as many candidates as the
+    test will have.
+
+    Args:
+        model: A PPO, A2C or DQN of Stable-Baselines3 with an `MlpPolicy`, or any `torch.nn.Sequential` of linear
+            layers with tanh or ReLU between them, such as TorchRL's `MLP`.
+        folder: Made if need be.
+        action: What the outputs are: `scores` of the candidates (also the values of `SingleVideo`'s actions), or the
+            `weights` of `simulator.environment.wrappers.CandidateWeights`.
+
+    Raises:
+        AgentError: Another kind of agent or network.
+        ValueError: The folder holds a policy already.
+    """
+    modules, bounded = _chain(model)
+    layers = [module for module in modules if isinstance(module, nn.Linear)]
+    between: set[Activation] = {_ACTIVATIONS[type(module)] for module in modules if type(module) in _ACTIVATIONS}
+    strange = [type(m).__name__ for m in modules if not isinstance(m, nn.Linear) and type(m) not in _ACTIVATIONS]
+    if strange or not layers or len(between) > 1 or not _alternates(modules):
+        named = ", ".join(type(module).__name__ for module in modules) or "nothing"
+        raise AgentError(f"a network of {named} given, want linear layers with one of tanh and ReLU between them")
+    arrays = [(_numbers(layer.weight), _numbers(_bias(layer))) for layer in layers]
+    write_agent(folder, arrays, "relu" if "relu" in between else "tanh", action, bounded=bounded)
+
+
+def _chain(model: Any) -> tuple[list[nn.Module], bool]:  # noqa: ANN401 # whatever library made it
+    """The layers from inputs to outputs, and whether the environment clipped the outputs to [-1, 1] in training."""
+    if isinstance(model, nn.Sequential):
+        return list(model), False
+    policy: Any = getattr(model, "policy", None)
+    if hasattr(policy, "mlp_extractor") and hasattr(policy, "action_net"):
+        return [*policy.mlp_extractor.policy_net, policy.action_net], hasattr(policy, "log_std")
+    if hasattr(policy, "q_net") and hasattr(policy.q_net, "q_net"):
+        return list(policy.q_net.q_net), False
+    raise AgentError(
+        f"an agent of type {type(model).__name__} given, want a PPO, A2C or DQN of Stable-Baselines3 with an "
+        "MlpPolicy, or a torch.nn.Sequential"
+    )
+
+
+def _alternates(modules: list[nn.Module]) -> bool:
+    """Whether linear layers and activations take turns, a linear layer first and last."""
+    return (
+        all(isinstance(module, nn.Linear) == (i % 2 == 0) for i, module in enumerate(modules)) and len(modules) % 2 == 1
+    )
+
+
+def _bias(layer: nn.Linear) -> torch.Tensor:
+    """A layer's bias, or zeros."""
+    return layer.bias if isinstance(layer.bias, torch.Tensor) else torch.zeros(layer.out_features)  # pyright: ignore[reportUnnecessaryIsInstance] # None without
+
+
+def _numbers(tensor: torch.Tensor) -> Any:  # noqa: ANN401 # a numpy array
+    """A tensor as an array."""
+    return tensor.detach().cpu().numpy()

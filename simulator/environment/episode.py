@@ -1,0 +1,84 @@
+"""One user's way through the days of an episode: when the next request comes, if any does.
+
+The steps are those of `simulator.rollout.day`, for a block of one user, so an episode and a rollout of the same user,
+seed and slates are the same course of events.
+"""
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+from jaxtyping import Bool, Int32, Int64
+
+from simulator.noise import seed_word
+from simulator.rollout.population import Block, Stage
+from simulator.rollout.request import Course, begin_day, end_day, in_session
+from user_models.kernel import Rules, Users, find_gone
+from user_models.world import Population
+
+ROUNDS_PER_DAY: Final = 3
+"""As in a spec by default; the round decides at which hour a session falls."""
+LONGEST_WAIT: Final = 365
+"""Days after which a user who has not come is given up: they have left for good."""
+
+
+@final
+@dataclass(frozen=True)
+class Moment:
+    """When a request is made."""
+
+    day: int
+    round_of_day: int
+
+
+def only_row() -> Int64[np.ndarray, " 1"]:
+    """The row of a block's only user."""
+    return np.zeros(1, np.int64)
+
+
+def lone_block(people: Population, user_id: int, n_rounds: int, rules: Rules) -> Block:
+    """A block of one user, rested and with an empty history."""
+    users = Users(*(array[user_id : user_id + 1] for array in people.latents))
+    return Block.fresh(np.array([user_id], np.int64), users, n_rounds, rules)
+
+
+def first_request(course: Course, block: Block) -> Moment | None:
+    """The moment of the user's first request from day 0 on; None if they stay away for `LONGEST_WAIT` days."""
+    begin_day(course, block, 0)
+    return next_request(course, block, Moment(0, 0), LONGEST_WAIT - 1)
+
+
+def next_request(course: Course, block: Block, now: Moment, last_day: int) -> Moment | None:
+    """The moment of the user's next request; lets nights pass in between. None if none comes up to `last_day`."""
+    while (moment := _later_today(course, block, now)) is None:
+        end_day(course, block)
+        if now.day >= last_day:
+            return None
+        now = Moment(now.day + 1, 0)
+        begin_day(course, block, now.day)
+    return moment
+
+
+def gone_for_good(
+    stage: Stage,
+    seed: Int64[np.ndarray, " rows"],
+    block: Block,
+    rows: Int64[np.ndarray, " rows"],
+    last_day: Int32[np.ndarray, " rows"],
+) -> Bool[np.ndarray, " rows"]:
+    """Which of some users, whose last day has ended, stay away for the `LONGEST_WAIT` days after it."""
+    words = np.array([seed_word(each, "arrivals") for each in seed.tolist()], np.uint64)
+    gone = np.empty(len(rows), bool)
+    find_gone(
+        words, block.user_id, rows, last_day, LONGEST_WAIT, block.packed,
+        block.state.days_away, block.state.mood, stage.rules_row, gone,
+    )  # fmt: skip
+    return gone
+
+
+def _later_today(course: Course, block: Block, now: Moment) -> Moment | None:
+    """The next request in this round of the day or a later one."""
+    for round_of_day in range(now.round_of_day, block.state.sessions_left.shape[1]):
+        if len(in_session(course, block, now.day, round_of_day)):
+            return Moment(now.day, round_of_day)
+    return None

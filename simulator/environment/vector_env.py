@@ -1,0 +1,300 @@
+"""Many environments in one: the vector entry point of `askew/Feed-v0`, all users served by the same compiled calls.
+
+`gymnasium.make_vec("askew/Feed-v0", num_envs=N)` builds it. Environment `i` shows the very events of a single `FeedEnv`
+of the same settings after `reset(seed=info["seed"][i], options={"user_id": info["user_id"][i]})`.
+
+Axes: `envs` environments, `rows` some of them, `n` candidates, `k` slate length.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final, TypeAlias, TypedDict, final
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space, create_empty_array
+from jaxtyping import Bool, Float32, Float64, Int64
+from typing_extensions import Unpack, override
+
+from policies.base import Observation, Slates
+from policies.kernel import pick
+from simulator.checked import IDS, SEEDS, whole
+from simulator.environment.env import FeedEnv, truth_of
+from simulator.environment.episode import ROUNDS_PER_DAY
+from simulator.environment.rewards import Reward
+from simulator.environment.settings import Ground
+from simulator.environment.spaces import encode_rows
+from simulator.environment.vector_episodes import Visits, arrive, move_on, offers, show
+from simulator.environment.vector_queue import NextUp, OwnDraws, Queue
+from simulator.rollout.request import logged
+from user_models.kernel import Response
+from user_models.world import World
+
+Observed: TypeAlias = dict[str, np.ndarray]
+Infos: TypeAlias = dict[str, Any]
+Flags: TypeAlias = Bool[np.ndarray, " envs"]
+_LOGGED: Final = ("viewed", "watch_s", "events", "answer")
+_LATENT: Final = ("satisfaction", "appeal")
+
+
+class Settings(TypedDict, total=False):
+    """Keyword arguments of `FeedEnv`, which documents them."""
+
+    world: str | World
+    horizon_days: int
+    reward: str | Reward
+    slate_size: int
+    candidates: int
+    views_scale: float
+    questionnaire: str | None
+    users: int
+    videos: int
+    population_seed: int
+    reveal_truth: bool
+    render_mode: str | None
+
+
+@final
+class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarray]):
+    """`num_envs` feeds side by side; observation, action, reward and `info` are those of `FeedEnv`, one row each.
+
+    `reset(seed=s)` plays the experiment seed `s` with users drawn by it (`options={"user_id": [...]}` chooses
+    them); without a seed it goes on with users who have not been met. `reset(seed=[...])` has every environment do as
+    a `FeedEnv` after `reset` with its seed, episode after episode, as in Gymnasium's own vector environments. An
+    environment whose episode is over begins its next one in the step after (`AutoresetMode.NEXT_STEP`): that step
+    ignores its action and pays 0.
+
+    In `info`, `user_id` and `seed` are of all environments; the keys of a step are of those whose `_slate` is true.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 # as Gymnasium declares it
+
+    def __init__(
+        self, num_envs: int = 1, *, max_episode_steps: int | None = None, **settings: Unpack[Settings]
+    ) -> None:
+        """Draw users and videos; nothing is played yet.
+
+        Args:
+            num_envs: Environments, at least 1.
+            max_episode_steps: Slates after which an episode is truncated; None for no limit.
+            settings: As of `FeedEnv`; `render_mode` must be None.
+
+        Raises:
+            ValueError: A value out of range or an unknown name.
+        """
+        self.num_envs = num_envs = whole("num_envs", num_envs, 1, IDS - 1)
+        if max_episode_steps is not None:
+            max_episode_steps = whole("max_episode_steps", max_episode_steps, 1, IDS - 1)
+        if settings.get("render_mode") is not None:
+            raise ValueError(
+                f"render_mode: {settings.get('render_mode')!r} given, but feeds served together show nothing; "
+                "want None, or make_vec(..., vectorization_mode='sync')"
+            )
+        one = FeedEnv(**settings)
+        self.autoreset_mode = AutoresetMode.NEXT_STEP
+        self.single_action_space, self.single_observation_space = one.action_space, one.observation_space
+        self.action_space = batch_space(one.action_space, num_envs)
+        self.observation_space = batch_space(one.observation_space, num_envs)
+        self._ground: Ground = one.ground
+        self._visits: Visits | None = None
+        self._queue: NextUp = Queue(np.random.default_rng(0), one.ground.n_users, 0)
+        self._limit, self._n_steps = max_episode_steps, np.zeros(num_envs, np.int64)
+        self._last_answer = np.zeros(num_envs, np.int64)
+        self._offered = np.zeros((num_envs, one.ground.n_candidates), np.int32)
+
+    @override
+    def reset(
+        self, *, seed: int | Sequence[int | None] | np.ndarray | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observed, Infos]:
+        """Begin an episode in every environment.
+
+        Args:
+            seed: The experiment seed of all; or one for each, None where it is drawn; or None to go on.
+            options: `user_id` holds a user per environment; without it users are drawn.
+
+        Raises:
+            ValueError: An unknown option, a user or seed out of range, or a user who never comes.
+        """
+        self._seed(seed)
+        everyone = np.arange(self.num_envs)
+        users, seeds = self._queue.take(everyone)
+        users = _chosen_users(options or {}, users, self._ground.n_users)
+        self._visits = Visits.empty(self._ground.course(0), self._ground.people, self.num_envs, ROUNDS_PER_DAY)
+        self._begin(self._visits, everyone, users, seeds)
+        return self._look(self._visits), self._who(self._visits)
+
+    @override
+    def step(
+        self, actions: Float32[np.ndarray, "envs n"]
+    ) -> tuple[Observed, Float64[np.ndarray, " envs"], Flags, Flags, Infos]:
+        """Show the best-scored candidates of each environment and let its user live through them.
+
+        Raises:
+            ResetNeeded: No episode was begun.
+            ValueError: Not one finite score per candidate.
+        """
+        visits = self._standing()
+        scores = _checked(actions, (self.num_envs, self._ground.n_candidates))
+        served, over = np.flatnonzero(~visits.over), np.flatnonzero(visits.over)
+        if len(over):
+            self._begin(visits, over, *self._queue.take(over))
+        slates = self._slates(scores)
+        paid, info, late = np.zeros(self.num_envs), self._who(visits), np.zeros(self.num_envs, bool)
+        if len(served):
+            response = show(visits, served, slates[served])
+            paid[served] = self._paid(visits, served, slates, response)
+            move_on(visits, served, self._ground.horizon_days)
+            info |= self._told(visits, served, slates, response)
+            late = self._count(visits, served)
+        observed = self._look(visits)
+        return observed, paid, visits.gone.copy(), (visits.over & ~visits.gone) | late, info
+
+    @property
+    def ground(self) -> Ground:
+        """What all episodes share."""
+        return self._ground
+
+    def requests(self) -> Iterator[tuple[Int64[np.ndarray, " rows"], Observation]]:
+        """The requests that wait for a slate, as a ranking policy would see them, some environments at a time.
+
+        Raises:
+            ResetNeeded: No episode was begun.
+        """
+        return offers(self._standing(), np.arange(self.num_envs))
+
+    def begin_anew(self) -> None:
+        """Begin the next episode of every environment whose episode is over, without waiting for the next step.
+
+        Raises:
+            ResetNeeded: No episode was begun.
+        """
+        visits = self._standing()
+        over = np.flatnonzero(visits.over)
+        if len(over):
+            self._begin(visits, over, *self._queue.take(over))
+            self._look(visits)
+
+    def _seed(self, seed: int | Sequence[int | None] | np.ndarray | None) -> None:
+        """Settle who comes from here on."""
+        n_users = self._ground.n_users
+        if isinstance(seed, Sequence | np.ndarray):
+            self._queue = OwnDraws.begin(_checked_seeds(seed, self.num_envs), n_users, self._queue)
+            return
+        seed = None if seed is None else whole("seed", seed, 0, SEEDS - 1)
+        super().reset(seed=seed)
+        if seed is not None or self._visits is None:
+            drawn = int(self.np_random.integers(SEEDS))
+            self._queue = Queue(self.np_random, n_users, drawn if seed is None else seed)
+
+    def _count(self, visits: Visits, served: Int64[np.ndarray, " rows"]) -> Flags:
+        """Count a slate more; end the episodes that have had as many as they may, and say which."""
+        late = np.zeros(self.num_envs, bool)
+        self._n_steps[served] += 1
+        if self._limit is not None:
+            late[served] = self._n_steps[served] >= self._limit
+            visits.over[late] = True
+        return late
+
+    def _standing(self) -> Visits:
+        """Where the episodes stand."""
+        if self._visits is None:
+            raise ResetNeeded("no user is served yet: call reset first")
+        return self._visits
+
+    def _begin(
+        self,
+        visits: Visits,
+        rows: Int64[np.ndarray, " rows"],
+        users: Int64[np.ndarray, " rows"],
+        seeds: Int64[np.ndarray, " rows"],
+    ) -> None:
+        """Begin episodes."""
+        arrive(visits, rows, users, seeds)
+        self._last_answer[rows] = self._n_steps[rows] = 0
+
+    def _slates(self, scores: Float32[np.ndarray, "envs n"]) -> Slates:
+        """The best-scored of the candidates last shown."""
+        slates = np.empty((self.num_envs, self._ground.slate_size), np.int32)
+        pick(self._offered, scores, slates)
+        return slates
+
+    def _paid(
+        self, visits: Visits, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response
+    ) -> Float64[np.ndarray, " rows"]:
+        """What the slates were worth; remembers the latest answers."""
+        state, ground = visits.block.state, self._ground
+        log = logged(visits.block, 0, rows, state.hour[rows], state.request[rows], slates, response)
+        row = np.nonzero(response.viewed)[0]
+        feedback = replace(log, day=visits.day[rows][row].astype(np.int16))
+        answered = np.flatnonzero(feedback.answer)
+        self._last_answer[rows[row[answered]]] = feedback.answer[answered]  # of several, the last one stays
+        return ground.pay.of_slates(feedback, truth_of(response, ground.satisfied_above), row, len(rows))
+
+    def _who(self, visits: Visits) -> Infos:
+        """Whom each episode is about."""
+        everyone = np.ones(self.num_envs, bool)
+        who = {"user_id": visits.block.user_id.copy(), "seed": visits.seed.copy()}
+        return who | {f"_{name}": everyone for name in who}
+
+    def _told(
+        self, visits: Visits, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response
+    ) -> dict[str, Any]:
+        """What was logged of the slates, place by place, and the truth if it is revealed."""
+        shown = np.zeros(self.num_envs, bool)
+        shown[rows] = True
+        told = {"slate": slates} | {name: self._spread(rows, getattr(response, name)) for name in _LOGGED}
+        info: Infos = told | {f"_{name}": shown for name in told}
+        if self._ground.reveal_truth:
+            latent = {name: self._spread(rows, getattr(response, name)) for name in _LATENT}
+            info["truth"] = latent | {"mood": visits.block.state.mood.copy()}
+            info["_truth"] = shown
+        return info
+
+    def _spread(self, rows: Int64[np.ndarray, " rows"], some: np.ndarray) -> np.ndarray:
+        """Rows in their places among all environments, 0 elsewhere."""
+        whole = np.zeros((self.num_envs, *some.shape[1:]), some.dtype)
+        whole[rows] = some
+        return whole
+
+    def _look(self, visits: Visits) -> Observed:
+        """What every environment shows now; the arrays are the caller's own."""
+        shown: Observed = create_empty_array(self.single_observation_space, self.num_envs, np.empty)  # pyright: ignore[reportAssignmentType] # of a Dict
+        for rows, obs in offers(visits, np.arange(self.num_envs)):
+            for key, values in encode_rows(obs, visits.first_day[rows], self._last_answer[rows]).items():
+                shown[key][rows] = values
+        self._offered = shown["candidate_id"].copy()
+        return shown
+
+
+def _chosen_users(options: dict[str, Any], drawn: Int64[np.ndarray, " envs"], n_users: int) -> np.ndarray:
+    """The users that the options ask for, else those drawn."""
+    unknown = sorted(set(options) - {"user_id"})
+    if unknown:
+        raise ValueError(f"options: unknown key {unknown[0]!r}; want 'user_id' or nothing")
+    users = np.asarray(options.get("user_id", drawn))
+    if users.shape != drawn.shape or not np.issubdtype(users.dtype, np.integer):
+        raise ValueError(
+            f"options: user_id {users.tolist()} given, want {len(drawn)} whole numbers, one per environment"
+        )
+    if ((users < 0) | (users >= n_users)).any():
+        raise ValueError(f"options: user_id {users.tolist()} given, want whole numbers from 0 to {n_users - 1}")
+    return users.astype(np.int64)
+
+
+def _checked_seeds(seeds: Sequence[int | None] | np.ndarray, n_envs: int) -> list[int | None]:
+    """A seed per environment, or None."""
+    given: list[Any] = list(seeds)
+    if len(given) != n_envs:
+        raise ValueError(f"seed: {len(given)} seeds given, want {n_envs}, one per environment")
+    return [None if each is None else whole(f"seed[{i}]", each, 0, SEEDS - 1) for i, each in enumerate(given)]
+
+
+def _checked(actions: Float32[np.ndarray, "envs n"], shape: tuple[int, int]) -> Float32[np.ndarray, "envs n"]:
+    """Scores, one row per environment."""
+    scores = np.ascontiguousarray(actions, np.float32)
+    if scores.shape != shape:
+        raise ValueError(f"actions: scores of shape {scores.shape} given, want {shape}: one per environment, candidate")
+    if not np.isfinite(scores).all():
+        raise ValueError(f"actions: score {scores[~np.isfinite(scores)][0]} given, want finite numbers")
+    return scores

@@ -1,0 +1,201 @@
+"""Many lone users at once: each in an episode of their own, at a day of their own, served side by side.
+
+The steps are those of `simulator.environment.episode`, taken for all users of one experiment seed and one day together.
+Nothing that happens to a user depends on who else is there, so each one's events are those of an episode of their own.
+
+Axes: `envs` users in episodes, `rows` some of them, `k` slate length.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar, final
+
+import numpy as np
+from jaxtyping import Bool, Int32, Int64
+
+from policies.base import Observation, Slates
+from simulator.environment.episode import LONGEST_WAIT, gone_for_good
+from simulator.rollout.population import Block, Past, fresh_state
+from simulator.rollout.request import Course, Ring, begin_day, call_in, day_ring, end_day, observe, react
+from user_models.kernel import Response, State, Users
+from user_models.packed import Packed, pack
+from user_models.world import Population
+
+T = TypeVar("T", State, Users)
+_RINGS: Final = 64
+"""Days' orders that are kept at hand."""
+
+
+@final
+@dataclass(frozen=True)
+class Visits:
+    """Where every episode stands; all arrays change in place.
+
+    Attributes:
+        course: World and sizes; its seed is replaced by each episode's own.
+        people: Whom episodes are about.
+        everybody: The same, as kernels read them.
+        block: The users now in episodes.
+        seed: Experiment seed of each episode.
+        first_day: Day on which it began.
+        day: Day of the waiting request; after the end, the horizon's last day.
+        over: Whether it has ended.
+        gone: Whether it has ended and its user has left for good.
+        rings: Orders of the catalogue by seed and day, the latest used last.
+    """
+
+    course: Course
+    people: Population
+    everybody: Packed
+    block: Block
+    seed: Int64[np.ndarray, " envs"]
+    first_day: Int32[np.ndarray, " envs"]
+    day: Int32[np.ndarray, " envs"]
+    over: Bool[np.ndarray, " envs"]
+    gone: Bool[np.ndarray, " envs"]
+    rings: dict[tuple[int, int], Ring]
+
+    @staticmethod
+    def empty(course: Course, people: Population, n_envs: int, n_rounds: int) -> "Visits":
+        """No episode has begun; user 0 keeps every place."""
+        ids = np.zeros(n_envs, np.int64)
+        users = Users(*(array[ids].copy() for array in people.latents))
+        block = Block.fresh(ids, users, n_rounds, course.stage.rules)
+        days = np.zeros(n_envs, np.int32)
+        over, gone = np.ones(n_envs, bool), np.zeros(n_envs, bool)
+        return Visits(course, people, pack(people.latents), block, ids.copy(), days, days.copy(), over, gone, {})
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the orders at hand, which are found again where stored visits are read."""
+        return vars(self) | {"rings": {}}
+
+    def at(self, seed: int) -> Course:
+        """The course of an experiment seed."""
+        return replace(self.course, seed=seed)
+
+    def ring(self, seed: int, day: int) -> Ring:
+        """What is on offer on a day of an experiment seed."""
+        if (seed, day) not in self.rings:
+            while len(self.rings) >= _RINGS:
+                self.rings.pop(next(iter(self.rings)))
+            self.rings[seed, day] = day_ring(self.at(seed), day)
+        return self.rings[seed, day]
+
+    def together(self, rows: Int64[np.ndarray, " rows"]) -> Iterator[tuple[int, int, Int64[np.ndarray, " rows"]]]:
+        """Rows by experiment seed and day: each such pair with its rows, in order."""
+        order = np.lexsort((rows, self.day[rows], self.seed[rows]))
+        sorted_rows = rows[order]
+        seed, day = self.seed[sorted_rows], self.day[sorted_rows]
+        cuts = np.flatnonzero((np.diff(seed) != 0) | (np.diff(day) != 0)) + 1
+        for some in np.split(sorted_rows, cuts) if len(rows) else ():
+            yield int(self.seed[some[0]]), int(self.day[some[0]]), some
+
+
+def arrive(
+    visits: Visits,
+    rows: Int64[np.ndarray, " rows"],
+    user_id: Int64[np.ndarray, " rows"],
+    seed: Int64[np.ndarray, " rows"],
+) -> None:
+    """Begin episodes: each user waits, rested, for their first request from day 0 of their seed on.
+
+    Raises:
+        ValueError: A user who does not come within `LONGEST_WAIT` days.
+    """
+    block = visits.block
+    block.user_id[rows] = user_id
+    for mine, everybody in zip(block.users, visits.people.latents, strict=True):
+        mine[rows] = everybody[user_id]
+    block.packed[rows] = visits.everybody[user_id]
+    rested = fresh_state(_some(block.users, rows), block.state.sessions_left.shape[1], visits.course.stage.rules)
+    _put(block.state, rows, rested)
+    block.past.n_seen[rows] = 0
+    visits.seed[rows], visits.day[rows], visits.over[rows], visits.gone[rows] = seed, 0, False, False
+    _wake(visits, rows)
+    _wait(visits, rows, np.full(len(rows), LONGEST_WAIT - 1, np.int32))
+    lost = rows[visits.over[rows]]
+    if len(lost):
+        raise ValueError(
+            f"user_id: user {block.user_id[lost[0]]} does not come within {LONGEST_WAIT} days of seed "
+            f"{visits.seed[lost[0]]}; give another user or seed"
+        )
+    visits.first_day[rows] = visits.day[rows]
+
+
+def show(visits: Visits, rows: Int64[np.ndarray, " rows"], slates: Slates) -> Response:
+    """Let users live through their slates, one row of `slates` each; the response is in the order of `rows`."""
+    place = np.empty(len(visits.day), np.int64)
+    place[rows] = np.arange(len(rows))
+    parts: list[tuple[Int64[np.ndarray, " _"], Response]] = []
+    for seed, day, some in visits.together(rows):
+        mine = place[some]
+        ring = visits.ring(seed, day)
+        parts.append((mine, react(visits.at(seed), visits.block, ring, day, some, slates[mine])))
+    found = Response(*(np.empty((len(rows), *array.shape[1:]), array.dtype) for array in parts[0][1]))
+    for mine, response in parts:
+        for whole, part in zip(found, response, strict=True):
+            whole[mine] = part
+    return found
+
+
+def move_on(visits: Visits, rows: Int64[np.ndarray, " rows"], horizon_days: int) -> None:
+    """After a slate, wait for the next request of each; those whom the horizon meets first are over."""
+    visits.block.state.request[rows] += 1
+    _wait(visits, rows, visits.first_day[rows] + np.int32(horizon_days - 1))
+    over = rows[visits.over[rows]]
+    visits.gone[over] = gone_for_good(visits.course.stage, visits.seed[over], visits.block, over, visits.day[over])
+
+
+def offers(visits: Visits, rows: Int64[np.ndarray, " rows"]) -> Iterator[tuple[Int64[np.ndarray, " _"], Observation]]:
+    """What waits for a slate, some rows at a time."""
+    for seed, day, some in visits.together(rows):
+        yield some, observe(visits.at(seed), visits.block, visits.ring(seed, day), day, some)
+
+
+def _wait(visits: Visits, rows: Int64[np.ndarray, " rows"], last_day: Int32[np.ndarray, " rows"]) -> None:
+    """Go from night to night until each user wants a slate; whoever does not up to their last day is over."""
+    block = visits.block
+    until = np.zeros(len(visits.day), np.int32)
+    until[rows] = last_day
+    while len(rows):
+        for seed, day, some in visits.together(rows):
+            call_in(visits.at(seed), block, day, range(block.state.sessions_left.shape[1]), some)
+        rows = rows[block.state.patience[rows] <= 0.0]
+        _sleep(visits, rows)
+        gone = visits.day[rows] >= until[rows]
+        visits.over[rows[gone]] = True
+        rows = rows[~gone]
+        visits.day[rows] += 1
+        _wake(visits, rows)
+
+
+def _wake(visits: Visits, rows: Int64[np.ndarray, " rows"]) -> None:
+    """Let some users begin their day."""
+    for seed, day, some in visits.together(rows):
+        part = _apart(visits.block, some)
+        begin_day(visits.at(seed), part, day)
+        _put(visits.block.state, some, part.state)
+
+
+def _sleep(visits: Visits, rows: Int64[np.ndarray, " rows"]) -> None:
+    """Let some users end their day."""
+    part = _apart(visits.block, rows)
+    end_day(visits.course, part)
+    _put(visits.block.state, rows, part.state)
+
+
+def _apart(block: Block, rows: Int64[np.ndarray, " rows"]) -> Block:
+    """Some users of a block, as a block of their own without a past."""
+    users, state = _some(block.users, rows), _some(block.state, rows)
+    return Block(block.user_id[rows], users, block.packed[rows], state, Past.empty(0))
+
+
+def _some(bundle: T, rows: Int64[np.ndarray, " rows"]) -> T:
+    """Some rows of a bundle, copied."""
+    return type(bundle)(*(array[rows] for array in bundle))
+
+
+def _put(state: State, rows: Int64[np.ndarray, " rows"], part: State) -> None:
+    """Write rows back."""
+    for whole, some in zip(state, part, strict=True):
+        whole[rows] = some

@@ -1,0 +1,172 @@
+"""Other ways to act in `askew/Feed-v0` and to see it: one video, a slate, weights; plain numbers; a cost.
+
+Normalised rewards and observations, frame stacks, time limits and recordings are Gymnasium's own wrappers, which go on
+top of these.
+
+Axes: `n` candidates, `k` slate length, `f` numbers of a request, `p` of a candidate.
+"""
+
+from typing import Any, Final, TypeAlias, final
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
+from jaxtyping import Float32, Int64
+from typing_extensions import override
+
+from policies.base import Event, Observation
+from policies.flat import numbers_of
+from simulator.environment.env import FeedEnv
+
+Feed: TypeAlias = gymnasium.Env[Any, Any]
+BOUND: Final = 1e4
+"""No number of a request comes near it."""
+
+
+def feed_of(env: Feed) -> FeedEnv:
+    """The feed under any wrappers.
+
+    Raises:
+        TypeError: There is another environment.
+    """
+    inner = env.unwrapped
+    if not isinstance(inner, FeedEnv):
+        raise TypeError(f"{type(inner).__name__} given, want askew/Feed-v0, wrapped or not")
+    return inner
+
+
+def offer_of(env: Feed) -> Observation:
+    """The request that waits for a slate."""
+    return feed_of(env).offer
+
+
+@final
+class SingleVideo(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
+    """`Discrete`: the action is which candidate to show; for environments with `slate_size=1`."""
+
+    def __init__(self, env: Feed) -> None:
+        """Wrap.
+
+        Raises:
+            ValueError: The environment shows more than one video per request.
+        """
+        RecordConstructorArgs.__init__(self)
+        gymnasium.ActionWrapper.__init__(self, env)
+        ground = feed_of(env).ground
+        if ground.slate_size != 1:
+            raise ValueError(f"slate_size: {ground.slate_size} given, want 1; for longer slates use SlateOfVideos")
+        self._n = ground.n_candidates
+        self.action_space = spaces.Discrete(self._n)
+
+    @override
+    def action(self, action: int | np.integer | np.ndarray) -> Float32[np.ndarray, " n"]:
+        """Scores under which that candidate comes first.
+
+        Raises:
+            ValueError: There is no candidate at that place.
+        """
+        place = np.asarray(action)
+        if place.shape != () or not np.issubdtype(place.dtype, np.integer) or not 0 <= place < self._n:
+            raise ValueError(f"action: candidate {action!r} given, want a whole number from 0 to {self._n - 1}")
+        return slate_scores(place[None], self._n)
+
+
+@final
+class SlateOfVideos(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
+    """`MultiDiscrete`: the action is the slate, as places among the candidates, best first.
+
+    Where a place is told twice, `repeats="refuse"` raises; `"mask"` keeps the first and fills up with the earliest
+    candidates that the action does not name.
+    """
+
+    def __init__(self, env: Feed, repeats: str = "refuse") -> None:
+        """Wrap."""
+        RecordConstructorArgs.__init__(self, repeats=repeats)
+        gymnasium.ActionWrapper.__init__(self, env)
+        if repeats not in ("refuse", "mask"):
+            raise ValueError(f"repeats: {repeats!r} given, want 'refuse' or 'mask'")
+        ground = feed_of(env).ground
+        self._n, self._refuse = ground.n_candidates, repeats == "refuse"
+        self.action_space = spaces.MultiDiscrete([self._n] * ground.slate_size)
+
+    @override
+    def action(self, action: Int64[np.ndarray, " k"]) -> Float32[np.ndarray, " n"]:
+        """Scores under which that slate comes out.
+
+        Raises:
+            ValueError: A repeat, where those are refused, or a place that is not there.
+        """
+        slate = np.asarray(action)
+        whole = slate.shape == self.action_space.shape and np.issubdtype(slate.dtype, np.integer)
+        if not whole or ((slate < 0) | (slate >= self._n)).any():
+            raise ValueError(
+                f"action: slate {slate.tolist()} given, want {self.action_space.shape} places from 0 to {self._n - 1}"
+            )
+        if self._refuse and len(np.unique(slate)) < len(slate):
+            raise ValueError(
+                f"action: slate {slate.tolist()} repeats a video, want different ones; or wrap with repeats='mask'"
+            )
+        return slate_scores(slate, self._n)
+
+
+@final
+class CandidateWeights(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
+    """The action is a weight per number of a candidate (`policies.flat.Numbers.candidates`); scores are inner products.
+
+    A handful of actions instead of a score per candidate: small agents learn it in minutes.
+    """
+
+    def __init__(self, env: Feed) -> None:
+        """Wrap."""
+        RecordConstructorArgs.__init__(self)
+        gymnasium.ActionWrapper.__init__(self, env)
+        n_numbers = numbers_of(feed_of(env).specimen).candidates.shape[2]
+        self.action_space = spaces.Box(-1, 1, (n_numbers,), np.float32)
+
+    @override
+    def action(self, action: Float32[np.ndarray, " p"]) -> Float32[np.ndarray, " n"]:
+        """The inner products."""
+        return numbers_of(offer_of(self.env)).candidates[0] @ np.asarray(action, np.float32)
+
+
+@final
+class FlatNumbers(gymnasium.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
+    """The observation as one vector: `policies.flat.Numbers.flat`, which an agent's policy reads in an A/B test too."""
+
+    def __init__(self, env: Feed) -> None:
+        """Wrap."""
+        RecordConstructorArgs.__init__(self)
+        gymnasium.ObservationWrapper.__init__(self, env)
+        n_numbers = numbers_of(feed_of(env).specimen).flat.shape[1]
+        self.observation_space = spaces.Box(-BOUND, BOUND, (n_numbers,), np.float32)
+
+    @override
+    def observation(self, observation: Any) -> Float32[np.ndarray, " f"]:
+        """The waiting request; what the wrapped environment says of it is not needed."""
+        return numbers_of(offer_of(self.env)).flat[0]
+
+
+@final
+class HateCost(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Adds `info["cost"]`, the slate's hates, as constrained methods read it (Ray et al., Safety Gym, 2019)."""
+
+    def __init__(self, env: Feed) -> None:
+        """Wrap."""
+        RecordConstructorArgs.__init__(self)
+        gymnasium.Wrapper.__init__(self, env)
+
+    @override
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """As of the wrapped environment, with the cost."""
+        observed, paid, over, truncated, info = self.env.step(action)
+        hates = float(((info["events"] & np.uint16(Event.HATE)) > 0).sum())
+        return observed, paid, over, truncated, info | {"cost": hates}
+
+
+def slate_scores(slate: Int64[np.ndarray, " k"], n: int) -> Float32[np.ndarray, " n"]:
+    """Scores in [-1, 1] under which the best candidates are those places, in that order; then the earliest others."""
+    scores = np.full(n, -1, np.float32)
+    worth = 1 - np.arange(len(slate), dtype=np.float32) / len(slate)
+    scores[slate[::-1]] = worth[::-1]  # of a repeat the first, and best, stays
+    return scores

@@ -1,0 +1,1 @@
+"""An experiment from its spec to user-days: assignment, schedule, engines."""

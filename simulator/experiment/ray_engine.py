@@ -1,0 +1,227 @@
+"""The engine of many machines: each part of the users is a Ray task.
+
+Between two scenes users lie in the run folder, which every machine has to see; a task reads its part, plays it and
+writes it anew. So nothing piles up in any process, and a task whose worker dies is simply played again. Policies
+travel as weights, once a scene. Feedback goes from task to task; the driver holds file names and weights.
+"""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, final
+
+import torch
+
+from policies.base import Feedback
+from simulator.errors import EngineError
+from simulator.experiment.engine import AnswerWeights, Cast, Hall, Part, Played, Store, Weights, cut_parts
+from simulator.experiment.local_engine import gathered
+from simulator.experiment.schedule import Lesson, Scene
+from simulator.experiment.setup import prepare, world_of
+from simulator.experiment.shard import PartPlayed, Servers, Standing, learn, play_part
+from simulator.experiment.training import answer_weights, pack_policy, read_logs, taught, unpack_policy
+from simulator.runs.checkpoint import Kept
+from simulator.spec.experiment import ExperimentSpec
+
+_RETRIES: Final = 5
+"""Times that a task is played again after its worker died."""
+_QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+_ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_PATIENCE_S: Final = 20
+"""Seconds that a cluster has to let somebody join."""
+_JOIN: Final = """
+import logging, sys, ray
+try:
+    ray.init(address=sys.argv[1], logging_level=logging.ERROR, log_to_driver=False)
+except Exception as error:
+    sys.exit("\\n" + (str(error).strip() or type(error).__name__).partition("\\n")[0])
+"""
+
+
+@final
+@dataclass(frozen=True)
+class Ticket:
+    """From which a worker makes everything else: the spec as JSON, and the run folder."""
+
+    spec: str
+    store: Store
+
+
+@final
+class RayEngine:
+    """Plays parts on the workers of a Ray cluster, or of this machine."""
+
+    def __init__(self, workers: int, address: str | None = None) -> None:
+        """Start `workers` processes here, or join the cluster at an address, which has workers of its own.
+
+        Raises:
+            EngineError: Ray is not installed or cannot start here, or nobody answers at the address.
+        """
+        os.environ.update(_QUIET)
+        try:
+            import ray
+        except ImportError:
+            raise EngineError("--engine ray: Ray is not installed; pip install 'askew[scale]'") from None
+        self._ray: Any = ray
+        if address:
+            _try_to_join(address, ray.util.get_node_ip_address())
+        own: dict[str, Any] = {"address": address} if address else {"num_cpus": workers, "include_dashboard": False}
+        own |= {"runtime_env": {"env_vars": _ONE_THREAD | _QUIET}}
+        on_sigterm = signal.getsignal(signal.SIGTERM)
+        try:
+            ray.init(**own, logging_level=logging.ERROR, log_to_driver=False)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise EngineError(f"--engine ray: cannot start at {address or 'this machine'}: {_reason(error)}") from None
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own way of ending does not say what is kept
+        self._standing: dict[str, tuple[Kept | None, ...]] = {}
+
+    def open(self, hall: Hall) -> None:
+        """See `Engine.open`; the store has to be durable."""
+        self._parts = cut_parts(hall.setting.blocks)
+        self._n_arms = len(hall.setting.policies)
+        self._ticket = Ticket(hall.setting.spec.model_dump_json(), hall.store)
+
+    def seat(self, line: str, standing: tuple[Kept, ...]) -> None:
+        """See `Engine.seat`."""
+        self._standing[line] = standing or tuple(None for _ in self._parts)
+
+    def fork(self, source: str, lines: Sequence[str]) -> None:
+        """See `Engine.fork`; files are read, never changed, so all may begin with the same ones."""
+        self._standing |= dict.fromkeys(lines, self._standing.pop(source))
+
+    def play(self, scene: Scene, cast: Cast) -> Played:
+        """See `Engine.play`."""
+        sent = self._ray.put(cast)
+        tasks = zip(self._parts, self._standing[scene.line], strict=True)
+        played = [self._task(_play, 2).remote(self._ticket, scene, sent, part, kept) for part, kept in tasks]
+        parts: list[PartPlayed] = self._wait([done for done, _ in played])
+        policies = cast.policies
+        if scene.learns:
+            feedback = [owed for _, owed in played]
+            policies = self._wait(self._task(_learn, 1).remote(self._ticket, scene.line, sent, *feedback))
+        result = gathered(parts, policies)
+        self._standing[scene.line] = result.standing
+        return result
+
+    def teach(self, lesson: Lesson, logs: tuple[Kept, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
+        """See `Engine.teach`."""
+        if lesson.who == "pre":
+            return (self._wait(self._task(_teach, 1).remote(self._ticket, None, logs)),), ()
+        answers = self._task(_answers, 1).remote(self._ticket, logs)
+        weights = [self._task(_teach, 1).remote(self._ticket, arm, logs) for arm in range(self._n_arms)]
+        return tuple(self._wait(weights)), self._wait(answers)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._ray.shutdown()
+
+    def _task(self, function: Callable[..., object], n_results: int) -> Any:  # noqa: ANN401 (Ray makes it)
+        """A function as a task that outlives its worker."""
+        return self._ray.remote(num_returns=n_results, max_retries=_RETRIES)(function)
+
+    def _wait(self, tasks: object) -> Any:  # noqa: ANN401 (whatever the tasks give)
+        """Results of tasks; errors of ours as they were raised there."""
+        try:
+            return self._ray.get(tasks)
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except self._ray.exceptions.RayError as error:
+            first = str(error).strip().partition("\n")[0]
+            raise EngineError(f"--engine ray: {first}; what was finished is kept: go on with --resume") from None
+
+
+def _reason(error: Exception) -> str:
+    """Why Ray does not start, in a line."""
+    first = str(error).strip().partition("\n")[0]
+    if "AF_UNIX" not in first:
+        return first
+    return f"TMPDIR {tempfile.gettempdir()} given, too long a name for Ray's sockets; want a shorter one, such as /tmp"
+
+
+def _try_to_join(address: str, here: str) -> None:
+    """Join a cluster from a process that can be ended: where nobody answers, Ray goes on asking for many minutes.
+
+    Args:
+        address: Of the cluster.
+        here: This machine's, which Ray asks in place of a loopback address.
+
+    Raises:
+        EngineError: Nobody answers, or says no.
+    """
+    remedy = "give the address of a running cluster, or leave out --address to start one here"
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal() and all(_closed(each, int(port)) for each in (host, here)):
+        raise EngineError(f"--engine ray: nobody answers at --address {address}; {remedy}")
+    try:
+        done = subprocess.run(  # noqa: S603 (our own interpreter)
+            [sys.executable, "-c", _JOIN, address], capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise EngineError(
+            f"--engine ray: nobody answers at --address {address} within {_PATIENCE_S} s; {remedy}"
+        ) from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        raise EngineError(f"--engine ray: cannot join at --address {address}: {said[-1] if said else 'Ray'}; {remedy}")
+
+
+def _closed(host: str, port: int) -> bool:
+    """Whether a port is surely closed; one that does not answer at all may be open."""
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+    except ConnectionRefusedError:
+        return True
+    except (OSError, OverflowError, UnicodeError):
+        return False
+    return False
+
+
+@lru_cache(maxsize=1)
+def _hall(spec: str, store: Store) -> Hall:
+    """A worker's own setting, the same as the driver's because it follows from the spec."""
+    torch.set_num_threads(1)
+    known = ExperimentSpec.model_validate_json(spec)
+    return Hall(prepare(known, world_of(known)), store)
+
+
+def _play(
+    ticket: Ticket, scene: Scene, cast: Cast, part: Part, kept: Kept | None
+) -> tuple[PartPlayed, Feedback | None]:
+    """A part through a scene; feedback apart, because the driver never fetches it."""
+    hall = _hall(ticket.spec, ticket.store)
+    blocks = hall.setting.blocks[part.first : part.last]
+    begun = Standing.fresh(blocks).copy() if kept is None else Standing.unpack(blocks, ticket.store.get(kept))
+    built = hall.setting.built(scene.line)
+    policies = tuple(unpack_policy(policy, w) for policy, w in zip(built, cast.policies, strict=True))
+    played = play_part(hall, scene, Servers(policies, cast.answer_model), part, begun)
+    return PartPlayed(None, played.standing, played.log, played.tables), played.feedback
+
+
+def _learn(ticket: Ticket, line: str, cast: Cast, *feedback: Feedback | None) -> tuple[Weights, ...]:
+    """A line's policies after a round."""
+    hall = _hall(ticket.spec, ticket.store)
+    built = hall.setting.built(line)
+    policies = tuple(unpack_policy(policy, w) for policy, w in zip(built, cast.policies, strict=True))
+    learn(hall.setting, line, policies, [owed for owed in feedback if owed is not None])
+    return tuple(pack_policy(policy) for policy in policies)
+
+
+def _teach(ticket: Ticket, arm: int | None, logs: tuple[Kept, ...]) -> Weights:
+    """The policy of an arm, or of the pre-period, fitted on the logs."""
+    hall = _hall(ticket.spec, ticket.store)
+    return taught(hall, arm, read_logs(hall, logs))
+
+
+def _answers(ticket: Ticket, logs: tuple[Kept, ...]) -> AnswerWeights:
+    """The answering model fitted on the logs."""
+    hall = _hall(ticket.spec, ticket.store)
+    return answer_weights(hall, read_logs(hall, logs))

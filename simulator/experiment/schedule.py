@@ -1,0 +1,95 @@
+"""An experiment as a row of steps, each of which ends in a checkpoint.
+
+Timeline, in days: random slates (`launch_days`), from which the pre-period's policy learns; the pre-period, in
+which everybody meets that policy; then each arm's policy is trained on both logs, and day 0 begins. A line whose
+policies go on learning is played round by round, every other one day by day.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, final
+
+from policies.base import LearningPolicy
+from simulator.experiment.setup import PRE, Setting
+
+
+@final
+@dataclass(frozen=True)
+class Scene:
+    """Some rounds of one day of one line.
+
+    Attributes:
+        line: `pre`, `all:<arm>` or `mixed`.
+        label: What its files are called: `pre`, `world0` and so on.
+        day: Negative before the test.
+        rounds: Consecutive rounds of that day.
+        launch: Whether slates are random, whoever serves the line later.
+        learns: Whether its policies learn from these rounds.
+        n_rounds: Rounds in a day.
+    """
+
+    line: str
+    label: str
+    day: int
+    rounds: tuple[int, ...]
+    launch: bool
+    learns: bool
+    n_rounds: int
+
+    @property
+    def opens_day(self) -> bool:
+        """Whether the users wake up first."""
+        return self.rounds[0] == 0
+
+    @property
+    def ends_day(self) -> bool:
+        """Whether the day is over afterwards."""
+        return self.rounds[-1] == self.n_rounds - 1
+
+    @property
+    def name(self) -> str:
+        """Tells this day of this line from every other, in files."""
+        return f"{self.label}-{self.day + 1000 if self.line == PRE else self.day:04d}"
+
+
+@final
+@dataclass(frozen=True)
+class Lesson:
+    """Policies are fitted on the logs so far: the pre-period's, or those of all arms, which opens the test."""
+
+    who: Literal["pre", "arms"]
+
+
+Step: TypeAlias = Scene | Lesson
+
+
+def program(setting: Setting) -> tuple[Step, ...]:
+    """All steps of an experiment, in order."""
+    spec = setting.spec
+    first = -spec.pre_days - spec.launch_days
+    launch = [scene for day in range(first, -spec.pre_days) for scene in _day(setting, PRE, PRE, day, launch=True)]
+    pre = [scene for day in range(-spec.pre_days, 0) for scene in _day(setting, PRE, PRE, day)]
+    test = [
+        scene
+        for day in range(spec.days)
+        for index, line in enumerate(setting.lines)
+        for scene in _day(setting, line, f"world{index}", day)
+    ]
+    return (*launch, Lesson("pre"), *pre, Lesson("arms"), *test)
+
+
+def _day(setting: Setting, line: str, label: str, day: int, launch: bool = False) -> list[Scene]:
+    """One day of a line."""
+    n = setting.spec.rounds_per_day
+    learns = not launch and any(isinstance(policy, LearningPolicy) for policy in setting.built(line))
+    rounds = [(r,) for r in range(n)] if learns else [tuple(range(n))]
+    return [Scene(line, label, day, some, launch, learns, n) for some in rounds]
+
+
+def days_played(steps: Sequence[Step], index: int) -> int:
+    """Days of the test that are over for every line with this step; 0 where it does not end one."""
+    step, after = steps[index], steps[index + 1 : index + 2]
+    if not isinstance(step, Scene) or step.day < 0:
+        return 0
+    going_on = any(isinstance(other, Scene) and other.day == step.day for other in after)
+    return 0 if going_on else step.day + 1

@@ -1,0 +1,137 @@
+"""An experiment made ready: users and videos drawn, policies built, users split; nothing is played yet."""
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+from jaxtyping import Int32
+
+from policies.base import CountingPolicy, LearningPolicy, Policy
+from policies.registry import build_policy
+from simulator.errors import SpecError
+from simulator.experiment.assignment import assign
+from simulator.noise import seed_word
+from simulator.rollout.answer_model import constant_model
+from simulator.rollout.oracle import hand_truth
+from simulator.rollout.population import Block, Size, Stage, make_blocks, make_stage
+from simulator.rollout.request import Course
+from simulator.rollout.user_day_table import Buckets
+from simulator.runs.user_profiles import check_segments
+from simulator.spec.experiment import ArmSpec, ExperimentSpec
+from user_models.kernel import Users
+from user_models.parameters import PRESETS
+from user_models.possible import faults
+from user_models.store import load_world
+from user_models.world import Population, World
+
+PRE: Final = "pre"
+MIXED: Final = "mixed"
+
+
+@final
+@dataclass(frozen=True)
+class Setting:
+    """An experiment made ready: who is in which bucket, who serves, what all share."""
+
+    spec: ExperimentSpec
+    course: Course
+    blocks: list[Block]
+    buckets: Buckets
+    policies: tuple[Policy, ...]
+    pre_policy: Policy
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Courses of the test: one per arm for the truth, and the mixed one where it is not a selection from those."""
+        if not self.spec.truth:
+            return (MIXED,)
+        arms = tuple(f"all:{arm}" for arm in self.buckets.arms)
+        return (*arms, MIXED) if any(isinstance(policy, LearningPolicy) for policy in self.policies) else arms
+
+    def served(self, line: str) -> tuple[str, ...]:
+        """What to call each of a line's policies."""
+        return self.buckets.arms if line == MIXED else (line.removeprefix("all:"),)
+
+    def built(self, line: str) -> tuple[Policy, ...]:
+        """A line's policies as they were built."""
+        if line == PRE:
+            return (self.pre_policy,)
+        return tuple(self.policies[self.buckets.arms.index(name)] for name in self.served(line))
+
+    def training_seed(self, arm: int | None) -> int:
+        """What an arm's policy, or that of the pre-period, learns by: the same for all, unless an arm has its own."""
+        own = 0 if arm is None else self.spec.arms[arm].training_seed
+        return int(seed_word(self.spec.seed, f"training {own}" if own else "training") >> np.uint64(33))
+
+    def served_by(self, line: str, block: Block) -> Int32[np.ndarray, " users"]:
+        """Which of a line's policies serves each user of a block."""
+        if line == MIXED:
+            return self.buckets.arm_of[block.user_id]
+        return np.zeros(len(block.user_id), np.int32)
+
+    def is_pooled(self, policy: Policy) -> bool:
+        """Whether a policy learns from all buckets of the mixed line, and not from its own alone."""
+        counts = isinstance(policy, CountingPolicy) and self.spec.popularity == "pooled"
+        return counts or self.spec.learning == "pooled"
+
+
+def world_of(spec: ExperimentSpec) -> World:
+    """The world that a spec asks for, with its presets and hand-set values.
+
+    Raises:
+        SpecError: An unknown world or parameter, or a value that cannot be.
+    """
+    if wrong := faults(spec.world_values):
+        raise SpecError(f"world_values: {wrong[0]}")
+    world = load_world(spec.world).with_values(PRESETS[spec.questionnaire])
+    try:
+        return world.with_values(spec.world_values)
+    except KeyError as error:
+        known = ", ".join(sorted(world.parameters))
+        raise SpecError(f"world_values: unknown parameter {error.args[0]!r}; known: {known}") from None
+
+
+def prepare(spec: ExperimentSpec, world: World, catalogue_seed: int | None = None) -> Setting:
+    """Draw users and videos, build policies, split the users; nothing is played yet.
+
+    Args:
+        spec: What is to be played.
+        world: Whose users and videos.
+        catalogue_seed: Draws the videos, so that other users meet the same ones; the spec's seed by default.
+
+    Raises:
+        SpecError: An unknown policy, option or feature of users, or an arm that gets no user.
+    """
+    stage, people = stage_of(spec, world, catalogue_seed)
+    check_segments(spec.segments, stage.user_table.names)
+    course = Course(stage, spec.seed, spec.slate_size, spec.candidates, constant_model())
+    policies = tuple(_build(arm, stage, people.latents) for arm in spec.arms)
+    pre_policy = _build(ArmSpec(name=PRE, policy=spec.pre_policy), stage, people.latents)
+    shares = np.array([arm.share for arm in spec.arms])
+    user_id = np.arange(spec.users, dtype=np.int64)
+    arm_of = assign(user_id, shares, spec.salt)
+    names = tuple(arm.name for arm in spec.arms)
+    empty = [name for index, name in enumerate(names) if not (arm_of == index).any()]
+    if empty:
+        raise SpecError(f"users: {spec.users} given, but arm {empty[0]!r} gets none of them; want more users")
+    column = stage.world.columns[0]
+    buckets = Buckets(names, arm_of, column.levels, people.profile_code[:, 0].astype(np.int32))
+    blocks = make_blocks(people, spec.rounds_per_day, stage.rules)
+    return Setting(spec, course, blocks, buckets, policies, pre_policy)
+
+
+def stage_of(spec: ExperimentSpec, world: World, catalogue_seed: int | None = None) -> tuple[Stage, Population]:
+    """The videos and users of an experiment; `catalogue_seed` as of `prepare`."""
+    before = spec.launch_days + spec.pre_days
+    size = Size(spec.users, spec.videos, spec.views_scale, first_day=-before, n_days=before + spec.days)
+    return make_stage(world, size, spec.seed, catalogue_seed)
+
+
+def _build(arm: ArmSpec, stage: Stage, users: Users) -> Policy:
+    """An arm's policy; the oracle, and only the oracle, is handed the truth here."""
+    try:
+        if arm.policy == "oracle":
+            return hand_truth(arm.options, stage, users)
+        return build_policy(arm.policy, arm.options)
+    except ValueError as error:
+        raise SpecError(f"arm {arm.name!r}: {error}") from None

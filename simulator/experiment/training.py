@@ -1,0 +1,56 @@
+"""Policies between two scenes: how they travel, and how they are taught."""
+
+import copy
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from policies.base import Feedback, Log, Policy, TrainablePolicy
+from simulator.experiment.engine import AnswerWeights, Hall, Weights
+from simulator.experiment.shard import unpack_log
+from simulator.rollout.answer_model import fit_answer_model
+from simulator.rollout.day import canonical
+from simulator.runs.checkpoint import Kept
+
+
+def pack_policy(policy: Policy) -> Weights:
+    """What a policy saves; nothing for one that is never fitted."""
+    if not isinstance(policy, TrainablePolicy):
+        return ()
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "policy"
+        policy.save(folder)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return tuple((path.relative_to(folder).as_posix(), path.read_bytes()) for path in files)
+
+
+def unpack_policy(built: Policy, weights: Weights) -> Policy:
+    """The policy as it was packed; without weights, a copy of it as it was built."""
+    if not weights or not isinstance(built, TrainablePolicy):
+        return copy.deepcopy(built)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "policy"
+        for name, data in weights:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return type(built).load(folder)
+
+
+def read_logs(hall: Hall, logs: tuple[Kept, ...]) -> Feedback:
+    """One log out of the files of one, which are in order of time."""
+    return canonical([unpack_log(hall.store.get(kept)) for kept in logs])
+
+
+def taught(hall: Hall, arm: int | None, log: Feedback) -> Weights:
+    """The policy of an arm, or of the pre-period, fitted on a log, as weights."""
+    setting = hall.setting
+    policy = copy.deepcopy(setting.pre_policy if arm is None else setting.policies[arm])
+    if isinstance(policy, TrainablePolicy):
+        stage = setting.course.stage
+        policy.fit(Log(log, stage.user_table, stage.video_table), setting.training_seed(arm))
+    return pack_policy(policy)
+
+
+def answer_weights(hall: Hall, log: Feedback) -> AnswerWeights:
+    """The answering model fitted on a log."""
+    return fit_answer_model(log, hall.setting.course.stage.videos.duration_s).packed()

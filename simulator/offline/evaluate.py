@@ -1,0 +1,155 @@
+"""Policies asked one after the other, and what they answered put side by side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeAlias, final
+
+import numpy as np
+from jaxtyping import Float64
+
+from policies.base import TrainablePolicy
+from policies.registry import POLICIES, find_policy
+from simulator.errors import OfflineError
+from simulator.experiment.runner import Progress
+from simulator.offline.metrics import by_user, paired_p, standard_error
+from simulator.offline.protocol import Rules, Task, make_task
+from simulator.offline.ranking import Answer, ask
+from simulator.offline.source import Source, read_source
+from simulator.offline.store import Answers, Protocol
+from simulator.reports.offline import FILE, MAIN, METRICS, TRUE, TRUTH, Lead, Offline, PolicyRow, SeedRow
+from simulator.runs.folder import RunFolder
+from simulator.runs.lock import locked
+
+PAGE: Final = "offline.html"
+_Found: TypeAlias = Mapping[str, Sequence[Answer]]
+
+
+@final
+@dataclass(frozen=True)
+class Study:
+    """What is to be compared.
+
+    Attributes:
+        policies: Names; all different.
+        seeds: Seeds 0 to one less.
+        rules: The protocol's numbers.
+    """
+
+    policies: tuple[str, ...]
+    seeds: int = 1
+    rules: Rules = field(default_factory=Rules)
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise OfflineError(f"--seeds {self.seeds} given, want at least 1")
+        if len(set(self.policies)) < max(1, len(self.policies)):
+            raise OfflineError(f"policies {', '.join(self.policies) or 'none'} given, want one or more, all different")
+
+
+def trainable() -> tuple[str, ...]:
+    """Shipped policies that learn from a log."""
+    return tuple(name for name in POLICIES if issubclass(find_policy(name), TrainablePolicy))
+
+
+def run_offline(source: Source, study: Study, out: Path, progress: Progress) -> Offline:
+    """Read the data, ask every policy that has not answered yet, keep each answer, and put all side by side.
+
+    Raises:
+        OfflineError: Data, policies or options that do not go together, or a folder of another protocol.
+        RunFolderError: The folder cannot be written to, is in use, or is damaged.
+        DataError: Missing or damaged files of KuaiRand.
+        SpecError: A damaged run folder.
+        WorldError: No such world.
+    """
+    _check_names(study.policies)
+    progress("the log", 0, 1)
+    task = make_task(read_source(source, progress), study.rules)
+    protocol = Protocol.of(task)
+    answers = Answers.open(out, protocol)
+    with locked(out):
+        found = _asked(task, study, answers, progress)
+        result = compare(protocol, found)
+        RunFolder(out).put(FILE, result.to_json().encode())
+    return result
+
+
+def write_page(out: Path, html: str) -> None:
+    """Keep the page beside the figures."""
+    RunFolder(out).put(PAGE, html.encode())
+
+
+def compare(protocol: Protocol, found: _Found) -> Offline:
+    """Every policy's figures, best first, and the best against the second."""
+    rows = [_row(name, seed, answer) for name, each in found.items() for seed, answer in enumerate(each)]
+    policies = [_summary(name, [row for row in rows if row.policy == name]) for name in found]
+    policies.sort(key=lambda row: -(row.mean[MAIN] or 0))
+    return Offline(
+        **protocol.model_dump(include={"data", "users", "videos", "views", "negatives", "core"}),
+        rows=rows,
+        policies=policies,
+        lead=_lead([row for row in policies if row.policy != TRUTH], found),
+    )
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse unknown policies before anything is read."""
+    for name in names:
+        try:
+            find_policy(name)
+        except ValueError as error:
+            raise OfflineError(str(error)) from error
+
+
+def _asked(task: Task, study: Study, answers: Answers, progress: Progress) -> dict[str, list[Answer]]:
+    """Answers of every policy, kept ones and new ones; those of the truth too where it is known."""
+    names = study.policies if task.satisfaction is None else (*study.policies, TRUTH)
+    found: dict[str, list[Answer]] = {name: [] for name in names}
+    turns = [(name, seed) for seed in range(study.seeds) for name in names]
+    for at, (name, seed) in enumerate(turns):
+        progress("policies", at, len(turns))
+        answer = answers.read(name, seed)
+        if answer is None:
+            answer = ask(task, name, seed)
+            answers.write(name, seed, answer)
+        found[name].append(answer)
+    progress("policies", len(turns), len(turns))
+    return found
+
+
+def _row(name: str, seed: int, answer: Answer) -> SeedRow:
+    """One policy's figures with one seed."""
+    scores: dict[str, float | None] = {metric: float(by_user(answer.rank, metric).mean()) for metric in METRICS}
+    if answer.true_gain is not None:
+        scores[TRUE] = answer.true_gain
+    return SeedRow(policy=name, seed=seed, scores=scores)
+
+
+def _summary(name: str, rows: Sequence[SeedRow]) -> PolicyRow:
+    """Means over seeds."""
+    values = {metric: np.array([row.scores[metric] for row in rows], float) for metric in rows[0].scores}
+    return PolicyRow(
+        policy=name,
+        seeds=len(rows),
+        mean={metric: float(value.mean()) for metric, value in values.items()},
+        standard_error={metric: standard_error(value) for metric, value in values.items()},
+    )
+
+
+def _lead(policies: Sequence[PolicyRow], found: _Found) -> Lead | None:
+    """The first two policies, user by user."""
+    if len(policies) < 2:
+        return None
+    best, second = (_by_user(found[row.policy]) for row in policies[:2])
+    return Lead(
+        best=policies[0].policy,
+        second=policies[1].policy,
+        difference=float((best - second).mean()),
+        p_value=paired_p(best, second),
+        users=len(best),
+    )
+
+
+def _by_user(answers: Sequence[Answer]) -> Float64[np.ndarray, " users"]:
+    """Each user's mean over seeds."""
+    return np.mean([by_user(answer.rank, MAIN) for answer in answers], axis=0)

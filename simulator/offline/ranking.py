@@ -1,0 +1,141 @@
+"""A policy is fitted and asked for the whole order of every user's candidates; only the public contract is used.
+
+Axes: `users` kept users, `n` candidates.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, final
+
+import numpy as np
+from jaxtyping import Float64, Int32, Int64
+
+from policies.base import Observation, Policy, Slates, TrainablePolicy
+from policies.histories import gather_history
+from policies.noise import KeyedNoise
+from policies.registry import build_policy
+from simulator.errors import OfflineError
+from simulator.noise import row_keys, seed_word
+from simulator.offline.protocol import Task, draw_candidates
+from simulator.reports.offline import TRUTH
+from simulator.rollout.loop_kernel import first_bad_slate
+from simulator.rollout.population import HISTORY
+
+BEST_OF: Final = 10
+"""Places whose true satisfaction is counted."""
+_TOGETHER: Final = 1024
+LESSONS: Final = {
+    "saqrec": {"unshown": "uniform"},
+    "dmt": {"unshown": "uniform"},
+    "dfn": {"unshown": "uniform"},
+    "feedrec": {"unshown": "uniform"},
+    "inf": {"unshown": "uniform"},
+}
+"""Options other than defaults: rankers that learn from shown views alone learn from the rest of the catalogue as well.
+
+A feed asks which of some videos is best once shown; this protocol asks which of a whole catalogue was met and clicked.
+SAQRec's comparison likewise teaches all its rankers by sampled negatives; its are popular ones, these are even.
+"""
+
+
+@final
+@dataclass(frozen=True)
+class Answer:
+    """How a policy ordered the candidates.
+
+    Attributes:
+        rank: Place of each user's test, from 1.
+        true_gain: Share of the possible true satisfaction in the first ten places; None without truth.
+    """
+
+    rank: Int64[np.ndarray, " users"]
+    true_gain: float | None
+
+
+def ask(task: Task, name: str, seed: int) -> Answer:
+    """Build, fit and ask a policy; the name `TRUTH` asks the truth.
+
+    Raises:
+        OfflineError: A policy that cannot be built or fitted, or that breaks its contract.
+    """
+    candidates = draw_candidates(task, seed)
+    if name == TRUTH:
+        slates = _by_truth(task, candidates)
+    else:
+        try:
+            slates = _order(task, fitted(task, name, seed), candidates, seed)
+        except ValueError as error:
+            raise OfflineError(f"policy {name!r}: {' '.join(str(error).split())}") from error
+    found = (slates == task.tests.video_id[:, None]).argmax(axis=1) + 1
+    return Answer(found.astype(np.int64), _true_gain(task, candidates, slates))
+
+
+def fitted(task: Task, name: str, seed: int) -> Policy:
+    """A new policy, fitted if it can be."""
+    policy = build_policy(name, LESSONS.get(name, {}))
+    if isinstance(policy, TrainablePolicy):
+        policy.fit(task.train, seed)
+    return policy
+
+
+def observe(task: Task, candidates: Int32[np.ndarray, "users n"], users: Int64[np.ndarray, " some"]) -> Observation:
+    """Requests of some users on one day."""
+    tests, feedback = task.tests, task.train.feedback
+    now_h = 24 * tests.day[users].astype(np.int32) + tests.hour[users].astype(np.int32)
+    first = np.searchsorted(feedback.user_id, users)
+    end = np.searchsorted(feedback.user_id, users, side="right")
+    return Observation(
+        user_id=users.astype(np.int32),
+        candidates=candidates[users],
+        day=int(tests.day[users[0]]),
+        hour=tests.hour[users],
+        position=tests.position[users],
+        videos=task.train.videos,
+        users=task.train.users,
+        read_history=partial(gather_history, feedback, np.maximum(first, end - HISTORY), end, now_h, HISTORY),
+    )
+
+
+def _order(task: Task, policy: Policy, candidates: Int32[np.ndarray, "users n"], seed: int) -> Slates:
+    """All candidates of every user in the policy's order."""
+    slates = np.empty_like(candidates)
+    for day in np.unique(task.tests.day):
+        users = np.flatnonzero(task.tests.day == day)
+        for begin in range(0, len(users), _TOGETHER):
+            some = users[begin : begin + _TOGETHER]
+            slates[some] = _served(policy, observe(task, candidates, some), seed)
+    return slates
+
+
+def _served(policy: Policy, obs: Observation, seed: int) -> Slates:
+    """Checked slates of all candidates."""
+    users, n = obs.candidates.shape
+    keys = row_keys(seed_word(seed, "policy"), obs.user_id.astype(np.int64), obs.day, np.zeros(users, np.int32))
+    slates = np.ascontiguousarray(policy.rank(obs, n, KeyedNoise(keys)), np.int32)
+    if slates.shape != obs.candidates.shape:
+        raise OfflineError(f"slates of shape {slates.shape} returned, want {obs.candidates.shape}")
+    if (bad := first_bad_slate(slates, obs.candidates)) >= 0:
+        raise OfflineError(f"slate of user {obs.user_id[bad]} repeats a video or holds one that was not on offer")
+    return slates
+
+
+def _by_truth(task: Task, candidates: Int32[np.ndarray, "users n"]) -> Slates:
+    """Candidates by true satisfaction, best first."""
+    order = np.argsort(-_felt(task, candidates), axis=1, kind="stable")
+    return np.take_along_axis(candidates, order, axis=1)
+
+
+def _felt(task: Task, videos: Int32[np.ndarray, "users n"]) -> Float64[np.ndarray, "users n"]:
+    """True satisfaction of every user with these videos."""
+    if task.satisfaction is None:
+        raise OfflineError(f"{task.name}: nobody knows true satisfaction here; it is known in simulated logs only")
+    return task.satisfaction(np.arange(len(videos)), videos).astype(np.float64)
+
+
+def _true_gain(task: Task, candidates: Int32[np.ndarray, "users n"], slates: Slates) -> float | None:
+    """Satisfaction of the first ten above that of all, relative to the best ten: 1 is perfect, 0 is chance."""
+    if task.satisfaction is None:
+        return None
+    shown, offered = _felt(task, slates), np.sort(_felt(task, candidates), axis=1)
+    usual = offered.mean()
+    return float((shown[:, :BEST_OF].mean() - usual) / (offered[:, -BEST_OF:].mean() - usual))

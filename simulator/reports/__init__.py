@@ -1,0 +1,1 @@
+"""JSON documents: one module per kind, with nothing but its fields and how it is read."""

@@ -1,0 +1,120 @@
+"""What an audit has to say: `audit.json`, how often each method was wrong where the truth is known."""
+
+import json
+from pathlib import Path
+from typing import Final, Literal, final
+
+from pydantic import BaseModel, ConfigDict
+
+from simulator.reports.reading import Kind, read_result
+from simulator.reports.report import Number
+
+RESPLITS: Final = "re-splits"
+SEEDS: Final = "fresh seeds"
+_KIND: Final = Kind("an audit", "askew audit --out", "write it anew: `askew audit` with --resume")
+
+
+class _Row(BaseModel):
+    """Shared settings: frozen, no unknown keys, no number that is not finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@final
+class AuditRow(_Row):
+    """One method on one metric; each rate has its Monte Carlo band (Wilson, 95%) in `_low` and `_high`.
+
+    Attributes:
+        metric: Key, such as `AUT`.
+        label: For people.
+        arm: The treatment.
+        baseline: The control.
+        method: Such as `plain`, `cuped` or `daily_peeking`.
+        wrong: Why the method is wrong, None for one that is meant to be right.
+        source: Whether users were split anew, or drawn anew.
+        replications: A/B tests that were read.
+        unsaid: Those of them in which the method gave no interval; left out of coverage.
+        a_a_replications: A/A tests that were read.
+        false_positive_rate: Share of A/A tests with p < .05.
+        coverage: Share of A/B tests whose 95% interval holds the true effect on their own users.
+        coverage_population: The same of the effect on users not yet drawn, from fresh seeds only.
+        power: Share of A/B tests with p < .05.
+        exaggeration: Mean size of significant effects over the size of the true one (Gelman and Carlin 2014, type M).
+        sign_errors: Share of significant effects with the wrong sign (type S).
+        true_relative_effect: Mean over the tests.
+        true_relative_effect_se: Of that mean over fresh seeds, or over users of the one test that was split anew.
+        uniform_p_value: Kolmogorov-Smirnov test of the A/A p-values against the uniform distribution.
+        p_quantiles: Of the A/A p-values, at 1/50 to 49/50, for the plot of quantiles.
+        reasons: Why a number is null, by field.
+    """
+
+    metric: str
+    label: str
+    arm: str
+    baseline: str
+    method: str
+    wrong: str | None
+    source: Literal["re-splits", "fresh seeds"]
+    replications: int
+    unsaid: int
+    a_a_replications: int
+    false_positive_rate: Number
+    false_positive_low: Number
+    false_positive_high: Number
+    coverage: Number
+    coverage_low: Number
+    coverage_high: Number
+    coverage_population: Number
+    coverage_population_low: Number
+    coverage_population_high: Number
+    power: Number
+    power_low: Number
+    power_high: Number
+    exaggeration: Number
+    exaggeration_low: Number
+    exaggeration_high: Number
+    sign_errors: Number
+    sign_errors_low: Number
+    sign_errors_high: Number
+    true_relative_effect: Number
+    true_relative_effect_se: Number
+    uniform_p_value: Number
+    p_quantiles: list[float]
+    reasons: dict[str, str]
+
+
+@final
+class Audit(_Row):
+    """How far a test's readout can be believed.
+
+    Attributes:
+        name: Of the spec.
+        seed: Of the spec, from which every other seed comes.
+        world: Of the spec.
+        users: Of each test.
+        days: Of each test.
+        kept_policies: Whether the policies of the first fresh seed served all others.
+        rows: By source, treatment, metric and method.
+    """
+
+    format: Literal[1] = 1
+    name: str
+    seed: int
+    world: str
+    users: int
+    days: int
+    kept_policies: bool
+    rows: list[AuditRow]
+
+    def to_json(self) -> str:
+        """The text of `audit.json`: stable key order, no non-finite number."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+
+
+def load_audit(folder: Path) -> Audit:
+    """The audit in a folder that `askew audit` wrote.
+
+    Raises:
+        RunFolderError: No audit there, or a damaged one.
+    """
+    return read_result(folder / "audit.json", Audit, _KIND)

@@ -1,0 +1,99 @@
+"""Parts of the report about looking early and about a second opinion; read them through `simulator.reports.report`."""
+
+from typing import Literal, final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Number = float | None
+
+
+class Row(BaseModel):
+    """Shared settings of everything in a report: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@final
+class LookRow(Row):
+    """One look at one main metric or guardrail: everything up to that day, averaged per day.
+
+    Attributes:
+        days: Days of the test so far.
+        relative_effect: Cumulative lift, by CUPED where the scorecard's is.
+        ci_low: Lower end of the interval that holds for a single look.
+        ci_high: Upper end.
+        group_low: Lower end of the group-sequential interval.
+        group_high: Upper end.
+        always_low: Lower end of the always-valid interval.
+        always_high: Upper end.
+        true_relative_effect: Cumulative lift with every user under both arms.
+        information: Information so far, relative to that of the last look.
+        crossed: Whether the interval of the method chosen leaves out 0.
+        reasons: Why a number is null, by field.
+    """
+
+    metric: str
+    arm: str
+    days: int
+    relative_effect: Number
+    ci_low: Number
+    ci_high: Number
+    group_low: Number
+    group_high: Number
+    always_low: Number
+    always_high: Number
+    true_relative_effect: Number
+    information: Number
+    crossed: bool | None
+    reasons: dict[str, str] = Field(default_factory=dict)
+
+
+@final
+class Looks(Row):
+    """Looks at the main metrics and guardrails while the test ran.
+
+    Attributes:
+        method: Which of the intervals decides.
+        spending: Shape of the group-sequential bounds.
+        alpha: Two-sided error over all looks.
+        rows: By treatment, metric and day.
+    """
+
+    method: Literal["group-sequential", "always-valid", "fixed"]
+    spending: Literal["obrien-fleming", "pocock"]
+    alpha: float
+    rows: list[LookRow]
+
+
+@final
+class Stop(Row):
+    """A test that ended early.
+
+    Attributes:
+        days: Days played.
+        planned: Days planned.
+        reason: In words.
+    """
+
+    days: int
+    planned: int
+    reason: str
+
+
+@final
+class SecondOpinion(Row):
+    """The scorecard computed once more by another library.
+
+    Attributes:
+        engine: Library and version.
+        rows: Estimates compared, plain and CUPED.
+        effect_difference: Largest difference of an effect, relative to its standard error.
+        error_difference: Largest relative difference of a standard error.
+        reason: Why there is none; empty otherwise.
+    """
+
+    engine: str
+    rows: int
+    effect_difference: Number
+    error_difference: Number
+    reason: str = ""

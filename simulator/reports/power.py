@@ -1,0 +1,142 @@
+"""What a plan has to say: `power.json`, the smallest effect a test can see, and what it takes to see one."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeAlias, final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from simulator.reports.reading import Kind, read_result
+from simulator.reports.report import Number
+
+_KIND: Final = Kind("a plan", "askew power --out", "write it anew with `askew power`")
+
+Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**53)]
+"""As large as a figure can draw it."""
+
+
+class _Row(BaseModel):
+    """Shared settings: frozen, no unknown keys, no number that is not finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@final
+class VarianceRow(_Row):
+    """Where the variance of a user's mean over days comes from; relative to the metric, squared.
+
+    Attributes:
+        method: `plain` or `cuped`.
+        between: Of users' long-run levels: no number of days averages it away.
+        within: Of one day around its user's level.
+        user_share: `between` over `between + within`: the share of one day's variance that days do not help with.
+        measured: Variance of the mean over the pilot's first 1, 2, ... days.
+        fitted: The same by `between + within / days`.
+    """
+
+    method: Literal["plain", "cuped"]
+    between: float
+    within: float
+    user_share: float
+    measured: list[float]
+    fitted: list[float]
+
+
+@final
+class DetectableRow(_Row):
+    """The smallest lift that a test of this size finds with the wanted power."""
+
+    metric: str
+    method: Literal["plain", "cuped"]
+    users: Count
+    days: Count
+    relative_effect: float
+
+
+@final
+class NeedRow(_Row):
+    """Users, over all arms in their planned shares, that it takes to find the wanted effect."""
+
+    method: Literal["plain", "cuped"]
+    days: int
+    users: int
+
+
+@final
+class PairedRow(_Row):
+    """What it takes where every user lives under both arms with the same noise, which no live platform can.
+
+    Attributes:
+        relative_effect: The pilot's true lift.
+        standard_error: Of that lift, over the pilot's users.
+        users: Simulated users at which the wanted effect is three standard errors, were arms as far apart as these.
+        seconds: What simulating them takes at the pilot's speed; None where no pilot was run.
+        resolved_users: Users at which the pilot's own true lift is three standard errors.
+        resolved_seconds: What simulating those takes.
+        reasons: Why a number is null, by field.
+    """
+
+    relative_effect: Number
+    standard_error: Number
+    users: int | None
+    seconds: Number
+    resolved_users: int | None
+    resolved_seconds: Number
+    reasons: dict[str, str] = Field(default_factory=dict)
+
+
+@final
+class PowerPlan(_Row):
+    """How large a test has to be.
+
+    Attributes:
+        name: Of the spec.
+        world: Of the spec.
+        users: Of the spec: here you are.
+        days: Of the spec.
+        pilot_users: Simulated for the variances.
+        metric: That the effect is wanted of.
+        label: Of the metric, for people.
+        arm: The treatment whose paired truth is measured, and whose share counts.
+        baseline: The control.
+        effect: Lift to find.
+        power: Chance of finding it.
+        alpha: Chance of a false finding, two-sided.
+        variance: Of the metric, by method.
+        here: Smallest lift of every metric at the spec's users and days.
+        grid: Smallest lift of the metric against users and days.
+        needs: Users for the effect, by method and days.
+        paired: The same with paired truth.
+    """
+
+    format: Literal[1] = 1
+    name: str
+    world: str
+    users: Count
+    days: Count
+    pilot_users: int
+    metric: str
+    label: str
+    arm: str
+    baseline: str
+    effect: float
+    power: float
+    alpha: float
+    variance: list[VarianceRow]
+    here: list[DetectableRow]
+    grid: list[DetectableRow]
+    needs: list[NeedRow]
+    paired: PairedRow
+
+    def to_json(self) -> str:
+        """The text of `power.json`: stable key order, no non-finite number."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+
+
+def load_power(folder: Path) -> PowerPlan:
+    """The plan in a folder that `askew power` wrote.
+
+    Raises:
+        RunFolderError: No plan there, or a damaged one.
+    """
+    return read_result(folder / "power.json", PowerPlan, _KIND)

@@ -1,0 +1,348 @@
+"""The report of a run: what `report.json` holds, and how it is read. The only thing dashboards may import.
+
+Non-finite numbers are `null`, and `reasons` says why, under the field's name.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Final, Literal, final
+
+from pydantic import Field, model_validator
+
+from simulator.errors import RunFolderError as RunFolderError  # noqa: PLC0414 (for readers of reports)
+from simulator.reports.looks import LookRow as LookRow  # noqa: PLC0414 (for readers of reports)
+from simulator.reports.looks import Looks, Number, SecondOpinion, Stop
+from simulator.reports.looks import Row as _Row
+from simulator.reports.reading import Kind, parse_result, read_result
+from simulator.reports.sections import (
+    Answering,
+    Heterogeneity,
+    MixedAssignment,
+    Novelty,
+    P2NSide,
+    QuantileEffect,
+    Resplits,
+    SplitCheck,
+    TooGood,
+    TrainingRow,
+)
+
+AUDIT_BEGUN: Final = "audit-plan.json"
+"""What an audit has in its folder from the beginning, and a run never."""
+FORMAT: Final = 1
+"""Version of `report.json`."""
+_BY_ARM: Final = ("metrics", "daily", "totals", "segments", "questionnaire", "p2n", "distribution", "worlds")
+"""Lists whose rows are each about an arm."""
+_KIND: Final = Kind(f"a report of format {FORMAT}", "askew run --out", "run `askew report` to write it anew")
+
+
+@final
+class ArmSummary(_Row):
+    """One bucket."""
+
+    name: str
+    policy: str
+    users: int
+    share: float
+
+
+@final
+class Estimate(_Row):
+    """A lift estimated from the split users, with its 95% interval (all relative to control)."""
+
+    relative_effect: Number
+    ci_low: Number
+    ci_high: Number
+    p_value: Number
+
+
+@final
+class MetricRow(_Row):
+    """One metric, one treatment against the control.
+
+    Attributes:
+        metric: Key, such as `AUT`.
+        label: For people, with the unit.
+        arm: The treatment arm.
+        baseline: The control arm.
+        control: Mean of the control bucket, unadjusted, in `unit`.
+        treatment: Mean of the treatment bucket, unadjusted.
+        adjusted_control: The mean that the lift is relative to: moved by CUPED where `method` is `cuped`.
+        adjusted_treatment: The same of the treatment bucket.
+        effect: Absolute difference estimated by `method`.
+        effect_low: Lower end of its 95% interval.
+        effect_high: Upper end.
+        relative_effect: Lift over the size of control estimated by `method`; .01 is +1%.
+        ci_low: Lower end of the lift's 95% interval.
+        ci_high: Upper end.
+        p_value: Two-sided; on the scale of the lift's interval, or of the difference's where there is no lift.
+        method: `cuped` (pre-period as covariate) or `plain`.
+        plain: The estimate without CUPED; equals the main one where `method` is `plain`.
+        true_control: The metric with every user under control, or None without truth.
+        true_treatment: The same under treatment.
+        true_relative_effect: Lift with every user under both arms, or None without truth.
+        true_relative_effect_se: Standard error of that lift over users and shared noise (paired).
+        unit: Unit of control and treatment.
+        better: Which direction is good.
+        day: Day of the test for a daily row, None for the whole test.
+        feature: What users are divided by for a segment row, None for all users.
+        segment: Level of that feature.
+        segment_p_adjusted: p-value after Benjamini and Hochberg over the levels of the feature.
+        reasons: Why a number is null, by field; also warnings under `note`.
+        adjusted_p_value: Of a main metric: adjusted for the number of main metrics and treatments.
+        margin: Of a guardrail: the relative loss that can be borne.
+        guardrail: Whether the lift's interval, after an early stop that over all looks, rules out a larger loss
+            (`passed`), a smaller one (`failed`), or neither.
+        sequential_low: Of a main metric or a guardrail: lower end of the lift's interval that holds over all looks.
+        sequential_high: Its upper end.
+    """
+
+    metric: str
+    label: str
+    arm: str
+    baseline: str
+    control: Number
+    treatment: Number
+    adjusted_control: Number = None
+    adjusted_treatment: Number = None
+    effect: Number
+    effect_low: Number = None
+    effect_high: Number = None
+    relative_effect: Number
+    ci_low: Number
+    ci_high: Number
+    p_value: Number
+    method: Literal["cuped", "plain"]
+    plain: Estimate
+    true_control: Number = None
+    true_treatment: Number = None
+    true_relative_effect: Number = None
+    true_relative_effect_se: Number = None
+    unit: str
+    better: Literal["up", "down", "neither"]
+    day: int | None = None
+    feature: str | None = None
+    segment: str | None = None
+    segment_p_adjusted: Number = None
+    reasons: dict[str, str] = Field(default_factory=dict)
+    adjusted_p_value: Number = None
+    margin: Number = None
+    guardrail: Literal["passed", "failed", "unclear"] | None = None
+    sequential_low: Number = None
+    sequential_high: Number = None
+
+    def over_all_looks(self) -> "MetricRow":
+        """The row with its interval over all looks in place of that for one look, if it has been looked at."""
+        if self.sequential_low is None and "sequential_low" not in self.reasons:
+            return self
+        return self.model_copy(update={"ci_low": self.sequential_low, "ci_high": self.sequential_high})
+
+
+@final
+class Health(_Row):
+    """Whether the split can be trusted.
+
+    Attributes:
+        srm_p_value: Chi-square test of bucket sizes against planned shares; below .001 is an alarm.
+        users_planned: Expected users per arm.
+        users_seen: Assigned users per arm.
+        a_a: True when all arms have the same policy and options.
+        pre_period: p-value of each treatment's difference before the test, by `arm/metric`.
+        warnings: One line each.
+        split_by_day: Active users per arm, day by day.
+        split_by_segment: Users per arm within levels of features.
+        mixed_assignment: Users in more than one arm.
+        resplits: A/A tests of the users at hand, one entry per main metric.
+        a_a_significant: Main metrics that are significant at 5% although all arms are equal.
+        novelty: Effects that fade or grow.
+        too_good: Lifts to check before believing.
+    """
+
+    srm_p_value: Number
+    users_planned: dict[str, float]
+    users_seen: dict[str, int]
+    a_a: bool
+    pre_period: dict[str, Number]
+    warnings: list[str]
+    split_by_day: list[SplitCheck] = Field(default_factory=list[SplitCheck])
+    split_by_segment: list[SplitCheck] = Field(default_factory=list[SplitCheck])
+    mixed_assignment: MixedAssignment | None = None
+    resplits: list[Resplits] = Field(default_factory=list[Resplits])
+    a_a_significant: list[str] = Field(default_factory=list)
+    novelty: list[Novelty] = Field(default_factory=list[Novelty])
+    too_good: list[TooGood] = Field(default_factory=list[TooGood])
+
+
+@final
+class QuestionnaireRow(_Row):
+    """The funnel of one arm's bucket, and what each estimator of the satisfied share says.
+
+    Attributes:
+        arm: Bucket.
+        eligible: Views that may have brought a questionnaire.
+        exposed: Questionnaires shown.
+        answered: Answers given.
+        satisfied: Answers `satisfied`.
+        uncertain: Answers `uncertain`.
+        dissatisfied: Answers `dissatisfied`.
+        naive: Satisfied share of answers.
+        weighted: The same, weighted by inverse estimated answering propensities.
+        doubly_robust: Weighted, and filled in by a model of what would have been said.
+        true: Share of eligible views that truly satisfied.
+        true_asked: Share of asked views that would be said to satisfy if all were answered, which is what the
+            estimators are after.
+        reasons: Why a number is null, by field.
+    """
+
+    arm: str
+    eligible: int
+    exposed: int
+    answered: int
+    satisfied: int
+    uncertain: int
+    dissatisfied: int
+    naive: Number
+    weighted: Number
+    doubly_robust: Number = None
+    true: Number
+    true_asked: Number = None
+    reasons: dict[str, str] = Field(default_factory=dict)
+
+
+@final
+class DayTotal(_Row):
+    """Means of one arm's bucket on one day; negative days lie before the test.
+
+    Attributes:
+        true_value: The same with every user under the arm, None without truth.
+    """
+
+    arm: str
+    day: int
+    metric: str
+    value: Number
+    true_value: Number = None
+
+
+@final
+class WorldRow(_Row):
+    """One arm in the mixed world beside the world in which everybody meets it.
+
+    Where arms learn, each learns from what the test lets it see, so a bucket of the mixed world can differ from the
+    same users in the arm's own world. That difference is interference: no split removes it.
+
+    Attributes:
+        all_arm: Everybody under the arm.
+        bucket: The arm's bucket in the mixed world.
+        bucket_alone: The same users in the arm's own world.
+        mixed_effect: Lift of the bucket over control's, unadjusted.
+        split_effect: Lift of the same users in their arms' own worlds: what the split gives without interference.
+        true_effect: Lift with everybody under each arm.
+        interference_bias: `mixed_effect` minus `split_effect`.
+        interference_bias_se: Its standard error over users (paired); exactly 0 where no arm learns.
+        reasons: Why a number is null, by field.
+    """
+
+    metric: str
+    arm: str
+    all_arm: Number
+    bucket: Number
+    bucket_alone: Number
+    mixed_effect: Number
+    split_effect: Number
+    true_effect: Number
+    interference_bias: Number
+    interference_bias_se: Number
+    reasons: dict[str, str] = Field(default_factory=dict)
+
+
+@final
+class Report(_Row):
+    """All that a run has to say."""
+
+    format: Literal[1] = FORMAT
+    name: str
+    seed: int
+    days: Annotated[int, Field(ge=1)]
+    pre_days: int
+    users: int
+    world: str
+    views_scale: float
+    arms: list[ArmSummary]
+    metrics: list[MetricRow]
+    daily: list[MetricRow]
+    totals: list[DayTotal]
+    segments: list[MetricRow]
+    health: Health
+    questionnaire: list[QuestionnaireRow]
+    heterogeneity: list[Heterogeneity] = Field(default_factory=list[Heterogeneity])
+    answering: Answering | None = None
+    p2n: list[P2NSide] = Field(default_factory=list[P2NSide])
+    distribution: list[QuantileEffect] = Field(default_factory=list[QuantileEffect])
+    worlds: list[WorldRow] = Field(default_factory=list[WorldRow])
+    multiplicity: Literal["holm", "benjamini-hochberg", "none"] = "none"
+    looks: Looks | None = None
+    stopped: Stop | None = None
+    second_opinion: SecondOpinion | None = None
+    trainings: list[TrainingRow] = Field(default_factory=list[TrainingRow])
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Report":
+        """Refuse arms of one name, and rows of arms or days that are not there."""
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) < max(2, len(names)):
+            raise ValueError(f"arms: names {names} given, want two or more, all different")
+        for section in _BY_ARM:
+            arms = [row.arm for row in getattr(self, section)]
+            unknown = next((place for place, arm in enumerate(arms) if arm not in names), None)
+            if unknown is not None:
+                raise ValueError(f"{section}.{unknown}.arm: {arms[unknown]!r} given, want one of {', '.join(names)}")
+        for place, check in enumerate(self.health.split_by_day):
+            if not re.fullmatch(r"day \d+", check.within):
+                raise ValueError(f"health.split_by_day.{place}.within: {check.within!r} given, want such as 'day 3'")
+        return self
+
+    def valid_metrics(self) -> list[MetricRow]:
+        """The scorecard with the intervals to go by: after an early stop, those over all looks."""
+        return self.metrics if self.stopped is None else [row.over_all_looks() for row in self.metrics]
+
+    def to_json(self) -> str:
+        """The text of `report.json`: stable key order, no non-finite number."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+
+
+def parse_report(text: str, origin: str) -> Report:
+    """Read the text of a `report.json`.
+
+    Raises:
+        RunFolderError: Not JSON, not a report of this format, or a number or name that no report can have.
+    """
+    return parse_result(text, Report, _KIND, origin)
+
+
+def load_report(folder: Path) -> Report:
+    """The report of a run folder.
+
+    Raises:
+        RunFolderError: No report there, or a damaged one.
+    """
+    return read_result(folder / "report.json", Report, _KIND)
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Run folders at or below `folder` (two levels), by name: those that hold a `spec.toml`.
+
+    Hidden ones are left aside, and so are audits, which keep the spec of what they audit, finished or not.
+    """
+    if _is_run(folder):
+        return [folder]
+    found = (path.parent for pattern in ("*/spec.toml", "*/*/spec.toml") for path in folder.glob(pattern))
+    runs = (run for run in found if _is_run(run))
+    return sorted(run for run in runs if not any(name.startswith(".") for name in run.relative_to(folder).parts))
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a folder holds a run and no audit of one."""
+    audit = ("audit.json", AUDIT_BEGUN)
+    return (folder / "spec.toml").is_file() and not any((folder / name).is_file() for name in audit)

@@ -1,0 +1,1 @@
+"""Users, videos and requests: what happens in a day."""

@@ -1,0 +1,55 @@
+"""The one place where truth is handed to a policy, in plain sight; and the truth itself, for those who judge."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int
+
+from policies.base import Policy
+from policies.oracle import OraclePolicy, Value
+from simulator.rollout.population import Stage
+from user_models.kernel import Users
+
+
+def hand_truth(options: dict[str, Any], stage: Stage, users: Users) -> Policy:
+    """An oracle that ranks by `appeal + weight * satisfaction`, both expected for this user and video.
+
+    Args:
+        options: `satisfaction`: the weight, 0 by default.
+        stage: World and catalogue.
+        users: Latents of every user, by id.
+
+    Raises:
+        ValueError: Another option, or a weight that is no number.
+    """
+    unknown = sorted(set(options) - {"satisfaction"})
+    if unknown:
+        raise ValueError(f"option {unknown[0]!r} given, but oracle takes only 'satisfaction'")
+    weight = options.get("satisfaction", 0.0)
+    if not isinstance(weight, int | float):
+        raise ValueError(f"option 'satisfaction': {weight!r} given, want a number")
+    rules, videos = stage.rules, stage.videos
+    felt = pleasure(stage, users)
+
+    def value(
+        user_id: Int[np.ndarray, " users"], candidates: Int[np.ndarray, "users n"]
+    ) -> Float32[np.ndarray, "users n"]:
+        match = np.einsum("ud,und->un", users.taste[user_id], videos.topic[candidates])
+        appeal = videos.appeal[candidates] + rules.taste * match
+        return (appeal + weight * felt(user_id, candidates)).astype(np.float32)
+
+    return OraclePolicy(value)
+
+
+def pleasure(stage: Stage, users: Users) -> Value:
+    """True satisfaction expected of each user with each candidate: the match, quality and bait, without moods."""
+    rules, videos = stage.rules, stage.videos
+
+    def value(
+        user_id: Int[np.ndarray, " users"], candidates: Int[np.ndarray, "users n"]
+    ) -> Float32[np.ndarray, "users n"]:
+        match = np.einsum("ud,und->un", users.taste[user_id], videos.topic[candidates])
+        quality = rules.weight_quality * videos.quality[candidates] - rules.weight_bait * videos.bait[candidates]
+        return (rules.weight_taste * match + quality).astype(np.float32)
+
+    return value

@@ -1,0 +1,66 @@
+"""Totals of a day as rows of the table in `simulator.user_days`."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int32, Int64
+
+from simulator.rollout.day import BlockDay, Line
+from simulator.user_days import COUNTS, SCHEMA, SUMS
+
+
+@final
+@dataclass(frozen=True)
+class Buckets:
+    """Who is assigned to what, for all users in order of id.
+
+    Attributes:
+        arms: Names.
+        arm_of: Index of each user's arm.
+        segments: Names.
+        segment_of: Index of each user's segment.
+    """
+
+    arms: tuple[str, ...]
+    arm_of: Int32[np.ndarray, " users"]
+    segments: tuple[str, ...]
+    segment_of: Int32[np.ndarray, " users"]
+
+    def part(self, user_id: Int64[np.ndarray, " some"]) -> "Buckets":
+        """The same of some users."""
+        return Buckets(self.arms, self.arm_of[user_id], self.segments, self.segment_of[user_id])
+
+
+def user_day_table(line: Line, days: list[BlockDay], day: int, served: tuple[str, ...], buckets: Buckets) -> pa.Table:
+    """One row per user of a line on a day.
+
+    Args:
+        line: The course of events.
+        days: What its blocks did.
+        day: Negative before the test.
+        served: What to call each of the line's policies in the column `arm`.
+        buckets: Assignment of all users.
+    """
+    user_id = np.concatenate([block.user_id for block in line.blocks])
+    counts = np.concatenate([block_day.totals.counts for block_day in days])
+    sums = np.concatenate([block_day.totals.sums for block_day in days])
+    mine = buckets.part(user_id)
+    columns = {
+        "user_id": pa.array(user_id),
+        "world": _labels((line.name,), np.zeros(len(user_id), np.int32)),
+        "arm": _labels(served, np.concatenate(line.served_by)),
+        "bucket": _labels(mine.arms, mine.arm_of),
+        "day": pa.array(np.full(len(user_id), day, np.int16)),
+        "active": pa.array(counts[:, 0] > 0),
+        "segment": _labels(mine.segments, mine.segment_of),
+    }
+    columns |= {name: pa.array(counts[:, j]) for j, name in enumerate(COUNTS)}
+    columns |= {name: pa.array(sums[:, j]) for j, name in enumerate(SUMS)}
+    return pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)
+
+
+def _labels(names: tuple[str, ...], codes: Int32[np.ndarray, " users"]) -> pa.Array:
+    """Names by code."""
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names, pa.string()))

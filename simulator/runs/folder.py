@@ -1,0 +1,206 @@
+"""The run folder: what a run leaves behind, each file written aside and moved into place."""
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, final
+from zlib import crc32
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tomli_w
+
+from simulator.errors import RunFolderError
+from simulator.runs.checkpoint import FOLDER, NOW, Checkpoint, Kept, pack, unpack
+from simulator.runs.lock import LOCK
+from simulator.spec.experiment import ExperimentSpec, load_spec
+
+_PACKAGES: Final = (
+    "askew",
+    "numba",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "statsmodels",
+    "tea-tasting",
+    "torch",
+)
+
+
+@final
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run writes."""
+
+    path: Path
+
+    @property
+    def durable(self) -> bool:
+        """See `Store.durable`."""
+        return True
+
+    @staticmethod
+    def create(path: Path, *, resumable: bool = True) -> "RunFolder":
+        """Make the folder, or take an empty one; `resumable` if its command has a --resume to advise.
+
+        Raises:
+            RunFolderError: The folder holds something already, or cannot be made.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            taken = sorted(each.name for each in path.iterdir() if each.name != LOCK and not _is_aside(each))
+        except OSError as error:
+            raise RunFolderError(f"{path}: cannot be made: {error.strerror}; give another --out") from None
+        if taken:
+            resume = ", or --resume" if resumable else ""
+            raise RunFolderError(f"{path}: holds {taken[0]} already; give an empty or new folder as --out{resume}")
+        return RunFolder(path)
+
+    @staticmethod
+    def reopen(path: Path, spec: ExperimentSpec) -> "RunFolder":
+        """The folder of an earlier try.
+
+        Raises:
+            RunFolderError: No run there, or one of another spec.
+        """
+        stored = path / "spec.toml"
+        if not stored.is_file():
+            raise RunFolderError(f"{path}: holds no run to resume; leave out --resume to begin one")
+        if load_spec(str(stored)) != spec:
+            raise RunFolderError(f"{stored}: differs from the spec given; resume with the same spec and seed")
+        return RunFolder(path)
+
+    def begin(self, spec: ExperimentSpec) -> None:
+        """Write down the spec and the versions it is run with, where that is not done, and clear half-written files.
+
+        To be called by the one run that has locked the folder.
+
+        Raises:
+            RunFolderError: They cannot be written.
+        """
+        for aside in self.path.rglob(".*.part"):
+            aside.unlink(missing_ok=True)
+        if not (self.path / "spec.toml").is_file():
+            self.put("spec.toml", tomli_w.dumps(spec.model_dump(mode="json")).encode())
+        if not (self.path / "versions.json").is_file():
+            versions = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+            self.put("versions.json", (json.dumps(versions, indent=1) + "\n").encode())
+
+    def put(self, name: str, data: bytes) -> Kept:
+        """Write a file aside, sync it and move it into place; see `write`."""
+        self.write(name, lambda to: to.write_bytes(data))
+        return Kept(name=name, size=len(data), crc=crc32(data))
+
+    def put_table(self, name: str, table: pa.Table) -> Kept:
+        """Write a table as Parquet; see `write`."""
+        buffer = pa.BufferOutputStream()
+        pq.write_table(table, buffer, compression="zstd")
+        return self.put(name, buffer.getvalue().to_pybytes())
+
+    def get(self, kept: Kept) -> bytes:
+        """A file as it was written.
+
+        Raises:
+            RunFolderError: It is gone or has changed.
+        """
+        path = self.path / kept.name
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise self._damaged(kept, error.strerror or "cannot be read") from None
+        if (len(data), crc32(data)) != (kept.size, kept.crc):
+            raise self._damaged(kept, f"{len(data)} bytes, want {kept.size}" if len(data) != kept.size else "changed")
+        return data
+
+    def read_checkpoint(self) -> Checkpoint | None:
+        """Where an earlier try stood, with every table it wrote still as it was; files it does not need are removed.
+
+        Raises:
+            RunFolderError: A damaged checkpoint, or a table that is gone or has changed.
+        """
+        path = self.path / NOW
+        try:
+            checkpoint = unpack(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise RunFolderError(f"{path}: damaged checkpoint ({error.strerror}); {self._remedy}") from None
+        except ValueError as fault:
+            raise RunFolderError(f"{path}: damaged checkpoint ({fault}); {self._remedy}") from None
+        for kept in checkpoint.tables:
+            self.get(kept)
+        self._remove_all_but(checkpoint)  # a run killed while it did so left some
+        return checkpoint
+
+    def write_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Keep where the run stands, then remove what it no longer needs."""
+        self.put(NOW, pack(checkpoint))
+        self._remove_all_but(checkpoint)
+
+    def _remove_all_but(self, checkpoint: Checkpoint) -> None:
+        """Remove users, policies and logs that are needed no longer."""
+        wanted = {self.path / NOW, *(self.path / kept.name for kept in checkpoint.files())}
+        for path in (self.path / FOLDER).rglob("*"):
+            if path.is_file() and path not in wanted:
+                path.unlink()
+        for folder in (self.path / FOLDER).iterdir():
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    @property
+    def _remedy(self) -> str:
+        """What to do about a checkpoint that cannot be used."""
+        return f"delete {self.path / FOLDER}, and `--resume` starts the run anew"
+
+    def _damaged(self, kept: Kept, reason: str) -> RunFolderError:
+        """A file of an earlier try that is not as it was."""
+        what = "damaged checkpoint" if kept.name.startswith(f"{FOLDER}/") else "damaged"
+        return RunFolderError(f"{self.path / kept.name}: {what} ({reason}); {self._remedy}")
+
+    def write(self, name: str, writer: Callable[[Path], object]) -> None:
+        """Write a file aside, sync it and move it into place, so that no reader ever sees half of it.
+
+        Raises:
+            RunFolderError: The disk is full or the folder is gone; what was there before is untouched.
+        """
+        final_path = self.path / name
+        aside = final_path.with_name(f".{final_path.name}.{os.getpid()}.part")
+        try:
+            _make_folders(final_path.parent, self.path)
+            writer(aside)
+            _sync(aside)
+            aside.replace(final_path)
+            _sync(final_path.parent)
+        except OSError as error:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+            raise RunFolderError(
+                f"{final_path}: cannot be written: {error.strerror or error}; make room and run it again, "
+                "with --resume where there is one"
+            ) from None
+
+
+def _is_aside(path: Path) -> bool:
+    """Whether a file is one that a killed run left half written."""
+    return path.name.startswith(".") and path.suffix == ".part"
+
+
+def _make_folders(folder: Path, run: Path) -> None:
+    """Make folders inside the run folder, not the run folder itself: one that was removed stays so."""
+    for inner in [*reversed(folder.relative_to(run).parents), folder.relative_to(run)][1:]:
+        (run / inner).mkdir(exist_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

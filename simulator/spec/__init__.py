@@ -1,0 +1,1 @@
+"""What an experiment is asked to be, read from TOML."""

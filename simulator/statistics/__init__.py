@@ -1,0 +1,1 @@
+"""Estimators: moments, comparisons, sequential bounds, quantiles, bounds."""

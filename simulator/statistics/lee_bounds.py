@@ -1,0 +1,113 @@
+"""Bounds of an effect on answers where the treatment changes who answers (Lee, Review of Economic Studies 2009).
+
+If the treatment moves answering in one direction only, the arm that answers more holds additional answers of an unknown
+kind. Cutting as many of its best, or of its worst, answers as are additional leaves the least and the largest mean of
+those who answer under either arm (https://doi.org/10.1111/j.1467-937X.2009.00536.x, section 3). Answers here are
+`satisfied` or not, so both ends have a closed form; errors are the delta method's over users, and the interval covers
+the effect, not the bounds (Imbens and Manski, Econometrica 2004, https://doi.org/10.1111/j.1468-0262.2004.00555.x).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.optimize import root_scalar
+from scipy.stats import norm
+
+from simulator.statistics.moments import Spread
+
+
+@final
+@dataclass(frozen=True)
+class Bounds:
+    """See `simulator.reports.sections.LeeBounds`."""
+
+    trimmed: float
+    lower: float
+    upper: float
+    low: float
+    high: float
+
+
+@final
+@dataclass(frozen=True)
+class _End:
+    """One bound, with its slope in each arm's mean asked, answered and satisfied."""
+
+    value: float
+    of_fewer: Float64[np.ndarray, " 3"]
+    of_more: Float64[np.ndarray, " 3"]
+
+    def error(self, fewer: Spread, more: Spread) -> float:
+        """Standard error over users."""
+        parts = ((self.of_fewer, fewer), (self.of_more, more))
+        return math.sqrt(max(0.0, sum(float(s @ spread.covariance @ s) / spread.n for s, spread in parts)))
+
+
+def lee_bounds(control: Spread, treatment: Spread) -> Bounds | None:
+    """Bounds of the effect on the satisfied share of answers.
+
+    Args:
+        control: Spread of each user's questionnaires asked, answered and answered `satisfied`.
+        treatment: The same.
+
+    Returns:
+        None where an arm has no answers.
+    """
+    if min(control.n, treatment.n) < 2 or min(control.total[1], treatment.total[1]) <= 0:
+        return None
+    rates = [float(spread.total[1] / spread.total[0]) for spread in (control, treatment)]
+    more_in_treatment = rates[1] >= rates[0]
+    fewer, more = (control, treatment) if more_in_treatment else (treatment, control)
+    worst, best = _ends(fewer, more)
+    errors = worst.error(fewer, more), best.error(fewer, more)
+    low, high = _interval((worst.value, best.value), errors)
+    found = (worst.value, best.value, low, high) if more_in_treatment else (-best.value, -worst.value, -high, -low)
+    return Bounds(1 - min(rates) / max(rates), *found)
+
+
+def _ends(fewer: Spread, more: Spread) -> tuple[_End, _End]:
+    """Least and largest mean of the arm that answers more, less that of the other one.
+
+    With q the answer rate and s the satisfied per asked, the additional answers of the arm with more of them are
+    q1 - q0; without as many satisfied ones its mean is (s1 - q1 + q0) / q0, without as many others s1 / q0.
+    """
+    (asked0, q0, s0), (asked1, q1, s1) = ((float(m[0]), m[1] / m[0], m[2] / m[0]) for m in map(_means, (fewer, more)))
+    slope_q0, slope_s0 = _rate_slopes(asked0, float(q0), float(s0))
+    slope_q1, slope_s1 = _rate_slopes(asked1, float(q1), float(s1))
+    own = float(s0 / q0)
+    own_slope = slope_s0 / q0 - own / q0 * slope_q0
+    nothing = np.zeros(3)
+    worst, best = float((s1 - q1 + q0) / q0), float(s1 / q0)
+    at_worst = _End(worst - own, slope_q0 * (1 - worst) / q0 - own_slope, (slope_s1 - slope_q1) / q0)
+    at_best = _End(best - own, -slope_q0 * best / q0 - own_slope, slope_s1 / q0)
+    if worst < 0:
+        at_worst = _End(-own, -own_slope, nothing)
+    if best > 1:
+        at_best = _End(1 - own, -own_slope, nothing)
+    return at_worst, at_best
+
+
+def _means(spread: Spread) -> Float64[np.ndarray, " 3"]:
+    """Per user: asked, answered, satisfied."""
+    return spread.total / spread.n
+
+
+def _rate_slopes(asked: float, q: float, s: float) -> tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, " 3"]]:
+    """Slopes of answered per asked and of satisfied per asked in the three means."""
+    return np.array([-q, 1, 0]) / asked, np.array([-s, 0, 1]) / asked
+
+
+def _interval(bounds: tuple[float, float], errors: tuple[float, float]) -> tuple[float, float]:
+    """An interval that holds a value within the bounds in 95 of 100 cases, wherever in them it lies."""
+    width, error = max(0.0, bounds[1] - bounds[0]), max(errors)
+    if error == 0:
+        return bounds
+
+    def excess(c: float) -> float:
+        return float(norm.cdf(c + width / error) - norm.cdf(-c)) - 0.95
+
+    c = float(root_scalar(excess, bracket=(1.0, 3.0)).root)
+    return bounds[0] - c * errors[0], bounds[1] + c * errors[1]

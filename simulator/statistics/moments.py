@@ -1,0 +1,150 @@
+"""Buckets as moments instead of rows: what the statistics need of any number of users, in a few numbers.
+
+Users are taken in slices of consecutive ids. The moments of slices are merged in order of id (Chan, Golub and LeVeque,
+The American Statistician 1983, https://doi.org/10.1080/00031305.1983.10483115), so they depend on the users alone:
+not on files, row groups or threads.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import combinations, combinations_with_replacement
+from typing import Final, final
+
+import numpy as np
+from jaxtyping import Float64
+from tea_tasting.aggr import Aggregates
+
+from simulator.metrics import Ratio
+from simulator.statistics.paired import TrueEffect, lift_of
+
+ROUNDING: Final = 1e-12
+"""Variance, relative to that of the sides it is made of, which is no more than rounding."""
+
+
+@final
+@dataclass(frozen=True)
+class Spread:
+    """Count, sums, and sums of centred products of a few columns.
+
+    Attributes:
+        n: Users.
+        total: Sum of each column.
+        scatter: Sum over users of the product of each two columns' distances from their means.
+        present: Users whose value is not 0, by column.
+    """
+
+    n: int
+    total: Float64[np.ndarray, " k"]
+    scatter: Float64[np.ndarray, "k k"]
+    present: tuple[int, ...]
+
+    @staticmethod
+    def of(columns: tuple[Float64[np.ndarray, " users"], ...]) -> "Spread":
+        """Of one slice of users, always summed in the order of the rows."""
+        n, k = len(columns[0]), len(columns)
+        total = np.array([column.sum() for column in columns])
+        centred = [column - column.mean() if n else column for column in columns]
+        scatter = np.zeros((k, k))
+        for i, j in combinations_with_replacement(range(k), 2):
+            scatter[i, j] = scatter[j, i] = (centred[i] * centred[j]).sum()
+        return Spread(n, total, scatter, tuple(int(np.count_nonzero(column)) for column in columns))
+
+    def __add__(self, other: "Spread") -> "Spread":
+        """Of both slices together."""
+        if not self.n or not other.n:
+            return self if self.n else other
+        apart = self.total / self.n - other.total / other.n
+        n = self.n + other.n
+        between = np.outer(apart, apart) * (self.n * other.n / n)
+        present = tuple(a + b for a, b in zip(self.present, other.present, strict=True))
+        return Spread(n, self.total + other.total, self.scatter + other.scatter + between, present)
+
+    def take(self, columns: tuple[int, ...]) -> "Spread":
+        """Some columns, in the order given."""
+        chosen = list(columns)
+        present = tuple(self.present[column] for column in columns)
+        return Spread(self.n, self.total[chosen], self.scatter[np.ix_(chosen, chosen)], present)
+
+    def combined(self, weights: Float64[np.ndarray, "new k"]) -> "Spread":
+        """Weighted sums of the columns; a user is present where one of those that are weighted is not 0, at least."""
+        present = tuple(max(n for n, w in zip(self.present, row, strict=True) if w) for row in weights)
+        return Spread(self.n, weights @ self.total, weights @ self.scatter @ weights.T, present)
+
+    def variance_of(self, weights: Float64[np.ndarray, " k"]) -> float | None:
+        """Variance over users of a weighted sum of columns: None of fewer than two users, 0 where it is rounding."""
+        if self.n < 2:
+            return None
+        covariance = self.covariance
+        variance, sides = float(weights @ covariance @ weights), float(weights**2 @ np.diag(covariance))
+        return variance if variance > ROUNDING * sides else 0.0
+
+    @property
+    def covariance(self) -> Float64[np.ndarray, "k k"]:
+        """Over users; there have to be two at least."""
+        return self.scatter / (self.n - 1)
+
+
+def bucket_spread(test: Ratio, before: Ratio | None) -> Spread:
+    """One metric's sides, during the test and before it."""
+    sides = (test.numerator, test.denominator)
+    return Spread.of(sides if before is None else (*sides, before.numerator, before.denominator))
+
+
+def equal_users(spread: Spread, column: int) -> float:
+    """Over how many equal users a column would spread as much: Kish's effective sample size, (sum x)^2 / sum x^2.
+
+    Kish, Survey Sampling, 1965. Where a few users bring most of a total, as with hates, a bucket of thousands tells no
+    more of it than one of a few dozen, and the delta method's variance comes out too small.
+    """
+    total, scatter = float(spread.total[column]), float(spread.scatter[column, column])
+    return 1 / (scatter / total / total + 1 / spread.n) if total else 0.0
+
+
+def ratio_of(spread: Spread) -> float | None:
+    """The metric, or None where its denominator sums to 0."""
+    below = float(spread.total[1])
+    return float(spread.total[0]) / below if below else None
+
+
+def aggregates(spread: Spread) -> Aggregates:
+    """A bucket's spread as tea-tasting wants it."""
+    names = ("denominator", "numerator", "pre_denominator", "pre_numerator")[: len(spread.total)]  # tea-tasting's order
+    spread = spread.take((1, 0, 3, 2)[: len(names)])
+    covariance = spread.covariance
+    cov: dict[tuple[str, str], float] = {
+        (names[i], names[j]): float(covariance[i, j]) for i, j in combinations(range(len(names)), 2)
+    }
+    return Aggregates(
+        count_=spread.n,
+        mean_={name: float(spread.total[i]) / spread.n for i, name in enumerate(names)},
+        var_={name: float(covariance[i, i]) for i, name in enumerate(names)},
+        cov_=cov,
+    )
+
+
+def paired_spread(control: Ratio, treatment: Ratio) -> Spread:
+    """One metric's sides under control, and how much each user's sides gain under treatment."""
+    gained = (treatment.numerator - control.numerator, treatment.denominator - control.denominator)
+    return Spread.of((control.numerator, control.denominator, *gained))
+
+
+def paired_effect(spread: Spread) -> TrueEffect:
+    """`simulator.statistics.paired.true_effect` from a `paired_spread`: the same lift, and the paired delta method.
+
+    A user's influence on the lift, (n1 - R1 d1) / (D1 R0) - R1 / R0 (n0 - R0 d0) / (D0 R0) with D the mean
+    denominators, is linear in n0, d0, n1 - n0 and d1 - d0, so its variance is a quadratic form in their covariances.
+    Where both worlds are the same, every weight or covariance is exactly 0.
+    """
+    n0, d0, more_n, more_d = (float(total) for total in spread.total)
+    n1, d1 = n0 + more_n, d0 + more_d
+    r0, r1 = n0 / d0 if d0 else None, n1 / d1 if d1 else None
+    if r0 is None or r1 is None:
+        return TrueEffect(r0, r1, None, None, "the denominator is 0 with every user under one arm")
+    if r0 == 0:
+        return TrueEffect(r0, r1, None, None, "the true control value is 0")
+    gain, loss = 1 / (d1 / spread.n * r0), r1 / r0 * (1 / (d0 / spread.n * r0))
+    weights = np.array([gain - loss, r0 * loss - r1 * gain, gain, -r1 * gain])
+    variance = spread.variance_of(weights)
+    if variance is None:
+        return TrueEffect(r0, r1, lift_of(r0, r1), None, "one user has no standard error")
+    return TrueEffect(r0, r1, lift_of(r0, r1), math.sqrt(variance / spread.n))

@@ -1,0 +1,153 @@
+"""Whether an effect fades: per user the first days less the last ones, compared between arms.
+
+For a mean per user this is Welch's test of each user's early mean less their late one; for a ratio the delta method
+takes the place of the users' own differences, which some do not have (Deng, Knoblich and Lu, KDD 2018,
+https://arxiv.org/abs/1803.06336). Novelty and primacy: Kohavi, Tang and Xu, Trustworthy Online Controlled Experiments,
+Cambridge University Press 2020, chapter 23.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, final
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from simulator.metrics import MAIN, METRICS, Ratio
+from simulator.reports.sections import Novelty
+from simulator.statistics.moments import Spread, ratio_of
+
+FEWEST_DAYS: Final = 4
+"""Days of a test below which there is no early and late to tell apart."""
+CLEAR: Final = 0.01
+"""p-value below which a contrast is worth a warning."""
+COLUMNS: Final = tuple(dict.fromkeys(column for key in MAIN for column in METRICS[key].columns))
+
+
+def end_days(days: int) -> int:
+    """Days at each end that are compared: half the test, the middle day of an odd number left out.
+
+    >>> [end_days(days) for days in (3, 4, 7, 14)]
+    [0, 2, 3, 7]
+    """
+    return days // 2 if days >= FEWEST_DAYS else 0
+
+
+@final
+@dataclass
+class Ends:
+    """Totals of the first days and of the last ones, for the users of a slice.
+
+    Attributes:
+        days: Of the test.
+        early: So far.
+        late: So far.
+    """
+
+    days: int
+    early: pd.DataFrame = field(default_factory=pd.DataFrame)
+    late: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def add(self, day: int, users: pd.DataFrame) -> None:
+        """Take in a day; every day is about the same users in the same order."""
+        today, n = users[list(COLUMNS)], end_days(self.days)
+        if day < n:
+            self.early = today if self.early.empty else self.early + today
+        elif day >= self.days - n:
+            self.late = today if self.late.empty else self.late + today
+
+
+def end_spread(early: Ratio, late: Ratio) -> Spread:
+    """Both sides of a metric at both ends of the test."""
+    return Spread.of((early.numerator, early.denominator, late.numerator, late.denominator))
+
+
+def contrast(control: Spread, treatment: Spread) -> tuple[float, float, float, float] | None:
+    """Effect of the first days less that of the last ones, its 95% interval and its p-value.
+
+    Args:
+        control: An `end_spread`.
+        treatment: Another.
+
+    Returns:
+        None where a denominator is 0 or nothing varies.
+    """
+    before, after = _faded(control), _faded(treatment)
+    if before is None or after is None:
+        return None
+    (value0, variance0, n0), (value1, variance1, n1) = before, after
+    variance = variance0 + variance1
+    if variance <= 0:
+        return None
+    freedom = 1 / ((variance0 / variance) ** 2 / (n0 - 1) + (variance1 / variance) ** 2 / (n1 - 1))
+    found, error = value1 - value0, math.sqrt(variance)
+    half = float(t.ppf(0.975, freedom)) * error
+    return found, found - half, found + half, float(2 * t.sf(abs(found) / error, freedom))
+
+
+def novelty_row(
+    metric: str, arms: tuple[str, str], spreads: tuple[Spread, Spread] | None, days: int, true: float | None
+) -> Novelty:
+    """One treatment's row.
+
+    Args:
+        metric: A key of `METRICS`.
+        arms: Control and treatment.
+        spreads: Theirs, or None where the test is too short.
+        days: Of the test.
+        true: Contrast with every user under both arms, if known.
+    """
+    found = contrast(*spreads) if spreads is not None else None
+    reasons: dict[str, str] = {}
+    if found is None:
+        short = f"the test has {days} days, want {FEWEST_DAYS} at least"
+        reasons["contrast"] = short if spreads is None else "the metric has no value or does not vary at one end"
+    value, low, high, p_value = found or (None, None, None, None)
+    return Novelty(
+        metric=metric,
+        arm=arms[1],
+        baseline=arms[0],
+        unit=METRICS[metric].unit,
+        days=end_days(days),
+        contrast=value,
+        low=low,
+        high=high,
+        p_value=p_value,
+        true_contrast=true,
+        reasons=reasons,
+    )
+
+
+def novelty_warnings(rows: Sequence[Novelty]) -> list[str]:
+    """One line for each effect that is not the same at both ends of the test."""
+    return [
+        f"{row.metric}, {row.arm}: the effect of the first {row.days} days is {row.contrast:+.3g} {row.unit} "
+        f"against that of the last {row.days} (p = {row.p_value:.2g}): read it day by day"
+        for row in rows
+        if row.p_value is not None and row.p_value < CLEAR
+    ]
+
+
+def true_contrast(pairs: Mapping[int, Spread], days: int) -> float | None:
+    """The contrast with every user under both arms, from each day's `paired_spread`; None where it has no value."""
+    n = end_days(days)
+    ends = [sum((pairs[day].total for day in some), np.zeros(4)) for some in (range(n), range(days - n, days))]
+    effects: list[float] = []
+    for n0, d0, more_n, more_d in ends:
+        if not n or not d0 or not d0 + more_d:
+            return None
+        effects.append(float((n0 + more_n) / (d0 + more_d) - n0 / d0))
+    return effects[0] - effects[1]
+
+
+def _faded(spread: Spread) -> tuple[float, float, int] | None:
+    """Early value less late value of one arm, the variance of that, and its users."""
+    early, late = ratio_of(spread.take((0, 1))), ratio_of(spread.take((2, 3)))
+    if early is None or late is None:
+        return None
+    _, d_early, _, d_late = spread.total / spread.n
+    slope = np.array([1 / d_early, -early / d_early, -1 / d_late, late / d_late])
+    variance = spread.variance_of(slope)
+    return None if variance is None else (early - late, variance / spread.n, spread.n)

@@ -1,0 +1,1 @@
+"""How often each method errs where the truth is known."""

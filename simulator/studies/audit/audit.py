@@ -1,0 +1,159 @@
+"""An audit: the test run again where the truth is known, to see how often each way of reading it is wrong.
+
+Two sources. Re-splits divide the users of one run anew, by the thousand and in seconds: what everybody would do under
+every arm is on disk. Fresh seeds run the whole test again: slower, but they draw users too, and serve arms that learn.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from simulator.errors import RunFolderError, SpecError
+from simulator.experiment.runner import Progress
+from simulator.experiment.setup import MIXED, prepare, world_of
+from simulator.reports.audit import RESPLITS, SEEDS, Audit, AuditRow
+from simulator.reports.report import AUDIT_BEGUN
+from simulator.run import run_to_folder
+from simulator.runs.folder import RunFolder
+from simulator.runs.lock import locked
+from simulator.spec.experiment import ExperimentSpec
+from simulator.studies.audit.error_rates import audit_row
+from simulator.studies.audit.readings import resplit
+from simulator.studies.audit.replications import gather, replicate
+from simulator.studies.potential_outcomes import read_lives
+
+
+@final
+@dataclass(frozen=True)
+class AuditPlan:
+    """What to audit.
+
+    Attributes:
+        spec: The test.
+        resplits: Times its users are split anew; 0 for never.
+        replications: Times it is run with a fresh seed; 0 for never.
+        keep_policies: Whether the policies and videos of the first fresh seed serve all others.
+        run: A finished run of the spec, whose users are split anew; by default one is made.
+    """
+
+    spec: ExperimentSpec
+    resplits: int
+    replications: int
+    keep_policies: bool = False
+    run: Path | None = None
+
+
+def run_audit(plan: AuditPlan, out: Path, workers: int, progress: Progress, resume: bool = False) -> Audit:
+    """Audit a test into `out`: `audit.json`, a run to split anew in `run/`, one file per fresh seed.
+
+    `audit-plan.json` is there from the beginning.
+
+    Raises:
+        SpecError: The spec cannot be audited like this; nothing was written.
+        RunFolderError: The folder is taken, in use, damaged or of another audit, or cannot be written to.
+    """
+    _check(plan)
+    folder = RunFolder.reopen(out, plan.spec) if resume else RunFolder.create(out)
+    with locked(out):
+        folder.begin(plan.spec)
+        folder.put(AUDIT_BEGUN, _begun(plan))
+        rows = [*_resplit_rows(plan, folder, workers, progress), *_seed_rows(plan, folder, workers, progress)]
+        audit = Audit(
+            name=plan.spec.name,
+            seed=plan.spec.seed,
+            world=plan.spec.world,
+            users=plan.spec.users,
+            days=plan.spec.days,
+            kept_policies=plan.keep_policies and plan.replications > 0,
+            rows=rows,
+        )
+        folder.put("audit.json", audit.to_json().encode())
+    return audit
+
+
+def write_audit_page(out: Path, html: str) -> None:
+    """Keep the page beside `audit.json`."""
+    RunFolder(out).put("audit.html", html.encode())
+
+
+def a_a_rows(folder: Path, spec: ExperimentSpec, n: int = 1000) -> list[AuditRow]:
+    """False-positive rates and uniformity of a finished run's A/A re-splits: what an A/A badge is made of.
+
+    Raises:
+        RunFolderError: A damaged run, or one without the worlds of all arms.
+    """
+    found = resplit(read_lives(folder, spec), n, _rng(spec))
+    return [audit_row(each, spec.control.name, RESPLITS) for each in found]
+
+
+def _begun(plan: AuditPlan) -> bytes:
+    """What tells an audit's folder from a run's before there is an `audit.json`: how often it splits and runs."""
+    how = {"resplits": plan.resplits, "replications": plan.replications, "keep_policies": plan.keep_policies}
+    return (json.dumps(how, indent=1) + "\n").encode()
+
+
+def _check(plan: AuditPlan) -> None:
+    """Refuse what cannot be audited."""
+    spec = plan.spec
+    if spec.sweep is not None:
+        raise SpecError(f"{spec.name}: has a sweep; audit one of its values, with that value under world_values")
+    if min(plan.resplits, plan.replications) < 0 or plan.resplits + plan.replications == 0:
+        raise SpecError(f"--aa {plan.resplits} --replications {plan.replications} given, want one of them above 0")
+    if plan.keep_policies and not plan.replications:
+        raise SpecError("--keep-policies given without --replications; re-splits keep policies anyhow")
+    if not plan.resplits:
+        return
+    if not spec.truth:
+        raise SpecError(
+            f"{spec.name}: has `truth = false`, so only one world is on disk; re-splits want `truth = true`"
+        )
+    if MIXED in prepare(spec, world_of(spec)).lines:
+        raise SpecError(
+            f"{spec.name}: has an arm that learns during the test, and what it learns hangs on who is in its bucket, "
+            "so users cannot be split anew; use fresh seeds: --replications N"
+        )
+
+
+def _resplit_rows(plan: AuditPlan, folder: RunFolder, workers: int, progress: Progress) -> list[AuditRow]:
+    """Users of one run, split anew."""
+    if not plan.resplits:
+        return []
+    run = plan.run or folder.path / "run"
+    if plan.run is None and not (run / "report.json").is_file():
+        begun = (run / "spec.toml").is_file()
+        run_to_folder(plan.spec, run, workers, progress, resume=begun)
+    progress("re-splits", 0, plan.resplits)
+    lives = read_lives(run, plan.spec)
+    found = resplit(lives, plan.resplits, _rng(plan.spec), lambda done: progress("re-splits", done, plan.resplits))
+    return [audit_row(each, plan.spec.control.name, RESPLITS) for each in found]
+
+
+def _seed_rows(plan: AuditPlan, folder: RunFolder, workers: int, progress: Progress) -> list[AuditRow]:
+    """The test with fresh seeds."""
+    if not plan.replications:
+        return []
+    for index in range(plan.replications):
+        progress("fresh seeds", index, plan.replications)
+        replicate(plan.spec, folder, index, plan.keep_policies, workers)
+    progress("fresh seeds", plan.replications, plan.replications)
+    found = gather(plan.spec, folder.path, plan.replications, plan.keep_policies)
+    return [audit_row(each, plan.spec.control.name, SEEDS) for each in found]
+
+
+def _rng(spec: ExperimentSpec) -> np.random.Generator:
+    """Draws re-splits; keyed to the spec's seed and to this use of it."""
+    return np.random.default_rng([spec.seed, *b"re-splits"])
+
+
+def audited_run(folder: Path) -> Path:
+    """A run folder whose users can be split anew.
+
+    Raises:
+        RunFolderError: The run is not finished.
+    """
+    if not (folder / "report.json").is_file():
+        raise RunFolderError(f"{folder}: its run is not finished; finish it with `askew run --resume`")
+    return folder

@@ -1,0 +1,106 @@
+"""Policies that are taught once, by the first test of an audit, and serve all tests after it as they are."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, final
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from simulator.errors import RunFolderError
+from simulator.experiment.engine import AnswerWeights, Cast, Engine, Hall, Played, Weights
+from simulator.experiment.schedule import Lesson, Scene
+from simulator.runs.checkpoint import Kept
+from simulator.runs.folder import RunFolder
+
+_ANSWERS: Final = "answers"
+Taught = tuple[tuple[Weights, ...], AnswerWeights]
+
+
+@final
+class School:
+    """What was taught, in files `policies/<who>.safetensors` of a folder."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        """Look for files there."""
+        self._folder = folder
+
+    def recall(self, who: str, n: int) -> Taught | None:
+        """What was taught to these `n` policies, or None if nothing was.
+
+        Raises:
+            RunFolderError: A damaged file.
+        """
+        path = self._path(who)
+        try:
+            with suppress(FileNotFoundError):
+                return _unpack(path.read_bytes(), n)
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise RunFolderError(f"{path}: damaged ({error}); delete it and the replications, and begin anew") from None
+        return None
+
+    def keep(self, who: str, taught: Taught) -> None:
+        """Write down what was taught."""
+        weights, answers = taught
+        arrays = {_ANSWERS: np.array(answers, np.float64)}
+        for index, files in enumerate(weights):
+            arrays |= {f"{index}/{name}": np.frombuffer(data, np.uint8) for name, data in files}
+        self._folder.put(self._path(who).relative_to(self._folder.path).as_posix(), save(arrays))
+
+    def _path(self, who: str) -> Path:
+        """The file of one lesson."""
+        return self._folder.path / "policies" / f"{who}.safetensors"
+
+
+def _unpack(data: bytes, n: int) -> Taught:
+    """What `School.keep` wrote."""
+    arrays = load(data)
+    answers = tuple(float(value) for value in arrays.pop(_ANSWERS))
+    weights: list[list[tuple[str, bytes]]] = [[] for _ in range(n)]
+    for name in sorted(arrays):
+        index, _, file = name.partition("/")
+        weights[int(index)].append((file, arrays[name].tobytes()))
+    return tuple(tuple(files) for files in weights), answers
+
+
+@final
+class SchooledEngine:
+    """An engine that teaches nothing which its school knows."""
+
+    def __init__(self, engine: Engine, school: School) -> None:
+        """Let `engine` do the rest."""
+        self._engine = engine
+        self._school = school
+
+    def open(self, hall: Hall) -> None:
+        """See `Engine.open`."""
+        self._hall = hall
+        self._engine.open(hall)
+
+    def seat(self, line: str, standing: tuple[Kept, ...]) -> None:
+        """See `Engine.seat`."""
+        self._engine.seat(line, standing)
+
+    def fork(self, source: str, lines: Sequence[str]) -> None:
+        """See `Engine.fork`."""
+        self._engine.fork(source, lines)
+
+    def play(self, scene: Scene, cast: Cast) -> Played:
+        """See `Engine.play`."""
+        return self._engine.play(scene, cast)
+
+    def teach(self, lesson: Lesson, logs: tuple[Kept, ...]) -> Taught:
+        """See `Engine.teach`; a lesson is given once."""
+        setting = self._hall.setting
+        known = self._school.recall(lesson.who, 1 if lesson.who == "pre" else len(setting.policies))
+        if known is not None:
+            return known
+        taught = self._engine.teach(lesson, logs)
+        self._school.keep(lesson.who, taught)
+        return taught
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._engine.close()

@@ -1,0 +1,164 @@
+"""A ranker examined: the contract, its offline scores, and its test against `base`; each step is kept and done once."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from policies.registry import POLICIES, find_policy
+from policies.testing import check_policy
+from simulator.errors import OfflineError
+from simulator.experiment.runner import Progress
+from simulator.offline.evaluate import Study, run_offline
+from simulator.offline.protocol import Rules
+from simulator.offline.source import Source
+from simulator.offline.store import label_of
+from simulator.reports.leaderboard import FILE, HEADLINE, Effect, Entry, Leaderboard
+from simulator.reports.offline import TRUTH, Offline
+from simulator.reports.report import load_report
+from simulator.run import run_to_folder
+from simulator.runs.folder import RunFolder
+from simulator.runs.lock import locked
+from simulator.spec.experiment import ExperimentSpec, parse_spec
+
+PAGE: Final = "leaderboard.html"
+_SEED: Final = 1
+_KEPT_CONTRACT: Final = "contract"
+_TESTS: Final = "tests"
+
+
+@final
+@dataclass(frozen=True)
+class Exam:
+    """What a ranker is put through.
+
+    Attributes:
+        source: Where it is asked offline.
+        users: Of the test against `base`.
+        days: Of that test.
+    """
+
+    source: Source
+    users: int
+    days: int
+
+    def test_of(self, policy: str) -> ExperimentSpec:
+        """The test: `base` is the control.
+
+        Raises:
+            SpecError: Too few users or days, or a policy whose address is too long.
+        """
+        arms = [{"name": "control", "policy": "base"}, {"name": "treatment", "policy": policy}]
+        name = f"{policy[:40]} against base"
+        keys = {"name": name, "seed": _SEED, "users": self.users, "days": self.days, "arms": arms}
+        return parse_spec(keys, origin=f"test of {policy}")
+
+
+def examine(policy: str, exam: Exam, out: Path, progress: Progress, *, all_shipped: bool = False) -> Leaderboard:
+    """Put a ranker, or all shipped ones and it, through everything, and write the leaderboard.
+
+    Raises:
+        OfflineError: An unknown policy, one that breaks its contract, or data that cannot be used.
+        RunFolderError: The folder cannot be written to, is in use, damaged, or of another exam.
+        SpecError: Too few users or days.
+    """
+    names = tuple(dict.fromkeys((policy, *POLICIES))) if all_shipped else (policy,)
+    for name in names:
+        check(name, out, progress)
+    (out / _TESTS).mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        for name in names:
+            _test(name, exam, out, progress)
+        everybody = tuple(dict.fromkeys((*_examined(out), *names)))
+        study = Study(everybody, 1, Rules(max_users=exam.source.max_users))
+        offline = run_offline(exam.source, study, out / "offline", progress)
+        board = rank_all(offline, exam, {name: _folder(name) for name in everybody}, out)
+        RunFolder(out).put(FILE, board.to_json().encode())
+    return board
+
+
+def check(policy: str, out: Path, progress: Progress) -> None:
+    """Check that a policy keeps the contract, unless that was done.
+
+    Raises:
+        OfflineError: There is no such policy, or it does not keep the contract.
+        RunFolderError: The folder cannot be written to.
+    """
+    kept = f"{_KEPT_CONTRACT}/{label_of(policy)}.json"
+    if (out / kept).is_file():
+        return
+    progress("the contract", 0, 1)
+    try:
+        check_policy(find_policy(policy))
+    except (AssertionError, ValueError) as error:
+        raise OfflineError(f"policy {policy!r}: {' '.join(str(error).split())}") from error
+    except Exception as error:
+        raise OfflineError(f"policy {policy!r}: fails with {type(error).__name__}: {error}") from error
+    _make(out)
+    RunFolder(out).put(kept, (json.dumps({"policy": policy, "kept": True}) + "\n").encode())
+
+
+def rank_all(offline: Offline, exam: Exam, folders: dict[str, str], out: Path) -> Leaderboard:
+    """Entries of all policies whose tests lie in these folders, by true lift of AUT.
+
+    Raises:
+        RunFolderError: A test without report, or a damaged one.
+    """
+    scores = {row.policy: row.mean for row in offline.policies if row.policy != TRUTH}
+    entries = [
+        Entry(policy=name, offline=scores[name], effects=_effects(out / folder), folder=folder)
+        for name, folder in folders.items()
+    ]
+    entries.sort(key=lambda entry: -(entry.effects["AUT"].true_lift or 0))
+    return Leaderboard(data=offline.data, users=exam.users, days=exam.days, entries=entries)
+
+
+def write_page(out: Path, html: str) -> None:
+    """Keep the page beside the leaderboard."""
+    RunFolder(out).put(PAGE, html.encode())
+
+
+def _test(policy: str, exam: Exam, out: Path, progress: Progress) -> None:
+    """The test against `base`, or what an earlier try left of it."""
+    folder, spec = out / _folder(policy), exam.test_of(policy)
+    begun = (folder / "spec.toml").is_file()
+    if begun:
+        RunFolder.reopen(folder, spec)
+    if (folder / "report.json").is_file():
+        return
+
+    def show(stage: str, done: int, total: int) -> None:
+        progress(f"{policy[-12:]}: {stage}", done, total)
+
+    run_to_folder(spec, folder, exam.source.workers, show, begun)
+
+
+def _examined(out: Path) -> list[str]:
+    """Policies whose tests lie in the folder, by name."""
+    reports = sorted((out / _TESTS).glob("*/report.json"))
+    return [next(arm.policy for arm in load_report(path.parent).arms if arm.name == "treatment") for path in reports]
+
+
+def _effects(folder: Path) -> dict[str, Effect]:
+    """Headline effects of a test."""
+    rows = {row.metric: row for row in load_report(folder).valid_metrics()}
+    return {
+        name: Effect(
+            lift=row.relative_effect, ci_low=row.ci_low, ci_high=row.ci_high, true_lift=row.true_relative_effect
+        )
+        for name in HEADLINE
+        if (row := rows.get(name)) is not None
+    }
+
+
+def _folder(policy: str) -> str:
+    """Of a policy's test."""
+    return f"{_TESTS}/{label_of(policy)}"
+
+
+def _make(out: Path) -> None:
+    """The folder, made if need be."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OfflineError(f"{out}: cannot be made: {error.strerror}; give another --out") from None

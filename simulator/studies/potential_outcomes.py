@@ -1,0 +1,83 @@
+"""What everybody did under every arm of one test: the potential outcomes that an audit splits again and again.
+
+Axes: `users` everybody, `arms`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64, Int64
+
+from simulator.errors import RunFolderError
+from simulator.runs.user_day_reader import MIXED_WORLD, PRE_WORLD, UserDays, arm_world, join_before, open_user_days
+from simulator.spec.experiment import ExperimentSpec
+
+
+@final
+@dataclass(frozen=True)
+class Life:
+    """Everybody's totals in one course of events.
+
+    Attributes:
+        users: Over the whole test, with those before it under `pre_`; one row per user.
+        looks: From the first day to each day, the last of them over the whole test.
+    """
+
+    users: pd.DataFrame
+    looks: tuple[pd.DataFrame, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Lives:
+    """One test with its truth.
+
+    Attributes:
+        arms: Names, control first.
+        shares: Planned shares of the users, summing to 1.
+        bucket: Index of each user's arm, as the test was split.
+        shown: What a bucket of each arm shows: the mixed world where arms learn, else the arm's own.
+        truth: Everybody under each arm.
+    """
+
+    arms: tuple[str, ...]
+    shares: Float64[np.ndarray, " arms"]
+    bucket: Int64[np.ndarray, " users"]
+    shown: dict[str, Life]
+    truth: dict[str, Life]
+
+
+def read_lives(folder: Path, spec: ExperimentSpec) -> Lives:
+    """Read the worlds of a finished run.
+
+    Raises:
+        RunFolderError: A damaged run, or one without the worlds of all arms.
+    """
+    with open_user_days(folder) as table:
+        before = table.users(PRE_WORLD, range(-spec.pre_days, 0))
+        truth = {arm.name: _life(table, arm_world(arm.name), spec.days, before) for arm in spec.arms}
+        mixed = _life(table, MIXED_WORLD, spec.days, before) if MIXED_WORLD in table.worlds else None
+    names = tuple(arm.name for arm in spec.arms)
+    shares = np.array([arm.share for arm in spec.arms])
+    place = {name: index for index, name in enumerate(names)}
+    unknown = sorted(set(before["arm"]) - set(names))
+    if unknown:
+        raise RunFolderError(f"{folder}/user_days: bucket {unknown[0]!r} is no arm of spec.toml: {', '.join(names)}")
+    return Lives(
+        arms=names,
+        shares=shares / shares.sum(),
+        bucket=before["arm"].map(place).to_numpy(np.int64),
+        shown={name: mixed or truth[name] for name in names},
+        truth=truth,
+    )
+
+
+def _life(table: UserDays, world: str, days: int, before: pd.DataFrame) -> Life:
+    """Everybody in one world."""
+    if world not in table.worlds:
+        raise RunFolderError(f"{table.folder}: has no world {world}; an audit wants a run with `truth = true`")
+    looks = tuple(table.users(world, range(day + 1)) for day in range(days))
+    return Life(join_before(looks[-1], before, table.folder), looks)

@@ -1,0 +1,170 @@
+"""A sweep: one test, run once per value of a parameter that is assumed, with the same seed and so the same noise.
+
+Each value has a run folder of its own, named after it; `sweep.json` holds the scorecards of those that are finished.
+"""
+
+import difflib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final
+
+from simulator.errors import RunFolderError, SpecError
+from simulator.experiment.runner import Progress, world_of
+from simulator.reports.report import load_report
+from simulator.reports.sweep import Sweep, SweepPoint, SweptParameter
+from simulator.run import run_to_folder
+from simulator.runs.folder import RunFolder
+from simulator.spec.experiment import ExperimentSpec, SweepSpec
+from user_models.parameters import Parameter
+from user_models.possible import fault
+from user_models.store import load_world
+
+Bars = Callable[[], AbstractContextManager[Progress]]
+"""Opens a display of progress for one value."""
+_LONGEST_NAME: Final = 60
+
+
+def plan_sweep(spec: ExperimentSpec) -> Sweep:
+    """The sweep that a spec asks for, with no value finished yet.
+
+    Raises:
+        SpecError: No `sweep` in the spec, or a parameter that the world does not have or does not assume,
+            or a value that it cannot have.
+        WorldError: No such world.
+    """
+    sweep = _asked(spec)
+    parameter = _assumed(load_world(spec.world).parameters, sweep.parameter)
+    if wrong := [found for value in sweep.points if (found := fault(sweep.parameter, value))]:
+        raise SpecError(f"sweep: {wrong[0]}")
+    return Sweep(
+        name=spec.name,
+        seed=spec.seed,
+        days=spec.days,
+        world=spec.world,
+        parameter=SweptParameter(
+            name=sweep.parameter,
+            meaning=parameter.meaning,
+            source=parameter.source,
+            value=world_of(_alone(spec)).value(sweep.parameter),
+            low=parameter.low,
+            high=parameter.high,
+        ),
+        values=list(sweep.points),
+        points=[],
+    )
+
+
+def spec_at(spec: ExperimentSpec, value: float) -> ExperimentSpec:
+    """The test with the swept parameter set to a value; its name says so.
+
+    Raises:
+        SpecError: No `sweep` in the spec.
+    """
+    parameter = _asked(spec).parameter
+    setting = f"{parameter} = {value:g}"
+    name = f"{spec.name[: _LONGEST_NAME - len(setting) - 2].rstrip()}: {setting}"
+    return _alone(spec).model_copy(update={"name": name, "world_values": {**spec.world_values, parameter: value}})
+
+
+def run_sweep(spec: ExperimentSpec, out: Path, workers: int, bars: Bars, resume: bool = False) -> Iterator[Sweep]:
+    """Run every value into `out`; after each, keep `sweep.json` and give what is finished so far.
+
+    Args:
+        spec: With a `sweep`.
+        out: Folder to create, or with `resume` that of an earlier try, whose finished values are kept as they are.
+        workers: Threads.
+        bars: Opens a display of progress for each value.
+        resume: Go on after the last finished day of the last finished value.
+
+    Raises:
+        SpecError: The spec cannot be run; nothing was written.
+        RunFolderError: The folder is taken, holds another sweep, or cannot be written to.
+    """
+    sweep = plan_sweep(spec)
+    _check_out(out, sweep, resume)
+    for place, value in enumerate(sweep.values, start=1):
+        folder = out / folder_name(value)
+        label = f"{value:g}, {place} of {len(sweep.values)}"
+        with bars() as show:
+            _finish(spec_at(spec, value), folder, workers, _labelled(show, label), resume)
+        sweep = sweep.model_copy(update={"points": [*sweep.points, _point(value, folder)]})
+        text = sweep.to_json()
+        RunFolder(out).write("sweep.json", lambda to, text=text: to.write_text(text, encoding="utf-8"))
+        yield sweep
+
+
+def write_page(out: Path, html: str) -> None:
+    """Keep the page beside `sweep.json`."""
+    RunFolder(out).write("sweep.html", lambda to: to.write_text(html, encoding="utf-8"))
+
+
+def folder_name(value: float) -> str:
+    """A value's run folder: all digits that tell it from every other.
+
+    >>> folder_name(0.1), folder_name(-2.0), folder_name(0.00001)
+    ('0.1', '-2.0', '1e-05')
+    """
+    return repr(float(value))
+
+
+def _asked(spec: ExperimentSpec) -> SweepSpec:
+    """The spec's sweep."""
+    if spec.sweep is None:
+        raise SpecError(f"{spec.name}: has no sweep; add a table [sweep] with a parameter and its values")
+    return spec.sweep
+
+
+def _alone(spec: ExperimentSpec) -> ExperimentSpec:
+    """The test without its sweep."""
+    return spec.model_copy(update={"sweep": None})
+
+
+def _assumed(parameters: dict[str, Parameter], name: str) -> Parameter:
+    """The parameter, if the world assumes it."""
+    assumed = [known for known, parameter in parameters.items() if parameter.status == "assumed"]
+    if name not in parameters:
+        near = difflib.get_close_matches(name, assumed, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"assumed parameters: {', '.join(assumed)}"
+        raise SpecError(f"sweep: unknown parameter {name!r}; {hint}")
+    if name not in assumed:
+        status = parameters[name].status
+        raise SpecError(f"sweep: {name!r} is {status}, not assumed; assumed parameters: {', '.join(assumed)}")
+    return parameters[name]
+
+
+def _check_out(out: Path, sweep: Sweep, resume: bool) -> None:
+    """Refuse a folder with something in it, and one without values where a sweep is to go on."""
+    if resume and not any((out / folder_name(value) / "spec.toml").is_file() for value in sweep.values):
+        raise RunFolderError(f"{out}: holds no run of this sweep; leave out --resume to begin one")
+    taken = [] if resume else _content(out)
+    if taken:
+        raise RunFolderError(f"{out}: holds {taken[0]} already; give an empty or new folder as --out, or --resume")
+
+
+def _content(out: Path) -> list[str]:
+    """What a folder holds; nothing where there is none."""
+    try:
+        return sorted(path.name for path in out.iterdir()) if out.exists() else []
+    except OSError as error:
+        raise RunFolderError(f"{out}: cannot be read: {error.strerror}; give another --out") from None
+
+
+def _finish(spec: ExperimentSpec, folder: Path, workers: int, progress: Progress, resume: bool) -> None:
+    """Run one value, or the rest of it, or nothing where it is finished."""
+    begun = resume and (folder / "spec.toml").is_file()
+    if begun:
+        RunFolder.reopen(folder, spec)
+    if not (begun and (folder / "report.json").is_file()):
+        run_to_folder(spec, folder, workers, progress, resume=begun)
+
+
+def _labelled(show: Progress, label: str) -> Progress:
+    """Progress whose stages say which value they belong to."""
+    return lambda stage, done, total: show(f"{label}: {stage}", done, total)
+
+
+def _point(value: float, folder: Path) -> SweepPoint:
+    """A finished value's scorecard."""
+    report = load_report(folder)
+    return SweepPoint(value=value, path=folder.name, users=report.users, metrics=report.valid_metrics())

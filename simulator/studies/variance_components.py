@@ -1,0 +1,94 @@
+r"""Variance of a user's mean over days: how much of it lies between users, which no number of days averages away.
+
+A ratio metric $R = \sum n / \sum d$ is linearised per user and day (the delta method: Deng, Knoblich and Lu, KDD 2018,
+https://arxiv.org/abs/1803.06336): $y_{it} = (n_{it} - R\,d_{it}) / (\bar d\,R)$, so that the lift's variance is that of
+$\bar y_i$ over the two buckets. With users $b_i$ and days $w_{it}$ apart, $\operatorname{Var}(\bar y_i) = \sigma_b^2 +
+\sigma_w^2 / D$ after $D$ days (one-way random effects, estimated by the analysis of variance).
+
+Axes: `users`, `days`.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from jaxtyping import Float64
+
+from simulator.metrics import PRE, Metric
+from simulator.studies.potential_outcomes import Life
+
+
+@final
+@dataclass(frozen=True)
+class Components:
+    """Variance relative to the metric squared, per user.
+
+    Attributes:
+        between: Of users' levels.
+        within: Of a day around its user's level.
+        measured: Of the mean over the first 1, 2, ... days.
+    """
+
+    between: float
+    within: float
+    measured: Float64[np.ndarray, " days"]
+
+    def after(self, days: int) -> float:
+        """Variance of the mean over so many days: measured as far as the pilot went, then by its components."""
+        if days <= len(self.measured):
+            return float(self.measured[days - 1])
+        return self.fitted(days)
+
+    def fitted(self, days: int) -> float:
+        """The same by the components alone.
+
+        >>> Components(1.0, 3.0, np.array([4.0])).fitted(3)
+        2.0
+        """
+        return self.between + self.within / days
+
+
+def components(daily: Float64[np.ndarray, "users days"]) -> Components:
+    """Analysis of variance of users and days; with a single day, all of it counts as between.
+
+    A negative estimate of `between` is 0: days then explain everything.
+    """
+    n_days = daily.shape[1]
+    running = np.cumsum(daily, axis=1) / np.arange(1, n_days + 1)
+    measured = running.var(axis=0, ddof=1)
+    if n_days == 1:
+        return Components(float(measured[0]), 0.0, measured)
+    within = float(daily.var(axis=1, ddof=1).mean())
+    return Components(max(0.0, float(measured[-1]) - within / n_days), within, measured)
+
+
+def influence(metric: Metric, life: Life) -> Float64[np.ndarray, "users days"] | None:
+    """What each user adds to the relative metric on each day; None where the metric is 0 or undefined."""
+    sides = [metric.ratio(look) for look in life.looks]
+    above, below = (np.stack([getattr(side, name) for side in sides], axis=1) for name in ("numerator", "denominator"))
+    value = sides[-1].value
+    if not value:
+        return None
+    if metric.denominator is None:
+        below = np.cumsum(np.ones_like(above), axis=1)  # one per user for the whole test, as its days come
+        value = float(above[:, -1].sum() / below[:, -1].sum())
+    gained, due = (np.diff(side, axis=1, prepend=0.0) for side in (above, below))
+    return (gained - value * due) / (due.mean() * value)
+
+
+def adjusted(
+    daily: Float64[np.ndarray, "users days"], metric: Metric, life: Life
+) -> Float64[np.ndarray, "users days"] | None:
+    """The same less what the time before foretells (CUPED); None where nothing is known from then."""
+    if any(PRE + column not in life.users.columns for column in metric.columns):
+        return None
+    before = metric.ratio(life.users, PRE)
+    value = before.value
+    if not value:
+        return None
+    early = (before.numerator - value * before.denominator) / (before.denominator.mean() * value)
+    spread = float(early.var(ddof=1))
+    if spread <= 0:
+        return None
+    slope = float(np.cov(daily.mean(axis=1), early)[0, 1]) / spread
+    return daily - slope * early[:, None]

@@ -1,0 +1,173 @@
+"""What selective answering does to the satisfied share: naive, weighted and doubly robust against the truth.
+
+Everybody who was asked has an answer that they would give; who gives it depends on satisfaction, which no platform
+sees. The truth is the expected share `satisfied` among the same asked views, had all of them been answered: it holds
+the slip of the tongue and the uncertain class, so that no estimate is blamed for what the question asks.
+
+Answers are missing not at random (Rubin, Biometrika 1976, https://doi.org/10.1093/biomet/63.3.581), so weights that
+rest on what a platform sees keep a bias of the same sign. Watching and acting show a little of satisfaction, and
+weighing by them takes that little away. Earlier answers show how willing a user is, which has nothing to do with
+satisfaction here: weighing by them may even add to the bias. The bias among users of one willingness is about
+slope * (1 - p) * cov(satisfaction, answer), p their answer rate; naively it is averaged over answers, which the willing
+give, with weights over users alike, and 1 - p is larger there.
+"""
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.optimize import root_scalar
+from scipy.special import expit, logit
+
+from simulator.rollout.population import Size
+from simulator.validation.answer_estimators import ESTIMATORS, covariates, estimate, fit_models, jackknife
+from simulator.validation.answer_log import Asked, ask_everybody
+from user_models.parameters import PRESETS
+from user_models.world import World
+
+SLOPES: Final = (0.0, 0.3, 0.6)
+_USUAL: Final = Size(users=3000, videos=3000, views_scale=0.1, n_days=5)
+_SURE: Final = 3.0
+"""Standard errors beyond which a bias is taken to be there."""
+
+
+@final
+@dataclass(frozen=True)
+class AnsweringRow:
+    """The satisfied share at one strength of selection.
+
+    Attributes:
+        slope: Logit of answering gained per unit of satisfaction.
+        asked: Questionnaires.
+        answer_rate: Share answered; the same at every slope but for chance.
+        true: Expected share `satisfied` if all asked had answered.
+        latent: Share of the same views that truly satisfied, without slip or uncertainty.
+        naive: Share among the answers.
+        ips_views: Answers weighted by inverse propensities estimated from watch and acts, as in a run's report.
+        ips: The same, with the user's earlier answers among the covariates.
+        dr: Doubly robust, with the propensities of `ips` and an outcome model on the same covariates.
+        ips_oracle: Answers weighted by the inverse of the true propensities.
+        bias_naive: `naive` less `true`.
+        bias_ips_views: `ips_views` less `true`.
+        bias_ips: `ips` less `true`.
+        bias_dr: `dr` less `true`.
+        bias_ips_oracle: `ips_oracle` less `true`.
+        se_naive: Standard error of that bias over users, by the delete-a-group jackknife.
+        se_ips_views: The same.
+        se_ips: The same.
+        se_dr: The same.
+        se_ips_oracle: The same.
+        predicted_sign: Of every bias but the oracle's: 0 without selection, 1 where the pleased answer more.
+        as_predicted: Whether the biases are as theory says; see `as_theory_says`.
+    """
+
+    slope: float
+    asked: int
+    answer_rate: float
+    true: float
+    latent: float
+    naive: float
+    ips_views: float
+    ips: float
+    dr: float
+    ips_oracle: float
+    bias_naive: float
+    bias_ips_views: float
+    bias_ips: float
+    bias_dr: float
+    bias_ips_oracle: float
+    se_naive: float
+    se_ips_views: float
+    se_ips: float
+    se_dr: float
+    se_ips_oracle: float
+    predicted_sign: int
+    as_predicted: bool
+
+
+@final
+@dataclass(frozen=True)
+class AnsweringCheck:
+    """One row per slope, in the order given."""
+
+    rows: tuple[AnsweringRow, ...]
+
+    @property
+    def as_predicted(self) -> bool:
+        """Whether every row is as theory says, and the naive bias grows with the slope."""
+        biases = [row.bias_naive for row in sorted(self.rows, key=lambda row: row.slope)]
+        return all(row.as_predicted for row in self.rows) and biases == sorted(biases)
+
+
+def satisfied_share_check(
+    world: World, slopes: tuple[float, ...] = SLOPES, size: Size = _USUAL, seed: int = 0, groups: int = 25
+) -> AnsweringCheck:
+    """Simulate dense questionnaires under random slates and hold the estimators against the truth.
+
+    At each slope the base of answering is set anew so that the same share answers. Fatigue is off, so that
+    satisfaction is the only thing that answering and saying `satisfied` have in common.
+
+    Args:
+        world: Any world; its questionnaire is set to the preset `dense`.
+        slopes: Logits of answering per unit of satisfaction.
+        size: Users, videos and days; tens of thousands of questionnaires are wanted.
+        seed: Of the simulation; at every slope the same users see and are asked the same.
+        groups: Of users, for the jackknife.
+    """
+    dense = world.with_values(PRESETS["dense"] | {"questionnaire.fatigue": 0.0})
+    base = dense.value("questionnaire.answer_base")
+    pilot = ask_everybody(dense.with_values({"questionnaire.answer_satisfaction": 0.0}), size, seed)
+    rows: list[AnsweringRow] = []
+    for slope in slopes:
+        values = {"questionnaire.answer_satisfaction": slope, "questionnaire.answer_base": base + shift(pilot, slope)}
+        rows.append(_row(slope, ask_everybody(dense.with_values(values), size, seed), groups))
+    return AnsweringCheck(tuple(rows))
+
+
+def shift(pilot: Asked, slope: float) -> float:
+    """What to add to the base of answering so that as many answer at `slope` as in a pilot without selection."""
+    flat, wanted = logit(pilot.propensity), pilot.propensity.mean()
+
+    def excess(by: float) -> float:
+        return float(expit(flat + by + slope * pilot.satisfaction).mean() - wanted)
+
+    return float(root_scalar(excess, bracket=(-20, 20)).root)
+
+
+def as_theory_says(
+    slope: float, bias: Float64[np.ndarray, " estimators"], error: Float64[np.ndarray, " estimators"]
+) -> bool:
+    """Whether biases, in the order of `ESTIMATORS`, are as predicted, to 3 standard errors.
+
+    Without selection on satisfaction there is none. With it, true propensities, the last, leave none; every other
+    estimator is off in the sign of the slope.
+    """
+    gone = np.abs(bias) < _SURE * error
+    if slope == 0:
+        return bool(gone.all())
+    there = np.sign(slope) * bias > _SURE * error
+    return bool(gone[-1] and there[:-1].all())
+
+
+def _row(slope: float, asked: Asked, groups: int) -> AnsweringRow:
+    """Estimates, biases and their errors at one slope."""
+    known = covariates(asked)
+    models = fit_models(asked, known)
+    shares = estimate(asked, known, models)
+    error = jackknife(asked, known, models, groups)
+    columns = {"": shares.estimates, "bias_": shares.biases, "se_": error}
+    return AnsweringRow(
+        slope=slope,
+        asked=len(asked.user),
+        answer_rate=float(asked.answered.mean()),
+        true=shares.true,
+        latent=float(asked.truly.mean()),
+        predicted_sign=int(np.sign(slope)),
+        as_predicted=as_theory_says(slope, shares.biases, error),
+        **{
+            f"{prefix}{name}": float(value)
+            for prefix, values in columns.items()
+            for name, value in zip(ESTIMATORS, values, strict=True)
+        },
+    )

@@ -1,0 +1,57 @@
+"""Requests of a small crowd one by one, for checks that look at users' state before each view and at truth after it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from jaxtyping import Int64
+
+from policies.base import Slates
+from policies.random import RandomPolicy
+from simulator.rollout.answer_model import constant_model
+from simulator.rollout.population import Block, Size, make_blocks, make_stage
+from simulator.rollout.request import Course, Ring, begin_day, choose, day_ring, end_day, in_session, observe
+from user_models.world import World
+
+_ROUNDS = 3
+
+
+@final
+@dataclass(frozen=True)
+class Request:
+    """What some users of a block are about to be shown; their state is still as it was before.
+
+    Attributes:
+        block: The users.
+        ring: What is on offer that day.
+        day: From 0.
+        rows: Places in the block of the users served.
+        slates: Random slates, one per user served.
+    """
+
+    block: Block
+    ring: Ring
+    day: int
+    rows: Int64[np.ndarray, " rows"]
+    slates: Slates
+
+
+def random_course(world: World, size: Size, slate_size: int, seed: int) -> tuple[Course, list[Block]]:
+    """A course of events under random slates, and its users on the first day; candidates are slates."""
+    stage, people = make_stage(world, size, seed)
+    return Course(stage, seed, slate_size, slate_size, constant_model()), make_blocks(people, _ROUNDS, stage.rules)
+
+
+def requests(course: Course, block: Block, days: range) -> Iterator[Request]:
+    """Serve a block under random slates; whoever iterates lets the users react before taking the next request."""
+    policy = RandomPolicy()
+    for day in days:
+        ring = day_ring(course, day)
+        begin_day(course, block, day)
+        for round_of_day in range(_ROUNDS):
+            while len(rows := in_session(course, block, day, round_of_day)):
+                obs = observe(course, block, ring, day, rows)
+                yield Request(block, ring, day, rows, choose(course, block, policy, obs, rows))
+                block.state.request[rows] += 1
+        end_day(course, block)

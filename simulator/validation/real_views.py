@@ -1,0 +1,133 @@
+"""The standard log of a KuaiRand folder as views.
+
+Axes: `rows` of the log; `users`, `videos` of the folder's tables; `columns` public user columns of the world.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64, Int16, Int32, Int64, UInt16
+
+from policies.base import Event
+from simulator.experiment.assignment import hash_share
+from simulator.validation.views import Views
+from user_models.data.folder import KuaiRandFolder, open_folder
+from user_models.errors import DataError
+from user_models.fit.features import first_tag
+from user_models.fit.generators import topics
+from user_models.world import World
+
+MOST_ROWS: Final = 4_000_000
+"""Rows held at once; of a longer log, as many users as that allows are read."""
+_BATCH: Final = 500_000
+_EVENTS: Final = {
+    Event.CLICK: "is_click",
+    Event.LONG_VIEW: "long_view",
+    Event.LIKE: "is_like",
+    Event.FOLLOW: "is_follow",
+    Event.COMMENT: "is_comment",
+    Event.FORWARD: "is_forward",
+    Event.HATE: "is_hate",
+    Event.PROFILE_ENTER: "is_profile_enter",
+}
+_WATCH: Final = ("play_time_ms", "duration_ms", "profile_stay_time", "comment_stay_time", "is_rand")
+_COLUMNS: Final = ("user_id", "video_id", "date", "hourmin", "time_ms", "tab", *_EVENTS.values(), *_WATCH)
+
+
+@final
+@dataclass(frozen=True)
+class RealRows:
+    """Real views, and how far their topics can be compared.
+
+    Attributes:
+        views: Rows of the standard log, exact duplicates and videos of unknown length left out.
+        same_tags: Whether topics have the same codes as in the world.
+    """
+
+    views: Views
+    same_tags: bool
+
+
+def read_real(data: Path, world: World) -> RealRows:
+    """The standard log of a folder, in the codes of a world.
+
+    Raises:
+        DataError: A missing or damaged folder, or one without a usable row.
+    """
+    folder = open_folder(data)
+    log = _log(folder)
+    videos = folder.videos(("video_id", "duration_s", "tag"))
+    place = _places(log["video_id"], videos["video_id"])
+    known = videos["duration_s"].to_numpy(np.float64)[place]
+    duration_ms = log["duration_ms"].to_numpy(np.float64)
+    duration_s = np.where(duration_ms > 0, duration_ms / 1000, known)
+    lasting = duration_s > 0
+    if not lasting.any():
+        raise DataError(f"{data}: no row of the standard log has a video of known length; give the complete folder")
+    tag, same_tags = _tags(videos, world)
+    users = folder.users(("user_id", *(column.name for column in world.columns)))
+    profile = _profiles(users, world)[_places(log["user_id"], users["user_id"])]
+    views = _views(log, duration_s, tag[place], profile)
+    return RealRows(views.take(lasting), same_tags)
+
+
+def _log(folder: KuaiRandFolder) -> pd.DataFrame:
+    """The log without exact duplicates; whole users are left out where it is too long."""
+    share = min(1.0, MOST_ROWS / max(1, folder.n_rows("standard")))
+    parts = [
+        part[hash_share(part["user_id"].to_numpy(np.int64), "validation") <= share]
+        for part in folder.batches("standard", _BATCH, _COLUMNS)
+    ]
+    return pd.concat(parts, ignore_index=True).drop_duplicates()
+
+
+def _places(wanted: "pd.Series[int]", table: "pd.Series[int]") -> Int64[np.ndarray, " rows"]:
+    """The row of the table at which each id stands."""
+    places = pd.Index(table.to_numpy()).get_indexer(pd.Index(wanted.to_numpy()))
+    if (places < 0).any():
+        missing = wanted.to_numpy()[places < 0][0]
+        raise DataError(f"{wanted.name} {missing} is in the log but not in its feature file; give the complete file")
+    return places.astype(np.int64)
+
+
+def _tags(videos: pd.DataFrame, world: World) -> tuple[Int32[np.ndarray, " videos"], bool]:
+    """Codes of topics, numbered as the fit numbers them, and whether they are those of this world."""
+    kinds = topics(first_tag(videos), (videos["duration_s"] > 0).to_numpy())
+    return kinds.kind.astype(np.int32), len(kinds.share) == len(world.tables.tag_share)
+
+
+def _profiles(users: pd.DataFrame, world: World) -> Int16[np.ndarray, "users columns"]:
+    """Codes of the public columns; -1 for levels that the world does not know."""
+    codes = [pd.Index(column.levels).get_indexer(pd.Index(users[column.name].astype(str))) for column in world.columns]
+    return np.stack(codes, axis=1).astype(np.int16)
+
+
+def _views(
+    log: pd.DataFrame,
+    duration_s: Float64[np.ndarray, " rows"],
+    tag: Int32[np.ndarray, " rows"],
+    profile: Int16[np.ndarray, "rows columns"],
+) -> Views:
+    """The log in the form of views."""
+    watch_s = log["play_time_ms"].to_numpy(np.float64) / 1000
+    return Views(
+        user=log["user_id"].to_numpy(np.int64),
+        video=log["video_id"].to_numpy(np.int64),
+        hour=(log["hourmin"].to_numpy(np.int64) // 100).astype(np.int16),
+        duration_s=duration_s.astype(np.float32),
+        watch_s=watch_s.astype(np.float32),
+        events=_events(log, watch_s >= duration_s),
+        tag=tag,
+        profile=profile,
+    )
+
+
+def _events(log: pd.DataFrame, complete: np.ndarray) -> UInt16[np.ndarray, " rows"]:
+    """Flags of the log as bits."""
+    events = np.where(complete, np.uint16(Event.COMPLETE), np.uint16(0))
+    for event, name in _EVENTS.items():
+        events |= np.where(log[name].to_numpy(bool), np.uint16(event), np.uint16(0))
+    return events

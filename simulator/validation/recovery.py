@@ -1,0 +1,132 @@
+"""Parameter recovery: a world with known parameters is simulated under random slates, and refitted from its rows.
+
+Slates hold one video, so that a user's state can be read before every view. Known are the videos' effects, each user's
+taste and state, and the weights that make satisfaction; estimated are the ladder at its nodes, the pull of appeal, the
+hours, taste, momentum, satiation, habituation, each action's levels by stage reached and its tie to satisfaction, and
+with them one appeal and one effect on each action per user.
+"""
+
+from dataclasses import fields, replace
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float64
+
+from policies.base import Event
+from simulator.rollout.population import Block, Size
+from simulator.rollout.request import Course, react
+from simulator.validation.random_requests import Request, random_course, requests
+from user_models.kernel import Users
+from user_models.ladder import rungs
+from user_models.recovery.acts import ActTruth
+from user_models.recovery.climb import ClimbTruth
+from user_models.recovery.outcome import Recovery, recover_from
+from user_models.recovery.views import CONTEXT, Views
+from user_models.world import ACTIONS, World
+
+USUAL: Final = Size(users=40, videos=3000, views_scale=1.0, n_days=5)
+_EVENTS: Final = tuple(Event[name.upper()] for name in ACTIONS)
+_COMMON: Final = -2.2
+"""Logit to which the average view's chance of each action is raised: a rare one would leave most cells empty."""
+
+
+def recover(world: World, size: Size = USUAL, seed: int = 0) -> Recovery:
+    """Simulate a world and refit it.
+
+    The world is taken as it is but for the bases of the actions, which are raised until about one view in ten has
+    each: what is checked is whether equations and estimator agree, and a rare action shows that no better.
+
+    Args:
+        world: With the parameters to be recovered.
+        size: Few users with thousands of views each: a user's estimated effects then bias the shared parameters by
+            much less than a standard error (Neyman and Scott, Econometrica 1948; Lancaster, J. Econometrics 2000).
+        seed: Of the simulation.
+
+    Raises:
+        NoMaximumError: Too few views.
+    """
+    course, blocks = random_course(world, size, 1, seed)
+    louder = _louder(course, blocks[0].users)
+    course, blocks = random_course(louder, size, 1, seed)
+    days = range(size.first_day, size.first_day + size.n_days)
+    views = watch(course, blocks[0], days)
+    came, place = np.unique(views.user, return_inverse=True)
+    users = Users(*(array[came] for array in blocks[0].users))
+    return recover_from(replace(views, user=place), climb_truth(louder, users), act_truths(louder, users))
+
+
+def watch(course: Course, block: Block, days: range) -> Views:
+    """Play a block under random slates; views are in order of time."""
+    parts = [_views(course, request) for request in requests(course, block, days)]
+    columns = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Views)[:-1]}
+    return Views(**columns, noise=course.stage.world.value("satisfaction.noise"))
+
+
+def climb_truth(world: World, users: Users) -> ClimbTruth:
+    """The ladder's true parameters."""
+    t = world.tables
+    return ClimbTruth(
+        node_log_duration=t.node_log_duration.astype(np.float64),
+        stage=t.stage.astype(np.float64),
+        slope=t.slope.astype(np.float64),
+        hour_effect=t.hour_effect.astype(np.float64),
+        context=np.array([world.value(name) for name in CONTEXT]),
+        user_appeal=users.appeal.astype(np.float64),
+    )
+
+
+def act_truths(world: World, users: Users) -> tuple[ActTruth, ...]:
+    """The actions' true parameters."""
+    t = world.tables
+    cell = (t.action_base[:, None] + t.action_stage).astype(np.float64)
+    own = users.action.astype(np.float64)
+    return tuple(ActTruth(name, cell[a], float(t.action_satisfaction[a]), own[:, a]) for a, name in enumerate(ACTIONS))
+
+
+def _louder(course: Course, users: Users) -> World:
+    """The world with common actions."""
+    t = course.stage.world.tables
+    usual = t.action_stage.mean(axis=1) + users.action.mean(axis=0) + course.stage.videos.action.mean(axis=0)
+    return course.stage.world.with_tables(action_base=(_COMMON - usual).astype(np.float32))
+
+
+def _views(course: Course, request: Request) -> Views:
+    """Read the state, let the users react, and keep both."""
+    known = _known(course, request)
+    response = react(course, request.block, request.ring, request.day, request.rows, request.slates)
+    video = request.slates[:, 0]
+    videos = request.ring.videos
+    events = response.events[:, 0]
+    rungs_s = rungs(videos.duration_s[video])
+    return Views(
+        user=request.block.user_id[request.rows],
+        hour=request.block.state.hour[request.rows].astype(np.int64),
+        log_duration=np.log(videos.duration_s[video].astype(np.float64)),
+        stands=np.diff(rungs_s, axis=1, prepend=-1) > 0,
+        passed=(rungs_s < response.watch_s).sum(axis=1),
+        acted=np.stack([(events & event.value) > 0 for event in _EVENTS], axis=1),
+        video_appeal=videos.appeal[video].astype(np.float64),
+        context=known[0],
+        video_action=videos.action[video] + np.outer(known[0][:, 0], course.stage.rules.action_match),
+        satisfaction=known[1],
+        noise=0.0,
+    )
+
+
+def _known(
+    course: Course, request: Request
+) -> tuple[Float64[np.ndarray, "rows context"], Float64[np.ndarray, " rows"]]:
+    """What each scalar of `CONTEXT` is multiplied by, and what features tell of satisfaction; before the view."""
+    rows, video, state = request.rows, request.slates[:, 0], request.block.state
+    topic = request.ring.videos.topic[video].astype(np.float64)
+    bait, quality = (request.ring.videos.bait[video], request.ring.videos.quality[video])
+    match = ((request.block.users.taste[rows] + state.leaning[rows]) * topic).sum(axis=1)
+    context = [
+        match,
+        state.clicked[rows] - 0.5,
+        -(state.seen[rows] * topic).sum(axis=1),
+        -np.maximum(0, state.wary[rows]) * bait,
+    ]
+    rules = course.stage.rules
+    satisfaction = rules.weight_taste * match + rules.weight_quality * quality - rules.weight_bait * bait
+    return np.stack(context, axis=1).astype(np.float64), satisfaction.astype(np.float64)

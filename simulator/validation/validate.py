@@ -1,0 +1,114 @@
+"""A world, validated: the order of the work, and what becomes of each part."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar, final
+
+import numpy as np
+
+from simulator.errors import NotMeasuredError
+from simulator.experiment.runner import Progress
+from simulator.reports.validation import FILE, Validation
+from simulator.runs.folder import RunFolder
+from simulator.validation import sections
+from simulator.validation.real_views import RealRows, read_real
+from simulator.validation.sections import JOINED, Elsewhere, Subject
+from simulator.validation.simulated_views import Plan, Reduction, simulate_fortnight, simulate_preset, simulate_regimes
+from simulator.validation.targets import checks, gate
+from simulator.validation.two_sample import two_sample
+from simulator.validation.user_spread import concentration
+from simulator.validation.views import Views
+from user_models.data.folder import open_folder
+from user_models.parameters import PRESETS
+from user_models.world import World
+
+PAGE: Final = "validation.html"
+Section = TypeVar("Section")
+
+
+def validate(subject: Subject, plan: Plan, progress: Progress, elsewhere: Elsewhere = JOINED) -> Validation:
+    """Measure a world against real rows and published figures.
+
+    Args:
+        subject: The world and the folders.
+        plan: How much is simulated.
+        progress: Told of every stage.
+        elsewhere: Checks that live in other modules.
+
+    Raises:
+        DataError: A missing or damaged folder.
+    """
+    world, attempt = subject.world, _Attempts(progress)
+    progress("real rows", 0, 1)
+    if subject.heldout is not None:
+        open_folder(subject.heldout)
+    real = read_real(subject.data, world)
+    seen = simulate_regimes(world, plan, progress)
+    fortnight = simulate_fortnight(world, plan, progress)
+    apart = attempt("two_sample", lambda: two_sample(*_sides(seen, real, world), plan.seed, plan.workers))
+    rng = np.random.default_rng(plan.seed)
+    measured = Validation(
+        world=world.name,
+        data=subject.data.resolve().name,
+        users=plan.users,
+        seed=plan.seed,
+        real_rows=len(real.views),
+        heldout=attempt("heldout", lambda: elsewhere.heldout(subject)),
+        regimes=sections.regime_section(seen.days),
+        by_group=sections.group_section(seen, world),
+        watch_time=sections.watch_section(seen, real.views),
+        two_sample_auc=apart.auc if apart else None,
+        two_sample=apart,
+        per_user=sections.user_section(seen.days.lines["all:base"], fortnight, real.views, rng),
+        hate_concentration=concentration(fortnight.of_users("hates")).tolist(),
+        activity=sections.activity_section(fortnight),
+        answering=attempt("answering", lambda: elsewhere.answering(subject)),
+        recovery=attempt("recovery", lambda: elsewhere.recovery(subject)),
+        presets={name: sections.preset_row(simulate_preset(world, name, plan, progress)) for name in PRESETS},
+        reasons=attempt.reasons,
+    )
+    return judged(measured)
+
+
+def judged(measured: Validation) -> Validation:
+    """The same with its checks and the gate's verdict."""
+    faults = gate(measured)
+    return measured.model_copy(update={"checks": checks(measured), "faults": faults, "sound": not faults})
+
+
+def write_validation(folder: Path, validation: Validation, html: str) -> None:
+    """Keep the figures and the page.
+
+    Raises:
+        RunFolderError: The folder cannot be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = RunFolder(folder)
+    files.write(FILE, lambda to: to.write_text(validation.to_json(), encoding="utf-8"))
+    files.write(PAGE, lambda to: to.write_text(html, encoding="utf-8"))
+
+
+def _sides(seen: Reduction, real: RealRows, world: World) -> tuple[Views, Views, tuple[str, ...], bool]:
+    """What the classifier is given."""
+    if seen.sample is None:
+        raise NotMeasuredError("no simulated view was traced")
+    return seen.sample.views, real.views, tuple(column.name for column in world.columns), real.same_tags
+
+
+@final
+@dataclass(frozen=True)
+class _Attempts:
+    """Measures sections that may be out of reach, and notes why."""
+
+    progress: Progress
+    reasons: dict[str, str] = field(default_factory=dict[str, str])
+
+    def __call__(self, name: str, measure: Callable[[], Section]) -> Section | None:
+        """A section, or None with the reason noted."""
+        self.progress(name.replace("_", " "), 0, 1)
+        try:
+            return measure()
+        except NotMeasuredError as error:
+            self.reasons[name] = str(error)
+            return None

@@ -1,0 +1,136 @@
+"""Views in one form, simulated or real, so that both go through the same counting.
+
+Axes: `rows` views; `columns` public user columns of the world; `users`; `videos`.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Final, final
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, Float32, Float64, Int16, Int32, Int64, UInt16
+
+from policies.base import Event
+from simulator.experiment.runner import Setting
+
+ASKING: Final = Event.ASKED | Event.ANSWERED | Event.SATISFIED | Event.DISSATISFIED
+"""Events of questionnaires, which no real log has."""
+TRACED: Final = tuple(event for event in Event if event not in ASKING | Event.SKIP)
+"""Events that a real log has too."""
+
+
+@final
+@dataclass(frozen=True)
+class Views:
+    """Views of either kind.
+
+    Attributes:
+        user: Which user; ids of one side only.
+        video: Which video; ids of one side only.
+        hour: Hour of day.
+        duration_s: Length of the video.
+        watch_s: Seconds watched.
+        events: `policies.base.Event` bits.
+        tag: Code of the video's topic, -1 if not known.
+        profile: Codes of the user's public columns, -1 where the world knows no such level.
+    """
+
+    user: Int64[np.ndarray, " rows"]
+    video: Int64[np.ndarray, " rows"]
+    hour: Int16[np.ndarray, " rows"]
+    duration_s: Float32[np.ndarray, " rows"]
+    watch_s: Float32[np.ndarray, " rows"]
+    events: UInt16[np.ndarray, " rows"]
+    tag: Int32[np.ndarray, " rows"]
+    profile: Int16[np.ndarray, "rows columns"]
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def take(self, chosen: Int64[np.ndarray, " chosen"] | Bool[np.ndarray, " rows"]) -> "Views":
+        """Some of the views."""
+        return Views(*(getattr(self, f.name)[chosen] for f in fields(self)))
+
+    def had(self, event: Event) -> Bool[np.ndarray, " rows"]:
+        """Which views brought an event."""
+        return (self.events & np.uint16(event)) > 0
+
+    @staticmethod
+    def concatenate(parts: "list[Views]") -> "Views":
+        """All the views of the parts, in order."""
+        return Views(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Views)))
+
+
+@final
+@dataclass(frozen=True)
+class Faces:
+    """What is public about a simulated experiment's videos and users.
+
+    Attributes:
+        duration_s: Of each video.
+        tag: Of each video.
+        profile: Codes of each user's public columns.
+    """
+
+    duration_s: Float32[np.ndarray, " videos"]
+    tag: Int32[np.ndarray, " videos"]
+    profile: Int16[np.ndarray, "users columns"]
+
+
+def faces_of(setting: Setting) -> Faces:
+    """The public side of an experiment; codes are read back from the indicators that policies get."""
+    stage = setting.course.stage
+    ends = np.cumsum([len(column.levels) for column in stage.world.columns])
+    indicators = np.split(stage.user_table.features[:, : ends[-1]], ends[:-1], axis=1)
+    profile = np.stack([part.argmax(axis=1) for part in indicators], axis=1).astype(np.int16)
+    return Faces(stage.video_table.duration_s, stage.video_table.tag, profile)
+
+
+def traced_views(table: pa.Table, faces: Faces) -> Views:
+    """A trace's rows as views; watch time in whole milliseconds, as logs have it."""
+    user = np.asarray(table["user_id"]).astype(np.int64)
+    video = np.asarray(table["video_id"])
+    events = np.zeros(len(user), np.uint16)
+    for event in TRACED:
+        events |= np.where(np.asarray(table[str(event.name).lower()]), np.uint16(event), np.uint16(0))
+    return Views(
+        user=user,
+        video=video.astype(np.int64),
+        hour=np.asarray(table["hour"]).astype(np.int16),
+        duration_s=faces.duration_s[video],
+        watch_s=np.round(np.asarray(table["watch_s"]).astype(np.float64), 3).astype(np.float32),
+        events=events,
+        tag=faces.tag[video],
+        profile=faces.profile[user],
+    )
+
+
+@final
+@dataclass(frozen=True)
+class Sample:
+    """Every view seen so far had the same chance to be here (Efraimidis and Spirakis 2006, equal weights).
+
+    Attributes:
+        views: Those with the smallest keys.
+        key: A uniform number per view.
+    """
+
+    views: Views
+    key: Float64[np.ndarray, " rows"]
+
+    @staticmethod
+    def of(views: Views, size: int, rng: np.random.Generator) -> "Sample":
+        """At most `size` of the views."""
+        return Sample(views, rng.random(len(views))).smallest(size)
+
+    def merge(self, other: "Sample", size: int) -> "Sample":
+        """A sample of all views behind both."""
+        both = Sample(Views.concatenate([self.views, other.views]), np.concatenate([self.key, other.key]))
+        return both.smallest(size)
+
+    def smallest(self, size: int) -> "Sample":
+        """The `size` views with the smallest keys, in the order in which they came."""
+        if len(self.key) <= size:
+            return self
+        kept = np.sort(np.argpartition(self.key, size)[:size])
+        return Sample(self.views.take(kept), self.key[kept])

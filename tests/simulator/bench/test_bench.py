@@ -1,0 +1,163 @@
+"""The bench: what it measures adds up, and comes out for people and for programs."""
+
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from policies.registry import POLICIES
+from simulator.analysis.summarise import summarise
+from simulator.bench import bench
+from simulator.bench.bench import (
+    BenchError,
+    BenchRow,
+    bench_json,
+    bench_table,
+    describe_machine,
+    run_bench,
+    run_growth,
+    run_peers,
+    usual_policies,
+)
+from simulator.bench.growth import Cost, Trial, trials
+from simulator.bench.made_up_run import make_run_folder
+from simulator.bench.peers import Peer, peer_rates
+from user_models.toy import toy_world
+
+ROWS = [
+    BenchRow("rollout, random", 1_234_567.8, "impressions/s", "2 × Any"),
+    BenchRow("askew --help", 0.1234, "s", "2 × Any"),
+]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A bench of a few users, without a new process."""
+    monkeypatch.setattr(bench, "_ENV_SECONDS", 0.2)
+    monkeypatch.setattr(bench, "_NUM_ENVS", (16, 32))
+    monkeypatch.setattr(bench, "_TRAINING_USERS", 10)
+    monkeypatch.setattr(bench, "_READOUT_USERS", 400)
+    monkeypatch.setattr(bench, "startup_s", lambda: 0.5)
+    monkeypatch.setattr(bench, "run_trial", lambda trial, world: Cost(trial, 3.0, 100.0))
+    monkeypatch.setattr(bench, "run_trials", lambda wanted, world: [Cost(trial, 3.0, 100.0) for trial in wanted])
+
+
+def test_every_figure_is_measured(quick):
+    rows = run_bench(("random",), 40, toy_world())
+    assert [(row.name, row.unit) for row in rows] == [
+        ("rollout, random", "impressions/s"),
+        ("environment", "steps/s"),
+        ("16 environments at once", "impressions/s"),
+        ("32 environments at once", "impressions/s"),
+        ("report of user-days", "user-days/s"),
+        ("peak memory", "MiB"),
+        ("askew --help", "s"),
+        ("run of 1,000 users, 2 days, 2 arms, 2 workers", "s"),
+    ]
+    assert all(row.value > 0 for row in rows)
+    assert {row.machine for row in rows} == {describe_machine()}
+
+
+def test_growth_gives_time_and_memory_of_every_run(quick):
+    rows = run_growth(Trial(users=500, workers=2), (500, 1_000))
+    names = {row.name for row in rows}
+    assert len(names) == 5
+    assert len(rows) == 3 * len(names)
+    costs = {row.unit: row.value for row in rows if row.name == Trial(users=500).name}
+    assert costs == {"s": 3.0, "MiB": 100.0, "µs/user-day": pytest.approx(3e6 / (500 * 8))}
+
+
+def test_one_thing_grows_at_a_time_and_no_further_than_memory():
+    base = Trial(users=500)
+    grown = trials(base, (500, 1_000, 10**12))
+    assert grown == [
+        base,
+        Trial(users=1_000),
+        Trial(users=500, days=4),
+        Trial(users=500, arms=4),
+        Trial(users=500, workers=1),
+    ]
+
+
+def test_a_made_up_run_has_a_report_without_doubts_about_its_rows(tmp_path):
+    n_rows = make_run_folder(tmp_path / "run", 2_500, np.random.default_rng(0))
+    report = summarise(tmp_path / "run")
+    assert n_rows == 25_000
+    assert report.users == 2_500
+    assert [arm.users for arm in report.arms] == [1_250, 1_250]
+
+
+FAST = Peer("fast", ("fast",), "def make():\n    return (lambda: None), 6\n")
+BROKEN = Peer("broken", ("broken",), "raise ValueError('of today')\n")
+
+
+def put_in(cache, peer):
+    """An environment that is installed already: this one."""
+    home = cache / peer.needs[0]
+    (home / "bin").mkdir(parents=True)
+    (home / "bin" / "python").symlink_to(sys.executable)
+    (home / "installed").touch()
+
+
+def test_peers_are_measured_side_by_side_and_the_broken_one_says_why(quick, tmp_path, monkeypatch):
+    monkeypatch.setattr("simulator.bench.peers._SECONDS", 0.05)
+    for peer in (FAST, BROKEN):
+        put_in(tmp_path, peer)
+    rates = {found.peer.name: found for found in peer_rates(tmp_path, (FAST, BROKEN))}
+    assert rates["fast"].impressions_per_s > 1_000
+    assert rates["broken"].fault == "cannot be run: ValueError: of today"
+
+
+def test_a_peer_that_cannot_be_installed_is_a_row_that_says_so(quick, tmp_path, monkeypatch):
+    (tmp_path / "fast").write_text("in the way")
+    monkeypatch.setattr(bench, "_rates", lambda policies, users, world: [("random", 5.0)])
+    monkeypatch.setattr(bench, "load_world", lambda name: toy_world())
+    rows = run_peers(tmp_path, 10, (FAST,))
+    assert [row.name for row in rows[:3]] == [
+        "random slates: askew, rollout",
+        "random slates: askew, environment, slates of 6",
+        "random slates: askew, 32 environments at once",
+    ]
+    assert rows[3].name.startswith("random slates: fast (cannot be installed: ")
+    assert rows[3].value == 0
+
+
+def test_the_usual_policies_are_those_that_there_are():
+    assert {"random", "popular", "base"} <= set(usual_policies()) <= set(POLICIES)
+
+
+def test_an_unknown_policy_is_refused_in_one_line(quick):
+    with pytest.raises(BenchError, match=r"^policies: unknown policy 'randm'; did you mean 'random'\?$"):
+        run_bench(("randm",), 40, toy_world())
+
+
+def test_no_users_are_no_bench():
+    with pytest.raises(BenchError, match="users: 0 given, want 1 or more"):
+        run_bench(("random",), 0, toy_world())
+
+
+def test_json_is_a_list_of_rows():
+    assert json.loads(bench_json(ROWS))[0] == {
+        "name": "rollout, random",
+        "value": 1_234_567.8,
+        "unit": "impressions/s",
+        "machine": "2 × Any",
+    }
+
+
+def test_the_table_shows_values_with_their_units():
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(bench_table(ROWS))
+    shown = console.export_text()
+    assert "2 × Any" in shown
+    assert "1,234,568" in shown
+    assert "0.123" in shown
+
+
+def test_the_machine_has_processors():
+    count, _, model = describe_machine().partition(" × ")
+    assert int(count) >= 1
+    assert model
