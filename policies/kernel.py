@@ -35,7 +35,7 @@ _SECOND: Final = np.uint64(0x94D049BB133111EB)
 
 
 class Towers(NamedTuple):
-    """Both towers of `policies.two_tower`, as arrays.
+    """Both towers of `policies.two_tower.model`, as arrays.
 
     A request's user input is (pooled history [d], mean worth, strength, standardised features [f]); hidden units
     are relu(input . inner + inner_bias); user vectors are (input, hidden) . outer + outer_bias, one of d + 1 per

@@ -38,91 +38,96 @@ class Shipped:
 
 
 POLICIES: Final[dict[str, Shipped]] = {
-    "random": Shipped("policies.random:RandomPolicy", "Any `k` candidates, each as likely as any other.", draws=True),
+    "random": Shipped(
+        "policies.simple.random:RandomPolicy", "Any `k` candidates, each as likely as any other.", draws=True
+    ),
     "popular": Shipped(
-        "policies.popular:PopularPolicy",
+        "policies.simple.popular:PopularPolicy",
         "Rank by recent clicks and watch seconds per view, both shrunk towards the mean of all videos.",
     ),
     "base": Shipped(
-        "policies.base_ranker:BasePolicy",
+        "policies.two_tower.base_policy:BasePolicy",
         "Rank by predicted clicks and watch time, from a user's features and latest views.",
     ),
     "satisfaction": Shipped(
-        "policies.satisfaction:SatisfactionPolicy",
+        "policies.two_tower.satisfaction_policy:SatisfactionPolicy",
         "Rank by predicted clicks, watch time and satisfaction, the last weighted against who answers.",
     ),
     "saqrec": Shipped(
-        "policies.saqrec_policy:SaqrecPolicy",
+        "policies.saqrec.policy:SaqrecPolicy",
         "Rank by SAQRec: clicks as seen through satisfied, dissatisfied and graded interests.",
     ),
     "emer": Shipped(
-        "policies.easq_policy:EmerPolicy",
+        "policies.easq.policy:EmerPolicy",
         "Rank by EMER: pairs of behaviour within a request, learned on round by round; no questionnaires.",
     ),
     "emer_s": Shipped(
-        "policies.easq_policy:EmerSPolicy",
+        "policies.easq.policy:EmerSPolicy",
         "Rank by EMER_S: EMER with pairs of answers in its one loss, which EASQ is compared with.",
     ),
     "easq": Shipped(
-        "policies.easq_policy:EasqPolicy",
+        "policies.easq.policy:EasqPolicy",
         "Rank by EASQ: behaviour, aligned with questionnaires round by round.",
     ),
     "stamp": Shipped(
-        "policies.stamp:StampPolicy", "Rank by STAMP: attention over clicks, with the last click kept apart."
+        "policies.sequential.stamp:StampPolicy", "Rank by STAMP: attention over clicks, with the last click kept apart."
     ),
     "caser": Shipped(
-        "policies.caser:CaserPolicy", "Rank by Caser: convolutions over the last clicks, beside the user's own vector."
+        "policies.sequential.caser:CaserPolicy",
+        "Rank by Caser: convolutions over the last clicks, beside the user's own vector.",
     ),
     "hgn": Shipped(
-        "policies.hgn:HgnPolicy", "Rank by HGN: gates on the last clicks, and products of videos with videos."
+        "policies.sequential.hgn:HgnPolicy",
+        "Rank by HGN: gates on the last clicks, and products of videos with videos.",
     ),
     "narm": Shipped(
-        "policies.narm:NarmPolicy", "Rank by NARM: a recurrent net over clicks with attention to its states."
+        "policies.sequential.narm:NarmPolicy", "Rank by NARM: a recurrent net over clicks with attention to its states."
     ),
-    "gru4rec": Shipped("policies.gru4rec:Gru4RecPolicy", "Rank by GRU4Rec: a recurrent net over clicks."),
-    "sasrec": Shipped("policies.sasrec:SasRecPolicy", "Rank by SASRec: self-attention over clicks."),
-    "fmlprec": Shipped("policies.fmlprec:FmlpRecPolicy", "Rank by FMLP-Rec: learnable filters over clicks."),
+    "gru4rec": Shipped("policies.sequential.gru4rec:Gru4RecPolicy", "Rank by GRU4Rec: a recurrent net over clicks."),
+    "sasrec": Shipped("policies.sequential.sasrec:SasRecPolicy", "Rank by SASRec: self-attention over clicks."),
+    "fmlprec": Shipped("policies.sequential.fmlprec:FmlpRecPolicy", "Rank by FMLP-Rec: learnable filters over clicks."),
     "dipn": Shipped(
-        "policies.dipn:DipnPolicy", "Rank by DIPN: a recurrent net per behaviour, with attention between behaviours."
+        "policies.sequential.dipn:DipnPolicy",
+        "Rank by DIPN: a recurrent net per behaviour, with attention between behaviours.",
     ),
     "dmt": Shipped(
-        "policies.dmt:DmtPolicy",
+        "policies.sequential.dmt:DmtPolicy",
         "Rank by DMT: a transformer per behaviour that the candidate queries, learned from all that was shown.",
     ),
     "dfn": Shipped(
-        "policies.dfn:DfnPolicy",
+        "policies.sequential.dfn:DfnPolicy",
         "Rank by DFN: clicked, unclicked and disliked views, read with the candidate among them.",
     ),
     "feedrec": Shipped(
-        "policies.feedrec:FeedRecPolicy",
+        "policies.sequential.feedrec:FeedRecPolicy",
         "Rank by FeedRec: a transformer over all feedback and one per kind, positive and negative kept apart.",
     ),
     "gru4rec_m": Shipped(
-        "policies.gru4rec:Gru4RecMergedPolicy",
+        "policies.sequential.gru4rec:Gru4RecMergedPolicy",
         "Rank by GRU4Rec_M: a recurrent net over clicked, satisfied and dissatisfied views by time.",
     ),
     "sasrec_m": Shipped(
-        "policies.sasrec:SasRecMergedPolicy",
+        "policies.sequential.sasrec:SasRecMergedPolicy",
         "Rank by SASRec_M: self-attention over clicked, satisfied and dissatisfied views by time.",
     ),
     "fmlprec_m": Shipped(
-        "policies.fmlprec:FmlpRecMergedPolicy",
+        "policies.sequential.fmlprec:FmlpRecMergedPolicy",
         "Rank by FMLP-Rec_M: learnable filters over clicked, satisfied and dissatisfied views by time.",
     ),
     "agent": Shipped(
-        "policies.agent:AgentPolicy",
-        "Rank by what a trained network says of each request, read as the numbers of `policies.flat`.",
+        "policies.agents.agent_policy:AgentPolicy",
+        "Rank by what a trained network says of each request, read as a flat vector of numbers.",
     ),
     "inf": Shipped(
-        "policies.inf:InfPolicy",
+        "policies.inf.policy:InfPolicy",
         "Rank by expected watch time, against predicted skips and hates (implicit negative feedback).",
     ),
     "linucb": Shipped(
-        "policies.linucb:LinUcbPolicy",
+        "policies.bandits.linucb:LinUcbPolicy",
         "Rank by the upper end of what linear regression expects of clicks (LinUCB); learns after every round.",
     ),
     "thompson": Shipped(
-        "policies.thompson:ThompsonPolicy",
+        "policies.bandits.thompson:ThompsonPolicy",
         "Rank by linear regression with parameters drawn from what is known (Thompson sampling); learns by the round.",
         draws=True,
     ),
@@ -154,7 +159,9 @@ def find_policy(name: str) -> type[Policy]:
     if plugged:
         return _import(name, next(iter(plugged)))
     if name == "oracle":
-        raise ValueError("policy 'oracle' has to be handed the truth; build policies.oracle.OraclePolicy in code")
+        raise ValueError(
+            "policy 'oracle' has to be handed the truth; build policies.simple.oracle.OraclePolicy in code"
+        )
     known = known_policies()
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"want one of {', '.join(known)} or 'package.module:Class'"

@@ -18,8 +18,8 @@ import torch
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import VecNormalize
 
+from policies.agents.flat_observation import numbers_of
 from policies.base import Observation
-from policies.flat import numbers_of
 from simulator.environment.agents import save_agent
 from simulator.environment.sb3 import FlatFeeds
 from simulator.environment.vector_env import FeedVectorEnv

@@ -9,7 +9,7 @@ from typing import Any, Final, final
 import torch
 from torch import nn
 
-from policies.agent import Action, Activation, write_agent
+from policies.agents.agent_policy import Action, Activation, write_agent
 
 _ACTIVATIONS: Final[dict[type[nn.Module], Activation]] = {nn.Tanh: "tanh", nn.ReLU: "relu"}
 

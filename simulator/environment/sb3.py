@@ -14,14 +14,14 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 from typing_extensions import override
 
-from policies.flat import Numbers, numbers_of
+from policies.agents.flat_observation import Numbers, numbers_of
 from simulator.environment.vector_env import FeedVectorEnv
 from simulator.environment.wrappers import BOUND
 
 
 @final
 class FlatFeeds(VecEnv):
-    """Feeds seen as `policies.flat.Numbers.flat`, with the actions of one of the wrappers of single environments.
+    """Feeds seen as `Numbers.flat`, with the actions of one of the wrappers of single environments.
 
     With `action="weights"` an action is a weight per number of a candidate, as of `CandidateWeights`; with `"video"`,
     for slates of one video, which candidate to show, as of `SingleVideo`. What an agent learns here, `save_agent`

@@ -1,8 +1,8 @@
 """From a run's trace to what offline reinforcement learning reads: one transition per view, with logging propensities.
 
-An episode is one user's day. The observation is what `policies.flat.Numbers.about` says of the user when the slate was
-asked for, with the views of the trace as their history; the action is the row of `Numbers.candidates` of the video that
-was shown; the reward is of one view.
+An episode is one user's day. The observation is what `policies.agents.flat_observation.Numbers.about` says of the user
+when the slate was asked for, with the views of the trace as their history; the action is the row of
+`Numbers.candidates` of the video that was shown; the reward is of one view.
 
 Axes: `rows` views, by user, then time; `requests` slates asked for; `n` candidates of one; `c` numbers of a request;
 `p` of a candidate.
@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
+from policies.agents.flat_observation import numbers_of
 from policies.base import Event, Feedback, FixedHistory, History, Observation
-from policies.flat import numbers_of
 from policies.histories import find_requests, gather_history
 from policies.registry import propensity
 from simulator.environment.rewards import REWARDS

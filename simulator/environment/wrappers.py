@@ -15,8 +15,8 @@ from gymnasium.utils import RecordConstructorArgs
 from jaxtyping import Float32, Int64
 from typing_extensions import override
 
+from policies.agents.flat_observation import numbers_of
 from policies.base import Event, Observation
-from policies.flat import numbers_of
 from simulator.environment.env import FeedEnv
 
 Feed: TypeAlias = gymnasium.Env[Any, Any]
@@ -112,7 +112,7 @@ class SlateOfVideos(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArg
 
 @final
 class CandidateWeights(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
-    """The action is a weight per number of a candidate (`policies.flat.Numbers.candidates`); scores are inner products.
+    """The action is a weight per number of a candidate (`Numbers.candidates`); scores are inner products.
 
     A handful of actions instead of a score per candidate: small agents learn it in minutes.
     """
@@ -132,7 +132,7 @@ class CandidateWeights(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructor
 
 @final
 class FlatNumbers(gymnasium.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
-    """The observation as one vector: `policies.flat.Numbers.flat`, which an agent's policy reads in an A/B test too."""
+    """The observation as one vector: `Numbers.flat`, which an agent's policy reads in an A/B test too."""
 
     def __init__(self, env: Feed) -> None:
         """Wrap."""

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from policies.base import Feedback, LearningPolicy, Policy
-from policies.random import RandomPolicy
+from policies.simple.random import RandomPolicy
 from simulator.errors import RunFolderError
 from simulator.experiment.assignment import hash_share
 from simulator.experiment.engine import AnswerWeights, Hall, Part

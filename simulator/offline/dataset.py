@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import final
 
 from policies.base import Log
-from policies.oracle import Value
+from policies.simple.oracle import Value
 
 
 @final

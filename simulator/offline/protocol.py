@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Int8, Int16, Int32, Int64
 
 from policies.base import Event, Feedback, Log, UserTable, VideoTable
-from policies.oracle import Value
+from policies.simple.oracle import Value
 from simulator.errors import OfflineError
 from simulator.offline.dataset import Dataset
 

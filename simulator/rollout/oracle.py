@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from policies.base import Policy
-from policies.oracle import OraclePolicy, Value
+from policies.simple.oracle import OraclePolicy, Value
 from simulator.rollout.population import Stage
 from user_models.kernel import Users
 

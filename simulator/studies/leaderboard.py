@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, final
 
 from policies.registry import POLICIES, find_policy
-from policies.testing import check_policy
+from policies.testing.conformance import check_policy
 from simulator.errors import OfflineError
 from simulator.experiment.runner import Progress
 from simulator.offline.evaluate import Study, run_offline

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from policies.base import Slates
-from policies.random import RandomPolicy
+from policies.simple.random import RandomPolicy
 from simulator.rollout.answer_model import constant_model
 from simulator.rollout.population import Block, Size, make_blocks, make_stage
 from simulator.rollout.request import Course, Ring, begin_day, choose, day_ring, end_day, in_session, observe

@@ -7,10 +7,10 @@ import pytest
 
 from policies.base import top_k
 from policies.noise import KeyedNoise
-from policies.oracle import OraclePolicy
-from policies.popular import PopularPolicy
 from policies.registry import POLICIES, find_policy
-from policies.testing import check_policy
+from policies.simple.oracle import OraclePolicy
+from policies.simple.popular import PopularPolicy
+from policies.testing.conformance import check_policy
 
 
 # The fifteen lines of a plug-in.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.base import RankingError, top_k
-from policies.specimens import Plan, draw_log, draw_requests, make_specimen
+from policies.testing.synthetic_logs import Plan, draw_log, draw_requests, make_specimen
 
 
 def requests(n_users, n):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from policies.popular import PopularPolicy
+from policies.simple.popular import PopularPolicy
 from simulator.analysis.interference import interference
 from simulator.analysis.summarise import summarise
 from simulator.cli.tables.scorecard import scorecard

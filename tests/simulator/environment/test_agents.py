@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 import simulator.registration  # noqa: F401 # registers askew/Feed-v0
-from policies.agent import AgentPolicy
+from policies.agents.agent_policy import AgentPolicy
 from policies.noise import KeyedNoise
 from policies.registry import build_policy
 from policies.storage import PolicyFolderError
-from policies.testing import check_policy
+from policies.testing.conformance import check_policy
 from simulator.environment.agents import AgentError, save_agent
 from simulator.environment.vector_env import FeedVectorEnv
 from simulator.environment.wrappers import CandidateWeights, FlatNumbers, SingleVideo

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import simulator.registration  # noqa: F401 # registers askew/Feed-v0
+from policies.agents.flat_observation import names_of, numbers_of
 from policies.base import Event
-from policies.flat import names_of, numbers_of
 from simulator.environment.wrappers import (
     CandidateWeights,
     FlatNumbers,

@@ -64,7 +64,7 @@ def installed(tmp_path_factory):
 def test_the_example_package_is_known_by_name_and_keeps_the_contract(installed):
     code = (
         "from policies.registry import find_policy, known_policies\n"
-        "from policies.testing import check_policy\n"
+        "from policies.testing.conformance import check_policy\n"
         "print(known_policies()['fresh'])\n"
         "check_policy(find_policy('fresh'))\n"
     )

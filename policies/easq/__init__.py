@@ -1,0 +1,1 @@
+"""EASQ, EMER and EMER_S."""

@@ -1,0 +1,71 @@
+"""EASQ's state as arrays, and back: weights, Adam's moments, answers, latest views, clock.
+
+Nothing in it can run code; a folder that is damaged is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+
+from policies.base import Feedback
+from policies.easq.answer_buffer import find_answers, name_answers
+from policies.easq.inputs import name_known, read_known
+from policies.easq.learning import EasqRecipe, State, make_network, make_optimiser
+from policies.easq.model import EasqNetwork
+from policies.storage import want_shapes
+
+_MOMENTS: Final = ("exp_avg", "exp_avg_sq")
+
+
+def name_state(state: State) -> dict[str, np.ndarray]:
+    """Arrays by the name they are kept under."""
+    network = {f"network.{name}": weight.numpy() for name, weight in state.network.state_dict().items()}
+    tail = {f"tail.{field.name}": getattr(state.tail, field.name) for field in fields(Feedback)}
+    clock = {"clock": np.array([state.seed, state.rounds], np.int64)}
+    return name_known(state.known) | name_answers(state.answers) | network | tail | clock | _name_moments(state)
+
+
+def read_state(folder: Path, arrays: Mapping[str, np.ndarray], recipe: EasqRecipe) -> State:
+    """What `name_state` named.
+
+    Raises:
+        PolicyFolderError: An array is missing, damaged or does not fit the others.
+    """
+    known = read_known(folder, arrays)
+    network = make_network(known, recipe, torch.Generator())
+    shapes = {f"network.{name}": tuple(weight.shape) for name, weight in network.state_dict().items()}
+    n = -1 if "tail.user_id" not in arrays else len(arrays["tail.user_id"])
+    tail = {f"tail.{field.name}": (n,) for field in fields(Feedback)}
+    want_shapes(folder, arrays, shapes | tail | {"clock": (2,)} | _moment_shapes(network))
+    network.load_state_dict({name.partition(".")[2]: torch.from_numpy(arrays[name]) for name in shapes})
+    optimiser = make_optimiser(network, recipe)
+    for name, weight in network.named_parameters():
+        step = torch.from_numpy(arrays[f"adam.{name}.step"])[0]
+        if step > 0:
+            moments = {kind: torch.from_numpy(arrays[f"adam.{name}.{kind}"]) for kind in _MOMENTS}
+            optimiser.state[weight] = {"step": step, **moments}
+    seed, rounds = (int(value) for value in arrays["clock"])
+    views = Feedback(*(arrays[name] for name in tail))
+    return State(known, network.eval(), optimiser, find_answers(folder, arrays, known), views, seed, rounds)
+
+
+def _name_moments(state: State) -> dict[str, np.ndarray]:
+    """Adam's state of every weight; zeros for one that has not moved."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, weight in state.network.named_parameters():
+        kept = state.optimiser.state.get(weight, {})
+        arrays[f"adam.{name}.step"] = np.array([float(kept.get("step", 0))], np.float32)
+        for kind in _MOMENTS:
+            arrays[f"adam.{name}.{kind}"] = kept.get(kind, torch.zeros_like(weight)).detach().numpy()
+    return arrays
+
+
+def _moment_shapes(network: EasqNetwork) -> dict[str, tuple[int, ...]]:
+    """What Adam's state has to look like."""
+    weights = dict(network.named_parameters())
+    moments = {f"adam.{name}.{kind}": tuple(weight.shape) for name, weight in weights.items() for kind in _MOMENTS}
+    return moments | {f"adam.{name}.step": (1,) for name in weights}

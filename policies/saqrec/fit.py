@@ -1,0 +1,199 @@
+"""How SAQRec learns: a base recommender, who answers and what satisfies, then the main model in two phases.
+
+Ke et al., CIKM 2024, https://doi.org/10.1145/3627673.3679643. The main model begins with all parameters that it shares
+with the base recommender, as in the authors' code. Labels are the teacher's for the first `n_mix` epochs and corrected
+by the student from then on; each phase has its own schedule of learning rates [R].
+
+Axes: `b` slates, `n` candidates, `rows` views.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, Literal, TypeAlias, final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Int64
+from torch import Tensor, nn
+from torch.nn import functional
+
+from policies.base import Event, Log
+from policies.saqrec.losses import LambdaMode, Normalise, inverse_propensity_loss, pseudo_label
+from policies.saqrec.model import PairNetwork, Saqrec, SaqrecBase
+from policies.torch_rankers.feature_tables import catalogue_of
+from policies.torch_rankers.losses import Scorer
+from policies.torch_rankers.ranker import Design, learn
+from policies.torch_rankers.slate_samples import SlateSample, SlateSource
+from policies.torch_rankers.training import Schedule, one_thread, train
+from policies.torch_rankers.view_samples import SampleSource, choose_rows
+
+Observed: TypeAlias = Literal["answered", "exposed"]
+"""What the propensity is of: an answer, as in the authors' code, or a questionnaire shown, as in the paper."""
+OBSERVED: Final = ("answered", "exposed")
+_MOST: Final = 60_000
+"""Answers, and silent views, that stage 1 learns from at most."""
+_CHUNK: Final = 512
+_BASE_EPOCHS: Final = 2
+_SCHEDULE: Final = Schedule(epochs=8, users_per_step=128, learning_rate=0.003, longest_gradient=5.0, patience=2)
+
+
+@final
+@dataclass(frozen=True)
+class Lesson:
+    """How SAQRec is taught.
+
+    Attributes:
+        beta: Weight of the satisfaction loss.
+        n_mix: Epochs in which labels are the teacher's alone.
+        epochs: Of the main model in all.
+        clip: M, as a share of the mean propensity [R]: an answer may be as rare as one view in thousands.
+        normalise: Of the weighted loss.
+        lambda_mode: How disagreement with the teacher is measured.
+        observed: What the propensity is of.
+        unbiased: Weigh answers by inverse propensities; False weighs them alike.
+    """
+
+    beta: float = 1.0
+    n_mix: int = 3
+    epochs: int = 5
+    clip: float = 0.2
+    normalise: Normalise = "self"
+    lambda_mode: LambdaMode = "bce"
+    observed: Observed = "answered"
+    unbiased: bool = True
+
+
+@final
+@dataclass(frozen=True)
+class Pairs:
+    """Views with the frozen vectors of both sides.
+
+    Attributes:
+        user: Vector of the user as of the view's request.
+        video: Vector of the video.
+        events: Event bits.
+        weight: Views that each stands for.
+    """
+
+    user: Float32[Tensor, "rows d"]
+    video: Float32[Tensor, "rows d"]
+    events: Int64[Tensor, " rows"]
+    weight: Float32[Tensor, " rows"]
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    def has(self, event: Event) -> Bool[Tensor, " rows"]:
+        """Whether each has one of these events."""
+        return (self.events & int(event)) != 0
+
+    def take(self, rows: Tensor) -> "Pairs":
+        """Some of them."""
+        return Pairs(self.user[rows], self.video[rows], self.events[rows], self.weight[rows])
+
+
+def teach(saqrec: Saqrec, design: Design, lesson: Lesson, log: Log, generator: torch.Generator) -> None:
+    """Learn all stages from a log; without answers the teacher says 1/2 of everything."""
+    source = SlateSource(log, design.sampling, generator)
+    base = SaqrecBase(catalogue_of(log), saqrec.shape, generator)
+    learn(base, replace(design, loss=click_loss, epochs=_BASE_EPOCHS), source, generator)
+    saqrec.embeddings.load_state_dict(base.embeddings.state_dict())
+    saqrec.teacher.base.load_state_dict(base.state_dict())
+    net = PairNetwork(saqrec.shape.d, generator)
+    fit_satisfaction(net, gather_pairs(base.eval(), source.views, log, generator), lesson, generator)
+    saqrec.teacher.satisfaction.load_state_dict(net.state_dict())
+    for mixed, epochs in phases(lesson):
+        loss = partial(main_loss, lesson=lesson, mixed=mixed)
+        learn(saqrec, replace(design, loss=loss, epochs=epochs), source, generator)
+
+
+def phases(lesson: Lesson) -> list[tuple[bool, int]]:
+    """Whether labels are corrected, and for how many epochs; the first `n_mix` epochs are not.
+
+    >>> phases(Lesson(n_mix=3, epochs=5)), phases(Lesson(n_mix=3, epochs=2))
+    ([(False, 3), (True, 2)], [(False, 2)])
+    """
+    plain = min(lesson.n_mix, lesson.epochs)
+    return [(mixed, n) for mixed, n in ((False, plain), (True, lesson.epochs - plain)) if n]
+
+
+def click_loss(scorer: Scorer, slates: SlateSample) -> Float32[Tensor, ""]:
+    """L_C (equation 15): binary cross-entropy of clicks on all that was shown, the paper's D."""
+    return _clicks_apart(scorer(slates.requests, slates.candidates), slates)
+
+
+def main_loss(saqrec: Saqrec, slates: SlateSample, lesson: Lesson, *, mixed: bool) -> Float32[Tensor, ""]:
+    """L_C + beta L_S (equation 19); L_S of what was clicked and of the rest are corrected apart."""
+    taught = saqrec.teacher.user(slates.requests)
+    click, felt = saqrec.score(slates.requests, slates.candidates, taught)
+    loss = _clicks_apart(click, slates)
+    if saqrec.felt is None or lesson.beta == 0:
+        return loss
+    teacher = saqrec.teacher.felt(taught, slates.candidates)
+    student, label = torch.sigmoid(felt.detach()), torch.zeros_like(teacher)
+    clicked = slates.has(Event.CLICK) > 0
+    for part in (slates.mask & clicked, slates.mask & ~clicked):
+        if part.any():
+            label[part] = pseudo_label(student[part], teacher[part], mixed, lesson.lambda_mode)
+    kept = slates.mask
+    return loss + lesson.beta * functional.binary_cross_entropy_with_logits(felt[kept], label[kept])
+
+
+def _clicks_apart(logits: Float32[Tensor, "b n"], slates: SlateSample) -> Float32[Tensor, ""]:
+    """Binary cross-entropy of the candidates that are there."""
+    kept = slates.mask
+    return functional.binary_cross_entropy_with_logits(logits[kept], slates.has(Event.CLICK)[kept])
+
+
+def fit_satisfaction(net: PairNetwork, pairs: Pairs, lesson: Lesson, generator: torch.Generator) -> None:
+    """Stage 1: propensities of all views (equation 5), then satisfaction from the answers (equation 6)."""
+    told = torch.nonzero(pairs.has(Event.SATISFIED | Event.DISSATISFIED))[:, 0]
+    if len(told) == 0:
+        return
+    chance = propensities(pairs, lesson, generator) if lesson.unbiased else torch.ones(len(pairs))
+    clip = lesson.clip * float((chance * pairs.weight).sum() / pairs.weight.sum())
+    answers, chance = pairs.take(told), chance[told]
+
+    def loss(rows: Tensor) -> Tensor:
+        some = answers.take(rows)
+        satisfied = some.has(Event.SATISFIED).float()
+        return inverse_propensity_loss(net(some.user, some.video), satisfied, chance[rows], clip, lesson.normalise)
+
+    _descend(net, loss, len(answers), generator)
+
+
+def propensities(pairs: Pairs, lesson: Lesson, generator: torch.Generator) -> Float32[Tensor, " rows"]:
+    """Chance that each view is answered, or asked about."""
+    net = PairNetwork(pairs.user.shape[1], generator)
+    seen = pairs.has(Event.ANSWERED if lesson.observed == "answered" else Event.ASKED).float()
+
+    def loss(rows: Tensor) -> Tensor:
+        some = pairs.take(rows)
+        return functional.binary_cross_entropy_with_logits(net(some.user, some.video), seen[rows], some.weight)
+
+    _descend(net, loss, len(pairs), generator)
+    with one_thread(), torch.no_grad():
+        return torch.sigmoid(net(pairs.user, pairs.video)).clamp_min(1e-6)
+
+
+def gather_pairs(base: SaqrecBase, source: SampleSource, log: Log, generator: torch.Generator) -> Pairs:
+    """Answers and some silent views of the log, with frozen vectors; silent ones stand for those left out."""
+    answered = log.feedback.answer > 0
+    told, silent = (np.flatnonzero(kind) for kind in (answered, ~answered))
+    kept = [choose_rows(rows, _MOST, generator) for rows in (told, silent)]
+    weight = [
+        np.full(len(some), len(rows) / max(1, len(some))) for some, rows in zip(kept, (told, silent), strict=True)
+    ]
+    rows = np.concatenate(kept)
+    with one_thread(), torch.no_grad():
+        table = base.embeddings.videos.table()
+        parts = [base.user(source.requests(part), table) for part in np.array_split(rows, len(rows) // _CHUNK + 1)]
+        video = table[torch.from_numpy(log.feedback.video_id[rows].astype(np.int64))]
+    events = torch.from_numpy(log.feedback.events[rows].astype(np.int64))
+    return Pairs(torch.cat(parts), video, events, torch.from_numpy(np.concatenate(weight).astype(np.float32)))
+
+
+def _descend(net: nn.Module, loss: Callable[[Tensor], Tensor], n: int, generator: torch.Generator) -> None:
+    """Train on rows, a tenth held out."""
+    train(net, loss, partial(torch.zeros, ()), n, replace(_SCHEDULE, max_held_out=n), generator)

@@ -1,0 +1,195 @@
+"""SAQRec as a policy, alone or added to the base ranker.
+
+The paper's treatment is "base + SAQRec": with `fuse_base` the score is that of
+`policies.two_tower.base_policy.BasePolicy`, whose towers are fitted on the same log, plus `fuse_weight` times SAQRec's
+log-scores [R]. Alone SAQRec hears clicks and answers, but neither skips nor watch time, and loses to that ranker by
+far.
+
+Axes: `b` requests, `n` candidates.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Literal, TypeAlias, final, get_args
+
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from policies.base import Log
+from policies.saqrec.fit import OBSERVED, Lesson, Observed, click_loss, teach
+from policies.saqrec.interests import VARIANTS, Variant
+from policies.saqrec.losses import LAMBDA_MODES, NORMALISE, LambdaMode, Normalise
+from policies.saqrec.model import Saqrec, SaqrecShape
+from policies.torch_rankers import ranker
+from policies.torch_rankers.feature_tables import Catalogue, catalogue_of
+from policies.torch_rankers.histories import Answers, Requests
+from policies.torch_rankers.ranker import Core, Design, Fitted
+from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
+from policies.two_tower.fit import Recipe, check_log, fit_towers
+from policies.two_tower.frozen_towers import TowerWeights
+from policies.two_tower.serving import plain_fusion
+
+Serving: TypeAlias = Literal["click", "click*satisfaction", "satisfaction"]
+"""Rank by the click head alone, as the paper and its code do, by both, or by the satisfaction head alone [R]."""
+_SERVINGS: Final = ("click", "click*satisfaction", "satisfaction")
+_PER_STEP: Final = (128, 3072)
+"""Views in a step, least and most."""
+_BASE_FUSION: Final = plain_fusion(1.0, 0.5)
+"""The base ranker's weights of clicks and watch time."""
+
+
+@final
+@dataclass(frozen=True)
+class Fusing:
+    """What is served.
+
+    Attributes:
+        click: Weight of the log-chance of a click.
+        felt: Weight of the log-chance of being satisfied.
+        base: Whether the base ranker's score is added.
+        own: Weight of SAQRec's log-scores beside it.
+    """
+
+    click: float
+    felt: float
+    base: bool
+    own: float
+
+
+@final
+class Served(nn.Module):
+    """SAQRec with what is served of it, and the base ranker's towers if they are."""
+
+    def __init__(self, catalogue: Catalogue, generator: torch.Generator, *, shape: SaqrecShape, fusing: Fusing) -> None:
+        super().__init__()
+        self.fusing = fusing
+        self.saqrec = Saqrec(catalogue, shape, generator)
+        self.towers = TowerWeights(catalogue) if fusing.base else None
+
+    @override
+    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+        """Score: log y_hat, w log s_f or their sum, added to the base ranker's score where wanted."""
+        click, felt = self.saqrec(requests, candidates)
+        own = self.fusing.click * functional.logsigmoid(click)
+        if self.fusing.felt:
+            own = own + self.fusing.felt * functional.logsigmoid(felt)
+        if self.towers is None:
+            return own
+        return self.towers.scores(requests, candidates, _BASE_FUSION) + self.fusing.own * own
+
+
+@final
+@dataclass(eq=False)
+class SaqrecPolicy:
+    """Rank by SAQRec: clicks as seen through satisfied, dissatisfied and graded interests.
+
+    Attributes:
+        serving: What the score is made of.
+        satisfaction_weight: w in `log y_hat + w log s_f`, where satisfaction is served [R].
+        fuse_base: Add the base ranker's score.
+        fuse_weight: Weight of SAQRec beside it; what larger ones cost in watch time is in docs/rankers.md.
+        variant: Equations of the paper, or what the authors' code does.
+        n_groups: Levels of satisfaction in MLSE, N_l; at least 1.
+        unbiased: Weigh answers by inverse propensities.
+        sid: Keep SID.
+        mlse: Keep MLSE.
+        mtl: Keep the satisfaction task.
+        beta: Weight of the satisfaction loss; at least 0.
+        n_mix: Epochs before labels are corrected; at least 0.
+        clip: Propensities below this share of their mean are raised to it; at least 0.
+        normalise: Divide the weighted loss by the weights' sum or by the number of answers.
+        lambda_mode: How labels are corrected.
+        observed: What propensities are of.
+        answers: What tells satisfied from dissatisfied views in histories.
+        size: Length of vectors; even, at least 2.
+        dropout: In training, in [0, 1).
+        epochs: Passes over the targets; at least 1.
+        learning_rate: At the first step; more than 0.
+        max_targets: Views learned from, at most; at least 1.
+        unshown: Videos that count as not clicked beside what was shown, see
+            `policies.torch_rankers.view_samples.Unshown`; none is the paper's D, popular its code's.
+    """
+
+    serving: Serving = "click"
+    satisfaction_weight: float = 1.0
+    fuse_base: bool = False
+    fuse_weight: float = 0.25
+    variant: Variant = "paper"
+    n_groups: int = 8
+    unbiased: bool = True
+    sid: bool = True
+    mlse: bool = True
+    mtl: bool = True
+    beta: float = 1.0
+    n_mix: int = 3
+    clip: float = 0.2
+    normalise: Normalise = "self"
+    lambda_mode: LambdaMode = "bce"
+    observed: Observed = "answered"
+    answers: Answers = "questionnaire"
+    size: int = 32
+    dropout: float = 0.1
+    epochs: int = 5
+    max_targets: int = 500_000
+    learning_rate: float = 0.003
+    unshown: Unshown = "none"
+    core: Core = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._check()
+        shape = SaqrecShape(
+            self.size, self.n_groups, self.dropout, self.variant, self.answers, self.sid, self.mlse, self.mtl
+        )
+        felt = self.satisfaction_weight if self.serving != "click" else 0.0
+        fusing = Fusing(float(self.serving != "satisfaction"), felt, self.fuse_base, self.fuse_weight)
+        sampling = with_unshown(Sampling(max_targets=self.max_targets, targets="shown"), self.unshown)
+        self._make = partial(Served, shape=shape, fusing=fusing)
+        self.core = Core(Design("saqrec", self._make, click_loss, sampling, self.epochs, self.learning_rate, _PER_STEP))
+
+    def fit(self, log: Log, seed: int) -> None:
+        """See `policies.base.TrainablePolicy.fit`."""
+        check_log(log)
+        generator = torch.Generator().manual_seed(seed)
+        catalogue = catalogue_of(log)
+        served = self._make(catalogue, generator)
+        if served.towers is not None:
+            served.towers.fill(fit_towers(log, Recipe(), seed))
+        teach(served.saqrec, self.core.design, self._lesson(), log, generator)
+        self.core.fitted = Fitted(catalogue, served.eval())
+
+    rank = ranker.rank
+    scores = ranker.scores
+    save = ranker.save
+    load = classmethod(ranker.load)
+
+    def _lesson(self) -> Lesson:
+        """How it is taught."""
+        return Lesson(
+            self.beta,
+            self.n_mix,
+            self.epochs,
+            self.clip,
+            self.normalise,
+            self.lambda_mode,
+            self.observed,
+            self.unbiased,
+        )
+
+    def _check(self) -> None:
+        """Refuse options out of range."""
+        known = {
+            "serving": _SERVINGS, "variant": VARIANTS, "normalise": NORMALISE, "lambda_mode": LAMBDA_MODES,
+            "observed": OBSERVED, "answers": get_args(Answers), "unshown": get_args(Unshown),
+        }  # fmt: skip
+        for name, choices in known.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}={getattr(self, name)!r} given, want one of {', '.join(choices)}")
+        least = {"n_groups": 1, "beta": 0, "n_mix": 0, "clip": 0, "size": 2, "epochs": 1}
+        for name, value in least.items():
+            if not getattr(self, name) >= value:
+                raise ValueError(f"{name}={getattr(self, name)} given, want at least {value}")
+        if self.serving != "click" and not self.mtl:
+            raise ValueError(f"serving={self.serving!r} given without mtl, want the head that predicts satisfaction")

@@ -1,0 +1,140 @@
+"""FMLP-Rec: learnable filters over the user's clicks; and FMLP-Rec_M, its kin of SAQRec's comparison.
+
+Zhou, Yu, Zhao and Wen, "Filter-enhanced MLP is all you need for sequential recommendation", WWW 2022,
+https://arxiv.org/abs/2202.13556. Places without a view are set to zero after each block (ours).
+
+Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import final
+
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from policies.torch_rankers import ranker
+from policies.torch_rankers.click_sequence import Merged, Reader, Reading
+from policies.torch_rankers.feature_tables import Catalogue, VideoEmbedding
+from policies.torch_rankers.histories import Answers, Requests
+from policies.torch_rankers.layers import Dropout, FilterBlock, Positions, match
+from policies.torch_rankers.losses import pairwise_loss
+from policies.torch_rankers.ranker import Core, Design
+from policies.torch_rankers.view_samples import Negatives, Sampling
+
+
+@final
+class FmlpRec(nn.Module):
+    """Score = last place after blocks of learnable filters over the sequence, times the candidate's embedding."""
+
+    def __init__(
+        self, catalogue: Catalogue, generator: torch.Generator, *, d: int, dropout: float, layers: int, reading: Reading
+    ) -> None:
+        """Begin with small filters."""
+        super().__init__()
+        self.videos = VideoEmbedding(catalogue, d, generator)
+        self.reader = Reader(reading, d, generator)
+        self.positions = Positions(reading.h, d, generator)
+        self.norm, self.dropout = nn.LayerNorm(d), Dropout(dropout, generator)
+        blocks = [FilterBlock(reading.h, d, self.dropout, generator) for _ in range(layers)]
+        self.blocks = nn.ModuleList(blocks)
+
+    @override
+    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+        """Scores."""
+        table = self.videos.table()
+        read = self.reader(requests.views, table, whole=True)
+        shown = read.mask[:, :, None]
+        x = self.dropout(self.norm(self.positions(read.x, read.mask))) * shown
+        for block in self.blocks:
+            x = block(x) * shown
+        return match(x[:, -1], functional.embedding(candidates, table))
+
+
+@final
+@dataclass(eq=False)
+class FmlpRecPolicy:
+    """Rank by FMLP-Rec: learnable filters over clicks.
+
+    Learned by BPR with sampled negatives.
+
+    Attributes:
+        size: Length of the embeddings; at least 1.
+        history: Latest views that are read of each user; at least 1.
+        layers: Blocks of filters; at least 1.
+        dropout: Share of numbers dropped in training.
+        epochs: Passes over the targets, at most; at least 1.
+        max_targets: Views learned from, at most; at least 1.
+        negatives: What a click is told apart from, see `policies.torch_rankers.view_samples.Negatives`.
+    """
+
+    size: int = 32
+    history: int = 50
+    layers: int = 2
+    dropout: float = 0.1
+    epochs: int = 4
+    max_targets: int = 200_000
+    negatives: Negatives = "uniform"
+    core: Core = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        ranker.check_options(self)
+        make = partial(FmlpRec, d=self.size, layers=self.layers, dropout=self.dropout, reading=Reading(self.history))
+        sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
+        self.core = Core(Design("fmlprec", make, pairwise_loss, sampling, self.epochs))
+
+    rank = ranker.rank
+    scores = ranker.scores
+    fit = ranker.fit
+    save = ranker.save
+    load = classmethod(ranker.load)
+
+
+@final
+@dataclass(eq=False)
+class FmlpRecMergedPolicy:
+    """Rank by FMLP-Rec_M: learnable filters over clicked, satisfied and dissatisfied views by time.
+
+    Attributes:
+        size: Length of the embeddings; at least 1.
+        history: Latest views that are read of each user; at least 1.
+        layers: Blocks of filters; at least 1.
+        typed: Whether a vector tells satisfied, dissatisfied and other views apart.
+        answers: What tells satisfaction, see `policies.torch_rankers.histories.Answers`.
+        dropout: Share of numbers dropped in training.
+        epochs: Passes over the targets, at most; at least 1.
+        max_targets: Views learned from, at most; at least 1.
+        negatives: What a click is told apart from, see `policies.torch_rankers.view_samples.Negatives`.
+    """
+
+    size: int = 32
+    history: int = 50
+    layers: int = 2
+    typed: bool = True
+    answers: Answers = "both"
+    dropout: float = 0.1
+    epochs: int = 4
+    max_targets: int = 200_000
+    negatives: Negatives = "uniform"
+    core: Core = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        ranker.check_options(self)
+        make = partial(
+            FmlpRec,
+            d=self.size,
+            layers=self.layers,
+            dropout=self.dropout,
+            reading=Reading(self.history, Merged(self.typed, self.answers)),
+        )
+        sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
+        self.core = Core(Design("fmlprec_m", make, pairwise_loss, sampling, self.epochs))
+
+    rank = ranker.rank
+    scores = ranker.scores
+    fit = ranker.fit
+    save = ranker.save
+    load = classmethod(ranker.load)

@@ -1,0 +1,152 @@
+"""SASRec: causal self-attention over the user's clicks; and SASRec_M, its kin of SAQRec's comparison.
+
+Kang and McAuley, "Self-attentive sequential recommendation", ICDM 2018, https://arxiv.org/abs/1808.09781.
+Normalisation comes after each residual here, and the feed-forward has GELU (ours; the paper: before, and ReLU).
+
+Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import final
+
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from policies.torch_rankers import ranker
+from policies.torch_rankers.click_sequence import Merged, Reader, Reading, Sequence
+from policies.torch_rankers.feature_tables import Catalogue, VideoEmbedding
+from policies.torch_rankers.histories import Answers, Requests
+from policies.torch_rankers.layers import Encoder, EncoderShape, match
+from policies.torch_rankers.ranker import Core, Design
+from policies.torch_rankers.view_samples import Negatives, Sample, Sampling
+
+
+@final
+class SasRec(nn.Module):
+    """Score = last state of causal self-attention over the sequence, times the candidate's embedding."""
+
+    def __init__(
+        self, catalogue: Catalogue, generator: torch.Generator, *, d: int, dropout: float, layers: int, reading: Reading
+    ) -> None:
+        """Begin with two heads, one where `d` is odd."""
+        super().__init__()
+        self.videos = VideoEmbedding(catalogue, d, generator)
+        self.reader = Reader(reading, d, generator)
+        shape = EncoderShape(reading.h, d, heads=2 - d % 2, layers=layers)
+        self.encoder = Encoder(shape, generator, dropout, causal=True)
+
+    @override
+    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+        """Scores."""
+        table = self.videos.table()
+        states = self.states(self.reader(requests.views, table))
+        return match(states[:, -1], functional.embedding(candidates, table))
+
+    def states(self, read: Sequence) -> Float32[Tensor, "b h d"]:
+        """What is known after each view, from it and earlier ones."""
+        return self.encoder(read.x, read.mask)
+
+
+def next_view_loss(model: SasRec, sample: Sample) -> Float32[Tensor, ""]:
+    """Binary cross-entropy at every place, of the view after it and of one negative; after the last is the target."""
+    table = model.videos.table()
+    read = model.reader(sample.requests.views, table)
+    states, h = model.states(read), read.mask.shape[1]
+    after = torch.cat([read.video_id[:, 1:], sample.candidates[:, :1]], dim=1)
+    pairs = torch.stack([after, sample.candidates[:, -h:]])
+    scores = (functional.embedding(pairs, table) * states).sum(-1)
+    return (functional.softplus(-scores[0]) + functional.softplus(scores[1]))[read.mask].sum() / read.mask.sum().clamp(
+        min=1
+    )
+
+
+@final
+@dataclass(eq=False)
+class SasRecPolicy:
+    """Rank by SASRec: self-attention over clicks.
+
+    Attributes:
+        size: Length of the embeddings; at least 1.
+        history: Latest views that are read of each user; at least 1.
+        layers: Blocks of attention; at least 1.
+        dropout: Share of numbers dropped in training.
+        epochs: Passes over the targets, at most; at least 1.
+        max_targets: Views learned from, at most; at least 1.
+        negatives: What a click is told apart from, see `policies.torch_rankers.view_samples.Negatives`.
+    """
+
+    size: int = 32
+    history: int = 50
+    layers: int = 2
+    dropout: float = 0.1
+    epochs: int = 4
+    max_targets: int = 200_000
+    negatives: Negatives = "uniform"
+    core: Core = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        ranker.check_options(self)
+        make = partial(SasRec, d=self.size, layers=self.layers, dropout=self.dropout, reading=Reading(self.history))
+        sampling = Sampling(
+            history=self.history, max_targets=self.max_targets, n_negatives=self.history, negatives=self.negatives
+        )
+        self.core = Core(Design("sasrec", make, next_view_loss, sampling, self.epochs))
+
+    rank = ranker.rank
+    scores = ranker.scores
+    fit = ranker.fit
+    save = ranker.save
+    load = classmethod(ranker.load)
+
+
+@final
+@dataclass(eq=False)
+class SasRecMergedPolicy:
+    """Rank by SASRec_M: self-attention over clicked, satisfied and dissatisfied views by time.
+
+    Attributes:
+        size: Length of the embeddings; at least 1.
+        history: Latest views that are read of each user; at least 1.
+        layers: Blocks of attention; at least 1.
+        typed: Whether a vector tells satisfied, dissatisfied and other views apart.
+        answers: What tells satisfaction, see `policies.torch_rankers.histories.Answers`.
+        dropout: Share of numbers dropped in training.
+        epochs: Passes over the targets, at most; at least 1.
+        max_targets: Views learned from, at most; at least 1.
+        negatives: What a click is told apart from, see `policies.torch_rankers.view_samples.Negatives`.
+    """
+
+    size: int = 32
+    history: int = 50
+    layers: int = 2
+    typed: bool = True
+    answers: Answers = "both"
+    dropout: float = 0.1
+    epochs: int = 4
+    max_targets: int = 200_000
+    negatives: Negatives = "uniform"
+    core: Core = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        ranker.check_options(self)
+        make = partial(
+            SasRec,
+            d=self.size,
+            layers=self.layers,
+            dropout=self.dropout,
+            reading=Reading(self.history, Merged(self.typed, self.answers)),
+        )
+        sampling = Sampling(
+            history=self.history, max_targets=self.max_targets, n_negatives=self.history, negatives=self.negatives
+        )
+        self.core = Core(Design("sasrec_m", make, next_view_loss, sampling, self.epochs))
+
+    rank = ranker.rank
+    scores = ranker.scores
+    fit = ranker.fit
+    save = ranker.save
+    load = classmethod(ranker.load)

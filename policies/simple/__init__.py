@@ -1,0 +1,1 @@
+"""Random, popular and oracle policies."""

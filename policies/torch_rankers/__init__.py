@@ -1,0 +1,1 @@
+"""What all torch rankers share: layers, samples, losses, training."""

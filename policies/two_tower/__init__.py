@@ -1,0 +1,1 @@
+"""Two towers: the base ranker, and the ranker with a satisfaction head."""
