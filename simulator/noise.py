@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int32, Int64, UInt64
 
 from policies.noise import mix, purpose_word
-from user_models.kernel import hash_keys
+from user_models.dynamics.kernel import hash_keys
 
 
 @lru_cache(maxsize=1024)

@@ -15,7 +15,7 @@ from jaxtyping import install_import_hook
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGES: Final = ("dashboards", "policies", "simulator", "user_models")
-UNCHECKED: Final = ("__init__.py", "*kernel*.py", "keyed.py", "compiled.py", "dashboards/app.py")
+UNCHECKED: Final = ("__init__.py", "*kernel*.py", "compiled.py", "dashboards/app.py")
 """Patterns of files without shape checks; a checked `__init__.py` would check its whole package."""
 CHECKER: Final = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 """Takes an int for a float, as type checkers do."""

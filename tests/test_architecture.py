@@ -44,10 +44,10 @@ FOLDERS: Final = {".ci", ".githooks", "dashboards", "docs", "policies", "simulat
 LONGEST_MODULE: Final = 350
 LONGEST_FUNCTION: Final = 50
 LONG_WITH_REASON: Final = {
-    "user_models/kernel.py": "numba's cache looks at one file's date, so a kernel's helpers live with it",
+    "user_models/dynamics/kernel.py": "numba's cache looks at one file's date, so a kernel's helpers live with it",
     "policies/kernel.py": "the same",
-    "user_models/kernel.py: view": "one view in the order it is lived, on scalars",
-    "user_models/kernel.py: normal": "two polynomials",
+    "user_models/dynamics/kernel.py: view": "one view in the order it is lived, on scalars",
+    "user_models/dynamics/kernel.py: normal": "two polynomials",
 }
 
 UNSAFE_IMPORTS: Final = ("cloudpickle", "dill", "joblib", "marshal", "pickle", "random", "shelve")

@@ -33,8 +33,8 @@ from simulator.rollout.request import Course
 from simulator.rollout.user_day_table import Buckets, user_day_table
 from simulator.runs.folder import RunFolder
 from simulator.user_days import COUNTS
-from user_models.store import load_world
-from user_models.world import Population, World
+from user_models.world.store import load_world
+from user_models.world.world import Population, World
 
 
 def env_rate(env: FeedEnv, seconds: float) -> float:

@@ -26,21 +26,21 @@ from simulator.validation.real_views import read_real
 from simulator.validation.user_spread import Counts, logit_spread, thin
 from simulator.validation.views import Views
 from user_models.data.folder import open_folder
+from user_models.dynamics.watch_thresholds import rungs
 from user_models.fit import RandomTargets, calibrate_random, check_world, fit_world, save_predictor
-from user_models.fit.meetings import Meetings, outcome
-from user_models.fit.rows import Rows, read_rows
-from user_models.fit.two_actions import match_actions
-from user_models.fit.two_regimes import Aims, climbs, match_watching
-from user_models.ladder import rungs
-from user_models.parameters import PRESETS
+from user_models.fit.matching.action_levels import match_actions
+from user_models.fit.matching.expected_outcomes import Meetings, outcome
+from user_models.fit.matching.watch_levels import Aims, climbs, match_watching
+from user_models.fit.rows.log_rows import Rows, read_rows
 from user_models.published import (
     NEGATIVE_ANSWERS,
     REGIMES,
     RETURN_GAP,
     VIEWS_PER_DAY,
 )
-from user_models.store import save_world
-from user_models.world import ACTIONS, USER_LATENTS, World
+from user_models.world.parameters import PRESETS
+from user_models.world.store import save_world
+from user_models.world.world import ACTIONS, USER_LATENTS, World
 
 STEPS: Final = 6
 """Simulated tests from which the world is tuned, each with users, videos and a ranker of its own."""

@@ -13,7 +13,7 @@ from scipy.special import logit
 
 from simulator.calibration.simulated_impressions import Seen, people
 from simulator.validation.views import Views
-from user_models.fit.meetings import Meetings, outcome
+from user_models.fit.matching.expected_outcomes import Meetings, outcome
 from user_models.published import (
     ACTIVITY_DEGREES,
     RANDOM_BY_ACTIVITY,
@@ -22,7 +22,7 @@ from user_models.published import (
     STANDARD_BY_ACTIVITY,
     STANDARD_CLICK_BY_HOUR,
 )
-from user_models.world import N_LENGTHS, USER_LATENTS, World
+from user_models.world.world import N_LENGTHS, USER_LATENTS, World
 
 _SHRINK: Final = 100.0
 """Views of the sample that a kind of user, of video or of hour needs to count for itself."""

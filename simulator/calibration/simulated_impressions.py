@@ -14,9 +14,9 @@ from simulator.experiment.runner import Setting, prepare, run_experiment
 from simulator.noise import seed_word
 from simulator.spec.experiment import ExperimentSpec
 from simulator.validation.policy_rates import DaySums, Regimes, regime_spec, regimes_of
-from user_models.fit.meetings import Meetings
-from user_models.kernel import Videos
-from user_models.world import Kin, Population, World
+from user_models.dynamics.kernel import Videos
+from user_models.fit.matching.expected_outcomes import Meetings
+from user_models.world.world import Kin, Population, World
 
 MEETINGS: Final = 100_000
 """Views under each policy that are kept."""

@@ -212,7 +212,7 @@ def regimes(
     """
     from simulator.cli.progress import progress_bars
     from simulator.validation.policy_rates import measure_regimes, regime_spec
-    from user_models.store import load_world
+    from user_models.world.store import load_world
 
     with progress_bars() as show:
         rows = measure_regimes(load_world(world), regime_spec(users, seed), workers_or_all(workers), show).rows

@@ -26,7 +26,7 @@ def finish(folder: Path, as_json: bool) -> None:
 def warn_of(world: str) -> None:
     """Say in one line what the validation of a world found wrong with it."""
     from simulator.validation.verdict import doubt
-    from user_models.store import load_world
+    from user_models.world.store import load_world
 
     if line := doubt(load_world(world)):
         sys.stderr.write(f"askew: warning: {line}\n")
@@ -117,7 +117,7 @@ def validate_world(
     from simulator.validation.validate import PAGE, write_validation
     from simulator.validation.validate import validate as measure
     from simulator.validation.verdict import mark_folder
-    from user_models.store import load_world
+    from user_models.world.store import load_world
 
     subject = Subject(load_world(world), world, data, heldout, seed)
     with progress_bars() as show:

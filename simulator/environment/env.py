@@ -32,8 +32,8 @@ from simulator.environment.spaces import action_space, encode, observation_space
 from simulator.environment.text_render import screen
 from simulator.rollout.population import Block, Size, make_stage
 from simulator.rollout.request import Course, Ring, day_ring, logged, observe, react
-from user_models.kernel import Response
-from user_models.world import World
+from user_models.dynamics.kernel import Response
+from user_models.world.world import World
 
 Observed: TypeAlias = dict[str, Any]
 Info: TypeAlias = dict[str, Any]
@@ -115,8 +115,8 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
             slate_size: Videos shown per request.
             candidates: Videos to score per request.
             views_scale: Share of real activity that is simulated; 1 is about 380 views a day.
-            questionnaire: Name in `user_models.parameters.PRESETS`: how often users are asked and answer. None keeps
-                the world's own.
+            questionnaire: Name in `user_models.world.parameters.PRESETS`: how often users are asked and answer. None
+                keeps the world's own.
             users: Size of the population that `user_id` chooses from.
             videos: Videos on offer on any day.
             population_seed: Names the population and the catalogue; an experiment's seed gives its users.

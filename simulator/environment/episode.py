@@ -13,8 +13,8 @@ from jaxtyping import Bool, Int32, Int64
 from simulator.noise import seed_word
 from simulator.rollout.population import Block, Stage
 from simulator.rollout.request import Course, begin_day, end_day, in_session
-from user_models.kernel import Rules, Users, find_gone
-from user_models.world import Population
+from user_models.dynamics.kernel import Rules, Users, find_gone
+from user_models.world.world import Population
 
 ROUNDS_PER_DAY: Final = 3
 """As in a spec by default; the round decides at which hour a session falls."""

@@ -9,9 +9,9 @@ from simulator.environment.rewards import Pay
 from simulator.rollout.answer_model import constant_model
 from simulator.rollout.population import Stage
 from simulator.rollout.request import Course
-from user_models.parameters import PRESETS
-from user_models.store import load_world
-from user_models.world import Population, World
+from user_models.world.parameters import PRESETS
+from user_models.world.store import load_world
+from user_models.world.world import Population, World
 
 
 @final

@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int32, Int64
 
 from policies.base import Event, Observation
 from simulator.rollout.population import HISTORY, Stage
-from user_models.ladder import LONGEST
+from user_models.dynamics.watch_thresholds import LONGEST
 
 _BITS: Final = np.array([event.value for event in Event], np.uint16)
 _MANY: Final = 2**31 - 1

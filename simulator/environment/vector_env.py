@@ -28,8 +28,8 @@ from simulator.environment.spaces import encode_rows
 from simulator.environment.vector_episodes import Visits, arrive, move_on, offers, show
 from simulator.environment.vector_queue import NextUp, OwnDraws, Queue
 from simulator.rollout.request import logged
-from user_models.kernel import Response
-from user_models.world import World
+from user_models.dynamics.kernel import Response
+from user_models.world.world import World
 
 Observed: TypeAlias = dict[str, np.ndarray]
 Infos: TypeAlias = dict[str, Any]

@@ -17,9 +17,9 @@ from policies.base import Observation, Slates
 from simulator.environment.episode import LONGEST_WAIT, gone_for_good
 from simulator.rollout.population import Block, Past, fresh_state
 from simulator.rollout.request import Course, Ring, begin_day, call_in, day_ring, end_day, observe, react
-from user_models.kernel import Response, State, Users
-from user_models.packed import Packed, pack
-from user_models.world import Population
+from user_models.dynamics.kernel import Response, State, Users
+from user_models.dynamics.packed import Packed, pack
+from user_models.world.world import Population
 
 T = TypeVar("T", State, Users)
 _RINGS: Final = 64

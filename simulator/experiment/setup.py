@@ -18,11 +18,10 @@ from simulator.rollout.request import Course
 from simulator.rollout.user_day_table import Buckets
 from simulator.runs.user_profiles import check_segments
 from simulator.spec.experiment import ArmSpec, ExperimentSpec
-from user_models.kernel import Users
-from user_models.parameters import PRESETS
-from user_models.possible import faults
-from user_models.store import load_world
-from user_models.world import Population, World
+from user_models.dynamics.kernel import Users
+from user_models.world.parameters import PRESETS, faults
+from user_models.world.store import load_world
+from user_models.world.world import Population, World
 
 PRE: Final = "pre"
 MIXED: Final = "mixed"

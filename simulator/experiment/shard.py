@@ -23,7 +23,7 @@ from simulator.rollout.request import Course, Totals, day_ring, end_day
 from simulator.rollout.trace import trace_table
 from simulator.rollout.user_day_table import user_day_table
 from simulator.runs.checkpoint import FOLDER, Kept
-from user_models.kernel import State
+from user_models.dynamics.kernel import State
 
 _EVERYBODY: Final = 2**62
 """More than any user id."""

@@ -18,10 +18,10 @@ from policies.base import Event, Feedback, Log, UserTable, VideoTable
 from simulator.errors import OfflineError
 from simulator.offline.dataset import Dataset
 from user_models.data.folder import KuaiRandFolder, open_folder
-from user_models.fit.features import first_tag, user_categories, user_numbers, video_categories
 from user_models.fit.prediction.exposures import Exposures, read_exposures
-from user_models.fit.prediction.public import learn_coding
-from user_models.fit.rows import Rows, read_rows
+from user_models.fit.prediction.feature_encoder import learn_coding
+from user_models.fit.rows.features import first_tag, user_categories, user_numbers, video_categories
+from user_models.fit.rows.log_rows import Rows, read_rows
 
 SIBLING: Final = "kuairand-pure-sample"
 """Folder of the tables that a list of exposures is read with, beside it, where none is named."""

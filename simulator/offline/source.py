@@ -9,7 +9,7 @@ from simulator.experiment.runner import Progress
 from simulator.offline.dataset import Dataset
 from simulator.offline.kuairand import read_folder, read_list
 from simulator.offline.simulated import read_run, simulate
-from user_models.store import bundled_worlds
+from user_models.world.store import bundled_worlds
 
 SIMULATED_USERS: Final = 3000
 """Users of a world that is simulated for the purpose, unless fewer are wanted."""

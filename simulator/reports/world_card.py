@@ -5,7 +5,7 @@ from typing import final
 
 from simulator.errors import RunFolderError
 from user_models.errors import WorldError
-from user_models.store import load_world
+from user_models.world.store import load_world
 
 
 @final

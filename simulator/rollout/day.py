@@ -27,7 +27,7 @@ from simulator.rollout.request import (
     react,
 )
 from simulator.rollout.trace import TracePart, traced
-from user_models.kernel import Response
+from user_models.dynamics.kernel import Response
 
 In = TypeVar("In")
 Out = TypeVar("Out")

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int16, Int32, Int64, UInt16, UInt64
 
-from user_models.kernel import Response
-from user_models.keyed import compiled
+from user_models.dynamics.compiled import compiled
+from user_models.dynamics.kernel import Response
 
 
 @compiled

@@ -16,9 +16,9 @@ from jaxtyping import Float32, Int32, Int64, UInt16
 from policies.base import History, Unchanging, UserTable, VideoTable
 from simulator.noise import row_keys, seed_word
 from simulator.rollout.loop_kernel import recall, remember
-from user_models.kernel import Response, Rules, State, Users, Videos
-from user_models.packed import Packed, pack, pack_row
-from user_models.world import Catalogue, Population, World
+from user_models.dynamics.kernel import Response, Rules, State, Users, Videos
+from user_models.dynamics.packed import Packed, pack, pack_row
+from user_models.world.world import Catalogue, Population, World
 
 _SMALL: Final = 2048
 _LARGE: Final = 16_384

@@ -16,8 +16,8 @@ from simulator.rollout.answer_model import AnswerModel, features
 from simulator.rollout.loop_kernel import cut_windows, first_bad_slate, tally
 from simulator.rollout.population import Block, Past, Stage, empty_response
 from simulator.user_days import COUNTS, SUMS
-from user_models.kernel import Response, Videos, live, open_sessions, sleep, wake
-from user_models.packed import Packed
+from user_models.dynamics.kernel import Response, Videos, live, open_sessions, sleep, wake
+from user_models.dynamics.packed import Packed
 
 _TOGETHER: Final = 1024
 """Requests served at once, at most: their candidates and scores stay in a processor's own cache."""
@@ -272,7 +272,7 @@ def _weigh(
 def would_say(stage: Stage, satisfaction: Float64[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
     """True chance that an answer, if one came, would be `satisfied`.
 
-    The ordered probit of `user_models.kernel.answer`, before the slip is drawn.
+    The ordered probit of `user_models.dynamics.kernel.answer`, before the slip is drawn.
     """
     value = stage.world.value
     slip = max(value("questionnaire.say_noise"), 1e-9)

@@ -16,9 +16,8 @@ from simulator.reports.sweep import Sweep, SweepPoint, SweptParameter
 from simulator.run import run_to_folder
 from simulator.runs.folder import RunFolder
 from simulator.spec.experiment import ExperimentSpec, SweepSpec
-from user_models.parameters import Parameter
-from user_models.possible import fault
-from user_models.store import load_world
+from user_models.world.parameters import Parameter, fault
+from user_models.world.store import load_world
 
 Bars = Callable[[], AbstractContextManager[Progress]]
 """Opens a display of progress for one value."""

@@ -23,8 +23,8 @@ from scipy.special import expit, logit
 from simulator.rollout.population import Size
 from simulator.validation.answer_estimators import ESTIMATORS, covariates, estimate, fit_models, jackknife
 from simulator.validation.answer_log import Asked, ask_everybody
-from user_models.parameters import PRESETS
-from user_models.world import World
+from user_models.world.parameters import PRESETS
+from user_models.world.world import World
 
 SLOPES: Final = (0.0, 0.3, 0.6)
 _USUAL: Final = Size(users=3000, videos=3000, views_scale=0.1, n_days=5)

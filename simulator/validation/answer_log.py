@@ -10,7 +10,7 @@ from policies.base import Event
 from simulator.rollout.population import Size
 from simulator.rollout.request import Course, react, would_say
 from simulator.validation.random_requests import Request, random_course, requests
-from user_models.world import World
+from user_models.world.world import World
 
 _SLATE = 6
 

@@ -16,7 +16,7 @@ from simulator.experiment.runner import Progress, prepare, run_experiment
 from simulator.spec.experiment import ArmSpec, ExperimentSpec
 from simulator.user_days import COUNTS
 from user_models.published import REGIMES
-from user_models.world import World
+from user_models.world.world import World
 
 RATES: Final = {
     "click": "clicks",

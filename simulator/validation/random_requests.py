@@ -12,7 +12,7 @@ from policies.simple.random import RandomPolicy
 from simulator.rollout.answer_model import constant_model
 from simulator.rollout.population import Block, Size, make_blocks, make_stage
 from simulator.rollout.request import Course, Ring, begin_day, choose, day_ring, end_day, in_session, observe
-from user_models.world import World
+from user_models.world.world import World
 
 _ROUNDS = 3
 

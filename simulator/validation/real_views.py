@@ -16,9 +16,9 @@ from simulator.experiment.assignment import hash_share
 from simulator.validation.views import Views
 from user_models.data.folder import KuaiRandFolder, open_folder
 from user_models.errors import DataError
-from user_models.fit.features import first_tag
-from user_models.fit.generators import topics
-from user_models.world import World
+from user_models.fit.generators.generators import topics
+from user_models.fit.rows.features import first_tag
+from user_models.world.world import World
 
 MOST_ROWS: Final = 4_000_000
 """Rows held at once; of a longer log, as many users as that allows are read."""

@@ -16,13 +16,13 @@ from policies.base import Event
 from simulator.rollout.population import Block, Size
 from simulator.rollout.request import Course, react
 from simulator.validation.random_requests import Request, random_course, requests
-from user_models.kernel import Users
-from user_models.ladder import rungs
-from user_models.recovery.acts import ActTruth
-from user_models.recovery.climb import ClimbTruth
-from user_models.recovery.outcome import Recovery, recover_from
+from user_models.dynamics.kernel import Users
+from user_models.dynamics.watch_thresholds import rungs
+from user_models.recovery.action_likelihood import ActTruth
+from user_models.recovery.result import Recovery, recover_from
 from user_models.recovery.views import CONTEXT, Views
-from user_models.world import ACTIONS, World
+from user_models.recovery.watch_likelihood import ClimbTruth
+from user_models.world.world import ACTIONS, World
 
 USUAL: Final = Size(users=40, videos=3000, views_scale=1.0, n_days=5)
 _EVENTS: Final = tuple(Event[name.upper()] for name in ACTIONS)

@@ -56,7 +56,7 @@ from user_models.published import (
     VIEWS_PER_DAY,
 )
 from user_models.recovery.newton import NoMaximumError
-from user_models.world import World
+from user_models.world.world import World
 
 BOTH: Final[tuple[Regime, ...]] = ("random", "base")
 _BY_DURATION: Final = {"random": RANDOM_BY_DURATION, "base": STANDARD_BY_DURATION}

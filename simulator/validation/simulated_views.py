@@ -14,8 +14,8 @@ from simulator.spec.experiment import ArmSpec, ExperimentSpec
 from simulator.validation.grouped_counts import Tally, tally
 from simulator.validation.policy_rates import DaySums, LineSums, regime_spec
 from simulator.validation.views import Faces, Sample, faces_of, traced_views
-from user_models.parameters import PRESETS
-from user_models.world import World
+from user_models.world.parameters import PRESETS
+from user_models.world.world import World
 
 TRACE: Final = 1.0
 """Share of users whose views are looked at one by one; at night even 20,000 users make only some hundred sessions."""

@@ -20,8 +20,8 @@ from simulator.validation.two_sample import two_sample
 from simulator.validation.user_spread import concentration
 from simulator.validation.views import Views
 from user_models.data.folder import open_folder
-from user_models.parameters import PRESETS
-from user_models.world import World
+from user_models.world.parameters import PRESETS
+from user_models.world.world import World
 
 PAGE: Final = "validation.html"
 Section = TypeVar("Section")

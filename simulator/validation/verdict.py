@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from user_models.store import bundled_worlds, load_world, rewrite_world
-from user_models.world import World
+from user_models.world.store import bundled_worlds, load_world, rewrite_world
+from user_models.world.world import World
 
 _KEY: Final = "validated"
 _SOUND: Final = "sound"
@@ -18,7 +18,7 @@ _SOUND: Final = "sound"
 def mark(world: World, faults: Sequence[str]) -> World:
     """The world with the verdict of the gate.
 
-    >>> from user_models.toy import toy_world
+    >>> from user_models.testing import toy_world
     >>> mark(toy_world(), ["hate under base: 3 times the real figure"]).provenance["validated"]
     'refused: hate under base: 3 times the real figure'
     """

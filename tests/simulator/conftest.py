@@ -14,8 +14,8 @@ import pytest
 
 from simulator.analysis.summarise import summarise
 from simulator.reports.report import Report
-from user_models.store import save_world
-from user_models.toy import toy_world
+from user_models.testing import toy_world
+from user_models.world.store import save_world
 
 
 def _load(name: str) -> ModuleType:

@@ -47,7 +47,7 @@ ENVIRONMENTS = """
 import json, sys
 import gymnasium, numpy as np
 import simulator.environment.env
-from user_models.toy import toy_world
+from user_models.testing import toy_world
 
 SIZES = {"world": toy_world(), "users": 30, "videos": 300, "candidates": 20, "slate_size": 4}
 WRONG = [

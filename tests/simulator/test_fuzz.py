@@ -31,8 +31,8 @@ from simulator.reports.report import load_report
 from simulator.reports.sweep import Sweep, SweepPoint, SweptParameter, load_sweep
 from user_models.data.folder import open_folder
 from user_models.data.layout import official_names
-from user_models.store import save_world
-from user_models.toy import toy_world
+from user_models.testing import toy_world
+from user_models.world.store import save_world
 
 KINDS = ("spec", "world", "rows", "run")
 EVERYDAY = {"spec": 40, "world": 25, "rows": 25, "run": 20}

@@ -8,7 +8,7 @@ from scipy import stats
 
 from policies.noise import KeyedNoise, mix, purpose_word
 from simulator.noise import row_keys, seed_word
-from user_models import kernel
+from user_models.dynamics import kernel
 
 N = 20_000
 

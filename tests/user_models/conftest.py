@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from user_models.kernel import State
+from user_models.dynamics.kernel import State
 
 
 def rested(n_users: int) -> State:

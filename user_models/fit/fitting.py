@@ -14,26 +14,26 @@ import torch
 from jaxtyping import Float64
 
 from user_models.data.folder import KuaiRandFolder
+from user_models.dynamics.watch_thresholds import COMPLETE_RUNG
 from user_models.errors import FitError
-from user_models.fit.assembly import Sources, assemble
-from user_models.fit.batches import as_batch
-from user_models.fit.by_duration import shape_by_duration
-from user_models.fit.calibrate import RandomTargets, calibrate_random
-from user_models.fit.enough import HELD_OUT_DAYS, check_enough
-from user_models.fit.features import Features, user_features, video_features
-from user_models.fit.model import Priors, WatchModel
-from user_models.fit.prediction.check import HeldOut, check_heldout
+from user_models.fit.assemble import Sources, assemble
+from user_models.fit.enough_rows import HELD_OUT_DAYS, check_enough
+from user_models.fit.generators.rate_dispersion import action_spreads
+from user_models.fit.matching.by_duration import shape_by_duration
+from user_models.fit.matching.random_exposure import RandomTargets, calibrate_random
+from user_models.fit.matching.standin_ranker import Selector
+from user_models.fit.matching.taste_strength import tune_strengths
 from user_models.fit.prediction.exposures import Exposures, read_exposures
+from user_models.fit.prediction.heldout import HeldOut, check_heldout
 from user_models.fit.prediction.predictor import Predictor, learn_predictor
 from user_models.fit.prediction.views import Catalogue
-from user_models.fit.rows import Rows, read_rows
-from user_models.fit.selector import Selector
-from user_models.fit.spread import action_spreads
-from user_models.fit.strengths import tune_strengths
-from user_models.fit.training import Schedule, Trained, train
-from user_models.ladder import COMPLETE_RUNG
-from user_models.soundness import table_faults
-from user_models.world import World
+from user_models.fit.rows.batches import as_batch
+from user_models.fit.rows.features import Features, user_features, video_features
+from user_models.fit.rows.log_rows import Rows, read_rows
+from user_models.fit.watch_model.model import Priors, WatchModel
+from user_models.fit.watch_model.training import Schedule, Trained, train
+from user_models.world.table_checks import table_faults
+from user_models.world.world import World
 
 MORE: Final = "give a folder with more rows, of more users and videos"
 """What to do where rows tell too little."""

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float64, Int64
 
 from user_models.data.folder import KuaiRandFolder
-from user_models.fit.rows import Rows, read_rows
+from user_models.fit.rows.log_rows import Rows, read_rows
 from user_models.watch_forms.density_form import DensityForm
 from user_models.watch_forms.figures import Outcome, kinds, ks_by_length, measure, resampled
 from user_models.watch_forms.forecast import CLICK_S, Forecast, forecast

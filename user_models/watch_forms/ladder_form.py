@@ -1,4 +1,4 @@
-"""The ladder of `user_models.ladder` as a formulation: a continuation ratio at every rung.
+"""The ladder of `user_models.dynamics.watch_thresholds` as a formulation: a continuation ratio at every rung.
 
 P(pass rung j | passed j-1) = sigma(o_j), the discrete-time hazard model (Cox, J. R. Stat. Soc. B 34, 1972,
 https://doi.org/10.1111/j.2517-6161.1972.tb00899.x; Fienberg's continuation ratios). Rungs are at fixed seconds, then
@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from user_models.ladder import LONGEST, N_RUNGS, rungs
+from user_models.dynamics.watch_thresholds import LONGEST, N_RUNGS, rungs
 from user_models.watch_forms.steps import Steps
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
 
-from user_models.ladder import N_STRETCHES, STRETCH
+from user_models.dynamics.watch_thresholds import N_STRETCHES, STRETCH
 from user_models.watch_forms.form import WatchForm
 from user_models.watch_forms.views import N_CONTEXT, TWO_COLUMNS, Views
 

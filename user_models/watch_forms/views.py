@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
-from user_models.fit.rows import TABS, Rows
+from user_models.fit.rows.log_rows import TABS, Rows
 
 N_TABS: Final = len(TABS) + 1
 TWO_COLUMNS: Final = 1

@@ -25,7 +25,7 @@ from simulator.bench.bench import (
 from simulator.bench.growth import Cost, Trial, trials
 from simulator.bench.made_up_run import make_run_folder
 from simulator.bench.peers import Peer, peer_rates
-from user_models.toy import toy_world
+from user_models.testing import toy_world
 
 ROWS = [
     BenchRow("rollout, random", 1_234_567.8, "impressions/s", "2 × Any"),

@@ -11,16 +11,16 @@ from simulator.calibration.calibrate import UNCERTAIN_ANSWERS, _stretched, cut_a
 from simulator.calibration.exposure_mix import _mean_and_spread, by_degree, by_hour, composed, lack
 from simulator.calibration.simulated_impressions import people, play
 from simulator.validation.views import Views
-from user_models.fit.meetings import outcome
-from user_models.ladder import rungs
+from user_models.dynamics.watch_thresholds import rungs
+from user_models.fit.matching.expected_outcomes import outcome
 from user_models.published import (
     NEGATIVE_ANSWERS,
     RANDOM_CLICK_BY_HOUR,
     STANDARD_CLICK_BY_HOUR,
 )
-from user_models.soundness import table_faults
-from user_models.toy import toy_world
-from user_models.world import USER_LATENTS, PublicColumn
+from user_models.testing import toy_world
+from user_models.world.table_checks import table_faults
+from user_models.world.world import USER_LATENTS, PublicColumn
 
 WORLD = toy_world()
 

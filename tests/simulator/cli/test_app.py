@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from simulator.cli.app import main
-from user_models.store import save_world
-from user_models.toy import toy_world
+from user_models.testing import toy_world
+from user_models.world.store import save_world
 
 SPEC = """
 name = "small"

@@ -22,7 +22,7 @@ from simulator.environment.vector_env import FeedVectorEnv
 from simulator.environment.wrappers import CandidateWeights, FlatNumbers, SingleVideo
 from simulator.run import run
 from simulator.spec.experiment import parse_spec
-from user_models.toy import toy_world
+from user_models.testing import toy_world
 
 WORLD = toy_world()
 SMALL = {"world": WORLD, "users": 30, "videos": 300, "candidates": 10, "slate_size": 2}

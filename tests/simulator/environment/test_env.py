@@ -20,8 +20,8 @@ from simulator.rollout.answer_model import constant_model
 from simulator.rollout.day import Engine, Line, Wanted, canonical, play_day
 from simulator.rollout.population import HISTORY, Size, make_blocks, make_stage
 from simulator.rollout.request import Course
-from user_models.parameters import PRESETS
-from user_models.toy import toy_world
+from user_models.testing import toy_world
+from user_models.world.parameters import PRESETS
 
 WORLD = toy_world()
 SATISFIED_ABOVE = WORLD.value("satisfaction.satisfied_above")

@@ -17,8 +17,8 @@ from simulator.environment.transitions import read_transitions
 from simulator.errors import RunFolderError, SpecError
 from simulator.run import run_with
 from simulator.spec.experiment import parse_spec
-from user_models.store import save_world
-from user_models.toy import toy_world
+from user_models.testing import toy_world
+from user_models.world.store import save_world
 
 
 class Lowest:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import simulator.registration  # noqa: F401 # registers askew/Feed-v0
 from simulator.environment.vector_queue import Queue
-from user_models.toy import toy_world
+from user_models.testing import toy_world
 
 WORLD = toy_world()
 SMALL = {"world": WORLD, "users": 90, "videos": 300, "candidates": 20, "slate_size": 4, "horizon_days": 2}

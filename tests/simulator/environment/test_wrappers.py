@@ -18,7 +18,7 @@ from simulator.environment.wrappers import (
     SlateOfVideos,
     slate_scores,
 )
-from user_models.toy import toy_world
+from user_models.testing import toy_world
 
 WORLD = toy_world()
 SMALL = {"world": WORLD, "users": 30, "videos": 300, "candidates": 20, "slate_size": 4, "horizon_days": 2}

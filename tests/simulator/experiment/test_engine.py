@@ -17,7 +17,7 @@ from simulator.experiment.shard import Standing
 from simulator.rollout.population import Size, make_blocks, make_stage
 from simulator.run import run_with
 from simulator.spec.experiment import parse_spec
-from user_models.toy import toy_world
+from user_models.testing import toy_world
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed; pip install 'askew[scale]'"

@@ -10,8 +10,8 @@ from simulator.rollout.population import Block, Size, make_blocks, make_stage
 from simulator.rollout.request import Course
 from simulator.rollout.user_day_table import Buckets, user_day_table
 from simulator.user_days import COUNTS
-from user_models.parameters import PRESETS
-from user_models.toy import toy_world
+from user_models.testing import toy_world
+from user_models.world.parameters import PRESETS
 
 USERS, DAYS, ROUNDS = 56, 2, 2
 STAGE, PEOPLE = make_stage(toy_world().with_values(PRESETS["dense"]), Size(USERS, 300, 0.04), seed=0)

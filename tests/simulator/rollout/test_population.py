@@ -17,7 +17,7 @@ from simulator.rollout.population import (
     make_blocks,
     make_stage,
 )
-from user_models.toy import toy_world
+from user_models.testing import toy_world
 
 WORLD = toy_world()
 

@@ -22,7 +22,7 @@ from simulator.rollout.request import (
     observe,
     react,
 )
-from user_models.toy import toy_world
+from user_models.testing import toy_world
 
 WORLD = toy_world()
 

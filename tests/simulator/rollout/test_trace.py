@@ -10,8 +10,8 @@ from simulator.rollout.population import Size, make_blocks, make_stage
 from simulator.rollout.request import Course
 from simulator.rollout.trace import trace_table
 from simulator.user_days import COUNTS, SUMS
-from user_models.parameters import PRESETS
-from user_models.toy import toy_world
+from user_models.testing import toy_world
+from user_models.world.parameters import PRESETS
 
 USERS = 90
 TRACED = np.arange(0, USERS, 3)

@@ -18,8 +18,8 @@ from simulator.reports.report import load_report
 from simulator.reports.sweep import load_sweep
 from simulator.spec.experiment import load_spec, parse_spec
 from simulator.studies.sweep import folder_name, plan_sweep, run_sweep, spec_at
-from user_models.store import save_world
-from user_models.toy import toy_world
+from user_models.testing import toy_world
+from user_models.world.store import save_world
 
 ARMS = [{"name": "control", "policy": "random"}, {"name": "treatment", "policy": "popular"}]
 SLOPE = "returning.satisfaction"

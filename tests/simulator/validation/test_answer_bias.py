@@ -18,8 +18,8 @@ from simulator.validation.answer_estimators import (
     jackknife,
 )
 from simulator.validation.answer_log import Asked, ask_everybody
-from user_models.parameters import PRESETS
-from user_models.toy import toy_world
+from user_models.testing import toy_world
+from user_models.world.parameters import PRESETS
 
 SMALL = Size(users=600, videos=500, views_scale=0.1, n_days=2)
 N = 20_000
@@ -171,7 +171,7 @@ def test_verdict_follows_the_signs(slope, bias, wanted):
 
 @pytest.mark.slow
 def test_the_bundled_world_hides_what_theory_says():
-    from user_models.store import load_world
+    from user_models.world.store import load_world
 
     check = satisfied_share_check(load_world("kuairand-pure"))
     assert check.as_predicted

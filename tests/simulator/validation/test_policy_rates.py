@@ -4,7 +4,7 @@ import pytest
 
 from simulator.validation.policy_rates import RATES, RegimeRow, measure_regimes, regime_spec
 from user_models.published import REGIMES
-from user_models.toy import toy_world
+from user_models.testing import toy_world
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from simulator.rollout.population import Size
 from simulator.rollout.request import react
 from simulator.validation.random_requests import random_course, requests
 from simulator.validation.recovery import _known, act_truths, climb_truth, recover, watch
-from user_models.recovery.climb import fit_climb
-from user_models.toy import toy_world
+from user_models.recovery.watch_likelihood import fit_climb
+from user_models.testing import toy_world
 
 SMALL = Size(users=12, videos=1000, views_scale=0.5, n_days=2)
 """Many views a user: estimated effects of users with few would bias the rest (40 users of 100 views: 87% within 2)."""
@@ -74,7 +74,7 @@ def test_truths_of_actions_are_base_plus_stage():
 
 @pytest.mark.slow
 def test_the_bundled_world_comes_back():
-    from user_models.store import load_world
+    from user_models.world.store import load_world
 
     recovery = recover(load_world("kuairand-pure"))
     assert len(recovery.rows) > 300

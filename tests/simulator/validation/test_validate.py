@@ -24,7 +24,7 @@ from simulator.validation.validate import judged, validate, write_validation
 from simulator.validation.verdict import doubt, mark
 from simulator.validation.views import faces_of
 from user_models.data.layout import official_names
-from user_models.toy import toy_world
+from user_models.testing import toy_world
 
 N_USERS, N_VIDEOS, N_ROWS = 60, 40, 600
 DEGREES = ("full_active", "middle_active", "day_new")

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from user_models.data.layout import official_names
-from user_models.fit.batches import NODES_S
-from user_models.fit.rows import Rows
-from user_models.ladder import N_RUNGS, rungs
-from user_models.toy import toy_world
-from user_models.world import ACTIONS, World
+from user_models.dynamics.watch_thresholds import N_RUNGS, rungs
+from user_models.fit.rows.batches import NODES_S
+from user_models.fit.rows.log_rows import Rows
+from user_models.testing import toy_world
+from user_models.world.world import ACTIONS, World
 
 N_USERS, N_VIDEOS, N_ROWS = 300, 200, 24_000
 

@@ -11,11 +11,11 @@ from simulator.reports.validation import Recovery
 from simulator.validation import validate
 from simulator.validation.sections import Elsewhere, heldout_section
 from user_models.fit import fitting, load_predictor
-from user_models.fit.prediction import reference
-from user_models.fit.prediction.learning import Course
+from user_models.fit.prediction import lightgbm_baseline
 from user_models.fit.prediction.predictor import Plan
-from user_models.fit.training import Schedule
-from user_models.store import load_world
+from user_models.fit.prediction.training import Course
+from user_models.fit.watch_model.training import Schedule
+from user_models.world.store import load_world
 
 _COURSE = Course(epochs=1, batch=256, rate=0.003, decay=0.1, dropout=0.1)
 QUICK = Schedule(epochs=2, batch=128, plan=Plan(_COURSE, _COURSE, networks=1))
@@ -27,7 +27,7 @@ def test_one_call_fits_calibrates_stores_and_validates(small_folder, tmp_path, m
 
     What is validated of a world alone, whatever its rows, has tests of its own.
     """
-    monkeypatch.setattr(reference, "find_spec", lambda _: None)
+    monkeypatch.setattr(lightgbm_baseline, "find_spec", lambda _: None)
     monkeypatch.setattr(fitting, "shape_by_duration", lambda world: world)
     monkeypatch.setattr(fitting, "tune_strengths", lambda world, selector: world)
     monkeypatch.setattr(calibrate, "calibrate_random", lambda world, targets: world)

@@ -10,16 +10,16 @@ from user_models.data.folder import open_folder
 from user_models.data.layout import official_names
 from user_models.errors import DataError, FitError
 from user_models.fit import fit_world, fitting
-from user_models.fit.features import user_features, video_features
-from user_models.fit.prediction import reference
-from user_models.fit.prediction.learning import Course
+from user_models.fit.prediction import lightgbm_baseline
 from user_models.fit.prediction.predictor import Plan
-from user_models.fit.rows import read_rows
-from user_models.fit.training import Schedule
-from user_models.parameters import DEFAULTS
-from user_models.store import load_world, save_world
-from user_models.toy import toy_world
-from user_models.world import table_names
+from user_models.fit.prediction.training import Course
+from user_models.fit.rows.features import user_features, video_features
+from user_models.fit.rows.log_rows import read_rows
+from user_models.fit.watch_model.training import Schedule
+from user_models.testing import toy_world
+from user_models.world.parameters import DEFAULTS
+from user_models.world.store import load_world, save_world
+from user_models.world.world import table_names
 
 _COURSE = Course(epochs=1, batch=256, rate=0.003, decay=0.1, dropout=0.1)
 QUICK = Schedule(epochs=2, batch=128, plan=Plan(_COURSE, _COURSE, networks=1))
@@ -27,7 +27,7 @@ QUICK = Schedule(epochs=2, batch=128, plan=Plan(_COURSE, _COURSE, networks=1))
 
 def untuned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the levels, which cannot fit made-up rows, and the reference; they have tests of their own."""
-    monkeypatch.setattr(reference, "find_spec", lambda _: None)
+    monkeypatch.setattr(lightgbm_baseline, "find_spec", lambda _: None)
     monkeypatch.setattr(fitting, "shape_by_duration", lambda world: world)
     monkeypatch.setattr(fitting, "tune_strengths", lambda world, selector: world)
     monkeypatch.setattr(fitting, "calibrate_random", lambda world, targets: world)

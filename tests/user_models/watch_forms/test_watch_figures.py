@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from user_models.data.folder import open_folder
-from user_models.ladder import N_STRETCHES, STRETCH
+from user_models.dynamics.watch_thresholds import N_STRETCHES, STRETCH
 from user_models.watch_forms.comparison import Comparison, Score, compare
 from user_models.watch_forms.figures import (
     CLASS_NAMES,

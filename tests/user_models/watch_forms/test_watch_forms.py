@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from user_models.ladder import COMPLETE_RUNG, N_RUNGS
+from user_models.dynamics.watch_thresholds import COMPLETE_RUNG, N_RUNGS
 from user_models.watch_forms.density_form import DensityForm
 from user_models.watch_forms.form import END_BAND
 from user_models.watch_forms.ladder_form import LadderForm

@@ -1,9 +1,9 @@
 """Predicting single rows: the predictor that a fit stores beside its world, and the check on rows held out."""
 
-from user_models.fit.prediction.check import BucketDistance, HeldOut, check_heldout
 from user_models.fit.prediction.exposures import Exposures, read_exposures
+from user_models.fit.prediction.heldout import BucketDistance, HeldOut, check_heldout
 from user_models.fit.prediction.predictor import Plan, Predictor, learn_predictor
-from user_models.fit.prediction.storing import load_predictor, save_predictor
+from user_models.fit.prediction.store import load_predictor, save_predictor
 
 __all__ = [
     "BucketDistance",

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from user_models.ladder import LONGEST, rungs
+from user_models.dynamics.watch_thresholds import LONGEST, rungs
 
 BUCKETS_S: Final = (0, 7, 15, 18, 30, 60, 120, 300)
 """Edges of the buckets of durations (s); each holds its upper edge."""

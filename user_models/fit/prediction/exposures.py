@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int64
 
 from user_models.errors import DataError
 from user_models.fit.prediction.inputs import Past, nothing_seen
-from user_models.fit.prediction.past import add_up, empty_ledger, exposure_sums
+from user_models.fit.prediction.running_counts import add_up, empty_ledger, exposure_sums
 
 LAST_DATE: Final = 20220424
 """Last day of the published list, yyyymmdd; the list itself has no dates."""

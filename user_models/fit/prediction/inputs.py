@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float32, Int64
 
-from user_models.fit.batches import log_nodes, place
-from user_models.fit.prediction.past import (
+from user_models.fit.prediction.running_counts import (
     EXPOSED,
     GROUPS,
     OVERALL,
@@ -27,7 +26,8 @@ from user_models.fit.prediction.past import (
     view_sums,
 )
 from user_models.fit.prediction.views import Views
-from user_models.fit.rows import TABS
+from user_models.fit.rows.batches import log_nodes, place
+from user_models.fit.rows.log_rows import TABS
 
 _TYPICAL: Final = {
     "click": 0.44,

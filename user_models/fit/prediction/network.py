@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from user_models.fit.batches import Batch
-from user_models.fit.features import Features
+from user_models.fit.rows.batches import Batch
+from user_models.fit.rows.features import Features
 
 _BAG: Final = 12
 _WIDE: Final = 128

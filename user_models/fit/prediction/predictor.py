@@ -16,18 +16,18 @@ import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor
 
-from user_models.fit.batches import as_batch
-from user_models.fit.features import Features, user_categories, user_numbers, video_categories, video_numbers
+from user_models.dynamics.watch_thresholds import CLICK_RUNG, LONG_RUNG, N_RUNGS
 from user_models.fit.prediction.exposures import Exposures, past_of
+from user_models.fit.prediction.feature_encoder import Coding
 from user_models.fit.prediction.inputs import Past, known_before, seen
-from user_models.fit.prediction.learning import ACTING, WATCHING, Course, Loss, action_loss, climb_loss, learn
 from user_models.fit.prediction.network import Known, Network, Public, Shape
-from user_models.fit.prediction.past import kept
-from user_models.fit.prediction.public import Coding
+from user_models.fit.prediction.running_counts import kept
+from user_models.fit.prediction.training import ACTING, WATCHING, Course, Loss, action_loss, climb_loss, learn
 from user_models.fit.prediction.views import Catalogue, Views
-from user_models.fit.rows import Rows
-from user_models.ladder import CLICK_RUNG, LONG_RUNG, N_RUNGS
-from user_models.world import ACTIONS
+from user_models.fit.rows.batches import as_batch
+from user_models.fit.rows.features import Features, user_categories, user_numbers, video_categories, video_numbers
+from user_models.fit.rows.log_rows import Rows
+from user_models.world.world import ACTIONS
 
 CLICK_S: Final = 7.0
 """Seconds past which an autoplay view counts as clicked."""

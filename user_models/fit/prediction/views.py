@@ -11,9 +11,9 @@ import pandas as pd
 from jaxtyping import Bool, Int64
 
 from user_models.data.folder import KuaiRandFolder
-from user_models.fit.features import user_categories, user_numbers, video_categories, video_numbers
-from user_models.fit.prediction.public import Coding, learn_coding
-from user_models.fit.rows import Rows, read_rows
+from user_models.fit.prediction.feature_encoder import Coding, learn_coding
+from user_models.fit.rows.features import user_categories, user_numbers, video_categories, video_numbers
+from user_models.fit.rows.log_rows import Rows, read_rows
 
 
 @final

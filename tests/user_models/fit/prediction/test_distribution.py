@@ -8,6 +8,8 @@ from scipy.stats import kstest, spearmanr
 from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
+from user_models.dynamics.kernel import seconds
+from user_models.dynamics.watch_thresholds import N_RUNGS, rungs
 from user_models.fit.prediction.distribution import (
     cumulative,
     decile_shares,
@@ -19,8 +21,6 @@ from user_models.fit.prediction.distribution import (
     transform,
 )
 from user_models.fit.prediction.scores import auc, log_loss, spearman
-from user_models.kernel import seconds
-from user_models.ladder import N_RUNGS, rungs
 
 N = 6_000
 

@@ -18,15 +18,15 @@ from user_models.fit.prediction import (
     Predictor,
     check_heldout,
     learn_predictor,
+    lightgbm_baseline,
     load_predictor,
     read_exposures,
-    reference,
     save_predictor,
 )
 from user_models.fit.prediction.inputs import known_before
-from user_models.fit.prediction.learning import Course
-from user_models.fit.prediction.past import empty_ledger
 from user_models.fit.prediction.predictor import forecast, no_rows
+from user_models.fit.prediction.running_counts import empty_ledger
+from user_models.fit.prediction.training import Course
 from user_models.fit.prediction.views import read_views
 
 QUICK = Course(epochs=2, batch=256, rate=0.003, decay=0.1, dropout=0.1)
@@ -123,15 +123,15 @@ def test_the_check_measures_all_it_promises(checked):
 
 
 def test_without_lightgbm_the_check_says_so(predictor, small_folder, monkeypatch):
-    monkeypatch.setattr(reference, "find_spec", lambda _: None)
+    monkeypatch.setattr(lightgbm_baseline, "find_spec", lambda _: None)
     found = check_heldout(predictor, open_folder(small_folder))
     assert set(found.reference_log_loss.values()) == {None}
-    assert set(found.reference_reason.values()) == {reference.ABSENT}
+    assert set(found.reference_reason.values()) == {lightgbm_baseline.ABSENT}
 
 
 def test_users_that_are_not_carried_are_added_up_from_the_data(predictor, small_folder, checked, monkeypatch):
     """With no user or video carried, all is added up again, and the forecast is the same."""
-    monkeypatch.setattr(reference, "find_spec", lambda _: None)
+    monkeypatch.setattr(lightgbm_baseline, "find_spec", lambda _: None)
     bare = replace(predictor.past, users=empty_ledger(), videos=empty_ledger())
     found = check_heldout(replace(predictor, past=bare), open_folder(small_folder))
     assert found.auc == pytest.approx(dict(checked.auc), abs=0.01)
@@ -140,7 +140,7 @@ def test_users_that_are_not_carried_are_added_up_from_the_data(predictor, small_
 
 def test_rows_of_another_folder_are_predicted(predictor, small_folder, monkeypatch):
     """A folder whose rows are also in the data: they are held out of it, and their users are added up again."""
-    monkeypatch.setattr(reference, "find_spec", lambda _: None)
+    monkeypatch.setattr(lightgbm_baseline, "find_spec", lambda _: None)
     folder = open_folder(small_folder)
     found = check_heldout(predictor, folder, folder)
     assert found.n_test == len(read_views(folder)[0])

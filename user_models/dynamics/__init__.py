@@ -1,0 +1,1 @@
+"""Compiled behaviour of users: watching, acting, answering, coming back."""

@@ -1,0 +1,769 @@
+"""One view, one session, one day of a user, as compiled scalar equations.
+
+Everything that happens to a user in a rollout happens here, row by row, so no result depends on how users are
+batched. Bundles are NamedTuples, which numba reads directly; axes: `users`, `videos`, `d` taste dimensions,
+`actions` like, follow, comment, forward, hate, profile_enter, `rungs` of the ladder, `rows` users served now,
+`k` slate length.
+
+All helpers live in this one file because numba's on-disk cache looks at a file's own date only.
+"""
+
+import math
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int8, Int16, Int32, Int64, UInt16, UInt64
+
+from user_models.dynamics.compiled import compiled, compiled_inline, compiled_with_room
+from user_models.dynamics.packed import Packed
+from user_models.dynamics.watch_thresholds import COMPLETE_RUNG, LONGEST, N_RUNGS, STRETCH
+
+# Purposes: words that keep the uses of one key apart.
+_WATCH = np.uint64(1)
+_WITHIN = np.uint64(2)
+_SATISFACTION = np.uint64(3)
+_ACTION = np.uint64(4)
+_ASK = np.uint64(16)
+_ANSWER = np.uint64(17)
+_SAY = np.uint64(18)
+_PATIENCE = np.uint64(19)
+_HOUR = np.uint64(20)
+_RETURN = np.uint64(21)
+_SESSIONS = np.uint64(22)
+_ROUND = np.uint64(23)
+_DRIFT = np.uint64(24)
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(0x94D049BB133111EB)
+
+Whole: TypeAlias = Any
+"""A whole number, as an element of whatever array."""
+
+STEPS = np.array(
+    [math.isqrt(prime << 128) % 2**64 for prime in range(2, 312) if all(prime % d for d in range(2, prime))], np.uint64
+)
+"""Fractional parts of the square roots of the first 64 primes, in units of 2^-64."""
+N_ACTIONS = 6
+MOST_FELT = 3.5
+"""Satisfaction beyond which, either way, no action becomes likelier: a video can only be liked once."""
+
+
+class Videos(NamedTuple):
+    """Latents of every video."""
+
+    duration_s: Float32[np.ndarray, " videos"]
+    rungs_s: Float32[np.ndarray, "videos rungs"]
+    barrier: Float32[np.ndarray, "videos rungs"]
+    """Odds against passing each rung at appeal 0; 0 where the rung has no length."""
+    slope: Float32[np.ndarray, "videos stretches"]
+    """Pull of appeal on each stretch of the ladder."""
+    appeal: Float32[np.ndarray, " videos"]
+    topic: Float32[np.ndarray, "videos d"]
+    quality: Float32[np.ndarray, " videos"]
+    bait: Float32[np.ndarray, " videos"]
+    action: Float32[np.ndarray, "videos actions"]
+
+
+class Users(NamedTuple):
+    """Latents of every user."""
+
+    appeal: Float32[np.ndarray, " users"]
+    taste: Float32[np.ndarray, "users d"]
+    action: Float32[np.ndarray, "users actions"]
+    answering: Float32[np.ndarray, " users"]
+    """Logit of answering, apart from satisfaction and fatigue."""
+    sessions_per_day: Float32[np.ndarray, " users"]
+    """On an active day; at least 1."""
+    views_per_session: Float32[np.ndarray, " users"]
+    loyalty: Float32[np.ndarray, " users"]
+    """Added to the logit of coming back."""
+
+
+class State(NamedTuple):
+    """What changes about every user; the kernels write into these arrays."""
+
+    patience: Float32[np.ndarray, " users"]
+    """Views of average pleasure left in the session; at or below 0 no session is open."""
+    sessions_left: Int16[np.ndarray, "users rounds"]
+    session: Int16[np.ndarray, " users"]
+    """Sessions opened today."""
+    request: Int16[np.ndarray, " users"]
+    """Requests made today."""
+    views: Int32[np.ndarray, " users"]
+    """Views made today."""
+    hour: Int8[np.ndarray, " users"]
+    clicked: Float32[np.ndarray, " users"]
+    """1 if the last view of the session was clicked, else 0; 0.5 at its start."""
+    skips: Int16[np.ndarray, " users"]
+    """Skips in a row."""
+    pleasure: Float32[np.ndarray, " users"]
+    """Sum of satisfaction over today's views."""
+    mood: Float32[np.ndarray, " users"]
+    """Running mean of daily satisfaction."""
+    days_away: Int16[np.ndarray, " users"]
+    """Days since the user was last active; 0 on the day after an active one."""
+    prompts: Float32[np.ndarray, " users"]
+    """Recent questionnaires, fading by the day."""
+    last_asked: Int16[np.ndarray, " users"]
+    """Day of the last questionnaire."""
+    asked: Int16[np.ndarray, " users"]
+    """Questionnaires today."""
+    leaning: Float32[np.ndarray, "users d"]
+    """How far taste has drifted from where it began."""
+    seen: Float32[np.ndarray, "users d"]
+    """Running mean of the topics just seen."""
+    wary: Float32[np.ndarray, " users"]
+    """Running mean of the bait met."""
+
+
+class Rules(NamedTuple):
+    """Parameters of every user model; see `user_models.world.world` for meaning, source and range."""
+
+    hour_effect: Float32[np.ndarray, " hours"]
+    taste: float
+    momentum: float
+    satiation: float
+    seen_step: float
+    seen_kept: float
+    drift_step: float
+    drift_kept: float
+    drift_noise: float
+    habituation: float
+    wary_step: float
+    action_base: Float32[np.ndarray, " actions"]
+    action_stage: Float32[np.ndarray, "actions stages"]
+    action_satisfaction: Float32[np.ndarray, " actions"]
+    action_match: Float32[np.ndarray, " actions"]
+    weight_taste: float
+    weight_quality: float
+    weight_bait: float
+    weight_noise: float
+    ask: float
+    ask_long_views: float
+    ask_most: int
+    cool_down_days: int
+    answer_base: float
+    answer_satisfaction: float
+    answer_fatigue: float
+    fatigue_kept: float
+    say_noise: float
+    say_dissatisfied: float
+    say_satisfied: float
+    cost_scale: float
+    cost_satisfaction: float
+    cost_skips: float
+    patience_shape: float
+    return_logit: Float32[np.ndarray, " gaps"]
+    return_satisfaction: float
+    mood_kept: float
+    mood_usual: float
+    hour_share: Float64[np.ndarray, " hours"]
+    weekday: Float32[np.ndarray, " 7"]
+    """Sessions on each day of the week, over their mean."""
+    views_scale: float
+
+
+class Response(NamedTuple):
+    """What happened to a slate. Visible parts and truth sit side by side here, and only here."""
+
+    viewed: Bool[np.ndarray, "rows k"]
+    watch_s: Float32[np.ndarray, "rows k"]
+    events: UInt16[np.ndarray, "rows k"]
+    answer: Int8[np.ndarray, "rows k"]
+    satisfaction: Float32[np.ndarray, "rows k"]
+    appeal: Float32[np.ndarray, "rows k"]
+    propensity: Float32[np.ndarray, "rows k"]
+    """Chance that the view would be answered if asked; 0 where it was not asked."""
+
+
+@compiled_inline
+def mix(word: np.uint64) -> np.uint64:
+    """SplitMix64's step."""
+    z = word + _GOLDEN
+    z = (z ^ (z >> np.uint64(30))) * _FIRST
+    z = (z ^ (z >> np.uint64(27))) * _SECOND
+    return z ^ (z >> np.uint64(31))
+
+
+@compiled_inline
+def uniform(key: np.uint64, purpose: np.uint64) -> float:
+    """A number in (0, 1), never an end, for one purpose of a key."""
+    return (np.float64(mix(key ^ (purpose * _GOLDEN)) >> np.uint64(12)) + 0.5) * 2.0**-52
+
+
+@compiled_inline
+def normal(u: float) -> float:
+    """Standard normal quantile of `u` in (0, 1), to 1e-9 relative (Acklam's rational approximation)."""
+    if u < 0.02425 or u > 0.97575:
+        q = math.sqrt(-2.0 * math.log(u if u < 0.5 else 1.0 - u))
+        tail = (
+            (
+                (((-7.784894002430293e-03 * q - 3.223964580411365e-01) * q - 2.400758277161838) * q - 2.549732539343734)
+                * q
+                + 4.374664141464968
+            )
+            * q
+            + 2.938163982698783
+        ) / (
+            (((7.784695709041462e-03 * q + 3.224671290700398e-01) * q + 2.445134137142996) * q + 3.754408661907416) * q
+            + 1.0
+        )
+        return tail if u < 0.5 else -tail
+    q = u - 0.5
+    r = q * q
+    return (
+        (
+            (
+                (
+                    ((-3.969683028665376e01 * r + 2.209460984245205e02) * r - 2.759285104469687e02) * r
+                    + 1.383577518672690e02
+                )
+                * r
+                - 3.066479806614716e01
+            )
+            * r
+            + 2.506628277459239
+        )
+        * q
+    ) / (
+        (
+            (((-5.447609879822406e01 * r + 1.615858368580409e02) * r - 1.556989798598866e02) * r + 6.680131188771972e01)
+            * r
+            - 1.328068155288572e01
+        )
+        * r
+        + 1.0
+    )
+
+
+@compiled_inline
+def sigmoid(x: float) -> float:
+    """Logistic function."""
+    return 1.0 / (1.0 + math.exp(-x))
+
+
+@compiled_inline
+def happens(u: float, logit: float) -> bool:
+    """Whether `u` < sigma(logit); most rare events are ruled out by exp(-y) < 1 / (1 + y + y^2 / 2) alone."""
+    if logit < 0.0 and u * (1.0 - logit + 0.5 * logit * logit) > 1.0:
+        return False
+    return u * (1.0 + math.exp(-logit)) < 1.0
+
+
+@compiled_inline
+def climb(
+    barrier: Float32[np.ndarray, " rungs"], slope: Float32[np.ndarray, " stretches"], appeal: float, u: float
+) -> int:
+    """How many rungs are passed: the first at which the survival product falls below `u`.
+
+    P(pass rung j | passed j-1) = 1 / (1 + barrier_j exp(-slope_j * appeal)), a continuation-ratio model (Fienberg
+    and Mason 1979); one uniform number decides the whole climb, so more appeal never shortens it when slopes
+    are >= 0. Slopes are shared along a stretch of the ladder, which saves most of the exponentials.
+    """
+    against = 1.0
+    stretch = -1
+    pull = 1.0
+    for j in range(N_RUNGS):
+        if STRETCH[j] != stretch:
+            stretch = STRETCH[j]
+            pull = math.exp(-slope[stretch] * appeal)
+        against *= 1.0 + barrier[j] * pull  # one over the survival product: no division on the way
+        if u * against >= 1.0:
+            return j
+    return N_RUNGS
+
+
+@compiled_inline
+def seconds(rungs_s: Float32[np.ndarray, " rungs"], passed: int, u: float) -> float:
+    """Watch seconds of a climb that stopped between two rungs; `u` places it, evenly on a log scale past 7 s."""
+    if passed == 0:
+        return 0.0
+    low = rungs_s[passed - 1]
+    high = rungs_s[passed] if passed < N_RUNGS else LONGEST * rungs_s[COMPLETE_RUNG]
+    if low < 7.0:
+        return low + u * (high - low)
+    return low * (high / low) ** u
+
+
+@compiled
+def respond(
+    keys: UInt64[np.ndarray, " rows"],
+    rows: Int64[np.ndarray, " rows"],
+    slates: Int32[np.ndarray, "rows k"],
+    day: int,
+    users: Users,
+    videos: Videos,
+    state: State,
+    rules: Rules,
+    out: Response,
+) -> None:
+    """Let each user go through a slate, view by view, until its end or the end of their patience.
+
+    `keys` holds one word per row, mixed from (seed, user, day, lap), so that the n-th meeting of a user and a
+    video on a day has the same noise whatever came before. Writes into `state` and the first rows of `out`.
+    """
+    for i in range(rows.shape[0]):
+        go_through(keys[i], i, rows[i], slates, day, users, videos, state, rules, out)
+
+
+@compiled
+def live(
+    seed: np.uint64,
+    user_id: Int64[np.ndarray, " users"],
+    rows: Int64[np.ndarray, " rows"],
+    slates: Int32[np.ndarray, "rows k"],
+    day: int,
+    walk: tuple[int, int],
+    users: Packed,
+    videos: Packed,
+    state: State,
+    rules: Packed,
+    out: Response,
+) -> None:
+    """The same, of users, videos and rules that are packed, with keys mixed on the way.
+
+    `walk` is how many videos a request offers and how many there are in a lap.
+    """
+    for i in range(rows.shape[0]):
+        lap = (state.request[rows[i]] * walk[0]) // walk[1]
+        key = hash_key(seed, user_id[rows[i]], day, lap)
+        go_through(key, i, rows[i], slates, day, users, videos, state, rules[0], out)
+
+
+@compiled_inline
+def go_through(
+    key: np.uint64,
+    i: int,
+    user: int,
+    slates: Int32[np.ndarray, "rows k"],
+    day: int,
+    users: Users,
+    videos: Videos,
+    state: State,
+    rules: Rules,
+    out: Response,
+) -> None:
+    """One user and one slate."""
+    out.appeal[i, 0] = touch(slates[i], videos)
+    for position in range(slates.shape[1]):
+        video = slates[i, position]
+        if state.patience[user] > 0.0:
+            view(mix(key + np.uint64(video)), i, position, user, video, day, users, videos, state, rules, out)
+        else:
+            skip_over(i, position, out)
+
+
+@compiled_inline
+def skip_over(i: int, position: int, out: Response) -> None:
+    """Nothing happens at a place of a slate."""
+    out.viewed[i, position] = False
+    out.watch_s[i, position] = 0.0
+    out.events[i, position] = 0
+    out.answer[i, position] = 0
+    out.satisfaction[i, position] = 0.0
+    out.appeal[i, position] = 0.0
+    out.propensity[i, position] = 0.0
+
+
+@compiled_inline
+def touch(slate: Int32[np.ndarray, " k"], videos: Videos) -> float:
+    """Read a little of each video of a slate, so that memory fetches them all at once and not one after the other."""
+    found = 0.0
+    for video in slate:
+        found += videos.barrier[video, 0] + videos.barrier[video, COMPLETE_RUNG] + videos.slope[video, 0]
+        found += videos.rungs_s[video, 0] + videos.rungs_s[video, COMPLETE_RUNG]
+        found += videos.topic[video, 0] + videos.action[video, 0]
+    return found
+
+
+@compiled_inline
+def view(
+    key: np.uint64,
+    i: int,
+    position: int,
+    user: int,
+    video: int,
+    day: int,
+    users: Users,
+    videos: Videos,
+    state: State,
+    rules: Rules,
+    out: Response,
+) -> None:
+    """One user meets one video: attraction, satisfaction, watch, actions, questionnaire, patience."""
+    match = 0.0
+    repeated = 0.0
+    for j in range(users.taste.shape[1]):
+        match += (users.taste[user, j] + state.leaning[user, j]) * videos.topic[video, j]
+        repeated += state.seen[user, j] * videos.topic[video, j]
+    appeal = (
+        users.appeal[user]
+        + videos.appeal[video]
+        + rules.taste * match
+        + rules.hour_effect[state.hour[user]]
+        + rules.momentum * (state.clicked[user] - 0.5)
+        - rules.satiation * repeated
+        - rules.habituation * max(0.0, state.wary[user]) * videos.bait[video]
+    )
+    satisfaction = (
+        rules.weight_taste * match
+        + rules.weight_quality * videos.quality[video]
+        - rules.weight_bait * videos.bait[video]
+        + rules.weight_noise * normal(uniform(key, _SATISFACTION))
+    )
+    passed = climb(videos.barrier[video], videos.slope[video], appeal, uniform(key, _WATCH))
+    watch_s = np.float32(seconds(videos.rungs_s[video], passed, uniform(key, _WITHIN)))
+    felt = min(max(satisfaction, -MOST_FELT), MOST_FELT)
+    events = watch_events(watch_s, videos.duration_s[video])
+    for action in range(N_ACTIONS):
+        logit = (
+            rules.action_base[action]
+            + users.action[user, action]
+            + videos.action[video, action]
+            + rules.action_stage[action, passed]
+            + rules.action_satisfaction[action] * felt
+            + rules.action_match[action] * match
+        )
+        if happens(uniform(key, _ACTION + np.uint64(action)), logit):
+            events |= 16 << action
+    out.viewed[i, position] = True
+    out.watch_s[i, position] = watch_s
+    out.satisfaction[i, position] = satisfaction
+    out.appeal[i, position] = appeal
+    out.answer[i, position] = 0
+    out.propensity[i, position] = 0.0
+    if (
+        eligible(watch_s, videos.duration_s[video])
+        and uniform(key, _ASK) < rules.ask * (rules.ask_long_views if events & 2 else 1.0)
+        and day - state.last_asked[user] >= rules.cool_down_days
+        and state.asked[user] < rules.ask_most
+    ):
+        events |= 1024
+        out.propensity[i, position] = willingness(satisfaction, user, users, state, rules)
+        out.answer[i, position] = answer(key, satisfaction, out.propensity[i, position], rules)
+        if out.answer[i, position] > 0:
+            events |= 2048
+        if out.answer[i, position] == 3:
+            events |= 4096
+        elif out.answer[i, position] == 1:
+            events |= 8192
+        state.prompts[user] += 1.0
+        state.last_asked[user] = day
+        state.asked[user] += 1
+    out.events[i, position] = events
+    tire(user, satisfaction, events, state, rules)
+    learn(user, video, felt, videos, state, rules)
+
+
+@compiled_inline
+def watch_events(watch_s: np.float32, duration_s: float) -> int:
+    """Click, long view, complete and skip bits of a watch time, by KuaiRand's definitions (skip: under 3 s)."""
+    events = 0
+    if watch_s >= duration_s or watch_s > 7.0:
+        events |= 1
+    if watch_s >= duration_s or watch_s >= 18.0:
+        events |= 2
+    if watch_s >= duration_s:
+        events |= 4
+    elif watch_s < 3.0:
+        events |= 8
+    return events
+
+
+@compiled_inline
+def eligible(watch_s: np.float32, duration_s: float) -> bool:
+    """Whether a questionnaire may appear: 7 s watched, or half the video (EASQ, arXiv 2601.20215)."""
+    return bool(watch_s >= 7.0 or watch_s >= 0.5 * duration_s)
+
+
+@compiled
+def willingness(satisfaction: float, user: int, users: Users, state: State, rules: Rules) -> float:
+    """Chance of answering when asked: the pleased answer more, the weary less (selection bias)."""
+    return sigmoid(
+        rules.answer_base
+        + users.answering[user]
+        + rules.answer_satisfaction * satisfaction
+        - rules.answer_fatigue * state.prompts[user]
+    )
+
+
+@compiled
+def answer(key: np.uint64, satisfaction: float, chance: float, rules: Rules) -> int:
+    """0 no answer, 1 dissatisfied, 2 uncertain, 3 satisfied: a selective answer, then an ordered probit."""
+    if uniform(key, _ANSWER) >= chance:
+        return 0
+    felt = satisfaction + rules.say_noise * normal(uniform(key, _SAY))
+    if felt < rules.say_dissatisfied:
+        return 1
+    return 2 if felt < rules.say_satisfied else 3
+
+
+@compiled_inline
+def tire(user: int, satisfaction: float, events: int, state: State, rules: Rules) -> None:
+    """Spend patience: an average view costs about 1; displeasure and runs of skips cost more."""
+    state.skips[user] = state.skips[user] + 1 if events & 8 else 0
+    cost = 1.0 - rules.cost_satisfaction * satisfaction + rules.cost_skips * max(0, state.skips[user] - 1)
+    state.patience[user] -= np.float32(rules.cost_scale * max(0.1, cost))
+    state.clicked[user] = 1.0 if events & 1 else 0.0
+    state.views[user] += 1
+    state.pleasure[user] += satisfaction
+
+
+@compiled_inline
+def learn(user: int, video: int, felt: float, videos: Videos, state: State, rules: Rules) -> None:
+    """What a view leaves behind: its topic is less new, taste leans towards what pleased, bait makes wary.
+
+    Taste leans as a running mean of what pleased, by no more than `MOST_FELT`; a sum would feed on itself, since taste
+    for what was shown makes the next video of the kind please more.
+    """
+    topic = videos.topic[video]
+    seen = state.seen[user]
+    leaning = state.leaning[user]
+    fade, drift, pleased = np.float32(rules.seen_step), np.float32(rules.drift_step), np.float32(felt)
+    for j in range(len(topic)):
+        seen[j] += fade * (topic[j] - seen[j])
+    for j in range(len(topic)):
+        leaning[j] += drift * (pleased * topic[j] - leaning[j])
+    state.wary[user] += np.float32(rules.wary_step) * (videos.bait[video] - state.wary[user])
+
+
+@compiled
+def wake(keys: UInt64[np.ndarray, " users"], day: int, users: Users, state: State, rules: Rules) -> None:
+    """Begin a day: who comes back, how often today, and in which rounds. `keys` are mixed from (seed, user, day)."""
+    n_rounds = state.sessions_left.shape[1]
+    for user in range(keys.shape[0]):
+        state.hour[user] = 0
+        state.session[user] = 0
+        state.request[user] = 0
+        state.views[user] = 0
+        state.pleasure[user] = 0.0
+        state.patience[user] = 0.0
+        state.asked[user] = 0
+        state.prompts[user] *= rules.fatigue_kept
+        wander(user, keys[user], state, rules)
+        state.sessions_left[user, :] = 0
+        if not comes(keys[user], user, state.days_away[user], users, state.mood, rules):
+            state.days_away[user] += 1
+            continue
+        state.days_away[user] = 0
+        extra = (users.sessions_per_day[user] - 1.0) * rules.views_scale * rules.weekday[day % 7]
+        n_sessions = 1 + poisson(extra, uniform(keys[user], _SESSIONS))
+        for session in range(n_sessions):
+            state.sessions_left[
+                user, pick_round(uniform(mix(keys[user] + np.uint64(session)), _ROUND), n_rounds, rules)
+            ] += 1
+
+
+@compiled_inline
+def comes(
+    key: np.uint64, user: int, days_away: Whole, users: Users, mood: Float32[np.ndarray, " users"], rules: Rules
+) -> bool:
+    """Whether a user who was away for some days comes today; `key` is mixed from (seed, user, day)."""
+    gap = min(days_away, rules.return_logit.shape[0] - 1)
+    logit = rules.return_logit[gap] + users.loyalty[user] + rules.return_satisfaction * (mood[user] - rules.mood_usual)
+    return uniform(key, _RETURN) < sigmoid(logit)
+
+
+@compiled
+def find_gone(
+    seeds: UInt64[np.ndarray, " rows"],
+    user_id: Int64[np.ndarray, " users"],
+    rows: Int64[np.ndarray, " rows"],
+    last_day: Int32[np.ndarray, " rows"],
+    n_days: int,
+    users: Packed,
+    days_away: Int16[np.ndarray, " users"],
+    mood: Float32[np.ndarray, " users"],
+    rules: Packed,
+    gone: Bool[np.ndarray, " rows"],
+) -> None:
+    """Which of some users, whose last day has ended, come on none of the `n_days` after it; changes nothing else.
+
+    Nothing but the days pass for a user who is away: mood stays as it is. `seeds` are those of each row's arrivals.
+    """
+    for i in range(rows.shape[0]):
+        user, later = rows[i], 1
+        while later <= n_days:
+            key = hash_key(seeds[i], user_id[user], last_day[i] + later, 0)
+            if comes(key, user, days_away[user] + later - 1, users, mood, rules[0]):
+                break
+            later += 1
+        gone[i] = later > n_days
+
+
+@compiled
+def wander(user: int, key: np.uint64, state: State, rules: Rules) -> None:
+    """A night passes: what was seen fades, and taste takes a step of its own back towards where it began."""
+    for j in range(state.seen.shape[1]):
+        state.seen[user, j] *= np.float32(rules.seen_kept)
+        step = rules.drift_noise * normal(uniform(mix(key + np.uint64(j)), _DRIFT))
+        state.leaning[user, j] = np.float32(rules.drift_kept * state.leaning[user, j] + step)
+
+
+@compiled
+def poisson(mean: float, u: float) -> int:
+    """Poisson quantile by summing its probabilities; `mean` is a few sessions, never large."""
+    term = math.exp(-mean)
+    total = term
+    n = 0
+    while u > total and n < 200:
+        n += 1
+        term *= mean / n
+        total += term
+    return n
+
+
+@compiled
+def pick_round(u: float, n_rounds: int, rules: Rules) -> int:
+    """Round of the day for a session, by the hour profile; rounds split the 24 hours evenly."""
+    hours = 24 // n_rounds
+    total = 0.0
+    for hour in range(24):
+        total += rules.hour_share[hour]
+        if u < total:
+            return hour // hours
+    return n_rounds - 1
+
+
+@compiled
+def open_sessions(
+    seed: np.uint64,
+    user_id: Int64[np.ndarray, " users"],
+    among: Int64[np.ndarray, " rows"],
+    day: int,
+    rounds: tuple[int, int],
+    users: Packed,
+    state: State,
+    rules: Packed,
+    rows: Int64[np.ndarray, " rows"],
+) -> int:
+    """Open the next session of each of some users without one; list who is in session.
+
+    Sessions are those of `rounds`, from the first to the last (not included). Writes those of `among` who are now in
+    session into `rows`, in order, and returns how many there are.
+    """
+    n = 0
+    for i in range(among.shape[0]):
+        user = among[i]
+        round_of_day = rounds[0]
+        while state.patience[user] <= 0.0 and round_of_day < rounds[1]:
+            if state.sessions_left[user, round_of_day] == 0:
+                round_of_day += 1
+            else:
+                open_session(hash_key(seed, user_id[user], day, 0), user, round_of_day, users, state, rules[0])
+        if state.patience[user] > 0.0:
+            rows[n] = user
+            n += 1
+    return n
+
+
+@compiled
+def open_session(key: np.uint64, user: int, round_of_day: int, users: Users, state: State, rules: Rules) -> None:
+    """Open a user's next session in a round; `key` is mixed from (seed, user, day)."""
+    hours = 24 // state.sessions_left.shape[1]
+    state.sessions_left[user, round_of_day] -= 1
+    key = mix(key + np.uint64(1000 + state.session[user]))
+    state.session[user] += 1
+    state.patience[user] = session_length(user, uniform(key, _PATIENCE), users, rules)
+    hour = pick_hour(uniform(key, _HOUR), round_of_day * hours, hours, rules)
+    state.hour[user] = max(state.hour[user], hour)  # time does not run back between sessions of a round
+    state.clicked[user] = 0.5
+    state.skips[user] = 0
+
+
+@compiled
+def session_length(user: int, u: float, users: Users, rules: Rules) -> float:
+    """Patience at a session's start, in average views: Weibull with the user's mean, thinned by `views_scale`.
+
+    `views_scale` s thins a day of N sessions of L views to 1 + (N - 1) s sessions, each shortened so that the
+    day holds s N L views; what a view is like does not change.
+    """
+    n = users.sessions_per_day[user]
+    kept = rules.views_scale * n / (1.0 + (n - 1.0) * rules.views_scale)
+    scale = users.views_per_session[user] * kept / math.gamma(1.0 + 1.0 / rules.patience_shape)
+    return scale * (-math.log(u)) ** (1.0 / rules.patience_shape)
+
+
+@compiled
+def pick_hour(u: float, first: int, n: int, rules: Rules) -> int:
+    """Hour of a session within its round, by the hour profile."""
+    total = 0.0
+    for hour in range(first, first + n):
+        total += rules.hour_share[hour]
+    running = 0.0
+    for hour in range(first, first + n):
+        running += rules.hour_share[hour] / total
+        if u < running:
+            return hour
+    return first + n - 1
+
+
+@compiled
+def sleep(state: State, rules: Rules) -> None:
+    """End a day: the day's mean satisfaction moves the mood of those who came."""
+    for user in range(state.mood.shape[0]):
+        if state.views[user] > 0:
+            today = state.pleasure[user] / state.views[user]
+            state.mood[user] = rules.mood_kept * state.mood[user] + (1.0 - rules.mood_kept) * today
+
+
+@compiled_inline
+def hash_key(seed: np.uint64, word: Whole, day: int, lap: Whole) -> np.uint64:
+    """A key from (seed, user, day, lap)."""
+    key = mix(seed ^ mix(np.uint64(word)))
+    return mix(mix(key + np.uint64(day + 1000)) + np.uint64(lap))
+
+
+@compiled
+def hash_keys(
+    seed: np.uint64,
+    words: Int64[np.ndarray, " rows"],
+    day: int,
+    lap: Int32[np.ndarray, " rows"],
+    out: UInt64[np.ndarray, " rows"],
+) -> None:
+    """One key per row from (seed, user, day, lap)."""
+    for i in range(words.shape[0]):
+        out[i] = hash_key(seed, words[i], day, lap[i])
+
+
+@compiled
+def spread_evenly(seed: np.uint64, item: np.uint64, axis: int) -> float:
+    """A number in (0, 1) for one axis of an item; consecutive items cover the unit cube evenly.
+
+    The Kronecker sequence frac(shift + item * sqrt(prime)), shift hashed from (seed, axis), in integer arithmetic
+    modulo 2^64 (Niederreiter, Random Number Generation and Quasi-Monte Carlo Methods, 1992, ch. 3). A population so
+    drawn has nearly the exact marginals of its generator: who happens to be in it moves no rate, however rare.
+    """
+    word = mix(seed ^ mix(np.uint64(axis))) + item * STEPS[axis]
+    return (np.float64(word >> np.uint64(12)) + 0.5) * 2.0**-52
+
+
+@compiled_with_room
+def fill_latents(
+    seed: np.uint64,
+    ids: Int64[np.ndarray, " rows"],
+    kind: Int64[np.ndarray, " rows"],
+    mean: Float32[np.ndarray, "kinds n"],
+    root: Float32[np.ndarray, "n n"],
+    out: Float32[np.ndarray, "rows n"],
+) -> None:
+    """Normal vectors by (seed, id): `mean` of the row's kind plus `root` (lower triangle) times even normals."""
+    n = out.shape[1]
+    z = np.empty(n)
+    for i in range(ids.shape[0]):
+        for j in range(n):
+            z[j] = normal(spread_evenly(seed, np.uint64(ids[i]), j + 1))
+        for j in range(n):
+            total = np.float64(mean[kind[i], j])
+            for m in range(j + 1):
+                total += root[j, m] * z[m]
+            out[i, j] = total
+
+
+@compiled
+def fill_uniforms(seed: np.uint64, ids: Int64[np.ndarray, " rows"], out: Float64[np.ndarray, " rows"]) -> None:
+    """Numbers in (0, 1) by (seed, id), evenly spread over consecutive ids."""
+    for i in range(ids.shape[0]):
+        out[i] = spread_evenly(seed, np.uint64(ids[i]), 0)

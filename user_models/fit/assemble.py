@@ -1,0 +1,284 @@
+"""A world from a fitted model: tables, provenance and figures.
+
+Axes: `users`; `videos`; `actions`.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final, final
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+
+from user_models.fit.generators.activity import LOYALTY_SPREAD, Activity, activity
+from user_models.fit.generators.generators import (
+    Mixture,
+    Profiles,
+    length_shares,
+    mixture,
+    profiles,
+    topics,
+    user_latents,
+    video_latents,
+)
+from user_models.fit.generators.latents import Terms, world_terms
+from user_models.fit.generators.video_quality import Weights, bait, chance_to_judge, quality, satisfaction_weights
+from user_models.fit.prediction.heldout import HeldOut
+from user_models.fit.rows.batches import Batch, as_batch, log_nodes
+from user_models.fit.rows.features import first_tag
+from user_models.fit.rows.log_rows import Reading
+from user_models.fit.watch_model.model import WatchModel
+from user_models.fit.watch_model.training import Trained
+from user_models.published import HOURLY_EXPOSURES, WEEKDAY_EXPOSURES
+from user_models.world.parameters import DEFAULTS, Parameter
+from user_models.world.world import USER_LATENTS, Tables, World
+
+ATTRIBUTION: Final = (
+    "Fitted on KuaiRand (Gao et al., CIKM 2022, https://kuairand.com), licensed CC BY-SA 4.0"
+    " (https://creativecommons.org/licenses/by-sa/4.0/). These parameters are adapted material under the same licence."
+)
+_PULL: Final = np.array([1.0, 1.0, 0.8, 1.0, -1.2, 0.8])
+"""Pull of satisfaction on each action (assumed: no public data tell it from the pull of the match)."""
+
+
+@final
+@dataclass(frozen=True)
+class Sources:
+    """What a world is made from, beside the fitted model.
+
+    Attributes:
+        reading: The rows.
+        users: User table.
+        videos: Video table.
+        statistics: Video statistics.
+        action_spread: Standard deviation over users of each action's effect.
+        heldout: The check on later days.
+        trained: How learning went.
+    """
+
+    reading: Reading
+    users: pd.DataFrame
+    videos: pd.DataFrame
+    statistics: pd.DataFrame
+    action_spread: Float64[np.ndarray, " actions"]
+    heldout: HeldOut
+    trained: Trained
+
+
+def assemble(model: WatchModel, name: str, sources: Sources) -> World:
+    """The world of a fitted model, its levels still those of the standard log."""
+    rows = sources.reading.rows
+    log_duration = _log_durations(sources.videos)
+    batch = as_batch(rows)
+    terms = world_terms(model, batch, log_duration)
+    kinds = profiles(sources.users)
+    views = np.bincount(rows.user[~rows.random], minlength=len(sources.users))
+    coming = activity(views, kinds.kinds.kind, kinds.kinds.share)
+    hour_share = HOURLY_EXPOSURES / HOURLY_EXPOSURES.sum()
+    hour = terms.unit * model.hour.detach().double().numpy()
+    crowd = _users(terms, sources, kinds, coming)
+    read = _read(model, batch, terms, sources, log_duration)
+    catalogue = _videos(terms, sources, log_duration, read)
+    tables = {
+        "node_log_duration": log_nodes(),
+        "stage": terms.stage,
+        "slope": np.tile(terms.slope, (len(log_nodes()), 1)),
+        "hour_effect": hour - hour_share @ hour,
+        "hour_share": hour_share,
+        "weekday": WEEKDAY_EXPOSURES / WEEKDAY_EXPOSURES.mean(),
+        "action_base": terms.action_base,
+        "action_stage": model.action_stage.detach().numpy(),
+        "action_satisfaction": _PULL,
+        "action_match": np.zeros(len(_PULL)),
+        "return_logit": coming.return_logit,
+        "profile_code": kinds.code,
+        "profile_share": kinds.kinds.share,
+        "user_mean": crowd.mean,
+        "user_root": crowd.root,
+        "appeal_scale": np.ones(len(kinds.code)),
+        "tag_share": catalogue.share,
+        "length_share": catalogue.lengths,
+        "video_mean": catalogue.latents.mean,
+        "video_root": catalogue.latents.root,
+    }
+    return World(
+        name=name,
+        tables=Tables(**{key: _stored(key, value) for key, value in tables.items()}),
+        columns=kinds.columns,
+        parameters={**DEFAULTS, "watch.momentum": _momentum(model, batch, terms.unit), **_satisfaction(read.weights)},
+        provenance=_provenance(sources),
+        attribution=ATTRIBUTION,
+        figures=_figures(terms, sources),
+    )
+
+
+def _stored(name: str, values: np.ndarray) -> np.ndarray:
+    """A table in the type that worlds keep."""
+    shares = dict.fromkeys(("hour_share", "profile_share", "tag_share", "length_share"), np.float64)
+    return np.ascontiguousarray(values, {**shares, "profile_code": np.int32}.get(name, np.float32))
+
+
+def _log_durations(videos: pd.DataFrame) -> Float64[np.ndarray, " videos"]:
+    """NaN where not known."""
+    seconds = videos["duration_s"]
+    return np.log(seconds.where(seconds > 0).to_numpy(np.float64))
+
+
+def _users(terms: Terms, sources: Sources, kinds: Profiles, coming: Activity) -> Mixture:
+    """Generator of users."""
+    crowd = mixture(user_latents(terms.users, sources.action_spread), kinds.kinds)
+    mean, root = crowd.mean.copy(), crowd.root.copy()
+    spreads = {
+        "answering": (0.0, 1.0),
+        "log_sessions": (coming.log_sessions_mean, coming.log_sessions_spread),
+        "log_views": (coming.log_views_mean, coming.log_views_spread),
+        "loyalty": (0.0, LOYALTY_SPREAD),
+    }
+    for latent, (centre, spread) in spreads.items():
+        at = USER_LATENTS.index(latent)
+        mean[:, at], root[at, at] = centre, spread
+    return Mixture(mean, root)
+
+
+@final
+@dataclass(frozen=True)
+class _Read:
+    """Readings of what pleases.
+
+    Attributes:
+        quality: Of each video.
+        bait: Of each video.
+        weights: In satisfaction; None where too few people liked or hated anything.
+    """
+
+    quality: Float64[np.ndarray, " videos"]
+    bait: Float64[np.ndarray, " videos"]
+    weights: Weights | None
+
+
+def _read(
+    model: WatchModel, batch: Batch, terms: Terms, sources: Sources, log_duration: Float64[np.ndarray, " videos"]
+) -> _Read:
+    """Quality and bait from the statistics, and their weights from who liked and who hated."""
+    statistics = sources.statistics.set_index("video_id").reindex(sources.videos["video_id"])
+    good = quality(statistics, terms.videos.appeal, log_duration)
+    lure = bait(statistics, terms.videos.appeal, log_duration)
+    rows = sources.reading.rows
+    controls = (terms.videos.appeal[rows.video], terms.users.appeal[rows.user], rows.log_duration.astype(np.float64))
+    known = np.stack([good[rows.video], lure[rows.video], *controls], axis=1)
+    return _Read(good, lure, satisfaction_weights(rows, known, chance_to_judge(model, batch)))
+
+
+def _satisfaction(weights: Weights | None) -> dict[str, Parameter]:
+    """The weights of quality and bait as parameters; those assumed where the rows say too little."""
+    if weights is None:
+        return {}
+    source = (
+        f"{weights.likes:,} views with a like against {weights.hates:,} with a hate, weighted by the inverse of the"
+        " chance to get either (a reading after SAQRec); their ratio is fitted, their common scale assumed"
+    )
+    found = {"satisfaction.quality": weights.quality, "satisfaction.bait": weights.bait}
+    return {
+        name: DEFAULTS[name].model_copy(
+            update={"value": value, "status": "fitted", "source": source, "error": error, "low": None, "high": None}
+        )
+        for (name, value), error in zip(found.items(), weights.errors, strict=True)
+    }
+
+
+@final
+@dataclass(frozen=True)
+class _Catalogue:
+    """Generator of videos.
+
+    Attributes:
+        share: Of each topic.
+        lengths: Their distribution by topic.
+        latents: Within topics.
+    """
+
+    share: Float64[np.ndarray, " tags"]
+    lengths: Float64[np.ndarray, "tags lengths"]
+    latents: Mixture
+
+
+def _videos(terms: Terms, sources: Sources, log_duration: Float64[np.ndarray, " videos"], read: _Read) -> _Catalogue:
+    """The generator of videos; effects on actions are less what satisfaction adds."""
+    known = {**DEFAULTS, **_satisfaction(read.weights)}
+    pleasing = known["satisfaction.quality"].value * read.quality - known["satisfaction.bait"].value * read.bait
+    alone = replace(terms.videos, action=terms.videos.action - pleasing[:, None] * _PULL)
+    kinds = topics(first_tag(sources.videos), np.isfinite(log_duration))
+    lengths = length_shares(log_duration, kinds, log_nodes())
+    return _Catalogue(kinds.share, lengths, mixture(video_latents(alone, log_duration, read.quality, read.bait), kinds))
+
+
+def _momentum(model: WatchModel, batch: Batch, unit: float) -> Parameter:
+    """Momentum on the main feed, from views with a view before them."""
+    n = int(((batch.before != 0) & (batch.tab == 0)).sum())
+    return DEFAULTS["watch.momentum"].model_copy(
+        update={
+            "value": unit * float(model.momentum[0].detach()),
+            "status": "fitted",
+            "source": f"{n:,} views of the main feed with a view before them in the session",
+            "low": None,
+            "high": None,
+        }
+    )
+
+
+def _figures(terms: Terms, sources: Sources) -> dict[str, float]:
+    """What the fit measured."""
+    reading, trained = sources.reading, sources.trained
+    counts = {
+        "rows.read": float(reading.n_read),
+        "rows.duplicates_dropped": float(reading.n_duplicates),
+        "rows.without_length_dropped": float(reading.n_lengthless),
+        "rows.fitted": float(len(reading.rows)),
+        "rows.random": float(reading.n_random),
+    }
+    learning = {"fit.epochs": float(trained.epochs), "fit.validation_loss": trained.validation_loss}
+    return {**counts, **learning, "fit.match_spread": terms.match_spread, **sources.heldout.figures()}
+
+
+def _level(n_random: int) -> str:
+    """Where levels come from."""
+    if n_random:
+        return f"level fitted: {n_random:,} rows of the random log; the ranker's selection has terms of its own"
+    return "no random log in the folder: level set to the published random exposures (KuaiRand-Pure, 22 April to 8 May)"
+
+
+def _provenance(sources: Sources) -> dict[str, str]:
+    """Where each table comes from."""
+    n_random = sources.reading.n_random
+    n = f"{len(sources.reading.rows) - n_random:,} rows of the standard log"
+    fitted, random = f"fitted: {n}", _level(n_random)
+    users = (
+        f"fitted: {n}; spread of appeal and activity published (KuaiRand-27K) but for who is more active; loyalty and"
+        " answering assumed"
+    )
+    reading = (
+        "quality (likes, follows, shares, collects per play) and bait (reduce-similar, reports, starts without a"
+        " finish) are readings"
+    )
+    return {
+        "node_log_duration": "assumed: lengths at which the ladder is tabulated",
+        "stage": f"{fitted}, main feed; {random}",
+        "slope": fitted,
+        "hour_effect": fitted,
+        "hour_share": "published: exposures by hour, KuaiRand-27K, 31 days",
+        "weekday": "published: exposures by day, KuaiRand-27K, 8 to 28 April",
+        "action_base": f"{fitted}; {random}",
+        "action_stage": fitted,
+        "action_satisfaction": "assumed: no public data tell it from the pull of the match",
+        "action_match": "assumed: none to begin with",
+        "return_logit": "published: gaps between active days, KuaiRand-1K (26,637 returns)",
+        "profile_code": f"fitted: public columns of {len(sources.users):,} users",
+        "profile_share": f"fitted: public columns of {len(sources.users):,} users",
+        "user_mean": users,
+        "user_root": users,
+        "appeal_scale": "assumed: the same for all profiles to begin with",
+        "tag_share": f"fitted: first topic of {len(sources.videos):,} videos",
+        "length_share": f"fitted: lengths of {len(sources.videos):,} videos by first topic, a little smoothed",
+        "video_mean": f"fitted: {n} and the statistics of {len(sources.videos):,} videos; {reading}",
+        "video_root": f"fitted: {n} and the statistics of {len(sources.videos):,} videos; {reading}",
+    }

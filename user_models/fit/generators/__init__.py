@@ -1,0 +1,1 @@
+"""Distributions that new users and videos are drawn from."""

@@ -1,0 +1,1 @@
+"""Matching expected outcomes to the log's rates."""

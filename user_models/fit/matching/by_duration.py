@@ -1,0 +1,82 @@
+"""The ladder by length of video: shaped until random exposures of each class of duration give its published rates.
+
+Axes: `knots` durations, one per class; `parts` of the ladder; `classes` of duration; `rungs`.
+"""
+
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+
+from user_models.dynamics.watch_thresholds import CLICK_RUNG, COMPLETE_RUNG, LONG_RUNG
+from user_models.fit.matching.expected_outcomes import expected_watching
+from user_models.fit.matching.random_exposure import PART, Crowd, draw_crowd
+from user_models.published import DURATION_EDGES, RANDOM_BY_DURATION
+from user_models.world.world import World
+
+_KNOTS: Final = np.log([10.0, 25.0, 50.0, 100.0, 220.0])
+"""Where the shifts of the classes apply in full; between them they are interpolated."""
+_RUNGS: Final = (CLICK_RUNG, LONG_RUNG, COMPLETE_RUNG)
+_ROUNDS: Final = 8
+_LARGEST: Final = 1.0
+_STEP: Final = 0.05
+_LEAST: Final = 0.05
+"""A figure that a shift moves less than this (log per logit) is left: to finish a short video is to view it long."""
+
+
+def shape_by_duration(world: World) -> World:
+    """The same world with its ladder shifted by part and duration to the published random rates of each class.
+
+    Quasi-Newton: each part of the ladder moves its own figure in its own class, by log(wanted / found) over the effect
+    that shifting that part everywhere has. Deterministic.
+    """
+    crowd = draw_crowd(world, 20_000, 5)
+    shift = np.zeros((len(_RUNGS), len(_KNOTS)))
+    wanted = _nested(np.array([RANDOM_BY_DURATION[name] for name in ("click", "long_view", "complete")]))
+    for _ in range(_ROUNDS):
+        now = _found(world, crowd, shift)
+        gains = [_found(world, crowd, shift + _STEP * part[:, None]) - now for part in np.eye(len(_RUNGS))]
+        slopes = np.stack([gain[part] for part, gain in enumerate(gains)]) / _STEP
+        step = np.where(slopes > _LEAST, (wanted - now) / np.maximum(slopes, _LEAST), 0)
+        shift = shift + np.clip(step, -_LARGEST, _LARGEST)
+    return _shaped(world, shift)
+
+
+def _nested(rates: Float64[np.ndarray, "parts classes"]) -> Float64[np.ndarray, "parts classes"]:
+    """Logs, each figure as a share of the one before."""
+    return np.log(rates) - np.concatenate([np.zeros((1, rates.shape[1])), np.log(rates[:-1])])
+
+
+def _found(
+    world: World, crowd: Crowd, shift: Float64[np.ndarray, "parts knots"]
+) -> Float64[np.ndarray, "parts classes"]:
+    """Figures of each class under random exposures after a shift."""
+    videos = crowd.videos
+    moved = np.exp(-_by_rung(shift, np.log(videos.duration_s))).astype(np.float32)
+    rules = world.rules(1.0)
+    stages = expected_watching(crowd.users, videos._replace(barrier=videos.barrier * moved), crowd.slates, rules).stages
+    kind = np.searchsorted(DURATION_EDGES, videos.duration_s)[crowd.slates]
+    counts = np.bincount(kind.ravel(), minlength=len(_KNOTS))
+    rates = [_by_class(stages[:, :, rung + 1 :].sum(axis=2), kind) / counts for rung in _RUNGS]
+    return _nested(np.array(rates))
+
+
+def _by_class(
+    chance: Float32[np.ndarray, "users k"], kind: Int64[np.ndarray, "users k"]
+) -> Float64[np.ndarray, " classes"]:
+    """Sums over each class."""
+    return np.bincount(kind.ravel(), weights=chance.ravel(), minlength=len(_KNOTS))
+
+
+def _shaped(world: World, shift: Float64[np.ndarray, "parts knots"]) -> World:
+    """The same world with the shift in its ladder; knots are nodes, so nothing is lost between them."""
+    stage = world.tables.stage + _by_rung(shift, world.tables.node_log_duration)
+    return world.with_tables(stage=stage.astype(np.float32))
+
+
+def _by_rung(
+    shift: Float64[np.ndarray, "parts knots"], log_duration: Float32[np.ndarray, " videos"]
+) -> Float64[np.ndarray, "videos rungs"]:
+    """The shift of each rung at each duration; constant beyond the outer knots."""
+    parts = [np.interp(log_duration, _KNOTS, along) for along in shift]
+    return np.stack(parts, axis=1)[:, PART]

@@ -1,0 +1,1 @@
+"""Log rows, features and batches of the fit."""

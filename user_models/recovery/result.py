@@ -1,0 +1,94 @@
+"""Recovered parameters beside the truth."""
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from user_models.recovery.action_likelihood import ActTruth, fit_act
+from user_models.recovery.newton import Fitted
+from user_models.recovery.views import Views
+from user_models.recovery.watch_likelihood import ClimbTruth, fit_climb
+
+WANTED: Final = 0.9
+"""Share of the parameters that ought to lie within 2 standard errors of the truth; 95.4% do if errors are right."""
+
+
+@final
+@dataclass(frozen=True)
+class RecoveredRow:
+    """One parameter.
+
+    Attributes:
+        name: Such as `stage[30s,8]`, `watch.taste` or `like.satisfaction`.
+        true: Its value in the world.
+        estimate: By maximum likelihood.
+        error: Standard error, from the observed information.
+        z: Standard errors between the two.
+    """
+
+    name: str
+    true: float
+    estimate: float
+    error: float
+    z: float
+
+
+@final
+@dataclass(frozen=True)
+class Recovery:
+    """All parameters that were estimated.
+
+    Attributes:
+        rows: One each.
+        n_views: Views that were simulated.
+        n_users: By how many users.
+        n_held: Parameters on which too few views bear; they stayed at the truth and do not count.
+    """
+
+    rows: tuple[RecoveredRow, ...]
+    n_views: int
+    n_users: int
+    n_held: int
+
+    @property
+    def share_within_2(self) -> float:
+        """Share of the parameters within 2 standard errors of the truth."""
+        return float(np.mean([abs(row.z) <= 2 for row in self.rows]))
+
+    @property
+    def recovered(self) -> bool:
+        """Whether that share is at least 90%."""
+        return self.share_within_2 >= WANTED
+
+
+def recover_from(views: Views, climb: ClimbTruth, acts: tuple[ActTruth, ...]) -> Recovery:
+    """Fit everything to the views and set it beside the truth.
+
+    Args:
+        views: Simulated views, with what is taken as known.
+        climb: True parameters of the ladder; they fix gauges and held cells, and are what estimates are judged by.
+        acts: The same of each action, in the order of the columns of `views.acted`.
+
+    Raises:
+        NoMaximumError: Too few views.
+    """
+    n_shared = len(climb.names)
+    ladder = fit_climb(views, climb)
+    shared = Fitted(ladder.estimate[:n_shared], ladder.error[:n_shared])
+    rows = _rows(climb.names, climb.vector[:n_shared], shared)
+    n_named = n_shared
+    for action, act in enumerate(acts):
+        truth = np.append(act.cell, act.satisfaction)
+        rows += _rows(act.names, truth, fit_act(views, action, act))
+        n_named += len(truth)
+    return Recovery(tuple(rows), len(views.user), views.n_users, n_named - len(rows))
+
+
+def _rows(names: list[str], truth: np.ndarray, found: Fitted) -> list[RecoveredRow]:
+    """One row per parameter that was not held."""
+    return [
+        RecoveredRow(name, float(true), float(estimate), float(error), float((estimate - true) / error))
+        for name, true, estimate, error in zip(names, truth, found.estimate, found.error, strict=True)
+        if error > 0
+    ]

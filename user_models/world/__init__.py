@@ -1,0 +1,1 @@
+"""The fitted user model: tables, parameters, storage."""

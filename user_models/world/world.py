@@ -1,0 +1,342 @@
+"""A world: the generators of users and videos and the parameters of every user model, in one folder.
+
+Axes: `rungs`, `stretches` of the ladder; `nodes` log-durations at which the ladder is tabulated; `profiles`
+kinds of user; `columns` public user columns; `tags` kinds of video; `lengths` bins of length; `u` user latents (see
+`USER_LATENTS`, then taste); `v` video latents (see `VIDEO_LATENTS`, then topic); `d` taste dimensions.
+"""
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Final, final
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int32, Int64
+from scipy.special import ndtr
+
+from user_models.dynamics.kernel import Rules, Users, Videos, fill_latents, fill_uniforms
+from user_models.dynamics.watch_thresholds import rungs
+from user_models.published import VIEWS_PER_DAY
+from user_models.world.parameters import DEFAULTS, Parameter
+
+ACTIONS: Final = ("like", "follow", "comment", "forward", "hate", "profile_enter")
+USER_LATENTS: Final = ("appeal", *ACTIONS, "answering", "log_sessions", "log_views", "loyalty")
+VIDEO_LATENTS: Final = ("log_duration", "appeal", "quality", "bait", *ACTIONS)
+N_LENGTHS: Final = 64
+"""Bins of video length: the range of the nodes, cut evenly in log-seconds."""
+
+
+@final
+@dataclass(frozen=True)
+class Tables:
+    """The array-valued parameters of a world.
+
+    Attributes:
+        node_log_duration: Increasing log-seconds.
+        stage: Logit of passing each rung at each node, at appeal 0.
+        slope: Pull of appeal per stretch of the ladder at each node, at least 0.
+        hour_effect: Added to appeal.
+        hour_share: Share of sessions by hour of day; sums to 1.
+        weekday: Sessions beyond the first, Monday to Sunday, over their mean; day 0 of an experiment is a Monday.
+        action_base: Logit of each action, before user, video and watch.
+        action_stage: Added by how far the climb went.
+        action_satisfaction: Added per unit of satisfaction.
+        action_match: Added per standard deviation of the match, beyond what satisfaction takes of it.
+        return_logit: Logit of coming back after 0, 1, ... days away; the last also for longer.
+        profile_code: Category of each public column.
+        profile_share: Sums to 1.
+        user_mean: Mean user latents of each profile.
+        user_root: Lower Cholesky root of their covariance within profiles.
+        appeal_scale: Of each profile, how far its users' appeal lies from their mean, over what `user_root` says.
+        tag_share: Sums to 1.
+        length_share: Of each tag's videos; every row sums to 1. The latent `log_duration` is the normal score of a
+            video's length in it, so that lengths have their own distribution and go with the other latents.
+        video_mean: Mean video latents of each tag.
+        video_root: Lower Cholesky root of their covariance within tags.
+    """
+
+    node_log_duration: Float32[np.ndarray, " nodes"]
+    stage: Float32[np.ndarray, "nodes rungs"]
+    slope: Float32[np.ndarray, "nodes stretches"]
+    hour_effect: Float32[np.ndarray, " 24"]
+    hour_share: Float64[np.ndarray, " 24"]
+    weekday: Float32[np.ndarray, " 7"]
+    action_base: Float32[np.ndarray, " actions"]
+    action_stage: Float32[np.ndarray, "actions stages"]
+    action_satisfaction: Float32[np.ndarray, " actions"]
+    action_match: Float32[np.ndarray, " actions"]
+    return_logit: Float32[np.ndarray, " gaps"]
+    profile_code: Int32[np.ndarray, "profiles columns"]
+    profile_share: Float64[np.ndarray, " profiles"]
+    user_mean: Float32[np.ndarray, "profiles u"]
+    user_root: Float32[np.ndarray, "u u"]
+    appeal_scale: Float32[np.ndarray, " profiles"]
+    tag_share: Float64[np.ndarray, " tags"]
+    length_share: Float64[np.ndarray, "tags lengths"]
+    video_mean: Float32[np.ndarray, "tags v"]
+    video_root: Float32[np.ndarray, "v v"]
+
+
+@final
+@dataclass(frozen=True)
+class PublicColumn:
+    """A public user column: its name and the labels of its categories, in code order."""
+
+    name: str
+    levels: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Population:
+    """Users drawn from a world: latents for the kernels, and the public codes a platform would know."""
+
+    latents: Users
+    profile_code: Int32[np.ndarray, "users columns"]
+
+
+@final
+@dataclass(frozen=True)
+class Kin:
+    """What a user's kind is on average.
+
+    Attributes:
+        appeal: Mean of their profile.
+        action: Mean effects on actions of users with the same profile, appeal and taste.
+        action_spread: Standard deviation of those effects among such users.
+    """
+
+    appeal: Float32[np.ndarray, " users"]
+    action: Float32[np.ndarray, "users actions"]
+    action_spread: Float32[np.ndarray, " actions"]
+
+
+@final
+@dataclass(frozen=True)
+class Catalogue:
+    """Videos drawn from a world: latents for the kernels, and the public tag."""
+
+    latents: Videos
+    tag: Int32[np.ndarray, " videos"]
+
+
+@final
+@dataclass(frozen=True)
+class World:
+    """Who watches and what there is to watch.
+
+    Attributes:
+        name: Shown on reports.
+        tables: Array-valued parameters.
+        columns: Public user columns, one per column of `tables.profile_code`.
+        parameters: Scalars by name; exactly the names of `DEFAULTS`.
+        provenance: For each table, one line: fitted, published or assumed, and from what.
+        attribution: Credit that the source data ask for.
+        figures: What the fit measured, such as held-out AUCs, by name.
+    """
+
+    name: str
+    tables: Tables
+    columns: tuple[PublicColumn, ...]
+    parameters: dict[str, Parameter] = field(default_factory=lambda: dict(DEFAULTS))
+    provenance: dict[str, str] = field(default_factory=dict[str, str])
+    attribution: str = ""
+    figures: dict[str, float] = field(default_factory=dict[str, float])
+
+    def value(self, name: str) -> float:
+        """A scalar by its name, such as `questionnaire.ask`."""
+        return self.parameters[name].value
+
+    def with_values(self, values: dict[str, float]) -> "World":
+        """The same world with some scalars set by hand, marked as assumed.
+
+        Raises:
+            KeyError: A name that is no parameter.
+        """
+        unknown = sorted(set(values) - set(self.parameters))
+        if unknown:
+            raise KeyError(unknown[0])
+        changed = {
+            name: self.parameters[name].model_copy(
+                update={"value": value, "status": "assumed", "source": "set by hand"}
+            )
+            for name, value in values.items()
+        }
+        return replace(self, parameters={**self.parameters, **changed})
+
+    def with_tables(self, **tables: np.ndarray) -> "World":
+        """The same world with some tables replaced."""
+        return replace(self, tables=replace(self.tables, **tables))
+
+    def draw_users(self, ids: Int64[np.ndarray, " users"], seed: int) -> Population:
+        """Users by id: user `i` is the same whoever else is drawn.
+
+        Args:
+            ids: Any non-negative ids, in any order.
+            seed: Names the crowd.
+        """
+        t = self.tables
+        profile, latent = self._user_latents(ids, seed)
+        at = {name: latent[:, j] for j, name in enumerate(USER_LATENTS)}
+        n_actions, mean = len(ACTIONS), t.user_mean[profile, 0]
+        users = Users(
+            appeal=mean + t.appeal_scale[profile] * (at["appeal"] - mean),
+            taste=np.ascontiguousarray(latent[:, len(USER_LATENTS) :]),
+            action=np.ascontiguousarray(latent[:, 1 : 1 + n_actions]),
+            answering=at["answering"] * np.float32(self.value("questionnaire.answer_spread")),
+            sessions_per_day=1 + np.exp(at["log_sessions"]),
+            views_per_session=np.exp(at["log_views"]),
+            loyalty=at["loyalty"].copy(),
+        )
+        return Population(users, t.profile_code[profile])
+
+    def draw_kin(self, ids: Int64[np.ndarray, " users"], seed: int) -> Kin:
+        """What the kinds of the users that `draw_users` draws are on average."""
+        profile, latent = self._user_latents(ids, seed)
+        mean, root = self.tables.user_mean, self.tables.user_root.astype(np.float64)
+        spread = root @ root.T
+        acts = np.arange(1, 1 + len(ACTIONS))
+        known = np.array([0, *range(len(USER_LATENTS), len(root))])
+        weight = np.linalg.solve(spread[np.ix_(known, known)], spread[np.ix_(known, acts)])
+        left = spread[acts, acts] - np.einsum("ka,ka->a", weight, spread[np.ix_(known, acts)])
+        action = mean[profile][:, acts] + (latent - mean[profile])[:, known] @ weight
+        return Kin(mean[profile, 0], action.astype(np.float32), np.sqrt(np.maximum(left, 0)).astype(np.float32))
+
+    def _user_latents(
+        self, ids: Int64[np.ndarray, " users"], seed: int
+    ) -> tuple[Int64[np.ndarray, " users"], Float32[np.ndarray, "users u"]]:
+        """Profiles and latents of users."""
+        t = self.tables
+        profile = _choose(t.profile_share, np.uint64(seed) ^ np.uint64(0x5EED01), ids)
+        return profile, _latents(np.uint64(seed) ^ np.uint64(0x5EED02), ids, profile, t.user_mean, t.user_root)
+
+    def draw_videos(self, n: int, seed: int) -> Catalogue:
+        """Videos 0 to n - 1; video `i` is the same whatever `n`."""
+        t = self.tables
+        ids = np.arange(n, dtype=np.int64)
+        tag = _choose(t.tag_share, np.uint64(seed) ^ np.uint64(0x5EED03), ids)
+        latent = _latents(np.uint64(seed) ^ np.uint64(0x5EED04), ids, tag, t.video_mean, t.video_root)
+        at = {name: latent[:, j].copy() for j, name in enumerate(VIDEO_LATENTS)}
+        first = VIDEO_LATENTS.index(ACTIONS[0])
+        duration_s = self._lengths(tag, (at["log_duration"] - t.video_mean[tag, 0]) / t.video_root[0, 0])
+        videos = Videos(
+            duration_s=duration_s,
+            rungs_s=rungs(duration_s),
+            barrier=self.barriers(duration_s),
+            slope=self.slopes(duration_s),
+            appeal=at["appeal"] + np.float32(self.value("watch.bait")) * at["bait"],
+            topic=np.ascontiguousarray(latent[:, len(VIDEO_LATENTS) :]),
+            quality=at["quality"],
+            bait=at["bait"],
+            action=np.ascontiguousarray(latent[:, first : first + len(ACTIONS)]),
+        )
+        return Catalogue(videos, tag.astype(np.int32))
+
+    def _lengths(
+        self, tag: Int64[np.ndarray, " videos"], score: Float32[np.ndarray, " videos"]
+    ) -> Float32[np.ndarray, " videos"]:
+        """Seconds of videos by their normal score among those of their tag."""
+        nodes, share = self.tables.node_log_duration.astype(np.float64), self.tables.length_share
+        edges = np.linspace(nodes[0], nodes[-1], share.shape[1] + 1)
+        rank, log_s = ndtr(score.astype(np.float64)), np.empty(len(tag))
+        for kind in np.unique(tag):
+            below = np.concatenate([[0.0], np.cumsum(share[kind])])
+            log_s[tag == kind] = np.interp(rank[tag == kind], below / below[-1], edges)
+        return np.exp(log_s).astype(np.float32)
+
+    def barriers(self, duration_s: Float32[np.ndarray, " videos"]) -> Float32[np.ndarray, "videos rungs"]:
+        """Odds against passing each rung at appeal 0, interpolated between durations; 0 on rungs without length."""
+        stage = self._at(self.tables.stage, duration_s)
+        lengthless = np.diff(rungs(duration_s), axis=1, prepend=-1) <= 0
+        return np.where(lengthless, 0, np.exp(-stage)).astype(np.float32)
+
+    def slopes(self, duration_s: Float32[np.ndarray, " videos"]) -> Float32[np.ndarray, "videos stretches"]:
+        """Pull of appeal per stretch, interpolated between durations."""
+        return self._at(self.tables.slope, duration_s).astype(np.float32)
+
+    def _at(
+        self, table: Float32[np.ndarray, "nodes n"], duration_s: Float32[np.ndarray, " videos"]
+    ) -> Float32[np.ndarray, "videos n"]:
+        """A table interpolated between its nodes of duration."""
+        nodes = self.tables.node_log_duration
+        x = np.clip(np.log(duration_s), nodes[0], nodes[-1])
+        right = np.clip(np.searchsorted(nodes, x), 1, len(nodes) - 1)
+        part = ((x - nodes[right - 1]) / (nodes[right] - nodes[right - 1]))[:, None]
+        return (1 - part) * table[right - 1] + part * table[right]
+
+    def rules(self, views_scale: float) -> Rules:
+        """The parameters in the form the kernels read.
+
+        Args:
+            views_scale: Share of real activity that is simulated, in (0, 1].
+        """
+        t, value = self.tables, self.value
+        views_per_day = VIEWS_PER_DAY * views_scale
+        return Rules(
+            hour_effect=t.hour_effect,
+            taste=value("watch.taste"),
+            momentum=value("watch.momentum"),
+            satiation=value("satiation.strength"),
+            seen_step=1 / value("satiation.memory_views"),
+            seen_kept=value("satiation.kept"),
+            drift_step=value("drift.gain") / views_per_day,
+            drift_kept=value("drift.kept"),
+            drift_noise=value("drift.noise"),
+            habituation=value("habituation.strength"),
+            wary_step=min(1.0, 1 / (value("habituation.memory_days") * views_per_day)),
+            action_base=t.action_base,
+            action_stage=t.action_stage,
+            action_satisfaction=t.action_satisfaction,
+            action_match=t.action_match,
+            weight_taste=value("satisfaction.taste"),
+            weight_quality=value("satisfaction.quality"),
+            weight_bait=value("satisfaction.bait"),
+            weight_noise=value("satisfaction.noise"),
+            ask=value("questionnaire.ask"),
+            ask_long_views=value("questionnaire.ask_long_views"),
+            ask_most=int(value("questionnaire.most_per_day")),
+            cool_down_days=int(value("questionnaire.cool_down_days")),
+            answer_base=value("questionnaire.answer_base"),
+            answer_satisfaction=value("questionnaire.answer_satisfaction"),
+            answer_fatigue=value("questionnaire.fatigue"),
+            fatigue_kept=value("questionnaire.fatigue_kept"),
+            say_noise=value("questionnaire.say_noise"),
+            say_dissatisfied=value("questionnaire.dissatisfied_below"),
+            say_satisfied=value("questionnaire.satisfied_above"),
+            cost_scale=value("leaving.cost_scale"),
+            cost_satisfaction=value("leaving.satisfaction"),
+            cost_skips=value("leaving.skips"),
+            patience_shape=value("leaving.shape"),
+            return_logit=t.return_logit,
+            return_satisfaction=value("returning.satisfaction"),
+            mood_kept=value("returning.mood_kept"),
+            mood_usual=value("returning.mood_usual"),
+            hour_share=t.hour_share,
+            weekday=t.weekday,
+            views_scale=views_scale,
+        )
+
+
+def _choose(
+    share: Float64[np.ndarray, " kinds"], seed: np.uint64, ids: Int64[np.ndarray, " rows"]
+) -> Int64[np.ndarray, " rows"]:
+    """One kind per id, with the given shares."""
+    u = np.empty(len(ids))
+    fill_uniforms(seed, ids, u)
+    return np.minimum(np.searchsorted(np.cumsum(share), u, side="right"), len(share) - 1)
+
+
+def _latents(
+    seed: np.uint64,
+    ids: Int64[np.ndarray, " rows"],
+    kind: Int64[np.ndarray, " rows"],
+    mean: Float32[np.ndarray, "kinds n"],
+    root: Float32[np.ndarray, "n n"],
+) -> Float32[np.ndarray, "rows n"]:
+    """Latent vectors by id."""
+    out = np.empty((len(ids), root.shape[0]), np.float32)
+    fill_latents(seed, ids, kind, mean, root, out)
+    return out
+
+
+def table_names() -> tuple[str, ...]:
+    """Names of the array-valued parameters, in order."""
+    return tuple(f.name for f in fields(Tables))
