@@ -9,7 +9,8 @@ def load() -> None:
     """All pages, what Streamlit looks through words for, and the parts of Plotly that figures are made of."""
     import plotly.graph_objects as go
 
-    from dashboards import screens, theme
+    from dashboards import screens
+    from dashboards.figures import theme
 
     for page in iter_modules(screens.__path__, f"{screens.__name__}."):
         importlib.import_module(page.name)

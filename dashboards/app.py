@@ -13,8 +13,8 @@ from typing import Any, Final, final
 
 import streamlit as st
 
-from dashboards import wording
-from dashboards.runs import fingerprint, read_run, run_label
+from dashboards.run_control.found_runs import fingerprint, read_run, run_label
+from dashboards.text import formatting
 from simulator.reports.report import Report, RunFolderError, find_runs
 
 HOME: Final = "runs"
@@ -94,7 +94,9 @@ def choose_run(folder: Path) -> Path | None:
     place = None if missing else labels.index(asked) if asked else 0
     label = st.sidebar.selectbox("Run", labels, place, key=f"run-{memory.get(_BOX, 0)}", placeholder="Choose a run")
     if label is None:
-        st.error(wording.in_markdown(f"{asked}: no run of that name in {folder}; choose another one in the sidebar."))
+        st.error(
+            formatting.in_markdown(f"{asked}: no run of that name in {folder}; choose another one in the sidebar.")
+        )
         return None
     memory[_CHOSEN] = st.query_params["run"] = label  # so that an address can be kept and shared
     return runs.get(label)
@@ -112,8 +114,8 @@ def show_side(side: Side, folder: Path, run: Path | None) -> None:
         st.title(side.title, anchor=False)
         show(folder, run, report)
     elif run is not None and report is not None:
-        st.title(wording.in_markdown(report.name), anchor=False)
-        st.caption(wording.in_markdown(wording.facts(report)))
+        st.title(formatting.in_markdown(report.name), anchor=False)
+        st.caption(formatting.in_markdown(formatting.facts(report)))
         show(run, report)
     elif run is None and not find_runs(folder):
         from dashboards.screens.empty import show as show_empty
@@ -126,7 +128,7 @@ def open_run(run: Path, folder: Path, *, quiet: bool) -> Report | None:
     version = fingerprint(run)
     if version is None:
         if not quiet:
-            from dashboards.screens.under_way import show as show_under_way
+            from dashboards.screens.run_progress import show as show_under_way
 
             show_under_way(folder, run)
         return None
@@ -134,8 +136,8 @@ def open_run(run: Path, folder: Path, *, quiet: bool) -> Report | None:
         return read_run(run, version)
     except RunFolderError as error:
         if not quiet:
-            st.title(wording.in_markdown(run_label(run, folder)), anchor=False)
-            st.error(wording.in_markdown(str(error)))
+            st.title(formatting.in_markdown(run_label(run, folder)), anchor=False)
+            st.error(formatting.in_markdown(str(error)))
         return None
 
 

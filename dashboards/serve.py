@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Final, final
 
-from dashboards.archive import LARGEST_UPLOAD_MB
+from dashboards.run_control.archive import LARGEST_UPLOAD_MB
 from simulator.reports.report import RunFolderError
 
 APP: Final = Path(__file__).with_name("app.py")

@@ -4,15 +4,17 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards import figures, scorecard, section_tables, wording
-from dashboards.screens.parts import show_drawn, show_section, show_table
-from dashboards.verdict import SRM_ALARM, split_is_off
+from dashboards.figures import panels
+from dashboards.screens.widgets import show_drawn, show_section, show_table
+from dashboards.tables import scorecard, sections
+from dashboards.text import formatting
+from dashboards.text.verdict import SRM_ALARM, split_is_off
 from simulator.reports.report import Report
 
 
 def show(run: Path, report: Report) -> None:  # noqa: ARG001 (as every page of a run)
     """The sample ratio check in a sentence, then sizes and placebo comparisons."""
-    p = wording.p_value(report.health.srm_p_value)
+    p = formatting.p_value(report.health.srm_p_value)
     if split_is_off(report):
         st.error(
             f"Sample ratio mismatch: p = {p}, below {SRM_ALARM}. Bucket sizes differ from plan; find out why first."
@@ -22,10 +24,10 @@ def show(run: Path, report: Report) -> None:  # noqa: ARG001 (as every page of a
     if report.health.a_a:
         st.info("A/A test: all arms run the same policy, so every true effect is zero.")
     for warning in report.health.warnings:
-        st.warning(wording.in_markdown(warning))
+        st.warning(formatting.in_markdown(warning))
     show_table(scorecard.BUCKET_HEADINGS, scorecard.bucket_lines(report))
-    show_section(section_tables.health_checks(report))
-    show_drawn(figures.bucket_sizes, report)
-    show_drawn(figures.split_over_time, report)
-    show_drawn(figures.pre_period, report)
-    show_section(section_tables.novelty(report))
+    show_section(sections.health_checks(report))
+    show_drawn(panels.bucket_sizes, report)
+    show_drawn(panels.split_over_time, report)
+    show_drawn(panels.pre_period, report)
+    show_section(sections.novelty(report))

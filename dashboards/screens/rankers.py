@@ -4,10 +4,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards import ablations, leaderboard_figure, leaderboard_html, offline_figure, offline_html, wording
-from dashboards.figures import Panel
-from dashboards.runs import fingerprint, read_run, run_label
-from dashboards.screens.parts import choose_result, show_panel, show_rows
+from dashboards.figures import ablations
+from dashboards.figures import leaderboard as leaderboard_figure
+from dashboards.figures import offline as offline_figure
+from dashboards.figures.panels import Panel
+from dashboards.html_pages import leaderboard as leaderboard_html
+from dashboards.html_pages import offline as offline_html
+from dashboards.run_control.found_runs import fingerprint, read_run, run_label
+from dashboards.screens.widgets import choose_result, show_panel, show_rows
+from dashboards.text import formatting
 from simulator.reports.leaderboard import load_leaderboard
 from simulator.reports.offline import load_offline
 from simulator.reports.report import Report, RunFolderError, find_runs
@@ -29,7 +34,7 @@ def _show_leaderboard(folder: Path) -> None:
     board = choose_result(folder, "leaderboard.json", load_leaderboard, command)
     if board is None:
         return
-    st.caption(wording.in_markdown(leaderboard_html.facts(board)))
+    st.caption(formatting.in_markdown(leaderboard_html.facts(board)))
     show_panel(Panel("leaderboard", "Lifts over base", leaderboard_html.CAPTION, leaderboard_figure.effects(board)))
     show_rows("Table", leaderboard_html.headings(), [leaderboard_html.line(entry) for entry in board.entries])
 
@@ -40,9 +45,9 @@ def _show_offline(folder: Path) -> None:
     offline = choose_result(folder, "offline.json", load_offline, command)
     if offline is None:
         return
-    st.caption(wording.in_markdown(f"{offline.data}: {offline_html.facts(offline)}"))
+    st.caption(formatting.in_markdown(f"{offline.data}: {offline_html.facts(offline)}"))
     if offline.lead is not None:
-        st.markdown(wording.in_markdown(offline_html.lead_in_words(offline.lead)))
+        st.markdown(formatting.in_markdown(offline_html.lead_in_words(offline.lead)))
     show_panel(Panel("offline", "Scores", offline_html.caption(offline), offline_figure.scores(offline)))
     lines = [offline_html.line(offline, row) for row in offline.policies]
     show_rows("Offline scores", offline_html.headings(offline), lines)
@@ -57,7 +62,7 @@ def _show_ablations(folder: Path) -> None:
         return
     report = found[st.selectbox("Run with one policy in several arms", list(found), key="ablations")]
     st.caption(
-        wording.in_markdown(f"Control: {report.arms[0].name} ({report.arms[0].policy}). {wording.facts(report)}")
+        formatting.in_markdown(f"Control: {report.arms[0].name} ({report.arms[0].policy}). {formatting.facts(report)}")
     )
     show_panel(Panel("parts", "What the parts are worth", ablations.CAPTION, ablations.effects(report)))
     show_rows("True effects", ablations.headings(report), ablations.lines(report))

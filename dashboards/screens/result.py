@@ -5,35 +5,37 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboards import figures, scorecard, section_tables, wording
-from dashboards.screens.parts import columns, show_drawn, show_notes, show_section, show_table
-from dashboards.verdict import split_is_off, verdict
+from dashboards.figures import panels
+from dashboards.screens.widgets import columns, show_drawn, show_notes, show_section, show_table
+from dashboards.tables import scorecard, sections
+from dashboards.text import formatting
+from dashboards.text.verdict import split_is_off, verdict
 from simulator.reports.report import Report
 
 
 def show(run: Path, report: Report) -> None:
     """Verdict first, then the numbers, then the curves."""
-    sentences = "\n\n".join(wording.in_markdown(line) for line in verdict(report))
+    sentences = "\n\n".join(formatting.in_markdown(line) for line in verdict(report))
     (st.error if split_is_off(report) else st.info)(sentences)
     for warning in report.health.warnings:
-        st.warning(wording.in_markdown(warning))
+        st.warning(formatting.in_markdown(warning))
     st.subheader("Scorecard", anchor=False)
     show_brief(report)
     with st.expander("All columns: levels, corrections, method"):
         show_table(scorecard.SCORE_HEADINGS, scorecard.score_lines(report))
     show_notes(scorecard.score_notes(report))
-    show_section(section_tables.trainings(report))
-    show_drawn(figures.scorecard_forest, report)
-    show_drawn(figures.look_curves, report)
+    show_section(sections.trainings(report))
+    show_drawn(panels.scorecard_forest, report)
+    show_drawn(panels.look_curves, report)
     chosen = choose_metrics(report)
-    show_drawn(figures.daily_lift, report, tuple(chosen))
-    show_drawn(figures.daily_levels, report, tuple(chosen))
-    show_drawn(figures.p2n_sides, report)
-    show_section(section_tables.p2n(report))
-    show_drawn(figures.quantile_effects, report)
-    from dashboards.screens import spread  # brings duckdb, which the figures above need not wait for
+    show_drawn(panels.daily_lift, report, tuple(chosen))
+    show_drawn(panels.daily_levels, report, tuple(chosen))
+    show_drawn(panels.p2n_sides, report)
+    show_section(sections.p2n(report))
+    show_drawn(panels.quantile_effects, report)
+    from dashboards.screens import watch_time  # brings duckdb, which the figures above need not wait for
 
-    spread.show(run, report)
+    watch_time.show(run, report)
 
 
 def show_brief(report: Report) -> None:
@@ -52,8 +54,8 @@ def choose_metrics(report: Report) -> list[str]:
     """The metrics whose curves are shown; the headline ones to begin with."""
     return st.multiselect(
         "Metrics of the daily curves",
-        wording.metric_keys(report),
-        default=wording.headline_keys(report),
-        format_func=lambda key: wording.describe(report, key).label,
+        formatting.metric_keys(report),
+        default=formatting.headline_keys(report),
+        format_func=lambda key: formatting.describe(report, key).label,
         key="metrics",
     )

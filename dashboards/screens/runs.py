@@ -7,12 +7,13 @@ import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from dashboards import compare, wording
-from dashboards.run_lines import UNDER_WAY, RunLine, run_lines
-from dashboards.runs import fingerprint, read_run
-from dashboards.screens import empty, transfer
-from dashboards.screens.moving import go_to
-from dashboards.screens.under_way import EVERY_S, show_line
+from dashboards.run_control.found_runs import fingerprint, read_run
+from dashboards.run_control.run_list import UNDER_WAY, RunLine, run_lines
+from dashboards.screens import empty, import_export
+from dashboards.screens.navigation import go_to
+from dashboards.screens.run_progress import EVERY_S, show_line
+from dashboards.tables import comparison
+from dashboards.text import formatting
 from simulator.reports.report import Report, RunFolderError
 
 
@@ -25,7 +26,7 @@ def show(folder: Path, run: Path | None, report: Report | None) -> None:  # noqa
     else:
         empty.show(folder)
     if folder.is_dir() and not (folder / "spec.toml").is_file():
-        transfer.show_import(folder)
+        import_export.show_import(folder)
 
 
 def _list(folder: Path, every: float | None) -> None:
@@ -103,10 +104,12 @@ def _act(ticked: list[RunLine]) -> None:
 def _act_on(line: RunLine) -> None:
     """What can be done with one run."""
     with st.container(horizontal=True):
-        if line.kind != "failed" and st.button(f"Open {wording.in_markdown(line.label)}", type="primary", key="open"):
+        if line.kind != "failed" and st.button(
+            f"Open {formatting.in_markdown(line.label)}", type="primary", key="open"
+        ):
             go_to("result", line.label)
         if line.kind in ("finished", "stopped"):
-            transfer.show_export(line.run)
+            import_export.show_export(line.run)
     if line.kind in ("stopped", "damaged"):
         show_line(line)
 
@@ -122,7 +125,7 @@ def _compare(ticked: list[RunLine]) -> None:
                 continue
         except RunFolderError:
             pass
-        st.warning(wording.in_markdown(f"{line.label} has no report to compare: {line.said}"))
+        st.warning(formatting.in_markdown(f"{line.label} has no report to compare: {line.said}"))
     if len(reports) > 1:
         show_comparison(reports)
 
@@ -130,16 +133,18 @@ def _compare(ticked: list[RunLine]) -> None:
 def show_comparison(reports: dict[str, Report]) -> None:
     """Lift, interval and true lift of every metric, a group of columns per treatment."""
     st.subheader("Side by side", anchor=False)
-    labels, sides = compare.labels(reports), compare.sides(reports)
+    labels, sides = comparison.labels(reports), comparison.sides(reports)
     columns: dict[tuple[str, str], list[str]] = {("", "Metric"): list(labels.values())}
-    nothing = compare.Cell("", "", "")
+    nothing = comparison.Cell("", "", "")
     for side in sides:
         cells = [side.cells.get(key, nothing) for key in labels]
         columns[side.heading, "Lift"] = [cell.lift for cell in cells]
         columns[side.heading, "95% interval"] = [cell.interval for cell in cells]
         columns[side.heading, "True lift"] = [cell.true_lift for cell in cells]
     st.dataframe(pd.DataFrame(columns), hide_index=True, height="content", key="comparison")
-    st.caption("\n".join(f"- {wording.in_markdown(f'{name}: {wording.facts(r)}')}" for name, r in reports.items()))
+    st.caption(
+        "\n".join(f"- {formatting.in_markdown(f'{name}: {formatting.facts(r)}')}" for name, r in reports.items())
+    )
 
 
 def _under_way(lines: list[RunLine]) -> list[RunLine]:

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards import audit_figure, audit_html, replay, wording, worlds
-from dashboards.figures import Panel
-from dashboards.screens.parts import choose_result, show_panel, show_rows
+from dashboards.figures import audit as audit_figure
+from dashboards.figures import looks
+from dashboards.figures.panels import Panel
+from dashboards.html_pages import audit as audit_html
+from dashboards.screens.widgets import choose_result, show_panel, show_rows
+from dashboards.tables import interference
+from dashboards.text import formatting
 from simulator.reports.audit import Audit, load_audit
 from simulator.reports.report import Report
 
@@ -29,7 +33,7 @@ def show(folder: Path, run: Path | None, report: Report | None) -> None:
     _show_replay(report)
     st.header("All-control and all-treatment worlds", anchor=False)
     if report.worlds:
-        show_rows("Beside the mixed world", worlds.HEADINGS, worlds.lines(report), worlds.CAPTION)
+        show_rows("Beside the mixed world", interference.HEADINGS, interference.lines(report), interference.CAPTION)
     else:
         st.info("This run simulated no worlds beside the test.")
 
@@ -41,9 +45,9 @@ def _command(folder: Path, run: Path | None) -> str:
 
 def _show_audit(audit: Audit) -> None:
     """One source and treatment: sentences, rates, quantiles, table."""
-    st.caption(wording.in_markdown(f"{audit.name}: {audit_html.facts(audit)}"))
+    st.caption(formatting.in_markdown(f"{audit.name}: {audit_html.facts(audit)}"))
     for line in audit_html.verdict(audit):
-        st.markdown(wording.in_markdown(line))
+        st.markdown(formatting.in_markdown(line))
     keys = list(dict.fromkeys((row.source, row.arm) for row in audit.rows))
     if not keys:
         st.info("This audit read no test.")
@@ -69,19 +73,19 @@ def _show_replay(report: Report) -> None:
     metric, arm = st.selectbox("Metric", pairs, format_func=lambda pair: f"{pair[0]}, {pair[1]}", key="replayed")
     key = f"replay-{report.name}-{report.seed}-{metric}-{arm}"
     seen, stopped = st.session_state.get(key, (1, False))
-    rows = replay.looks_of(report, metric, arm)
+    rows = looks.looks_of(report, metric, arm)
     seen = min(seen, len(rows))
     ended = stopped or seen == len(rows)
     with st.container(horizontal=True):
         st.button("Next day", disabled=ended, on_click=_remember, args=(key, seen + 1, False), key="replay-next")
         st.button("Stop here", disabled=stopped, on_click=_remember, args=(key, seen, True), key="replay-stop")
         st.button("Again", on_click=_remember, args=(key, 1, False), key="replay-again")
-    figure = replay.replay(report, metric, arm, seen, stopped=stopped)
+    figure = looks.replay(report, metric, arm, seen, stopped=stopped)
     show_panel(Panel("replay", f"After day {rows[seen - 1].days} of {rows[-1].days}", _REPLAY_CAPTION, figure))
     if stopped:
-        show_rows("What each method says at your stop", replay.HEADINGS, replay.said(rows[seen - 1]))
-        whole = wording.lift(rows[-1].true_relative_effect)
-        st.markdown(wording.in_markdown(f"True lift over all {rows[-1].days} days: {whole}."))
+        show_rows("What each method says at your stop", looks.HEADINGS, looks.said(rows[seen - 1]))
+        whole = formatting.lift(rows[-1].true_relative_effect)
+        st.markdown(formatting.in_markdown(f"True lift over all {rows[-1].days} days: {whole}."))
 
 
 def _remember(key: str, seen: int, stopped: bool) -> None:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards import feed_figure, validation_html, wording
-from dashboards.figures import Panel
-from dashboards.screens.parts import choose_result, show_panel, show_rows
+from dashboards.figures import feed as feed_figure
+from dashboards.figures.panels import Panel
+from dashboards.html_pages import validation
+from dashboards.screens.widgets import choose_result, show_panel, show_rows
+from dashboards.text import formatting
 from simulator.reports.report import Report, RunFolderError
 from simulator.reports.trace import Scene, has_trace, read_feed, traced_days, traced_users, traced_worlds
 from simulator.reports.validation import load_validation
@@ -38,13 +40,13 @@ def _show_feed(run: Path | None) -> None:
     """Choose a course of events, a user and a day; the truth behind a switch."""
     if run is None or not has_trace(run):
         which = "No run is chosen" if run is None else f"{run} keeps no trace of views"
-        st.info(wording.in_markdown(f"{which}. Put trace = 1.0 into a spec, then:"))
+        st.info(formatting.in_markdown(f"{which}. Put trace = 1.0 into a spec, then:"))
         st.code("askew run SPEC --out runs/traced", language="bash", wrap_lines=True)
         return
     try:
         _play(run)
     except RunFolderError as error:
-        st.error(wording.in_markdown(str(error)))
+        st.error(formatting.in_markdown(str(error)))
 
 
 def _play(run: Path) -> None:
@@ -75,11 +77,11 @@ def _show_validation(folder: Path, world: str) -> None:
     found = choose_result(folder, "validation.json", load_validation, command)
     if found is None:
         return
-    st.caption(wording.in_markdown(validation_html.facts(found)))
-    (st.success if found.sound else st.error)(wording.in_markdown(" ".join(validation_html.sentences(found))))
-    for panel in validation_html.panels(found):
+    st.caption(formatting.in_markdown(validation.facts(found)))
+    (st.success if found.sound else st.error)(formatting.in_markdown(" ".join(validation.sentences(found))))
+    for panel in validation.panels(found):
         show_panel(panel)
-    show_rows("Targets", validation_html.CHECK_HEADINGS, [validation_html.check_line(c) for c in found.checks])
+    show_rows("Targets", validation.CHECK_HEADINGS, [validation.check_line(c) for c in found.checks])
 
 
 def _show_card(world: str) -> None:
@@ -87,12 +89,12 @@ def _show_card(world: str) -> None:
     try:
         card = load_card(world)
     except RunFolderError as error:
-        st.error(wording.in_markdown(str(error)))
+        st.error(formatting.in_markdown(str(error)))
         return
-    st.caption(wording.in_markdown(card.attribution))
+    st.caption(formatting.in_markdown(card.attribution))
     for status, title in _ORIGINS.items():
         rows = [row for row in card.rows if row.status == status]
-        lines = [(row.name, wording.number(row.value), row.meaning, row.source) for row in rows]
+        lines = [(row.name, formatting.number(row.value), row.meaning, row.source) for row in rows]
         show_rows(title, ("Parameter", "Value", "Meaning", "Source"), lines)
     show_rows("Tables", ("Table", "Source"), list(card.tables.items()))
-    show_rows("Figures of the fit", ("Figure", "Value"), [(k, wording.number(v)) for k, v in card.figures.items()])
+    show_rows("Figures of the fit", ("Figure", "Value"), [(k, formatting.number(v)) for k, v in card.figures.items()])

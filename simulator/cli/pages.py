@@ -9,7 +9,7 @@ def finish(folder: Path, as_json: bool) -> None:
     """Write report.html and print what the run says."""
     from rich.console import Console
 
-    from dashboards.report_html import render_html
+    from dashboards.html_pages.report import render_html
     from simulator.cli.tables.scorecard import scorecard
     from simulator.reports.report import load_report
     from simulator.run import write_html
@@ -34,8 +34,8 @@ def warn_of(world: str) -> None:
 
 def keep_pages(out: Path, newest: str) -> None:
     """Write the page of a sweep so far, and that of its newest value."""
-    from dashboards.report_html import render_html
-    from dashboards.sweep_html import render_sweep
+    from dashboards.html_pages.report import render_html
+    from dashboards.html_pages.sweep import render_sweep
     from simulator.reports.report import load_report
     from simulator.reports.sweep import load_sweep
     from simulator.run import write_html
@@ -66,7 +66,7 @@ def finish_audit(out: Path, as_json: bool) -> None:
 
     from rich.console import Console
 
-    from dashboards.audit_html import render_audit
+    from dashboards.html_pages.audit import render_audit
     from simulator.cli.tables.audit import audit_table
     from simulator.reports.audit import load_audit
     from simulator.studies.audit.audit import write_audit_page
@@ -84,7 +84,7 @@ def finish_power(out: Path, as_json: bool) -> None:
     """Write power.html and print the plan."""
     from rich.console import Console
 
-    from dashboards.power_html import render_power
+    from dashboards.html_pages.power import render_power
     from simulator.cli.tables.power import power_tables
     from simulator.reports.power import load_power
     from simulator.studies.power import write_power_page
@@ -110,7 +110,7 @@ def validate_world(
     json_: bool = False,
 ) -> None:
     """Validate a world, write and print what was found, and mark a world of the user's own with the verdict."""
-    from dashboards.validation_html import check_line, render_validation
+    from dashboards.html_pages.validation import check_line, render_validation
     from simulator.cli.progress import progress_bars
     from simulator.validation.sections import Subject
     from simulator.validation.simulated_views import Plan
@@ -135,7 +135,7 @@ def validate_world(
 
 def print_offline(out: Path, as_json: bool) -> None:
     """Write the page of an offline evaluation, and print what it says."""
-    from dashboards.offline_html import facts, headings, lead_in_words, line, render_offline
+    from dashboards.html_pages.offline import facts, headings, lead_in_words, line, render_offline
     from simulator.offline.evaluate import PAGE, write_page
     from simulator.reports.offline import load_offline, rows_json
 
@@ -153,8 +153,8 @@ def print_offline(out: Path, as_json: bool) -> None:
 
 def print_leaderboard(out: Path, as_json: bool) -> None:
     """Write the page of a leaderboard, and the pages of its tests, and print it."""
-    from dashboards.leaderboard_html import brief, headings, line, render_leaderboard
-    from dashboards.report_html import render_html
+    from dashboards.html_pages.leaderboard import brief, headings, line, render_leaderboard
+    from dashboards.html_pages.report import render_html
     from simulator.reports.leaderboard import load_leaderboard
     from simulator.reports.report import load_report
     from simulator.run import write_html

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboards import launch
+from dashboards.run_control import launch
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
 

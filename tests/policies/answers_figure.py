@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 from plotly.subplots import make_subplots
 from share_effects import SHARES, WATCHED, users_of
 
-from dashboards.theme import TREATMENTS, frame
+from dashboards.figures.theme import TREATMENTS, frame
 from simulator.metrics import METRICS
 from simulator.reports.sweep import Sweep, load_sweep
 from simulator.runs.user_day_reader import literal

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from dashboards.leaderboard_html import render_leaderboard
-from dashboards.sweep_html import render_sweep
+from dashboards.html_pages.leaderboard import render_leaderboard
+from dashboards.html_pages.sweep import render_sweep
 from simulator.cli import app
 from simulator.cli.tables.scorecard import scorecard
 from simulator.errors import RunFolderError

@@ -1,0 +1,201 @@
+"""Every figure of a report, with its title and a caption in plain words: pure functions of the report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import plotly.graph_objects as go
+
+from dashboards.figures import daily, depths, forest, health, questionnaire
+from dashboards.figures.looks import look_curves as curves_of_looks
+from dashboards.tables import scorecard
+from dashboards.text import formatting
+from simulator.reports.report import Report
+
+
+@final
+@dataclass(frozen=True)
+class Panel:
+    """A figure and the words around it.
+
+    Attributes:
+        key: Unique among a report's panels; letters and hyphens.
+        title: Heading above the figure.
+        caption: How to read it.
+        figure: In the light look; `theme.wear` changes it.
+        notes: What is missing from the figure, and why.
+    """
+
+    key: str
+    title: str
+    caption: str
+    figure: go.Figure
+    notes: tuple[str, ...] = ()
+
+
+def scorecard_forest(report: Report) -> Panel:
+    """Lift of every metric beside its truth."""
+    caption = (
+        "Each lane is one metric; each block has its own scale. The bar is the 95% interval of the lift over"
+        " control; a bar that crosses the line at 0 shows no clear change. Solid points are adjusted by the pre-period"
+        " (CUPED), hollow ones are not. The star is the true effect, from running every user under both arms; across"
+        " many tests, 95 of 100 bars should contain it. A thick pale bar is the interval that holds over all looks."
+    )
+    notes = scorecard.missing_notes(report.metrics)
+    return Panel("scorecard", "Lift per metric", caption, forest.scorecard(report), tuple(notes))
+
+
+def look_curves(report: Report) -> Panel:
+    """Cumulative lift with the bands of looking early."""
+    caption = (
+        "The lift over all days so far, after each look. The darkest band holds for a single look: whoever looks every"
+        " day and stops when it leaves 0 is wrong far more often than one time in twenty. The paler bands hold over all"
+        " looks: group-sequential for those planned, always-valid for any. A larger point has crossed by the method"
+        " chosen. The dotted line is the true lift over the same days; a dashed upright line is where the test stopped."
+    )
+    return Panel("looks", "Looking early", caption, curves_of_looks(report, formatting.headline_keys(report)))
+
+
+def daily_lift(report: Report, metrics: Sequence[str]) -> Panel:
+    """Lift per day beside the true one."""
+    caption = (
+        "The lift of each day on its own, with its 95% interval. Stars on the dotted line are the true effect of that"
+        " day. An effect that fades is novelty; one that grows is learning. One day is noisy: read the trend."
+    )
+    rows = [row for row in report.daily if row.metric in metrics]
+    notes = scorecard.missing_notes(rows)
+    return Panel("daily-lift", "Lift per day", caption, daily.daily_lift(report, metrics), tuple(notes))
+
+
+def daily_levels(report: Report, metrics: Sequence[str]) -> Panel:
+    """Level of each arm per day."""
+    caption = (
+        "What each bucket measured per day. Left of the dashed line is the pre-period, in which everybody met the"
+        " same policy: the lines should lie on each other there. Dotted lines are the truth: all users under that arm."
+    )
+    notes = daily.missing_levels(report, metrics)
+    return Panel("daily-levels", "Level per day", caption, daily.daily_levels(report, metrics), tuple(notes))
+
+
+def segment_forest(report: Report, metrics: Sequence[str]) -> Panel:
+    """Lift within segments."""
+    caption = (
+        "The lift among users of each segment, all users on top. Segments are small and many: a single bar that"
+        " leaves 0 is expected by chance in one of twenty."
+    )
+    rows = [row for row in report.segments if row.metric in metrics]
+    notes = scorecard.missing_notes(rows)
+    return Panel("segments", "Lift per segment", caption, forest.segments(report, metrics), tuple(notes))
+
+
+def questionnaire_funnel(report: Report) -> Panel:
+    """From views to answers."""
+    caption = (
+        "How many views could bring a questionnaire, how many did, and what was answered, per arm. Where the answer"
+        " rates of two arms differ, the answers of the two cannot be compared as they are."
+    )
+    return Panel("funnel", "Questionnaire funnel", caption, questionnaire.funnel(report))
+
+
+def satisfied_shares(report: Report) -> Panel:
+    """Estimators of the satisfied share."""
+    caption = (
+        "The share of satisfied views, each way. Who answers is not a random sample of who watches, so the share of"
+        " the answers can miss the truth; weighting by the estimated chance of answering corrects for what a platform"
+        " can see, and no more; the doubly robust share also fills in what would have been said. The hollow star is"
+        " what all who were asked would say, which these estimate; the solid one counts the views that truly satisfied."
+    )
+    notes = scorecard.answer_notes(report)
+    return Panel("satisfied", "Satisfied share", caption, questionnaire.satisfied_shares(report), tuple(notes))
+
+
+def bucket_sizes(report: Report) -> Panel:
+    """Planned and seen users."""
+    p = formatting.p_value(report.health.srm_p_value)
+    caption = f"Users assigned to each arm against the plan. Sample ratio check: p = {p}; below 0.001 is an alarm."
+    return Panel("buckets", "Bucket sizes", caption, health.bucket_sizes(report))
+
+
+def pre_period(report: Report) -> Panel:
+    """Placebo comparisons before the test."""
+    caption = (
+        "Differences between buckets before the test, when everybody met the same policy. With a fair split the dots"
+        " scatter over the whole width; dots crowding into the shaded part (below 0.05) mean the buckets differed"
+        " from the start."
+    )
+    return Panel("pre-period", "Before the test", caption, health.pre_period(report))
+
+
+def split_over_time(report: Report) -> Panel:
+    """Active users per arm."""
+    caption = (
+        "Whether the users who came on a day were divided between the arms as planned. A point below the dashed line is"
+        " an alarm: either the treatment changes who comes back, or rows of users are lost."
+    )
+    return Panel("split-days", "Split day by day", caption, depths.split_over_time(report))
+
+
+def quantile_effects(report: Report) -> Panel:
+    """The whole distribution."""
+    caption = (
+        "How much more or less users watch per day under the treatment, from light users at the left to heavy ones at"
+        " the right. A mean that rises while the middle falls is carried by heavy users. Bars are 95% intervals."
+    )
+    return Panel("distribution", "Effect along the distribution", caption, depths.quantile_effects(report))
+
+
+def p2n_sides(report: Report) -> Panel:
+    """P2N by side."""
+    caption = (
+        "P2N moves when positives rise or when hates fall; this tells which. Hates are rare, so their bar is wide."
+    )
+    return Panel("sides", "P2N by side", caption, depths.p2n_sides(report))
+
+
+def answer_effects(report: Report) -> Panel:
+    """Effects on the satisfied share."""
+    caption = (
+        "What the treatment does to the satisfied share by each estimator, with the user as the unit. The thick part"
+        " of the lowest bar is what is possible whoever the additional answers come from. Stars are the true effect"
+        " on what all who were asked would say."
+    )
+    return Panel("answer-effects", "Effect on the satisfied share", caption, depths.answer_effects(report))
+
+
+def answered_by_feeling(report: Report) -> Panel:
+    """Who answers."""
+    caption = (
+        "No platform can draw this: where the line rises, the pleased answer more, and their answers say too much."
+    )
+    return Panel("answered", "Who answers", caption, depths.answered_by_feeling(report))
+
+
+def propensity_calibration(report: Report) -> Panel:
+    """Estimated chances of answering."""
+    caption = (
+        "The chance of an answer as a model fitted before the test has it, against the true one. Points off the"
+        " dashed line are what weighting gets wrong: users tire of being asked, and satisfaction cannot be seen."
+    )
+    return Panel("propensity", "Chance of an answer", caption, depths.propensity_calibration(report))
+
+
+def panels(report: Report) -> list[Panel]:
+    """All figures in the order in which they are read, the headline metrics where one must choose."""
+    headline = formatting.headline_keys(report)
+    return [
+        scorecard_forest(report),
+        look_curves(report),
+        daily_lift(report, headline),
+        daily_levels(report, headline),
+        segment_forest(report, headline),
+        p2n_sides(report),
+        quantile_effects(report),
+        questionnaire_funnel(report),
+        satisfied_shares(report),
+        answer_effects(report),
+        answered_by_feeling(report),
+        propensity_calibration(report),
+        bucket_sizes(report),
+        split_over_time(report),
+        pre_period(report),
+    ]

@@ -1,0 +1,81 @@
+"""`power.html`: one file that shows from disk, without network, how large a test has to be."""
+
+import html
+from typing import Final
+
+from dashboards.figures import power
+from dashboards.html_pages import parts as html_parts
+from dashboards.tables.sections import Table
+from dashboards.text import formatting
+from simulator.reports.power import PairedRow, PowerPlan
+
+CAPTION: Final = (
+    "Dotted lines are plain, solid ones adjusted by the time before the test (CUPED). The cross is the test as the spec"
+    " has it, the dotted level the effect that is wanted. Doubling users divides the smallest effect by 1.41; doubling"
+    " days helps only with what differs from day to day within a user."
+)
+NEED_HEADINGS: Final = ("Days", "Users, plain", "Users, CUPED")
+VARIANCE_HEADINGS: Final = ("Method", "Between users", "Day to day", "Share between")
+HERE_HEADINGS: Final = ("Metric", "Smallest lift, plain", "Smallest lift, CUPED")
+
+
+def render_power(plan: PowerPlan) -> str:
+    """The whole page; the same plan gives the same text."""
+    title = f"{plan.name}: how large a test?"
+    head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(facts(plan), 'facts')}"
+    drawn = html_parts.drawing(power.smallest_effect(plan), "power")
+    figure = html_parts.section("Smallest effect", f"{drawn}\n{html_parts.paragraph(CAPTION, 'caption')}")
+    shown = [html_parts.section(each.title, html_parts.table(each.headings, each.lines)) for each in tables(plan)]
+    return html_parts.page(title, "\n".join([head, _verdict(plan), figure, *shown]))
+
+
+def facts(plan: PowerPlan) -> str:
+    """What was planned, in a line."""
+    return (
+        f"{plan.metric} {formatting.lift(plan.effect)}, power {plan.power:.0%}, false findings {plan.alpha:.0%};"
+        f" {plan.arm} against {plan.baseline}; {plan.pilot_users:,} simulated users of world {plan.world}."
+    )
+
+
+def verdict(plan: PowerPlan) -> list[str]:
+    """Users for the effect, and what paired truth takes, in sentences."""
+    needs = [row for row in plan.needs if row.days == plan.days]
+    said = " or ".join(f"{row.users:,} users ({row.method})" for row in needs)
+    return [f"{plan.days} days take {said}; the spec has {plan.users:,}.", _paired(plan, plan.paired)]
+
+
+def _verdict(plan: PowerPlan) -> str:
+    """The sentences in a box."""
+    lines = [html_parts.paragraph(line, "sentence") for line in verdict(plan)]
+    return '<div class="verdict">\n' + "\n".join(lines) + "\n</div>"
+
+
+def _paired(plan: PowerPlan, paired: PairedRow) -> str:
+    """What it takes where every user lives under both arms."""
+    if paired.users is None:
+        return f"Paired truth: {formatting.why(paired.reasons, 'users')}."
+    took = "" if paired.seconds is None else f", {formatting.number(paired.seconds)} seconds of simulation"
+    return (
+        "With every user under both arms and the same noise, which no live platform can, "
+        f"{formatting.lift(plan.effect)}"
+        f" is three standard errors at {paired.users:,} users{took}."
+    )
+
+
+def tables(plan: PowerPlan) -> list[Table]:
+    """Users by days, components of variance, and every metric where the spec stands."""
+    users = {(row.days, row.method): formatting.count(row.users) for row in plan.needs}
+    days = sorted({row.days for row in plan.needs})
+    needs = [(str(day), users[day, "plain"], users.get((day, "cuped"), formatting.MISSING)) for day in days]
+    parts = [
+        (r.method, *map(formatting.number, (r.between, r.within)), formatting.share(r.user_share))
+        for r in plan.variance
+    ]
+    effects = {(row.metric, row.method): formatting.share(row.relative_effect) for row in plan.here}
+    keys = dict.fromkeys(row.metric for row in plan.here)
+    here = [(key, *(effects.get((key, how), formatting.MISSING) for how in ("plain", "cuped"))) for key in keys]
+    return [
+        Table("Users for the effect", NEED_HEADINGS, needs, ""),
+        Table("Where the variance lies", VARIANCE_HEADINGS, parts, ""),
+        Table("Every metric, as the spec is", HERE_HEADINGS, here, ""),
+    ]

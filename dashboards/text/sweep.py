@@ -1,0 +1,126 @@
+"""A sweep in sentences: how much does the conclusion hang on a value that nobody knows?"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from dashboards.figures.sweep import metrics_shown, rows_of
+from dashboards.text import formatting
+from simulator.reports.report import MetricRow
+from simulator.reports.sweep import Sweep
+
+EFFECT_CAPTION: Final = (
+    "Each panel has its own scale of lifts. At every value the same test was run with the same seed: the same users,"
+    " the same split, the same chance. Points are what the test would report, bars their 95% intervals; the star is the"
+    " true effect, from running every user under both arms. Shaded values are plausible; the dashed line is what is"
+    " assumed without a sweep."
+)
+TRUTH_CAPTION: Final = (
+    "The stars of the figure above on a scale of their own, with two standard errors to either side. Where they lie"
+    " level, the conclusion does not hang on the parameter. Where they slope or cross 0, it does, and no number of"
+    " users can tell which value is right. A policy that learns is trained anew on the log of each value, so stars also"
+    " move by chance: do not read a slope into moves within the bars."
+)
+
+
+def facts(sweep: Sweep) -> str:
+    """What was run, in a line."""
+    users = max((point.users for point in sweep.points), default=0)
+    return (
+        f"{len(sweep.points)} of {len(sweep.values)} values finished, {users:,} users and {sweep.days} days each,"
+        f" world {sweep.world}, seed {sweep.seed}."
+    )
+
+
+def verdict(sweep: Sweep) -> list[str]:
+    """What is swept, then one sentence per metric and treatment."""
+    pairs = [(metric, arm) for metric in metrics_shown(sweep) for arm in sweep.treatments]
+    said = [_finding(sweep, metric, arm) for metric, arm in pairs if rows_of(sweep, metric, arm)]
+    return [_assumption(sweep), *said]
+
+
+def remarks(sweep: Sweep) -> list[str]:
+    """Values out of range, and estimates that are missing."""
+    missing = [
+        f"{row.metric}, {row.arm}, at {point.value:g}: {formatting.MISSING}, "
+        f"{formatting.why(row.reasons, 'relative_effect')}"
+        for point in sweep.points
+        for row in point.metrics
+        if row.metric in metrics_shown(sweep) and row.relative_effect is None
+    ]
+    return [*sweep.notes, *missing]
+
+
+def headings(sweep: Sweep) -> tuple[str, ...]:
+    """Columns of the table."""
+    return ("Metric", "Arm", sweep.parameter.name, "Lift", "95% interval", "True lift", "Its standard error")
+
+
+def lines(sweep: Sweep) -> list[tuple[str, ...]]:
+    """One line per metric, treatment and value."""
+    return [
+        _line(value, row)
+        for metric in metrics_shown(sweep)
+        for arm in sweep.treatments
+        for value, row in rows_of(sweep, metric, arm)
+    ]
+
+
+def _line(value: float, row: MetricRow) -> tuple[str, ...]:
+    return (
+        row.label,
+        row.arm,
+        formatting.number(value),
+        formatting.lift(row.relative_effect),
+        formatting.interval(row.ci_low, row.ci_high),
+        formatting.lift(row.true_relative_effect),
+        formatting.share(row.true_relative_effect_se),
+    )
+
+
+def _assumption(sweep: Sweep) -> str:
+    """Whose value nobody knows, and why the world has one."""
+    it = sweep.parameter
+    low, high = (formatting.number(end) for end in (it.low, it.high))
+    span = "" if it.low is None or it.high is None else f", plausible from {low} to {high}"
+    return (
+        f"{it.name} ({it.meaning}) is assumed: nobody knows its value. Without a sweep it is"
+        f" {formatting.number(it.value)}{span}. Source: {it.source}."
+    )
+
+
+def _finding(sweep: Sweep, metric: str, arm: str) -> str:
+    """One metric of one treatment, truth first."""
+    rows = rows_of(sweep, metric, arm)
+    who = f"{rows[0][1].label}, {arm}" if len(sweep.treatments) > 1 else rows[0][1].label
+    return f"{who}: {_truth([row for _, row in rows])}; {_readout(rows)}."
+
+
+def _truth(rows: Sequence[MetricRow]) -> str:
+    """How far the true effect moves over the values, and whether it changes sign."""
+    known = [row.true_relative_effect for row in rows if row.true_relative_effect is not None]
+    if not known:
+        return "the true effect was not simulated"
+    low, high = min(known), max(known)
+    if low == high:
+        return f"the true effect is {formatting.lift(low)} at every value"
+    error = max(row.true_relative_effect_se or 0.0 for row in rows)
+    sign = "above 0 throughout" if low > 0 else "below 0 throughout" if high < 0 else "not on one side of 0"
+    span = f"between {formatting.lift(low)} and {formatting.lift(high)}"
+    return f"the true effect lies {span} (standard error at most {formatting.share(error)}), {sign}"
+
+
+def _readout(rows: Sequence[tuple[float, MetricRow]]) -> str:
+    """What a test would conclude, by value."""
+    said: dict[str, list[str]] = {}
+    for value, row in rows:
+        said.setdefault(_conclusion(row), []).append(f"{value:g}")
+    if len(said) == 1:
+        return f"the test says {next(iter(said))} at every value"
+    return "the test says " + ", ".join(f"{word} at {' and '.join(values)}" for word, values in said.items())
+
+
+def _conclusion(row: MetricRow) -> str:
+    """Whether the interval leaves out zero, and on which side."""
+    if row.ci_low is None or row.ci_high is None:
+        return "nothing"
+    return "higher" if row.ci_low > 0 else "lower" if row.ci_high < 0 else "no clear change"

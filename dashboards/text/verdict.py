@@ -1,0 +1,177 @@
+"""The result in sentences: can the split be trusted, what changed, what is true, which corrections are on."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from dashboards.text import formatting
+from simulator.reports.report import MetricRow, Report
+
+SRM_ALARM: Final = 0.001
+"""A sample-ratio p-value below this means that bucket sizes cannot be chance."""
+_LEVEL: Final = 0.05
+"""Adjusted p-values from here on leave a metric unclear, whatever its own interval says."""
+
+
+def verdict(report: Report) -> list[str]:
+    """The sentences that stand above everything else, as plain text."""
+    treatments = [arm.name for arm in report.arms[1:]]
+    return [
+        *_trust(report),
+        *_stop(report),
+        *_over_trainings(report),
+        *(_outcome(report, arm) for arm in treatments),
+        *_guardrails(report),
+        *_agreement(report),
+        _corrections(report),
+    ]
+
+
+def split_is_off(report: Report) -> bool:
+    """True where bucket sizes raise the sample-ratio alarm."""
+    p = report.health.srm_p_value
+    return p is not None and p < SRM_ALARM
+
+
+def _trust(report: Report) -> list[str]:
+    """What has to be said before any effect."""
+    sentences: list[str] = []
+    if split_is_off(report):
+        p = formatting.p_value(report.health.srm_p_value)
+        sentences.append(f"Do not trust the effects: bucket sizes differ from plan (sample ratio p = {p}).")
+    if report.health.a_a:
+        sentences.append("A/A test: all arms run the same policy, so every difference is chance.")
+    return sentences
+
+
+def _over_trainings(report: Report) -> list[str]:
+    """True effects of policies that were trained several times, with their intervals over trainings."""
+    rows = [row for row in report.trainings if row.metric in formatting.HEADLINE]
+    said: dict[str, list[str]] = {}
+    for row in rows:
+        who = f"{row.treatment} against {row.baseline}, mean of {len(row.lifts)} trainings"
+        said.setdefault(who, []).append(
+            f"{row.metric} {formatting.lift(row.mean)} ({formatting.interval(row.low, row.high)})"
+        )
+    return [f"{who}: true effect {', '.join(found)}." for who, found in said.items()]
+
+
+def _outcome(report: Report, arm: str) -> str:
+    """One treatment on the headline metrics, estimate and truth."""
+    keys = formatting.headline_keys(report)
+    rows = {row.metric: row for row in report.valid_metrics() if row.arm == arm}
+    found = [rows[key] for key in keys if key in rows]
+    if not found:
+        return f"{_who(report, arm)}: no headline metric in this report."
+    said = "; ".join(_finding(row) for row in found)
+    return f"{_who(report, arm)} against {_who(report, found[0].baseline)}: {said}.{_truth(found)}"
+
+
+def _who(report: Report, arm: str) -> str:
+    """An arm and its policy."""
+    policy = next((summary.policy for summary in report.arms if summary.name == arm), arm)
+    return arm if policy == arm else f"{arm} ({policy})"
+
+
+def _finding(row: MetricRow) -> str:
+    """One metric: its lift, and whether it is clear by its interval and, adjusted for several metrics, by its p."""
+    if row.relative_effect is None or row.ci_low is None or row.ci_high is None:
+        field = "relative_effect" if row.relative_effect is None else "sequential_low"
+        return f"{row.metric} missing ({formatting.why(row.reasons, field)})"
+    span = f"{row.metric} {formatting.lift(row.relative_effect)} ({formatting.interval(row.ci_low, row.ci_high)})"
+    if row.ci_low <= 0 <= row.ci_high:
+        return f"{span}, no clear change"
+    if _lost(row):
+        return (
+            f"{span}, no clear change among several metrics (adjusted p = {formatting.p_value(row.adjusted_p_value)})"
+        )
+    return f"{span}, {_direction(row, up=row.ci_low > 0)}"
+
+
+def _lost(row: MetricRow) -> bool:
+    """True where the adjustment for several metrics takes a clear change away."""
+    return row.adjusted_p_value is not None and row.adjusted_p_value >= _LEVEL
+
+
+def _direction(row: MetricRow, *, up: bool) -> str:
+    """Better or worse where the metric has a good direction, else higher or lower."""
+    if row.better == "neither":
+        return "higher" if up else "lower"
+    return "better" if up == (row.better == "up") else "worse"
+
+
+def _truth(rows: Sequence[MetricRow]) -> str:
+    """The true effects of the same metrics."""
+    known = [row for row in rows if row.true_relative_effect is not None]
+    if not known:
+        return " The true effect was not simulated."
+    return f" True effect: {', '.join(f'{row.metric} {formatting.lift(row.true_relative_effect)}' for row in known)}."
+
+
+def _stop(report: Report) -> list[str]:
+    """That the test ended early, and why."""
+    stop = report.stopped
+    return [] if stop is None else [f"Stopped after {stop.days} of {stop.planned} days. {stop.reason}."]
+
+
+def _guardrails(report: Report) -> list[str]:
+    """Every guardrail in one sentence."""
+    rows = [row for row in report.metrics if row.margin is not None]
+    said = [f"{row.metric} of {row.arm} {row.guardrail} (margin {row.margin:.2%})" for row in rows]
+    return [f"Guardrails: {'; '.join(said)}."] if said else []
+
+
+def _agreement(report: Report) -> list[str]:
+    """How far the second library agrees."""
+    opinion = report.second_opinion
+    if opinion is None or opinion.effect_difference is None or opinion.error_difference is None:
+        return [] if opinion is None else [f"No second opinion: {opinion.reason}."]
+    effects, errors = f"{opinion.effect_difference:.0e}", f"{opinion.error_difference:.0e}"
+    said = f"Second opinion by {opinion.engine} on {opinion.rows} estimates"
+    return [f"{said}: effects agree within {effects} standard errors, standard errors within {errors}."]
+
+
+def _corrections(report: Report) -> str:
+    """Which adjustments the intervals carry."""
+    cuped = any(row.method == "cuped" for row in report.metrics)
+    first = "adjusted by the pre-period (CUPED) where marked" if cuped else "not adjusted by the pre-period"
+    missing = ["several metrics and arms"] if report.multiplicity == "none" else []
+    missing += ["early looks"] if report.looks is None or report.looks.method == "fixed" else []
+    open_to = f"; not corrected for {' or '.join(missing)}" if missing else ""
+    return f"Intervals are 95%, {first}{open_to}.{_corrected(report)}"
+
+
+def _corrected(report: Report) -> str:
+    """Which corrections stand beside the plain figures."""
+    name = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg"}.get(report.multiplicity)
+    said = f" Adjusted p: {name}, over the main metrics of all treatments." if name else ""
+    if report.looks is None or report.looks.method == "fixed":
+        return said
+    n = len({row.days for row in report.looks.rows})
+    said = f"{said} Over all looks: {report.looks.method} intervals for {n} looks at the main metrics and guardrails."
+    if report.stopped is None:
+        return said
+    return f"{said} As the test stopped early, these are the ones given; other intervals and p hold for one look only."
+
+
+def brief(report: Report) -> str:
+    """The verdict in a few words: what became of the headline metrics of each treatment."""
+    if split_is_off(report):
+        return "split is off: do not trust"
+    several = len(report.arms) > 2
+    return "; ".join(f"{f'{arm.name}: ' if several else ''}{_sides(report, arm.name)}" for arm in report.arms[1:])
+
+
+def _sides(report: Report, arm: str) -> str:
+    """The headline metrics of a treatment, by what became of them."""
+    sides: dict[str, list[str]] = {}
+    for row in report.valid_metrics():
+        if row.arm == arm and row.metric in formatting.HEADLINE:
+            sides.setdefault(_side(row), []).append(row.metric)
+    return ", ".join(f"{'/'.join(sides[side])} {side}" for side in sorted(sides)) or "no headline metric"
+
+
+def _side(row: MetricRow) -> str:
+    """What became of a metric."""
+    if row.ci_low is None or row.ci_high is None:
+        return "missing"
+    return "unclear" if row.ci_low <= 0 <= row.ci_high or _lost(row) else _direction(row, up=row.ci_low > 0)
