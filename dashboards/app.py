@@ -29,7 +29,7 @@ _BOX: Final = "box"
 
 @final
 @dataclass(frozen=True)
-class Side:
+class Page:
     """A page of the dashboard: `show(run, report)` in `dashboards.screens.<module>`.
 
     Attributes:
@@ -48,17 +48,17 @@ class Side:
         return self.title.lower().replace(" ", "-")
 
 
-SIDES: Final = (
-    Side("Runs", HOME, free=True),
-    Side("New run", "new_run", free=True),
-    Side("Result", "result"),
-    Side("Questionnaire", "questionnaire"),
-    Side("Segments", "segments"),
-    Side("Health", "health"),
-    Side("Truth lab", "truth_lab", free=True),
-    Side("Users", "users", free=True),
-    Side("Policies", "rankers", free=True),
-    Side("Planner", "planner", free=True),
+PAGES: Final = (
+    Page("Runs", HOME, free=True),
+    Page("New run", "new_run", free=True),
+    Page("Result", "result"),
+    Page("Questionnaire", "questionnaire"),
+    Page("Segments", "segments"),
+    Page("Health", "health"),
+    Page("Truth lab", "truth_lab", free=True),
+    Page("Users", "users", free=True),
+    Page("Policies", "rankers", free=True),
+    Page("Planner", "planner", free=True),
 )
 
 
@@ -71,7 +71,7 @@ def main() -> None:
         side.module: st.Page(
             partial(show_side, side, folder, run), title=side.title, url_path=side.address, default=side.module == HOME
         )
-        for side in SIDES
+        for side in PAGES
     }
     shown = st.navigation(list(pages.values()), position="top")
     if (wanted := st.session_state.pop(_GO, None)) in pages:
@@ -102,7 +102,7 @@ def choose_run(folder: Path) -> Path | None:
     return runs.get(label)
 
 
-def show_side(side: Side, folder: Path, run: Path | None) -> None:
+def show_side(side: Page, folder: Path, run: Path | None) -> None:
     """One page."""
     show: Callable[..., Any] = importlib.import_module(f"dashboards.screens.{side.module}").show
     if side.module == HOME:

@@ -17,7 +17,7 @@ from policies.base import Feedback, History
 
 @final
 @dataclass(frozen=True)
-class Requests:
+class LoggedRequests:
     """The requests of a log, in its order.
 
     Attributes:
@@ -43,7 +43,7 @@ def clock_h(feedback: Feedback) -> Int32[np.ndarray, " rows"]:
     return 24 * feedback.day.astype(np.int32) + feedback.hour.astype(np.int32)
 
 
-def find_requests(feedback: Feedback, h: int) -> Requests:
+def find_requests(feedback: Feedback, h: int) -> LoggedRequests:
     """The requests of a log and their histories of at most `h` views.
 
     Raises:
@@ -57,7 +57,7 @@ def find_requests(feedback: Feedback, h: int) -> Requests:
     start = np.flatnonzero(opens)
     user_start = np.searchsorted(user, user[start])
     first = np.maximum(start - h, user_start)
-    return Requests(user[start], clock_h(feedback)[start], first, start, np.cumsum(opens) - 1)
+    return LoggedRequests(user[start], clock_h(feedback)[start], first, start, np.cumsum(opens) - 1)
 
 
 def gather_history(
@@ -90,7 +90,7 @@ def gather_history(
     )
 
 
-def history_of(feedback: Feedback, requests: Requests, h: int) -> History:
+def history_of(feedback: Feedback, requests: LoggedRequests, h: int) -> History:
     """The history of every logged request, as arrays."""
     return gather_history(feedback, requests.first, requests.start, requests.clock_h, h)
 

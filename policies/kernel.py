@@ -57,7 +57,7 @@ class Towers(NamedTuple):
     outer_bias: Float32[np.ndarray, " o"]
 
 
-class Fusion(NamedTuple):
+class ScoreFusion(NamedTuple):
     """How scores are fused: sum of weight times log-chance of a click, log watch time, log-chance of being pleased.
 
     The logit of being pleased is `pleased_click * click logit + pleased_watch * log watch + pleased_video`.
@@ -71,7 +71,7 @@ class Fusion(NamedTuple):
     pleased_video: Float32[np.ndarray, " videos"]
 
 
-class Views(NamedTuple):
+class HistoryArrays(NamedTuple):
     """The arrays of a `policies.base.History` that serving reads."""
 
     video_id: Int32[np.ndarray, "users h"]
@@ -216,7 +216,7 @@ def score_row(
     candidates: Int32[np.ndarray, " n"],
     vectors: Float32[np.ndarray, "tasks d+1"],
     towers: Towers,
-    fusion: Fusion,
+    fusion: ScoreFusion,
     out: Float32[np.ndarray, " n"],
 ) -> None:
     """Fused scores of one request's candidates."""
@@ -301,7 +301,7 @@ def make_room(towers: Towers) -> Room:
 @compiled
 def encode_request(
     features: Float32[np.ndarray, " f"],
-    views: Views,
+    views: HistoryArrays,
     i: int,
     towers: Towers,
     room: Room,
@@ -318,9 +318,9 @@ def score_requests(
     user_id: Int32[np.ndarray, " users"],
     candidates: Int32[np.ndarray, "users n"],
     user_features: Float32[np.ndarray, "people f"],
-    views: Views,
+    views: HistoryArrays,
     towers: Towers,
-    fusion: Fusion,
+    fusion: ScoreFusion,
     out: Float32[np.ndarray, "users n"],
 ) -> None:
     """Fused scores of every candidate of every request."""
@@ -336,7 +336,7 @@ def predict_requests(
     user_id: Int32[np.ndarray, " users"],
     video_id: Int32[np.ndarray, " users"],
     user_features: Float32[np.ndarray, "people f"],
-    views: Views,
+    views: HistoryArrays,
     towers: Towers,
     out: Float32[np.ndarray, "users tasks"],
 ) -> None:
@@ -352,7 +352,7 @@ def predict_requests(
 def encode_requests(
     user_id: Int32[np.ndarray, " users"],
     user_features: Float32[np.ndarray, "people f"],
-    views: Views,
+    views: HistoryArrays,
     towers: Towers,
     out: Float32[np.ndarray, "users o"],
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Final, final
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboards.figures.small_multiples import Cell, upright_line
+from dashboards.figures.small_multiples import PanelPosition, upright_line
 from dashboards.figures.theme import QUIET, TREATMENTS, frame, remark
 from dashboards.text import formatting
 from simulator.reports.audit import Audit, AuditRow
@@ -62,7 +62,7 @@ def rates(rows: Sequence[AuditRow]) -> go.Figure:
             trace = _points(some, rate).update(name=name, showlegend=column == 1, legendgroup=name)
             figure.add_trace(trace.update(marker_color=colour, error_x_color=colour), row=1, col=column)
         if rate.target is not None:
-            upright_line(figure, rate.target, Cell(1, column), "dash")
+            upright_line(figure, rate.target, PanelPosition(1, column), "dash")
     names = [formatting.in_figure(f"{row.metric}, {row.method.replace('_', ' ')}") for row in rows]
     figure.update_yaxes(tickvals=list(range(len(rows))), ticktext=names, range=[len(rows) - 0.4, -0.6], zeroline=False)
     figure.update_yaxes(showgrid=False)

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from dashboards.figures import interval_marks
 from dashboards.figures.interval_marks import Mark
-from dashboards.figures.small_multiples import Cell, cell, day_grid, height, upright_line
+from dashboards.figures.small_multiples import PanelPosition, cell, day_grid, height, upright_line
 from dashboards.figures.theme import QUIET, TRUTH, arm_colour, frame, remark
 from dashboards.text import formatting
 from simulator.reports.report import DayTotal, MetricRow, Number, Report
@@ -34,7 +34,7 @@ def _any_plain(rows: Sequence[MetricRow]) -> bool:
     return any(row.method == "plain" and row.relative_effect is not None for row in rows)
 
 
-def _draw_metric(figure: go.Figure, report: Report, metric: str, where: Cell) -> None:
+def _draw_metric(figure: go.Figure, report: Report, metric: str, where: PanelPosition) -> None:
     """All treatments of one metric around its zero line."""
     rows = [row for row in report.daily if row.metric == metric]
     for arm in interval_marks.treatments(report):
@@ -43,7 +43,7 @@ def _draw_metric(figure: go.Figure, report: Report, metric: str, where: Cell) ->
         _admit_missing(figure, report, row, where)
 
 
-def _draw_arm(figure: go.Figure, report: Report, rows: Sequence[MetricRow], where: Cell) -> None:
+def _draw_arm(figure: go.Figure, report: Report, rows: Sequence[MetricRow], where: PanelPosition) -> None:
     """Intervals, then points (solid where adjusted, hollow where plain), then truth."""
     if not rows:
         return
@@ -94,7 +94,7 @@ def _true_line(truth: Sequence[Mark], colour: str) -> go.Scatter:
     )
 
 
-def _admit_missing(figure: go.Figure, report: Report, row: MetricRow, where: Cell) -> None:
+def _admit_missing(figure: go.Figure, report: Report, row: MetricRow, where: PanelPosition) -> None:
     """Write `missing` at the foot of the panel on a day whose lift is null; pointing at it tells why."""
     if row.relative_effect is not None:
         return
@@ -136,7 +136,7 @@ def missing_levels(report: Report, metrics: Sequence[str]) -> list[str]:
     ]
 
 
-def _draw_levels(figure: go.Figure, report: Report, metric: str, where: Cell) -> None:
+def _draw_levels(figure: go.Figure, report: Report, metric: str, where: PanelPosition) -> None:
     """All arms of one metric, in its unit."""
     for arm in report.arms:
         totals = [total for total in report.totals if total.metric == metric and total.arm == arm.name]
@@ -146,7 +146,7 @@ def _draw_levels(figure: go.Figure, report: Report, metric: str, where: Cell) ->
     figure.update_yaxes(title_text=unit, zeroline=False, row=where.row, col=where.column)
 
 
-def _draw_arm_level(figure: go.Figure, report: Report, totals: Sequence[DayTotal], where: Cell) -> None:
+def _draw_arm_level(figure: go.Figure, report: Report, totals: Sequence[DayTotal], where: PanelPosition) -> None:
     """A bucket's line, and dotted the same arm with every user under it."""
     if not totals:
         return
@@ -179,7 +179,7 @@ def _hover(total: DayTotal, value: Number, what: str) -> str:
     return f"{formatting.in_figure(total.arm)}, day {total.day}<br>{what}: {formatting.number(value)}"
 
 
-def _mark_start(figure: go.Figure, report: Report, where: Cell) -> None:
+def _mark_start(figure: go.Figure, report: Report, where: PanelPosition) -> None:
     """A line between the last day before the test and day 0."""
     if not any(total.day < 0 for total in report.totals):
         return

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from dashboards.figures.theme import QUIET, TREATMENTS, TRUTH, frame, remark
 from dashboards.text import formatting
-from simulator.reports.trace import View
+from simulator.reports.trace import TracedView
 
 HEADINGS: Final = ("View", "Hour", "Request", "Video", "Watched, s", "Did", "Questionnaire")
 TRUE_HEADINGS: Final = ("True satisfaction", "True appeal")
@@ -19,7 +19,7 @@ _SIGNS: Final = (
 )
 
 
-def timeline(views: Sequence[View], *, truth: bool) -> go.Figure:
+def timeline(views: Sequence[TracedView], *, truth: bool) -> go.Figure:
     """Seconds watched of every view in order, signs above for what was done; `truth` adds satisfaction below."""
     if not views:
         return remark("This user did not come on that day.")
@@ -47,7 +47,7 @@ def timeline(views: Sequence[View], *, truth: bool) -> go.Figure:
     return frame(figure, 460 if truth else 360)
 
 
-def lines(views: Sequence[View], *, truth: bool) -> list[tuple[str, ...]]:
+def lines(views: Sequence[TracedView], *, truth: bool) -> list[tuple[str, ...]]:
     """One line per view; the latents only with `truth`."""
     return [
         (*_line(place, view), *((f"{view.true_satisfaction:.2f}", f"{view.true_appeal:.2f}") if truth else ()))
@@ -55,21 +55,21 @@ def lines(views: Sequence[View], *, truth: bool) -> list[tuple[str, ...]]:
     ]
 
 
-def _line(place: int, view: View) -> tuple[str, ...]:
+def _line(place: int, view: TracedView) -> tuple[str, ...]:
     """What a platform logs."""
     asked = (view.answer or "asked, no answer") if view.asked else ""
     did = ", ".join(view.acts)
     return (str(place), str(view.hour), str(view.request + 1), str(view.video_id), f"{view.watch_s:.1f}", did, asked)
 
 
-def _hover(place: int, view: View) -> str:
+def _hover(place: int, view: TracedView) -> str:
     """Everything logged about a view."""
     did = ", ".join(view.acts) or "watched"
     lines = [f"view {place}: video {view.video_id}, hour {view.hour}", f"{view.watch_s:.1f} s; {did}"]
     return "<br>".join(formatting.in_figure(line) for line in lines)
 
 
-def _signs(figure: go.Figure, views: Sequence[View], name: str, marker: dict[str, object], at: float) -> None:
+def _signs(figure: go.Figure, views: Sequence[TracedView], name: str, marker: dict[str, object], at: float) -> None:
     """One row of signs above the bars; a sign that nothing has still stands in the legend."""
     shown = [(place, view) for place, view in enumerate(views, start=1) if name in _signs_of(view)]
     x = [place for place, _ in shown]
@@ -85,12 +85,12 @@ def _signs(figure: go.Figure, views: Sequence[View], name: str, marker: dict[str
     )
 
 
-def _signs_of(view: View) -> set[str]:
+def _signs_of(view: TracedView) -> set[str]:
     """Acts, and what came of a questionnaire."""
     return {*view.acts, *(["asked"] if view.asked else []), *(["answered"] if view.answer else [])}
 
 
-def _truth(figure: go.Figure, views: Sequence[View], places: Sequence[int]) -> None:
+def _truth(figure: go.Figure, views: Sequence[TracedView], places: Sequence[int]) -> None:
     """Latent satisfaction, on an axis of its own below the seconds."""
     figure.update_layout(
         xaxis={"anchor": "y3"},

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from dashboards.figures import interval_marks
 from dashboards.figures.interval_marks import Mark, Symbol
-from dashboards.figures.small_multiples import Cell
+from dashboards.figures.small_multiples import PanelPosition
 from dashboards.figures.theme import QUIET, arm_colour, frame, remark
 from dashboards.text import formatting
 from simulator.reports.report import MetricRow, Report
@@ -34,7 +34,7 @@ class Forest:
     lanes: list[str]
     rows: list[MetricRow]
     lane_of: Callable[[MetricRow], str]
-    cell: Cell
+    cell: PanelPosition
 
 
 def scorecard(report: Report) -> go.Figure:
@@ -49,9 +49,9 @@ def scorecard(report: Report) -> go.Figure:
     )
     for place, group in enumerate(groups, start=1):
         rows = [row for row in report.valid_metrics() if row.metric in group]
-        _draw(figure, report, Forest(group, rows, lambda row: row.metric, Cell(place, 1)))
+        _draw(figure, report, Forest(group, rows, lambda row: row.metric, PanelPosition(place, 1)))
         names = [formatting.in_figure(formatting.describe(report, key).label, 34) for key in group]
-        _name_lanes(figure, names, Cell(place, 1))
+        _name_lanes(figure, names, PanelPosition(place, 1))
     _label_lifts(figure, report)
     interval_marks.add_legend(
         figure, report, interval_marks.treatments(report), interval_marks.symbols_in(report.metrics, hollow=True)
@@ -75,8 +75,8 @@ def segments(report: Report, metrics: Sequence[str]) -> go.Figure:
     lanes = [EVERYBODY, *names]
     for column, key in enumerate(shown, start=1):
         rows = [row for row in (*report.valid_metrics(), *report.segments) if row.metric == key]
-        _draw(figure, report, Forest(lanes, rows, segment_name, Cell(1, column)))
-    _name_lanes(figure, [formatting.in_figure(name, 24) for name in lanes], Cell(1, 1))
+        _draw(figure, report, Forest(lanes, rows, segment_name, PanelPosition(1, column)))
+    _name_lanes(figure, [formatting.in_figure(name, 24) for name in lanes], PanelPosition(1, 1))
     _label_lifts(figure, report)
     interval_marks.add_legend(
         figure, report, interval_marks.treatments(report), interval_marks.symbols_in(report.segments, hollow=True)
@@ -174,7 +174,7 @@ def _admit_missing(figure: go.Figure, row: MetricRow, at: float, forest: Forest)
     )
 
 
-def _name_lanes(figure: go.Figure, names: Sequence[str], where: Cell) -> None:
+def _name_lanes(figure: go.Figure, names: Sequence[str], where: PanelPosition) -> None:
     """Lanes from top to bottom; the range leaves room at both ends."""
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=list(names), row=where.row, col=where.column)
     figure.update_yaxes(range=[len(names) - 0.4, -0.6], row=where.row, col=where.column)

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboards.figures import interval_marks
-from dashboards.figures.small_multiples import Cell, upright_line
+from dashboards.figures.small_multiples import PanelPosition, upright_line
 from dashboards.figures.theme import QUIET, TRUTH, arm_colour, frame, remark
 from dashboards.text import formatting
 from simulator.reports.report import LookRow, Number, Report
@@ -40,7 +40,12 @@ def look_curves(report: Report, metrics: Sequence[str]) -> go.Figure:
     figure.update_annotations(font_size=13)
     for line, arm in enumerate(arms, start=1):
         for column, key in enumerate(shown, start=1):
-            _draw(figure, report, [row for row in rows if (row.arm, row.metric) == (arm, key)], Cell(line, column))
+            _draw(
+                figure,
+                report,
+                [row for row in rows if (row.arm, row.metric) == (arm, key)],
+                PanelPosition(line, column),
+            )
     figure.update_xaxes(
         title_text="Days of the test so far", tickformat="d", dtick=max(1, -(-report.days // 8)), tick0=0
     )
@@ -56,7 +61,7 @@ def _title(report: Report, metric: str, arm: str) -> str:
     return label if len(report.arms) == 2 else f"{label}<br>{formatting.in_legend(arm)}"
 
 
-def _draw(figure: go.Figure, report: Report, rows: Sequence[LookRow], where: Cell) -> None:
+def _draw(figure: go.Figure, report: Report, rows: Sequence[LookRow], where: PanelPosition) -> None:
     """Bands, then the lift, then the truth."""
     if not rows:
         return

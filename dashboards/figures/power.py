@@ -7,7 +7,7 @@ from typing import Final, final
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboards.figures.small_multiples import Cell, upright_line
+from dashboards.figures.small_multiples import PanelPosition, upright_line
 from dashboards.figures.theme import QUIET, TREATMENTS, TRUTH, frame
 from dashboards.text import formatting
 from simulator.reports.power import DetectableRow, PowerPlan
@@ -70,7 +70,7 @@ def _line(at: Sequence[int], rows: Sequence[DetectableRow], colour: str) -> go.S
 def _mark(figure: go.Figure, plan: PowerPlan, cross_name: str) -> None:
     """You are here, and what is wanted."""
     for column, at in ((1, plan.users), (2, plan.days)):
-        upright_line(figure, at, Cell(1, column), "dash")
+        upright_line(figure, at, PanelPosition(1, column), "dash")
         best = [r for r in plan.here if r.metric == plan.metric][-1]
         cross = {"symbol": "x", "size": 11, "color": TRUTH}
         spot = go.Scatter(x=[at], y=[best.relative_effect], mode="markers", marker=cross, name=cross_name)
@@ -92,7 +92,7 @@ def _mark(figure: go.Figure, plan: PowerPlan, cross_name: str) -> None:
 def _mark_run(figure: go.Figure, here: Here) -> None:
     """The size of the run chosen, where it is not the plan's own."""
     for column, at in ((1, here.users), (2, here.days)):
-        upright_line(figure, at, Cell(1, column), "dot")
+        upright_line(figure, at, PanelPosition(1, column), "dot")
     line = {"color": QUIET, "width": 1.5, "dash": "dot"}
     name = f"you are here: {here.users:,} users, {here.days} days"
     figure.add_scatter(x=[None], y=[None], mode="lines", line=line, name=name, row=1, col=1)

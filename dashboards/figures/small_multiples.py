@@ -17,16 +17,16 @@ COLUMNS: Final = 3
 
 @final
 @dataclass(frozen=True)
-class Cell:
+class PanelPosition:
     """Where a panel stands, counted from 1."""
 
     row: int
     column: int
 
 
-def cell(place: int) -> Cell:
+def cell(place: int) -> PanelPosition:
     """The cell of the panel at this place, counted from 0."""
-    return Cell(place // COLUMNS + 1, place % COLUMNS + 1)
+    return PanelPosition(place // COLUMNS + 1, place % COLUMNS + 1)
 
 
 def height(n_panels: int) -> int:
@@ -57,7 +57,7 @@ def day_grid(report: Report, metrics: Sequence[str], n_days: int) -> go.Figure:
     return figure.update_annotations(font_size=13)
 
 
-def upright_line(figure: go.Figure, x: float, where: Cell, dash: str = "solid") -> None:
+def upright_line(figure: go.Figure, x: float, where: PanelPosition, dash: str = "solid") -> None:
     """A quiet line over the whole height of a panel, behind everything."""
     line = {"color": QUIET, "width": 1.5, "dash": dash}
     figure.add_shape(

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from dashboards.figures import interval_marks
 from dashboards.figures.interval_marks import Mark, Symbol
-from dashboards.figures.small_multiples import Cell, upright_line
+from dashboards.figures.small_multiples import PanelPosition, upright_line
 from dashboards.figures.theme import QUIET, TREATMENTS, TRUTH, frame, remark
 from dashboards.text import formatting
 from simulator.reports.report import MetricRow
@@ -80,9 +80,9 @@ def _panels(sweep: Sweep, draw: _Draw, title: str, symbols: Sequence[tuple[Symbo
     return frame(figure, _PANEL_PX * _cell(len(shown) - 1).row + 60)
 
 
-def _cell(place: int) -> Cell:
+def _cell(place: int) -> PanelPosition:
     """The cell of the panel at this place, counted from 0."""
-    return Cell(place // _COLUMNS + 1, place % _COLUMNS + 1)
+    return PanelPosition(place // _COLUMNS + 1, place % _COLUMNS + 1)
 
 
 def _grid(sweep: Sweep, shown: Sequence[str]) -> go.Figure:
@@ -194,7 +194,7 @@ def _places(sweep: Sweep, rows: _Rows) -> list[float]:
     return _off_axis(sweep, _on_axis(sweep, np.array([value for value, _ in rows])) + shift).tolist()
 
 
-def _mark_assumed(figure: go.Figure, sweep: Sweep, where: Cell) -> None:
+def _mark_assumed(figure: go.Figure, sweep: Sweep, where: PanelPosition) -> None:
     """Shade the plausible range, and draw a line at what is assumed without a sweep."""
     low, high = _span(sweep)
     parameter = sweep.parameter

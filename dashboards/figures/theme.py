@@ -63,7 +63,7 @@ def template(look: Look) -> go.layout.Template:
     return go.layout.Template(layout=layout)
 
 
-def wear(figure: go.Figure, look: Look) -> go.Figure:
+def apply_theme(figure: go.Figure, look: Look) -> go.Figure:
     """Put a figure in a look; returns it."""
     return figure.update_layout(template=template(look))
 

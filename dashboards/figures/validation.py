@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboards.figures.small_multiples import Cell, upright_line
+from dashboards.figures.small_multiples import PanelPosition, upright_line
 from dashboards.figures.theme import CONTROL, QUIET, TREATMENTS, TRUTH, frame, remark
 from dashboards.text import formatting
 from simulator.reports.validation import Compared, Grouping, GroupRow, Regime, Validation, WatchTime
@@ -47,7 +47,7 @@ Symbol = Literal["circle", "circle-open"]
 
 @final
 @dataclass(frozen=True)
-class Line:
+class PointSeries:
     """What a line of points is about.
 
     Attributes:
@@ -71,7 +71,7 @@ def ratios(validation: Validation) -> go.Figure:
     figure.update_annotations(font_size=13)
     for column, regime in enumerate(shown, start=1):
         rates = validation.regimes[regime]
-        _shade(figure, Cell(1, column))
+        _shade(figure, PanelPosition(1, column))
         figure.add_trace(_ratio_points(rates), row=1, col=column)
     names = [formatting.in_figure(RATE_NAMES.get(rate, rate)) for rate in next(iter(validation.regimes.values()))]
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.4, -0.6])
@@ -96,7 +96,7 @@ def groups(validation: Validation, regime: Regime) -> go.Figure:
     for column, grouping in enumerate(shown, start=1):
         rows = [row for row in validation.by_group[grouping] if row.regime == regime]
         for rate in dict.fromkeys(row.rate for row in rows):
-            _add_pair(figure, [row for row in rows if row.rate == rate], Cell(1, column))
+            _add_pair(figure, [row for row in rows if row.rate == rate], PanelPosition(1, column))
         figure.update_xaxes(title_text=_AXES[grouping], showgrid=False, type="category", row=1, col=column)
         figure.update_xaxes(tickangle=-40, row=1, col=column)
     if "hour" in shown:
@@ -122,9 +122,9 @@ def watch_times(validation: Validation) -> go.Figure:
     )
     figure.update_annotations(font_size=12)
     for place, bucket in enumerate(shown):
-        where = Cell(place // 4 + 1, place % 4 + 1)
-        _add_curve(figure, bucket, bucket.real, Line("real", REAL, "circle-open"), where)
-        _add_curve(figure, bucket, bucket.simulated, Line("simulated", SIMULATED, "circle"), where)
+        where = PanelPosition(place // 4 + 1, place % 4 + 1)
+        _add_curve(figure, bucket, bucket.real, PointSeries("real", REAL, "circle-open"), where)
+        _add_curve(figure, bucket, bucket.simulated, PointSeries("simulated", SIMULATED, "circle"), where)
     figure.update_xaxes(type="log", title_text="Seconds watched", tickvals=[1, 10, 100, 1000], tickangle=0)
     figure.update_yaxes(tickformat=".0%", range=[0, 1.02])
     for row in range(1, n_rows + 1):
@@ -215,7 +215,7 @@ def biases(validation: Validation) -> go.Figure:
     return frame(figure, 340)
 
 
-def _shade(figure: go.Figure, where: Cell) -> None:
+def _shade(figure: go.Figure, where: PanelPosition) -> None:
     """Bands of 10% and 5% around 1, and the line at 1."""
     for half, opacity in _BANDS:
         figure.add_shape(
@@ -268,13 +268,13 @@ def _ratio_ticks(validation: Validation) -> list[float]:
     return [round(1 / tick, 3) for tick in reversed(above)] + [1.0, *above]
 
 
-def _add_pair(figure: go.Figure, rows: Sequence[GroupRow], where: Cell) -> None:
+def _add_pair(figure: go.Figure, rows: Sequence[GroupRow], where: PanelPosition) -> None:
     """One rate over the groups: real hollow, simulated full."""
     rate = rows[0].rate
     colour, name = _COLOUR.get(rate, QUIET), RATE_NAMES.get(rate, rate)
-    kinds: tuple[tuple[Line, Callable[[Compared], float | None]], ...] = (
-        (Line(f"{name}, real", colour, "circle-open"), lambda c: c.real),
-        (Line(f"{name}, simulated", colour, "circle"), lambda c: c.simulated),
+    kinds: tuple[tuple[PointSeries, Callable[[Compared], float | None]], ...] = (
+        (PointSeries(f"{name}, real", colour, "circle-open"), lambda c: c.real),
+        (PointSeries(f"{name}, simulated", colour, "circle"), lambda c: c.simulated),
     )
     for line, value in kinds:
         values = [value(row.compared) for row in rows]
@@ -295,7 +295,9 @@ def _add_pair(figure: go.Figure, rows: Sequence[GroupRow], where: Cell) -> None:
         )
 
 
-def _add_curve(figure: go.Figure, bucket: WatchTime, shares: Sequence[float], line: Line, where: Cell) -> None:
+def _add_curve(
+    figure: go.Figure, bucket: WatchTime, shares: Sequence[float], line: PointSeries, where: PanelPosition
+) -> None:
     """A cumulative share at the upper ends of the bins."""
     figure.add_trace(
         go.Scatter(

@@ -5,7 +5,7 @@ from typing import Final
 
 from dashboards.figures import power
 from dashboards.html_pages import parts as html_parts
-from dashboards.tables.sections import Table
+from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
 from simulator.reports.power import PairedRow, PowerPlan
 
@@ -62,7 +62,7 @@ def _paired(plan: PowerPlan, paired: PairedRow) -> str:
     )
 
 
-def tables(plan: PowerPlan) -> list[Table]:
+def tables(plan: PowerPlan) -> list[SectionTable]:
     """Users by days, components of variance, and every metric where the spec stands."""
     users = {(row.days, row.method): formatting.count(row.users) for row in plan.needs}
     days = sorted({row.days for row in plan.needs})
@@ -75,7 +75,7 @@ def tables(plan: PowerPlan) -> list[Table]:
     keys = dict.fromkeys(row.metric for row in plan.here)
     here = [(key, *(effects.get((key, how), formatting.MISSING) for how in ("plain", "cuped"))) for key in keys]
     return [
-        Table("Users for the effect", NEED_HEADINGS, needs, ""),
-        Table("Where the variance lies", VARIANCE_HEADINGS, parts, ""),
-        Table("Every metric, as the spec is", HERE_HEADINGS, here, ""),
+        SectionTable("Users for the effect", NEED_HEADINGS, needs, ""),
+        SectionTable("Where the variance lies", VARIANCE_HEADINGS, parts, ""),
+        SectionTable("Every metric, as the spec is", HERE_HEADINGS, here, ""),
     ]

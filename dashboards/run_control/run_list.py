@@ -20,7 +20,7 @@ UNDER_WAY: Final = ("running", "starting")
 
 @final
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What a finished run has to say, in a few words."""
 
     verdict: str
@@ -49,7 +49,7 @@ class RunLine:
     kind: Kind
     said: str
     share: float
-    outcome: Outcome
+    outcome: RunOutcome
     date: datetime | None
 
     def matches(self, words: str) -> bool:
@@ -76,21 +76,21 @@ def run_line(run: Path, folder: Path) -> RunLine:
             outcome = _outcome(str(run), version.mtime_ns, version.size)
             return RunLine(run, label, "finished", "finished", 1.0, outcome, _date(version))
         kind, said, share = _unfinished(run, state)
-        return RunLine(run, label, kind, said, share, Outcome("", "", _planned(run), ()), _changed(run))
+        return RunLine(run, label, kind, said, share, RunOutcome("", "", _planned(run), ()), _changed(run))
     except RunFolderError as error:
         said = f"damaged: {error}"
-        return RunLine(run, label, "damaged", said, 0.0, Outcome("", "", "", ()), _changed(run))
+        return RunLine(run, label, "damaged", said, 0.0, RunOutcome("", "", "", ()), _changed(run))
 
 
-def summary(report: Report) -> Outcome:
+def summary(report: Report) -> RunOutcome:
     """What a report has to say, in a few words."""
     policies = " · ".join(arm.policy for arm in report.arms)
     effect = tuple(100 * row.relative_effect for row in effect_rows(report) if row.relative_effect is not None)
-    return Outcome(brief(report), _health(report), policies, effect)
+    return RunOutcome(brief(report), _health(report), policies, effect)
 
 
 @st.cache_resource(max_entries=10_000, show_spinner=False)
-def _outcome(run: str, mtime_ns: int, size: int) -> Outcome:  # noqa: ARG001 (part of the cache's key)
+def _outcome(run: str, mtime_ns: int, size: int) -> RunOutcome:  # noqa: ARG001 (part of the cache's key)
     """That of a run, read again only when its report has changed."""
     return summary(load_report(Path(run)))
 

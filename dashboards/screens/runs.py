@@ -135,7 +135,7 @@ def show_comparison(reports: dict[str, Report]) -> None:
     st.subheader("Side by side", anchor=False)
     labels, sides = comparison.labels(reports), comparison.sides(reports)
     columns: dict[tuple[str, str], list[str]] = {("", "Metric"): list(labels.values())}
-    nothing = comparison.Cell("", "", "")
+    nothing = comparison.ScorecardCell("", "", "")
     for side in sides:
         cells = [side.cells.get(key, nothing) for key in labels]
         columns[side.heading, "Lift"] = [cell.lift for cell in cells]

@@ -10,7 +10,7 @@ from dashboards.html_pages import validation
 from dashboards.screens.widgets import choose_result, show_panel, show_rows
 from dashboards.text import formatting
 from simulator.reports.report import Report, RunFolderError
-from simulator.reports.trace import Scene, has_trace, read_feed, traced_days, traced_users, traced_worlds
+from simulator.reports.trace import TraceDay, has_trace, read_feed, traced_days, traced_users, traced_worlds
 from simulator.reports.validation import load_validation
 from simulator.reports.world_card import load_card
 
@@ -60,7 +60,7 @@ def _play(run: Path) -> None:
         return
     day = three.selectbox("Day", days, key="feed-day")
     truth = st.toggle("Show the truth (no platform has it)", key="feed-truth")
-    views = read_feed(run, Scene(world, user_id, day))
+    views = read_feed(run, TraceDay(world, user_id, day))
     show_panel(Panel("feed", f"User {user_id}, day {day}", _FEED_CAPTION, feed_figure.timeline(views, truth=truth)))
     headings = (*feed_figure.HEADINGS, *(feed_figure.TRUE_HEADINGS if truth else ()))
     show_rows("View by view", headings, feed_figure.lines(views, truth=truth))

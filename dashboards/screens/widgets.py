@@ -10,9 +10,9 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboards.figures.panels import Panel
-from dashboards.figures.theme import DARK, LIGHT, Look, wear
+from dashboards.figures.theme import DARK, LIGHT, Look, apply_theme
 from dashboards.tables.scorecard import TEXT_COLUMNS
-from dashboards.tables.sections import Table
+from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
 from simulator.reports.report import Report, RunFolderError
 from simulator.runs.search import find_results
@@ -27,7 +27,7 @@ def look() -> Look:
 
 def show_panel(panel: Panel) -> None:
     """A new figure between its title and its caption."""
-    wear(panel.figure, look())
+    apply_theme(panel.figure, look())
     _show_worn(panel)
 
 
@@ -54,7 +54,7 @@ def _drawn(
 ) -> tuple[Panel, Report]:
     """The report is kept with its panel, so that no other one can have its identity while the panel is cached."""
     panel = _draw(report, *more)
-    wear(panel.figure, viewed)
+    apply_theme(panel.figure, viewed)
     return panel, report
 
 
@@ -64,7 +64,7 @@ def show_table(headings: Sequence[str], lines: Sequence[Any]) -> None:
     st.dataframe(frame, hide_index=True, height="content", column_config=columns(frame))
 
 
-def show_section(table: Table) -> None:
+def show_section(table: SectionTable) -> None:
     """A table of a section between its title and its caption; nothing where it has no lines."""
     if not table.lines:
         return
@@ -120,4 +120,4 @@ def choose_result(folder: Path, file: str, load: Callable[[Path], _Result], comm
 
 def show_rows(title: str, headings: Sequence[str], lines: Sequence[Sequence[str]], caption: str = "") -> None:
     """A table of text under its title."""
-    show_section(Table(title, tuple(headings), [tuple(line) for line in lines], caption))
+    show_section(SectionTable(title, tuple(headings), [tuple(line) for line in lines], caption))

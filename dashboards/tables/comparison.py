@@ -9,17 +9,17 @@ from simulator.reports.report import MetricRow, Report
 
 @final
 @dataclass(frozen=True)
-class Side:
+class TreatmentColumn:
     """One treatment of one run: cells by metric."""
 
     heading: str
     facts: str
-    cells: dict[str, "Cell"]
+    cells: dict[str, "ScorecardCell"]
 
 
 @final
 @dataclass(frozen=True)
-class Cell:
+class ScorecardCell:
     """What a run's scorecard says of one metric."""
 
     lift: str
@@ -27,10 +27,10 @@ class Cell:
     true_lift: str
 
 
-def sides(reports: dict[str, Report]) -> list[Side]:
+def sides(reports: dict[str, Report]) -> list[TreatmentColumn]:
     """Every treatment of every run, in order; `reports` by the names of the runs."""
     return [
-        Side(f"{name}: {arm.name}", formatting.facts(report), _cells(report, arm.name))
+        TreatmentColumn(f"{name}: {arm.name}", formatting.facts(report), _cells(report, arm.name))
         for name, report in reports.items()
         for arm in report.arms[1:]
     ]
@@ -46,12 +46,12 @@ def labels(reports: dict[str, Report]) -> dict[str, str]:
     return {key: found[key] for key in [*first, *(key for key in found if key not in first)]}
 
 
-def _cells(report: Report, arm: str) -> dict[str, Cell]:
+def _cells(report: Report, arm: str) -> dict[str, ScorecardCell]:
     """A treatment's rows of the scorecard."""
     return {row.metric: _cell(row) for row in report.valid_metrics() if row.arm == arm}
 
 
-def _cell(row: MetricRow) -> Cell:
+def _cell(row: MetricRow) -> ScorecardCell:
     """The words of one row."""
     true = "not simulated" if row.true_relative_effect is None else formatting.lift(row.true_relative_effect)
-    return Cell(formatting.lift(row.relative_effect), formatting.interval(row.ci_low, row.ci_high), true)
+    return ScorecardCell(formatting.lift(row.relative_effect), formatting.interval(row.ci_low, row.ci_high), true)

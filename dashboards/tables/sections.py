@@ -19,7 +19,7 @@ DOUBTFUL: Final = 0.01
 
 @final
 @dataclass(frozen=True)
-class Table:
+class SectionTable:
     """A table with its title and a sentence on how to read it.
 
     Attributes:
@@ -44,7 +44,7 @@ def points(value: Number) -> str:
     return formatting.MISSING if value is None else f"{100 * value:+.2f} pp".replace("-", "\N{MINUS SIGN}")
 
 
-def health_checks(report: Report) -> Table:
+def health_checks(report: Report) -> SectionTable:
     """Every check of the split in one line."""
     health = report.health
     lines = [
@@ -68,10 +68,10 @@ def health_checks(report: Report) -> Table:
         " p-values evenly spread (p of that below 0.01 is borderline, below 0.001 an alarm). A lift above"
         " 20% that is more than 10 standard errors from 0 is to be checked before it is believed."
     )
-    return Table("Health checks", ("Check", "Found", "Verdict"), lines, caption)
+    return SectionTable("Health checks", ("Check", "Found", "Verdict"), lines, caption)
 
 
-def novelty(report: Report) -> Table:
+def novelty(report: Report) -> SectionTable:
     """Whether effects fade."""
     rows = report.health.novelty
     lines = [
@@ -93,10 +93,10 @@ def novelty(report: Report) -> Table:
         else "A test of fewer than 4 days has no early and late part to compare."
     )
     headings = ("Metric", "Arm", "First less last days", "95% interval", "p", "True")
-    return Table("Does the effect last?", headings, lines, caption)
+    return SectionTable("Does the effect last?", headings, lines, caption)
 
 
-def heterogeneity(report: Report) -> Table:
+def heterogeneity(report: Report) -> SectionTable:
     """Whether effects differ between segments."""
     lines = [
         (
@@ -115,10 +115,10 @@ def heterogeneity(report: Report) -> Table:
         " it is not. Adjusted for the number of tests (Benjamini-Hochberg)."
     )
     headings = ("Feature", "Metric", "Arm", "Segments", "F", "p", "Adjusted p")
-    return Table("Is the effect the same for everybody?", headings, lines, caption)
+    return SectionTable("Is the effect the same for everybody?", headings, lines, caption)
 
 
-def p2n(report: Report) -> Table:
+def p2n(report: Report) -> SectionTable:
     """Both sides of P2N."""
     lines = [
         (
@@ -137,10 +137,10 @@ def p2n(report: Report) -> Table:
     notes = [row.reasons["note"] for row in report.p2n if "note" in row.reasons]
     caption = "P2N divides likes, follows, comments and forwards by hates; here is each side per user and day."
     headings = ("Side", "Arm", "Control", "Treatment", "Lift", "95% interval", "p", "True lift", "Users with any")
-    return Table("P2N taken apart", headings, lines, " ".join([caption, *(f"Note: {note}." for note in notes)]))
+    return SectionTable("P2N taken apart", headings, lines, " ".join([caption, *(f"Note: {note}." for note in notes)]))
 
 
-def trainings(report: Report) -> Table:
+def trainings(report: Report) -> SectionTable:
     """True lifts over trainings."""
     lines = [
         (
@@ -158,10 +158,10 @@ def trainings(report: Report) -> Table:
         " chance in training does is in the interval of their mean (Student's t), and in none over users."
     )
     headings = ("Metric", "Arms", "Mean true lift", "Standard error", "95% interval", "By training seed")
-    return Table("What does chance in training do?", headings, lines, caption)
+    return SectionTable("What does chance in training do?", headings, lines, caption)
 
 
-def answer_rates(report: Report) -> Table:
+def answer_rates(report: Report) -> SectionTable:
     """Who answers at all."""
     lines = [
         (
@@ -180,10 +180,10 @@ def answer_rates(report: Report) -> Table:
         " answers come from different people and views."
     )
     headings = ("Arm", "Control", "Treatment", "Difference", "95% interval", "p", "Verdict")
-    return Table("Answer rates", headings, lines, caption)
+    return SectionTable("Answer rates", headings, lines, caption)
 
 
-def answer_effects(report: Report) -> Table:
+def answer_effects(report: Report) -> SectionTable:
     """Effects on the satisfied share by each estimator, and Lee's bounds."""
     answering = report.answering
     lines = [_effect(row) for row in answering.effects] if answering else []
@@ -194,10 +194,10 @@ def answer_effects(report: Report) -> Table:
         " whoever the additional answers come from."
     )
     headings = ("Estimator", "Arm", "Control", "Treatment", "Effect", "95% interval", "p", "True effect")
-    return Table("Effect on the satisfied share", headings, lines, caption)
+    return SectionTable("Effect on the satisfied share", headings, lines, caption)
 
 
-def tables(report: Report) -> list[Table]:
+def tables(report: Report) -> list[SectionTable]:
     """All that have lines, in the order in which they are read."""
     makers = (health_checks, trainings, novelty, heterogeneity, p2n, answer_rates, answer_effects)
     return [table for table in (make(report) for make in makers) if table.lines]

@@ -18,13 +18,13 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from policies.base import Event, Feedback
-from policies.easq.inputs import Known, row_vectors
+from policies.easq.inputs import FrozenInputs, row_vectors
 from policies.storage import want_shapes
 
 
 @final
 @dataclass(frozen=True)
-class Answers:
+class AnswerBuffer:
     """A replay buffer of answers.
 
     Attributes:
@@ -42,21 +42,23 @@ class Answers:
     def __len__(self) -> int:
         return len(self.user_id)
 
-    def take(self, rows: Tensor | slice) -> "Answers":
+    def take(self, rows: Tensor | slice) -> "AnswerBuffer":
         """Some of them."""
-        return Answers(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return AnswerBuffer(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def extended(self, newer: "Answers", capacity: int) -> "Answers":
+    def extended(self, newer: "AnswerBuffer", capacity: int) -> "AnswerBuffer":
         """The newest `capacity` of both."""
         both = (torch.cat([getattr(self, field.name), getattr(newer, field.name)]) for field in fields(self))
-        return Answers(*both).take(slice(-capacity, None))
+        return AnswerBuffer(*both).take(slice(-capacity, None))
 
 
-def read_answers(known: Known, feedback: Feedback, new: Bool[np.ndarray, " rows"], capacity: int, h: int) -> Answers:
+def read_answers(
+    known: FrozenInputs, feedback: Feedback, new: Bool[np.ndarray, " rows"], capacity: int, h: int
+) -> AnswerBuffer:
     """The newest answers among the `new` views of a log, day by day."""
     told = np.flatnonzero(feedback.has(Event.SATISFIED | Event.DISSATISFIED) & new)
     told = told[np.argsort(feedback.day[told], kind="stable")][-capacity:]
-    return Answers(
+    return AnswerBuffer(
         torch.from_numpy(feedback.user_id[told].astype(np.int64)),
         torch.from_numpy(feedback.video_id[told].astype(np.int64)),
         torch.from_numpy(feedback.has(Event.SATISFIED)[told]),
@@ -65,7 +67,7 @@ def read_answers(known: Known, feedback: Feedback, new: Bool[np.ndarray, " rows"
 
 
 def draw_pairs(
-    answers: Answers, group: Int64[Tensor, " videos"], n: int, generator: torch.Generator
+    answers: AnswerBuffer, group: Int64[Tensor, " videos"], n: int, generator: torch.Generator
 ) -> tuple[Int64[Tensor, " pairs"], Int64[Tensor, " pairs"]]:
     """At most `n` pairs of rows, satisfied and dissatisfied: an answer by chance, and an opposite one to go with it."""
     if len(answers) == 0:
@@ -95,12 +97,12 @@ def opposite(
     return torch.where(last > first, order[place.clamp_max(len(order) - 1)], -1)
 
 
-def name_answers(answers: Answers) -> dict[str, np.ndarray]:
+def name_answers(answers: AnswerBuffer) -> dict[str, np.ndarray]:
     """Arrays by the name they are kept under."""
     return {f"answers.{field.name}": getattr(answers, field.name).numpy() for field in fields(answers)}
 
 
-def find_answers(folder: Path, arrays: Mapping[str, np.ndarray], known: Known) -> Answers:
+def find_answers(folder: Path, arrays: Mapping[str, np.ndarray], known: FrozenInputs) -> AnswerBuffer:
     """What `name_answers` named.
 
     Raises:
@@ -110,4 +112,4 @@ def find_answers(folder: Path, arrays: Mapping[str, np.ndarray], known: Known) -
     wide = known.towers.outer.shape[1]
     shapes = {"user_id": (n,), "video_id": (n,), "satisfied": (n,), "vectors": (n, wide)}
     want_shapes(folder, arrays, {f"answers.{name}": shape for name, shape in shapes.items()})
-    return Answers(*(torch.from_numpy(arrays[f"answers.{name}"]) for name in shapes))
+    return AnswerBuffer(*(torch.from_numpy(arrays[f"answers.{name}"]) for name in shapes))

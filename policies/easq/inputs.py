@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from policies.base import Feedback, Log
-from policies.easq.losses import posterior
+from policies.easq.losses import feedback_rank
 from policies.histories import find_requests, gather_history
 from policies.kernel import Towers
 from policies.storage import want_shapes
@@ -37,7 +37,7 @@ _SAMPLE: Final = 4_000
 
 @final
 @dataclass(frozen=True)
-class Known:
+class FrozenInputs:
     """What is known before learning, and never changes.
 
     Attributes:
@@ -72,13 +72,13 @@ class Known:
         return torch.cat([*parts, functional.embedding(video_id, self.given)], dim=2)
 
 
-def know(log: Log, towers: Towers, h: int, generator: torch.Generator) -> Known:
+def freeze_inputs(log: Log, towers: Towers, h: int, generator: torch.Generator) -> FrozenInputs:
     """What a log tells; inputs are standardised over some of its requests."""
     given = torch.from_numpy(video_inputs(log.videos))
     mean, spread = standardise(given)
     length = np.searchsorted(np.array(_LENGTHS_S), log.videos.duration_s)
     group = torch.from_numpy(log.videos.tag.astype(np.int64) * (len(_LENGTHS_S) + 1) + length)
-    known = Known(towers, (given - mean) / spread, group, log.users.features, torch.zeros(1), torch.ones(1))
+    known = FrozenInputs(towers, (given - mean) / spread, group, log.users.features, torch.zeros(1), torch.ones(1))
     requests = find_requests(log.feedback, h)
     order = torch.randperm(len(requests), generator=generator)[:_SAMPLE].sort().values.numpy()
     slates = read_slates(known, log.feedback, order, h)
@@ -94,7 +94,7 @@ class Slates:
     Attributes:
         vectors: User vectors.
         video_id: Shown, in order; 0 where `mask` is false.
-        order: How well each view went, see `policies.easq.losses.posterior`.
+        order: How well each view went, see `policies.easq.losses.feedback_rank`.
         mask: True where a view was made.
     """
 
@@ -111,7 +111,7 @@ class Slates:
         return Slates(*(array[rows] for array in (self.vectors, self.video_id, self.order, self.mask)))
 
 
-def read_slates(known: Known, feedback: Feedback, chosen: Int[np.ndarray, " b"], h: int) -> Slates:
+def read_slates(known: FrozenInputs, feedback: Feedback, chosen: Int[np.ndarray, " b"], h: int) -> Slates:
     """Some of a log's requests, by their place in `find_requests`."""
     requests = find_requests(feedback, h)
     start = requests.start[chosen]
@@ -119,7 +119,9 @@ def read_slates(known: Known, feedback: Feedback, chosen: Int[np.ndarray, " b"],
     row = start[:, None] + np.arange(int((end - start).max(initial=0)))
     mask = row < end[:, None]
     row = np.where(mask, row, 0)
-    went = posterior(torch.from_numpy(feedback.events[row].astype(np.int64)), torch.from_numpy(feedback.watch_s[row]))
+    went = feedback_rank(
+        torch.from_numpy(feedback.events[row].astype(np.int64)), torch.from_numpy(feedback.watch_s[row])
+    )
     return Slates(
         _vectors(known, feedback, chosen, h),
         torch.from_numpy(np.where(mask, feedback.video_id[row], 0).astype(np.int64)),
@@ -128,12 +130,14 @@ def read_slates(known: Known, feedback: Feedback, chosen: Int[np.ndarray, " b"],
     )
 
 
-def row_vectors(known: Known, feedback: Feedback, rows: Int[np.ndarray, " rows"], h: int) -> Float32[Tensor, "rows o"]:
+def row_vectors(
+    known: FrozenInputs, feedback: Feedback, rows: Int[np.ndarray, " rows"], h: int
+) -> Float32[Tensor, "rows o"]:
     """User vectors of the requests that some views were made in."""
     return _vectors(known, feedback, find_requests(feedback, h).of_row[rows], h)
 
 
-def _vectors(known: Known, feedback: Feedback, chosen: Int[np.ndarray, " b"], h: int) -> Float32[Tensor, "b o"]:
+def _vectors(known: FrozenInputs, feedback: Feedback, chosen: Int[np.ndarray, " b"], h: int) -> Float32[Tensor, "b o"]:
     """User vectors of some requests, in slices that fit into memory."""
     requests = find_requests(feedback, h)
     parts: list[Tensor] = []
@@ -143,7 +147,7 @@ def _vectors(known: Known, feedback: Feedback, chosen: Int[np.ndarray, " b"], h:
     return torch.cat(parts)
 
 
-def name_known(known: Known) -> dict[str, np.ndarray]:
+def name_known(known: FrozenInputs) -> dict[str, np.ndarray]:
     """Arrays by the name they are kept under."""
     tensors = {name: getattr(known, name).numpy() for name in ("given", "group", "mean", "spread")}
     return (
@@ -153,7 +157,7 @@ def name_known(known: Known) -> dict[str, np.ndarray]:
     )
 
 
-def read_known(folder: Path, arrays: Mapping[str, np.ndarray]) -> Known:
+def read_known(folder: Path, arrays: Mapping[str, np.ndarray]) -> FrozenInputs:
     """What `name_known` named.
 
     Raises:
@@ -164,4 +168,4 @@ def read_known(folder: Path, arrays: Mapping[str, np.ndarray]) -> Known:
     shapes = {"given": (videos, -1), "group": (videos,), "people": (-1, f), "mean": (-1,), "spread": (-1,)}
     want_shapes(folder, arrays, {f"known.{name}": shape for name, shape in shapes.items()})
     found = {name: torch.from_numpy(arrays[f"known.{name}"]) for name in shapes if name != "people"}
-    return Known(towers=towers, people=arrays["known.people"], **found)
+    return FrozenInputs(towers=towers, people=arrays["known.people"], **found)

@@ -16,12 +16,12 @@ from jaxtyping import Bool, Float32
 from torch import Tensor, nn
 
 from policies.base import Feedback, Log
-from policies.easq.answer_buffer import Answers, draw_pairs, read_answers
-from policies.easq.inputs import N_RATES, Known, Slates, know, read_slates
+from policies.easq.answer_buffer import AnswerBuffer, draw_pairs, read_answers
+from policies.easq.inputs import N_RATES, FrozenInputs, Slates, freeze_inputs, read_slates
 from policies.easq.losses import pair_loss, preference_loss, prior_loss, request_loss
 from policies.easq.model import EasqNetwork, EasqShape
 from policies.histories import find_requests
-from policies.torch_rankers.training import Schedule, one_thread, train
+from policies.torch_rankers.training import TrainingSchedule, one_thread, train
 from policies.two_tower.fit import Recipe, check_log, fit_towers
 
 Use: TypeAlias = Literal["side", "main", "none"]
@@ -77,7 +77,7 @@ class EasqRecipe:
 
 @final
 @dataclass
-class State:
+class RankerState:
     """All that a fitted ranker holds.
 
     Attributes:
@@ -90,16 +90,16 @@ class State:
         rounds: Learned so far.
     """
 
-    known: Known
+    known: FrozenInputs
     network: EasqNetwork
     optimiser: torch.optim.Adam
-    answers: Answers
+    answers: AnswerBuffer
     tail: Feedback
     seed: int
     rounds: int
 
 
-def make_network(known: Known, recipe: EasqRecipe, generator: torch.Generator) -> EasqNetwork:
+def make_network(known: FrozenInputs, recipe: EasqRecipe, generator: torch.Generator) -> EasqNetwork:
     """A network of the recipe's sizes."""
     main, satisfaction = recipe.experts
     shape = EasqShape(len(known.group), known.n_inputs, recipe.width, recipe.rank, main, satisfaction)
@@ -111,7 +111,7 @@ def make_optimiser(network: nn.Module, recipe: EasqRecipe) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr=recipe.online_rate)
 
 
-def learn_log(log: Log, recipe: EasqRecipe, seed: int) -> State:
+def learn_log(log: Log, recipe: EasqRecipe, seed: int) -> RankerState:
     """Towers first, then the ranker on their rates.
 
     Raises:
@@ -120,15 +120,15 @@ def learn_log(log: Log, recipe: EasqRecipe, seed: int) -> State:
     check_log(log)
     generator = torch.Generator().manual_seed(seed)
     feedback, h = log.feedback, recipe.history
-    known = know(log, fit_towers(log, Recipe(history=h), seed), h, generator)
+    known = freeze_inputs(log, fit_towers(log, Recipe(history=h), seed), h, generator)
     network = make_network(known, recipe, generator)
     every = np.ones(len(feedback), bool)
     answers = read_answers(known, feedback, every, recipe.capacity, h)
-    state = State(known, network, make_optimiser(network, recipe), answers, latest(feedback, h), seed, 0)
+    state = RankerState(known, network, make_optimiser(network, recipe), answers, latest(feedback, h), seed, 0)
     n = len(find_requests(feedback, h))
     chosen = torch.randperm(n, generator=generator)[: recipe.max_requests].sort().values.numpy()
     slates = read_slates(known, feedback, chosen, h)
-    schedule = Schedule(
+    schedule = TrainingSchedule(
         epochs=recipe.epochs,
         users_per_step=recipe.requests_per_step,
         learning_rate=recipe.learning_rate,
@@ -142,7 +142,7 @@ def learn_log(log: Log, recipe: EasqRecipe, seed: int) -> State:
     return state
 
 
-def learn_round(state: State, feedback: Feedback, recipe: EasqRecipe) -> None:
+def learn_round(state: RankerState, feedback: Feedback, recipe: EasqRecipe) -> None:
     """One pass over a round's requests, answers among them; changes the state in place."""
     if len(feedback) == 0:
         return
@@ -164,7 +164,9 @@ def learn_round(state: State, feedback: Feedback, recipe: EasqRecipe) -> None:
     state.rounds += 1
 
 
-def total_loss(state: State, slates: Slates, recipe: EasqRecipe, generator: torch.Generator) -> Float32[Tensor, ""]:
+def total_loss(
+    state: RankerState, slates: Slates, recipe: EasqRecipe, generator: torch.Generator
+) -> Float32[Tensor, ""]:
     """L = L_main + lambda 1 L_satis + lambda 2 L_DPO, and EMER's prior loss."""
     loss = behaviour_loss(state, slates, recipe, generator)
     if recipe.answers == "none":
@@ -180,7 +182,9 @@ def total_loss(state: State, slates: Slates, recipe: EasqRecipe, generator: torc
     return loss
 
 
-def behaviour_loss(state: State, slates: Slates, recipe: EasqRecipe, generator: torch.Generator) -> Float32[Tensor, ""]:
+def behaviour_loss(
+    state: RankerState, slates: Slates, recipe: EasqRecipe, generator: torch.Generator
+) -> Float32[Tensor, ""]:
     """L_main over what was shown, and the prior loss over that and some videos that were not."""
     shape = (len(slates), recipe.extra)
     others = torch.randint(len(state.known.group), shape, generator=generator)
@@ -212,7 +216,7 @@ def join(tail: Feedback, feedback: Feedback) -> tuple[Feedback, Bool[np.ndarray,
     return both.take(order), order >= len(tail)
 
 
-def _heads(state: State, answers: Answers) -> tuple[Float32[Tensor, " pairs"], Float32[Tensor, " pairs"]]:
+def _heads(state: RankerState, answers: AnswerBuffer) -> tuple[Float32[Tensor, " pairs"], Float32[Tensor, " pairs"]]:
     """Both scores of answered views."""
     video_id = answers.video_id[:, None]
     y, s = state.network(video_id, state.known.inputs(answers.vectors, video_id))

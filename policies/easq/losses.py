@@ -31,7 +31,7 @@ _LONGEST: Final = 8.0
 """log(1 + s) of watch times never gets there."""
 
 
-def posterior(events: Int64[Tensor, "*b"], watch_s: Float32[Tensor, "*b"]) -> Float32[Tensor, "*b"]:
+def feedback_rank(events: Int64[Tensor, "*b"], watch_s: Float32[Tensor, "*b"]) -> Float32[Tensor, "*b"]:
     """How well views went, to be compared within a request.
 
     >>> two_acts = int(Event.LONG_VIEW | Event.LIKE)

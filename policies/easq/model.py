@@ -86,7 +86,7 @@ class Expert(nn.Module):
 
 
 @final
-class Mixture(nn.Module):
+class ExpertMixture(nn.Module):
     """Experts behind ReLU gates, and one that is always heard; positive."""
 
     def __init__(self, d: int, experts: int, generator: torch.Generator) -> None:
@@ -116,8 +116,8 @@ class EasqNetwork(nn.Module):
         self.w0 = Inputs(shape, shape.d, generator)
         self.a = Inputs(shape, shape.rank, generator) if shape.rank else None
         self.b = nn.Parameter(torch.zeros(shape.rank, shape.d)) if shape.rank else None
-        self.main = Mixture(shape.d, shape.main_experts, generator)
-        self.satisfaction = Mixture(shape.d, shape.satisfaction_experts, generator)
+        self.main = ExpertMixture(shape.d, shape.main_experts, generator)
+        self.satisfaction = ExpertMixture(shape.d, shape.satisfaction_experts, generator)
 
     @override
     def forward(

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float32
 
 from policies.base import Feedback, Log, Noise, Observation, Slates, top_k
-from policies.easq.learning import EasqRecipe, State, learn_log, learn_round
+from policies.easq.learning import EasqRecipe, RankerState, learn_log, learn_round
 from policies.easq.storage import name_state, read_state
 from policies.storage import Stored, read_policy, rebuild, write_policy
 from policies.torch_rankers.training import one_thread
@@ -30,9 +30,9 @@ class Learner:
     def __init__(self, kind: str, recipe: EasqRecipe) -> None:
         """Begin unfitted."""
         self.kind, self.recipe = kind, recipe
-        self.state: State | None = None
+        self.state: RankerState | None = None
 
-    def found(self) -> State:
+    def fitted_or_raise(self) -> RankerState:
         """What was learned, or a clear refusal."""
         if self.state is None:
             raise ValueError(f"{self.kind} is not fitted yet; call fit or load before it ranks, learns or is saved")
@@ -57,7 +57,7 @@ def _rank(policy: Learning, obs: Observation, k: int, noise: Noise) -> Slates:  
 
 def _scores(policy: Learning, obs: Observation) -> Float32[np.ndarray, "users n"]:
     """See `policies.testing.conformance.Scoring.scores`; the behaviour head alone."""
-    state = policy.learner.found()
+    state = policy.learner.fitted_or_raise()
     known = state.known
     check_tables(state, obs)
     h = policy.learner.recipe.history
@@ -79,13 +79,13 @@ def _fit(policy: Learning, log: Log, seed: int) -> None:
 
 def _update(policy: Learning, feedback: Feedback) -> None:
     """See `policies.base.LearningPolicy.update`."""
-    learn_round(policy.learner.found(), feedback, policy.learner.recipe)
+    learn_round(policy.learner.fitted_or_raise(), feedback, policy.learner.recipe)
 
 
 def _save(policy: Learning, folder: Path) -> None:
     """See `policies.base.TrainablePolicy.save`."""
     settings = {option.name: getattr(policy, option.name) for option in fields(policy) if option.init}
-    write_policy(folder, Stored(policy.learner.kind, settings, name_state(policy.learner.found())))
+    write_policy(folder, Stored(policy.learner.kind, settings, name_state(policy.learner.fitted_or_raise())))
 
 
 def _load(cls: type[P], folder: Path) -> P:
@@ -109,7 +109,7 @@ def _shared(options: Mapping[str, Any]) -> dict[str, Any]:
     return {part.name: options[part.name] for part in fields(EasqRecipe) if part.name in options}
 
 
-def check_tables(state: State, obs: Observation) -> None:
+def check_tables(state: RankerState, obs: Observation) -> None:
     """Refuse tables of another size before a lookup reads past their end.
 
     Raises:

@@ -14,14 +14,14 @@ import torch
 from policies.base import Feedback
 from policies.easq.answer_buffer import find_answers, name_answers
 from policies.easq.inputs import name_known, read_known
-from policies.easq.learning import EasqRecipe, State, make_network, make_optimiser
+from policies.easq.learning import EasqRecipe, RankerState, make_network, make_optimiser
 from policies.easq.model import EasqNetwork
 from policies.storage import want_shapes
 
 _MOMENTS: Final = ("exp_avg", "exp_avg_sq")
 
 
-def name_state(state: State) -> dict[str, np.ndarray]:
+def name_state(state: RankerState) -> dict[str, np.ndarray]:
     """Arrays by the name they are kept under."""
     network = {f"network.{name}": weight.numpy() for name, weight in state.network.state_dict().items()}
     tail = {f"tail.{field.name}": getattr(state.tail, field.name) for field in fields(Feedback)}
@@ -29,7 +29,7 @@ def name_state(state: State) -> dict[str, np.ndarray]:
     return name_known(state.known) | name_answers(state.answers) | network | tail | clock | _name_moments(state)
 
 
-def read_state(folder: Path, arrays: Mapping[str, np.ndarray], recipe: EasqRecipe) -> State:
+def read_state(folder: Path, arrays: Mapping[str, np.ndarray], recipe: EasqRecipe) -> RankerState:
     """What `name_state` named.
 
     Raises:
@@ -50,10 +50,10 @@ def read_state(folder: Path, arrays: Mapping[str, np.ndarray], recipe: EasqRecip
             optimiser.state[weight] = {"step": step, **moments}
     seed, rounds = (int(value) for value in arrays["clock"])
     views = Feedback(*(arrays[name] for name in tail))
-    return State(known, network.eval(), optimiser, find_answers(folder, arrays, known), views, seed, rounds)
+    return RankerState(known, network.eval(), optimiser, find_answers(folder, arrays, known), views, seed, rounds)
 
 
-def _name_moments(state: State) -> dict[str, np.ndarray]:
+def _name_moments(state: RankerState) -> dict[str, np.ndarray]:
     """Adam's state of every weight; zeros for one that has not moved."""
     arrays: dict[str, np.ndarray] = {}
     for name, weight in state.network.named_parameters():

@@ -26,7 +26,7 @@ from torch.nn import functional
 from typing_extensions import override
 
 from policies.kernel import N_GRADES
-from policies.torch_rankers.histories import Requests, Views
+from policies.torch_rankers.histories import RequestBatch, ViewSequence
 from policies.torch_rankers.initialisers import linear, normal_table
 from policies.torch_rankers.layers import Dropout, FeedForward, Positions
 
@@ -38,25 +38,25 @@ _HOURS: Final = 24
 _SCALE: Final = 0.1
 
 
-def positive(views: Views) -> Bool[Tensor, "b h"]:
+def positive(views: ViewSequence) -> Bool[Tensor, "b h"]:
     """True where a view was watched for 3 s or more and not hated."""
     return views.mask & (views.grade >= _FIRST_WATCHED)
 
 
-def skipped_in_a_row(views: Views) -> Int64[Tensor, " b"]:
+def skipped_in_a_row(views: ViewSequence) -> Int64[Tensor, " b"]:
     """How many of the newest views are negative without a break."""
     broken = (positive(views) | ~views.mask).flip(1).cumsum(1) > 0
     return (~broken).sum(1)
 
 
-def gap_h(views: Views) -> Int64[Tensor, "b h"]:
+def gap_h(views: ViewSequence) -> Int64[Tensor, "b h"]:
     """Whole hours between each view and the one before; 0 for the oldest."""
     before = torch.cat([views.hours_ago[:, :1], views.hours_ago[:, :-1]], dim=1)
     kept = views.mask & torch.cat([torch.zeros_like(views.mask[:, :1]), views.mask[:, :-1]], dim=1)
     return (before - views.hours_ago) * kept
 
 
-def place_in_run(views: Views) -> Int64[Tensor, "b h"]:
+def place_in_run(views: ViewSequence) -> Int64[Tensor, "b h"]:
     """Views of the same run before each view; a run ends where an hour or more goes by."""
     place = torch.arange(views.mask.shape[1]).expand_as(views.mask)
     first = ~torch.cat([torch.zeros_like(views.mask[:, :1]), views.mask[:, :-1]], dim=1)
@@ -79,7 +79,7 @@ class FeedbackTokens(nn.Module):
         self.places = Positions(h, d, generator)
 
     @override
-    def forward(self, videos: Float32[Tensor, "b h d"], requests: Requests) -> Float32[Tensor, "b h d"]:
+    def forward(self, videos: Float32[Tensor, "b h d"], requests: RequestBatch) -> Float32[Tensor, "b h d"]:
         """Tokens; zeros where there is no view."""
         views = requests.views
         known = torch.where(views.mask, views.grade, N_GRADES)
@@ -206,7 +206,7 @@ class RequestContext(nn.Module):
         self.skips = normal_table(len(_RUN) + 1, d, _SCALE, generator)
 
     @override
-    def forward(self, requests: Requests) -> Float32[Tensor, "b d"]:
+    def forward(self, requests: RequestBatch) -> Float32[Tensor, "b d"]:
         """Context vectors."""
         so_far = torch.bucketize(requests.position, _RUN, right=True)
         skips = torch.bucketize(skipped_in_a_row(requests.views), _RUN, right=True)

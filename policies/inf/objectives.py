@@ -35,7 +35,7 @@ _EFFECTIVE, _FINISHED = 0.5, 0.6
 
 @final
 @dataclass(frozen=True)
-class Fusion:
+class ObjectiveFusion:
     r"""$E[w]^a \prod_k (1 + w_k p_k) (1 - p_{skip})^g (1 - p_{hate})^h$.
 
     Attributes:
@@ -82,7 +82,7 @@ def outcomes(z: Float32[Tensor, "tasks *b"], *, ordinal: bool) -> Outcomes:
     return Outcomes(skip, effective, finished, z[3].clamp(-_MOST_LOG_S, _MOST_LOG_S), like, hate)
 
 
-def fuse(found: Outcomes, fusion: Fusion) -> Float32[Tensor, "*b"]:
+def fuse(found: Outcomes, fusion: ObjectiveFusion) -> Float32[Tensor, "*b"]:
     """Logarithm of the score."""
     rises = (
         (found.effective, fusion.effective),

@@ -27,7 +27,7 @@ from policies.inf.encoder import FeedbackAttention, FeedbackTargetAttention, Fee
 from policies.inf.objectives import (
     FIRST_LOGIT,
     OBJECTIVES,
-    Fusion,
+    ObjectiveFusion,
     Thresholds,
     fuse,
     labels_of,
@@ -37,11 +37,11 @@ from policies.inf.objectives import (
 )
 from policies.kernel import TASKS
 from policies.torch_rankers import ranker
-from policies.torch_rankers.feature_tables import Catalogue, UserEmbedding, VideoEmbedding, catalogue_of
-from policies.torch_rankers.histories import Requests, trimmed
+from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding, catalogue_of
+from policies.torch_rankers.histories import RequestBatch, trimmed
 from policies.torch_rankers.initialisers import linear
 from policies.torch_rankers.layers import Dropout, Mmoe
-from policies.torch_rankers.ranker import Core, Design, Fitted
+from policies.torch_rankers.ranker import FittedRanker, RankerSpec, TorchRanker
 from policies.torch_rankers.slate_samples import PER_STEP, SlateSample, SlateSource
 from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
 from policies.two_tower.fit import Recipe, check_log, fit_towers
@@ -77,7 +77,7 @@ class InfShape:
 class Rates(nn.Module):
     """What the base ranker predicts of each candidate: inputs of the experts, and a straight way to every head."""
 
-    def __init__(self, catalogue: Catalogue, generator: torch.Generator) -> None:
+    def __init__(self, catalogue: FeatureTables, generator: torch.Generator) -> None:
         """Begin with straight ways that are shut."""
         super().__init__()
         self.towers = TowerWeights(catalogue)
@@ -86,10 +86,10 @@ class Rates(nn.Module):
 
     @override
     def forward(
-        self, requests: Requests, candidates: Int64[Tensor, "b n"]
+        self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]
     ) -> tuple[Float32[Tensor, "b n i"], Float32[Tensor, "tasks b n"]]:
         """Inputs, and what is added to each objective's number."""
-        told = self.towers.told(requests, candidates)
+        told = self.towers.tower_features(requests, candidates)
         return told, self.straight(told[..., :TASKS]).movedim(-1, 0)
 
 
@@ -97,7 +97,7 @@ class Rates(nn.Module):
 class Inf(nn.Module):
     """Feedback-aware encoding, two target attentions, experts, and one head per objective."""
 
-    def __init__(self, catalogue: Catalogue, shape: InfShape, generator: torch.Generator) -> None:
+    def __init__(self, catalogue: FeatureTables, shape: InfShape, generator: torch.Generator) -> None:
         """Begin with heads at about the usual rates."""
         super().__init__()
         d = shape.d
@@ -115,7 +115,7 @@ class Inf(nn.Module):
             nn.init.constant_(head.get_parameter("bias"), begin)
 
     @override
-    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "tasks b n"]:
+    def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "tasks b n"]:
         """One number per objective and candidate."""
         requests = replace(requests, views=trimmed(requests.views))
         views, table = requests.views, self.videos.table()
@@ -133,13 +133,13 @@ class Inf(nn.Module):
 class InfScorer(nn.Module):
     """The network and its fusion: what serves."""
 
-    def __init__(self, net: Inf, fusion: Fusion, *, ordinal: bool) -> None:
+    def __init__(self, net: Inf, fusion: ObjectiveFusion, *, ordinal: bool) -> None:
         """Keep both."""
         super().__init__()
         self.net, self.fusion, self.ordinal = net, fusion, ordinal
 
     @override
-    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+    def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Scores."""
         return fuse(outcomes(self.net(requests, candidates), ordinal=self.ordinal), self.fusion)
 
@@ -192,15 +192,15 @@ class InfPolicy:
     max_targets: int = 500_000
     unshown: Unshown = "none"
     learning_rate: float = 0.01
-    core: Core = field(init=False, repr=False)
+    core: TorchRanker = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._fusion()
         ranker.check_options(self)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
         learn = partial(inf_loss, thresholds=_NO_VIDEOS)
-        design = Design("inf", self._make, learn, sampling, self.epochs, self.learning_rate, PER_STEP, SlateSource)
-        self.core = Core(design)
+        design = RankerSpec("inf", self._make, learn, sampling, self.epochs, self.learning_rate, PER_STEP, SlateSource)
+        self.core = TorchRanker(design)
 
     rank = ranker.rank
     scores = ranker.scores
@@ -216,21 +216,21 @@ class InfPolicy:
         if scorer.net.rates is not None:
             scorer.net.rates.towers.fill(fit_towers(log, Recipe(self.history), seed))
         ranker.learn(scorer, design, SlateSource(log, design.sampling, generator), generator)
-        self.core.fitted = Fitted(catalogue, scorer.eval())
+        self.core.fitted = FittedRanker(catalogue, scorer.eval())
 
     @classmethod
     def load(cls, folder: Path) -> "InfPolicy":
         """See `policies.base.TrainablePolicy.load`."""
         return ranker.load(cls, folder)
 
-    def _make(self, catalogue: Catalogue, generator: torch.Generator) -> InfScorer:
+    def _make(self, catalogue: FeatureTables, generator: torch.Generator) -> InfScorer:
         """The module with its first weights."""
         shape = InfShape(self.size, self.history, self.experts, self.dropout, self.rates)
         return InfScorer(Inf(catalogue, shape, generator), self._fusion(), ordinal=self.ordinal)
 
-    def _fusion(self) -> Fusion:
+    def _fusion(self) -> ObjectiveFusion:
         """What is served."""
-        return Fusion(
+        return ObjectiveFusion(
             watch=self.watch_power,
             skip=self.skip_power,
             hate=self.hate_power,

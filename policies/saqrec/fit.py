@@ -23,9 +23,9 @@ from policies.saqrec.losses import LambdaMode, Normalise, inverse_propensity_los
 from policies.saqrec.model import PairNetwork, Saqrec, SaqrecBase
 from policies.torch_rankers.feature_tables import catalogue_of
 from policies.torch_rankers.losses import Scorer
-from policies.torch_rankers.ranker import Design, learn
+from policies.torch_rankers.ranker import RankerSpec, learn
 from policies.torch_rankers.slate_samples import SlateSample, SlateSource
-from policies.torch_rankers.training import Schedule, one_thread, train
+from policies.torch_rankers.training import TrainingSchedule, one_thread, train
 from policies.torch_rankers.view_samples import SampleSource, choose_rows
 
 Observed: TypeAlias = Literal["answered", "exposed"]
@@ -35,12 +35,12 @@ _MOST: Final = 60_000
 """Answers, and silent views, that stage 1 learns from at most."""
 _CHUNK: Final = 512
 _BASE_EPOCHS: Final = 2
-_SCHEDULE: Final = Schedule(epochs=8, users_per_step=128, learning_rate=0.003, longest_gradient=5.0, patience=2)
+_SCHEDULE: Final = TrainingSchedule(epochs=8, users_per_step=128, learning_rate=0.003, longest_gradient=5.0, patience=2)
 
 
 @final
 @dataclass(frozen=True)
-class Lesson:
+class TrainingPlan:
     """How SAQRec is taught.
 
     Attributes:
@@ -93,7 +93,9 @@ class Pairs:
         return Pairs(self.user[rows], self.video[rows], self.events[rows], self.weight[rows])
 
 
-def teach(saqrec: Saqrec, design: Design, lesson: Lesson, log: Log, generator: torch.Generator) -> None:
+def train_stages(
+    saqrec: Saqrec, design: RankerSpec, lesson: TrainingPlan, log: Log, generator: torch.Generator
+) -> None:
     """Learn all stages from a log; without answers the teacher says 1/2 of everything."""
     source = SlateSource(log, design.sampling, generator)
     base = SaqrecBase(catalogue_of(log), saqrec.shape, generator)
@@ -108,7 +110,7 @@ def teach(saqrec: Saqrec, design: Design, lesson: Lesson, log: Log, generator: t
         learn(saqrec, replace(design, loss=loss, epochs=epochs), source, generator)
 
 
-def phases(lesson: Lesson) -> list[tuple[bool, int]]:
+def phases(lesson: TrainingPlan) -> list[tuple[bool, int]]:
     """Whether labels are corrected, and for how many epochs; the first `n_mix` epochs are not.
 
     >>> phases(Lesson(n_mix=3, epochs=5)), phases(Lesson(n_mix=3, epochs=2))
@@ -123,7 +125,7 @@ def click_loss(scorer: Scorer, slates: SlateSample) -> Float32[Tensor, ""]:
     return _clicks_apart(scorer(slates.requests, slates.candidates), slates)
 
 
-def main_loss(saqrec: Saqrec, slates: SlateSample, lesson: Lesson, *, mixed: bool) -> Float32[Tensor, ""]:
+def main_loss(saqrec: Saqrec, slates: SlateSample, lesson: TrainingPlan, *, mixed: bool) -> Float32[Tensor, ""]:
     """L_C + beta L_S (equation 19); L_S of what was clicked and of the rest are corrected apart."""
     taught = saqrec.teacher.user(slates.requests)
     click, felt = saqrec.score(slates.requests, slates.candidates, taught)
@@ -146,7 +148,7 @@ def _clicks_apart(logits: Float32[Tensor, "b n"], slates: SlateSample) -> Float3
     return functional.binary_cross_entropy_with_logits(logits[kept], slates.has(Event.CLICK)[kept])
 
 
-def fit_satisfaction(net: PairNetwork, pairs: Pairs, lesson: Lesson, generator: torch.Generator) -> None:
+def fit_satisfaction(net: PairNetwork, pairs: Pairs, lesson: TrainingPlan, generator: torch.Generator) -> None:
     """Stage 1: propensities of all views (equation 5), then satisfaction from the answers (equation 6)."""
     told = torch.nonzero(pairs.has(Event.SATISFIED | Event.DISSATISFIED))[:, 0]
     if len(told) == 0:
@@ -163,7 +165,7 @@ def fit_satisfaction(net: PairNetwork, pairs: Pairs, lesson: Lesson, generator: 
     _descend(net, loss, len(answers), generator)
 
 
-def propensities(pairs: Pairs, lesson: Lesson, generator: torch.Generator) -> Float32[Tensor, " rows"]:
+def propensities(pairs: Pairs, lesson: TrainingPlan, generator: torch.Generator) -> Float32[Tensor, " rows"]:
     """Chance that each view is answered, or asked about."""
     net = PairNetwork(pairs.user.shape[1], generator)
     seen = pairs.has(Event.ANSWERED if lesson.observed == "answered" else Event.ASKED).float()

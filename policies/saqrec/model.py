@@ -33,10 +33,10 @@ from torch.nn import functional
 from typing_extensions import override
 
 from policies.saqrec.interests import DenoisedInterest, LevelledInterest, Variant, WeightedSum
-from policies.torch_rankers.feature_tables import Catalogue, UserEmbedding, VideoEmbedding
-from policies.torch_rankers.histories import Answers, Behaviour, Requests, Views, chosen, pack
+from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding
+from policies.torch_rankers.histories import Answers, Behaviour, RequestBatch, ViewSequence, chosen, pack
 from policies.torch_rankers.initialisers import linear
-from policies.torch_rankers.layers import Encoder, EncoderShape, Mlp
+from policies.torch_rankers.layers import EncoderShape, Mlp, SequenceEncoder
 
 _HIDDEN: Final = (64, 32)
 """Units; 200 and 80 in the authors' code, for larger embeddings [R]."""
@@ -102,29 +102,29 @@ class SaqrecShape:
 class Embeddings(nn.Module):
     """What the base recommender and the main model have in common: vectors, and an encoder of clicks."""
 
-    def __init__(self, catalogue: Catalogue, shape: SaqrecShape, generator: torch.Generator) -> None:
+    def __init__(self, catalogue: FeatureTables, shape: SaqrecShape, generator: torch.Generator) -> None:
         super().__init__()
         self.videos = VideoEmbedding(catalogue, shape.d, generator)
         self.users = UserEmbedding(catalogue, shape.d, generator)
-        self.clicked = Encoder(EncoderShape(_CLICKED, shape.d), generator, shape.dropout)
+        self.clicked = SequenceEncoder(EncoderShape(_CLICKED, shape.d), generator, shape.dropout)
 
 
 @final
 class SaqrecBase(nn.Module):
     """The recommender trained first: one encoder of clicks and the user's features, weighed, times the video."""
 
-    def __init__(self, catalogue: Catalogue, shape: SaqrecShape, generator: torch.Generator) -> None:
+    def __init__(self, catalogue: FeatureTables, shape: SaqrecShape, generator: torch.Generator) -> None:
         super().__init__()
         self.embeddings = Embeddings(catalogue, shape, generator)
         self.fuse = WeightedSum(2, shape.d, "code", generator)
 
     @override
-    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+    def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Logits of clicks."""
         table = self.embeddings.videos.table()
         return (functional.embedding(candidates, table) @ self.user(requests, table)[:, :, None])[:, :, 0]
 
-    def user(self, requests: Requests, table: Float32[Tensor, "videos d"]) -> Float32[Tensor, "b d"]:
+    def user(self, requests: RequestBatch, table: Float32[Tensor, "videos d"]) -> Float32[Tensor, "b d"]:
         """The user's vector; the teacher's too [R], as it tells tastes of users without an embedding of their own."""
         clicks = clicked_views(requests.views)
         last = self.embeddings.clicked(functional.embedding(clicks.video_id, table), clicks.mask)[:, -1]
@@ -142,11 +142,11 @@ class Teacher(nn.Module):
         self.requires_grad_(requires_grad=False)
 
     @override
-    def forward(self, requests: Requests, video_id: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+    def forward(self, requests: RequestBatch, video_id: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Chance that the user is satisfied with each video."""
         return self.felt(self.user(requests), video_id)
 
-    def user(self, requests: Requests) -> Float32[Tensor, "b d"]:
+    def user(self, requests: RequestBatch) -> Float32[Tensor, "b d"]:
         """The user's frozen vector."""
         return self.base.user(requests, self.base.embeddings.videos.table())
 
@@ -160,12 +160,12 @@ class Teacher(nn.Module):
 class Saqrec(nn.Module):
     """The main model, f in the paper; the teacher inside it is never trained with it."""
 
-    def __init__(self, catalogue: Catalogue, shape: SaqrecShape, generator: torch.Generator) -> None:
+    def __init__(self, catalogue: FeatureTables, shape: SaqrecShape, generator: torch.Generator) -> None:
         super().__init__()
         self.shape = shape
         self.embeddings = Embeddings(catalogue, shape, generator)
-        self.satisfied = Encoder(EncoderShape(_SATISFIED, shape.d), generator, shape.dropout)
-        self.dissatisfied = Encoder(EncoderShape(_DISSATISFIED, shape.d), generator, shape.dropout)
+        self.satisfied = SequenceEncoder(EncoderShape(_SATISFIED, shape.d), generator, shape.dropout)
+        self.dissatisfied = SequenceEncoder(EncoderShape(_DISSATISFIED, shape.d), generator, shape.dropout)
         self.sid = nn.ModuleList(DenoisedInterest(shape.d, shape.variant, generator) for _ in range(2 * shape.sid))
         self.mlse = LevelledInterest(shape.n_groups, shape.d, shape.variant, generator) if shape.mlse else None
         self.fuse = WeightedSum(4 + shape.mlse, shape.d, shape.variant, generator)
@@ -175,13 +175,13 @@ class Saqrec(nn.Module):
 
     @override
     def forward(
-        self, requests: Requests, candidates: Int64[Tensor, "b n"]
+        self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]
     ) -> tuple[Float32[Tensor, "b n"], Float32[Tensor, "b n"]]:
         """Logits of a click and of satisfaction (equation 14); the latter is 0 without its head."""
         return self.score(requests, candidates, self.teacher.user(requests))
 
     def score(
-        self, requests: Requests, candidates: Int64[Tensor, "b n"], taught: Float32[Tensor, "b d"]
+        self, requests: RequestBatch, candidates: Int64[Tensor, "b n"], taught: Float32[Tensor, "b d"]
     ) -> tuple[Float32[Tensor, "b n"], Float32[Tensor, "b n"]]:
         """The same, with the users' vectors of the teacher, which MLSE needs."""
         table = self.embeddings.videos.table()
@@ -190,7 +190,7 @@ class Saqrec(nn.Module):
         return click, torch.zeros_like(click) if self.felt is None else (self.felt(video) @ user)[:, :, 0]
 
     def user(
-        self, requests: Requests, table: Float32[Tensor, "videos d"], taught: Float32[Tensor, "b d"]
+        self, requests: RequestBatch, table: Float32[Tensor, "videos d"], taught: Float32[Tensor, "b d"]
     ) -> Float32[Tensor, "b d"]:
         """u_f (equation 13)."""
         views, answers = requests.views, self.shape.answers
@@ -211,22 +211,22 @@ class Saqrec(nn.Module):
         return self.fuse(stacked, torch.ones(stacked.shape[:2], dtype=torch.bool))
 
 
-def clicked_views(views: Views) -> Views:
+def clicked_views(views: ViewSequence) -> ViewSequence:
     """The newest clicks."""
     return pack(views, chosen(views, Behaviour.CLICKED), _CLICKED)
 
 
-def satisfied_views(views: Views, answers: Answers) -> Bool[Tensor, "b h"]:
+def satisfied_views(views: ViewSequence, answers: Answers) -> Bool[Tensor, "b h"]:
     """Views that satisfied; the longest-watched click where there are none."""
     return _or_click(views, chosen(views, Behaviour.SATISFIED, answers), views.watch_s)
 
 
-def dissatisfied_views(views: Views, answers: Answers) -> Bool[Tensor, "b h"]:
+def dissatisfied_views(views: ViewSequence, answers: Answers) -> Bool[Tensor, "b h"]:
     """Views that did not satisfy; the shortest-watched click where there are none."""
     return _or_click(views, chosen(views, Behaviour.DISSATISFIED, answers), -views.watch_s)
 
 
-def _or_click(views: Views, told: Bool[Tensor, "b h"], liking: Float32[Tensor, "b h"]) -> Bool[Tensor, "b h"]:
+def _or_click(views: ViewSequence, told: Bool[Tensor, "b h"], liking: Float32[Tensor, "b h"]) -> Bool[Tensor, "b h"]:
     """The views told, or the click with the largest `liking` of users without any; the oldest of equals."""
     clicked = chosen(views, Behaviour.CLICKED)
     best = liking.masked_fill(~clicked, -torch.inf).argmax(dim=1, keepdim=True)

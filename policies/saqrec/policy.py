@@ -19,14 +19,14 @@ from torch.nn import functional
 from typing_extensions import override
 
 from policies.base import Log
-from policies.saqrec.fit import OBSERVED, Lesson, Observed, click_loss, teach
+from policies.saqrec.fit import OBSERVED, Observed, TrainingPlan, click_loss, train_stages
 from policies.saqrec.interests import VARIANTS, Variant
 from policies.saqrec.losses import LAMBDA_MODES, NORMALISE, LambdaMode, Normalise
 from policies.saqrec.model import Saqrec, SaqrecShape
 from policies.torch_rankers import ranker
-from policies.torch_rankers.feature_tables import Catalogue, catalogue_of
-from policies.torch_rankers.histories import Answers, Requests
-from policies.torch_rankers.ranker import Core, Design, Fitted
+from policies.torch_rankers.feature_tables import FeatureTables, catalogue_of
+from policies.torch_rankers.histories import Answers, RequestBatch
+from policies.torch_rankers.ranker import FittedRanker, RankerSpec, TorchRanker
 from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
 from policies.two_tower.fit import Recipe, check_log, fit_towers
 from policies.two_tower.frozen_towers import TowerWeights
@@ -63,14 +63,16 @@ class Fusing:
 class Served(nn.Module):
     """SAQRec with what is served of it, and the base ranker's towers if they are."""
 
-    def __init__(self, catalogue: Catalogue, generator: torch.Generator, *, shape: SaqrecShape, fusing: Fusing) -> None:
+    def __init__(
+        self, catalogue: FeatureTables, generator: torch.Generator, *, shape: SaqrecShape, fusing: Fusing
+    ) -> None:
         super().__init__()
         self.fusing = fusing
         self.saqrec = Saqrec(catalogue, shape, generator)
         self.towers = TowerWeights(catalogue) if fusing.base else None
 
     @override
-    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+    def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Score: log y_hat, w log s_f or their sum, added to the base ranker's score where wanted."""
         click, felt = self.saqrec(requests, candidates)
         own = self.fusing.click * functional.logsigmoid(click)
@@ -136,7 +138,7 @@ class SaqrecPolicy:
     max_targets: int = 500_000
     learning_rate: float = 0.003
     unshown: Unshown = "none"
-    core: Core = field(init=False, repr=False)
+    core: TorchRanker = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._check()
@@ -147,7 +149,9 @@ class SaqrecPolicy:
         fusing = Fusing(float(self.serving != "satisfaction"), felt, self.fuse_base, self.fuse_weight)
         sampling = with_unshown(Sampling(max_targets=self.max_targets, targets="shown"), self.unshown)
         self._make = partial(Served, shape=shape, fusing=fusing)
-        self.core = Core(Design("saqrec", self._make, click_loss, sampling, self.epochs, self.learning_rate, _PER_STEP))
+        self.core = TorchRanker(
+            RankerSpec("saqrec", self._make, click_loss, sampling, self.epochs, self.learning_rate, _PER_STEP)
+        )
 
     def fit(self, log: Log, seed: int) -> None:
         """See `policies.base.TrainablePolicy.fit`."""
@@ -157,17 +161,17 @@ class SaqrecPolicy:
         served = self._make(catalogue, generator)
         if served.towers is not None:
             served.towers.fill(fit_towers(log, Recipe(), seed))
-        teach(served.saqrec, self.core.design, self._lesson(), log, generator)
-        self.core.fitted = Fitted(catalogue, served.eval())
+        train_stages(served.saqrec, self.core.design, self._lesson(), log, generator)
+        self.core.fitted = FittedRanker(catalogue, served.eval())
 
     rank = ranker.rank
     scores = ranker.scores
     save = ranker.save
     load = classmethod(ranker.load)
 
-    def _lesson(self) -> Lesson:
+    def _lesson(self) -> TrainingPlan:
         """How it is taught."""
-        return Lesson(
+        return TrainingPlan(
             self.beta,
             self.n_mix,
             self.epochs,

@@ -17,13 +17,13 @@ from torch.nn import functional
 from typing_extensions import override
 
 from policies.torch_rankers import ranker
-from policies.torch_rankers.click_sequence import Reader, Reading
-from policies.torch_rankers.feature_tables import Catalogue, UserEmbedding, VideoEmbedding
-from policies.torch_rankers.histories import Requests
+from policies.torch_rankers.click_sequence import ClickSequenceReader, SequenceOptions
+from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding
+from policies.torch_rankers.histories import RequestBatch
 from policies.torch_rankers.initialisers import linear
 from policies.torch_rankers.layers import Dropout, match
 from policies.torch_rankers.losses import binary_loss
-from policies.torch_rankers.ranker import Core, Design
+from policies.torch_rankers.ranker import RankerSpec, TorchRanker
 from policies.torch_rankers.view_samples import Negatives, Sampling
 
 _ACROSS: Final = 8
@@ -40,21 +40,21 @@ class Caser(nn.Module):
     """
 
     def __init__(
-        self, catalogue: Catalogue, generator: torch.Generator, *, d: int, length: int, dropout: float
+        self, catalogue: FeatureTables, generator: torch.Generator, *, d: int, length: int, dropout: float
     ) -> None:
         """Begin with `_ACROSS` filters per height and `_DOWN` vertical ones."""
         super().__init__()
         self.videos = VideoEmbedding(catalogue, d, generator)
         self.targets = VideoEmbedding(catalogue, 2 * d + 1, generator)
         self.users = UserEmbedding(catalogue, d, generator, by_id=True)
-        self.reader = Reader(Reading(length), d, generator)
+        self.reader = ClickSequenceReader(SequenceOptions(length), d, generator)
         self.across = nn.ModuleList([linear(height * d, _ACROSS, generator) for height in range(1, length + 1)])
         self.down = linear(length, _DOWN, generator)
         self.inner = linear(_ACROSS * length + _DOWN * d, d, generator)
         self.dropout = Dropout(dropout, generator)
 
     @override
-    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+    def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Scores."""
         clicks = self.reader(requests.views, self.videos.table(), whole=True)
         z = functional.relu(self.inner(self.dropout(self.convolved(clicks.x))))
@@ -94,13 +94,13 @@ class CaserPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: Core = field(init=False, repr=False)
+    core: TorchRanker = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ranker.check_options(self)
         make = partial(Caser, d=self.size, length=self.length, dropout=self.dropout)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        self.core = Core(Design("caser", make, binary_loss, sampling, self.epochs))
+        self.core = TorchRanker(RankerSpec("caser", make, binary_loss, sampling, self.epochs))
 
     rank = ranker.rank
     scores = ranker.scores

@@ -22,11 +22,11 @@ from typing_extensions import override
 
 from policies.base import Event
 from policies.torch_rankers import ranker
-from policies.torch_rankers.feature_tables import Catalogue, UserEmbedding, VideoEmbedding
-from policies.torch_rankers.histories import Answers, Behaviour, Requests, subsequence, trimmed
+from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding
+from policies.torch_rankers.histories import Answers, Behaviour, RequestBatch, subsequence, trimmed
 from policies.torch_rankers.initialisers import linear
 from policies.torch_rankers.layers import Mlp, TargetAttention
-from policies.torch_rankers.ranker import Core, Design
+from policies.torch_rankers.ranker import RankerSpec, TorchRanker
 from policies.torch_rankers.slate_samples import PER_STEP, SlateSample, SlateSource
 from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
 
@@ -75,7 +75,7 @@ class Internal(nn.Module):
 class Dfn(nn.Module):
     """Internal and external feedback beside candidate and user; logit = wide + factorisation machine + deep."""
 
-    def __init__(self, catalogue: Catalogue, generator: torch.Generator, *, d: int, answers: Answers) -> None:
+    def __init__(self, catalogue: FeatureTables, generator: torch.Generator, *, d: int, answers: Answers) -> None:
         """Begin with Glorot weights."""
         super().__init__()
         self._answers: Answers = answers
@@ -89,7 +89,7 @@ class Dfn(nn.Module):
         self.deep = Mlp((7 * d, 32, 16, 1), generator)
 
     @override
-    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+    def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Logits of a click."""
         table = self.videos.table()
         items = functional.embedding(candidates, table)
@@ -100,7 +100,7 @@ class Dfn(nn.Module):
         return wide + factorised + self.deep(torch.cat(fields, dim=2))[..., 0]
 
     def feedback(
-        self, requests: Requests, items: Float32[Tensor, "b n d"], table: Float32[Tensor, "videos d"]
+        self, requests: RequestBatch, items: Float32[Tensor, "b n d"], table: Float32[Tensor, "videos d"]
     ) -> list[Float32[Tensor, "b n d"]]:
         """Summaries of the three behaviours, and of the unclicked as clicks and as dislikes see them."""
         read = [trimmed(subsequence(requests.views, kind, m, self._answers)) for kind, m in _BEHAVIOURS.items()]
@@ -140,13 +140,15 @@ class DfnPolicy:
     epochs: int = 4
     max_targets: int = 300_000
     unshown: Unshown = "none"
-    core: Core = field(init=False, repr=False)
+    core: TorchRanker = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ranker.check_options(self)
         make = partial(Dfn, d=self.size, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        self.core = Core(Design("dfn", make, slate_loss, sampling, self.epochs, per_step=PER_STEP, source=SlateSource))
+        self.core = TorchRanker(
+            RankerSpec("dfn", make, slate_loss, sampling, self.epochs, per_step=PER_STEP, source=SlateSource)
+        )
 
     rank = ranker.rank
     scores = ranker.scores

@@ -19,13 +19,13 @@ from typing_extensions import override
 
 from policies.base import Event
 from policies.torch_rankers import ranker
-from policies.torch_rankers.feature_tables import Catalogue, UserEmbedding, VideoEmbedding
-from policies.torch_rankers.histories import Answers, Behaviour, Requests, Views, subsequence, trimmed
+from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding
+from policies.torch_rankers.histories import Answers, Behaviour, RequestBatch, ViewSequence, subsequence, trimmed
 from policies.torch_rankers.initialisers import linear, normal_table
 from policies.torch_rankers.layers import AttentivePool, Dropout, Gru, Mlp, match
 from policies.torch_rankers.losses import cross_entropy
-from policies.torch_rankers.ranker import Core, Design
-from policies.torch_rankers.view_samples import Negatives, Sample, Sampling
+from policies.torch_rankers.ranker import RankerSpec, TorchRanker
+from policies.torch_rankers.view_samples import Negatives, Sampling, ViewSample
 
 _BEHAVIOURS: Final = {
     Behaviour.CLICKED: 50,
@@ -60,7 +60,7 @@ class Dipn(nn.Module):
     """Summaries of behaviours, attended over, beside the user's features; one user vector per task."""
 
     def __init__(
-        self, catalogue: Catalogue, generator: torch.Generator, *, d: int, dropout: float, answers: Answers
+        self, catalogue: FeatureTables, generator: torch.Generator, *, d: int, dropout: float, answers: Answers
     ) -> None:
         """Begin with Glorot weights."""
         super().__init__()
@@ -74,12 +74,12 @@ class Dipn(nn.Module):
         self.dropout = Dropout(dropout, generator)
 
     @override
-    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+    def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Scores: the task of clicking."""
         return self.tasks(requests, candidates)[0]
 
     def tasks(
-        self, requests: Requests, candidates: Int64[Tensor, "b n"]
+        self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]
     ) -> tuple[Float32[Tensor, "b n"], Float32[Tensor, "b n"]]:
         """Logits of a click and of a long view."""
         table = self.videos.table()
@@ -88,7 +88,7 @@ class Dipn(nn.Module):
         items = functional.embedding(candidates, table)
         return match(click, items), match(long, items)
 
-    def intent(self, views: Views, table: Float32[Tensor, "videos d"]) -> Float32[Tensor, "b d"]:
+    def intent(self, views: ViewSequence, table: Float32[Tensor, "videos d"]) -> Float32[Tensor, "b d"]:
         """Attention between the summaries of behaviours; those without views are left out."""
         read = [trimmed(subsequence(views, kind, m, self._answers)) for kind, m in _BEHAVIOURS.items()]
         found = [
@@ -99,7 +99,7 @@ class Dipn(nn.Module):
         return self.between(torch.stack(found, dim=1) + self.kinds, there)
 
 
-def click_and_long_view_loss(model: Dipn, sample: Sample) -> Float32[Tensor, ""]:
+def click_and_long_view_loss(model: Dipn, sample: ViewSample) -> Float32[Tensor, ""]:
     """Cross-entropy of the click among sampled negatives, plus binary cross-entropy of its being a long view."""
     click, long = model.tasks(sample.requests, sample.candidates)
     aside = functional.binary_cross_entropy_with_logits(long[:, 0], sample.has(Event.LONG_VIEW))
@@ -128,13 +128,13 @@ class DipnPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: Core = field(init=False, repr=False)
+    core: TorchRanker = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ranker.check_options(self)
         make = partial(Dipn, d=self.size, dropout=self.dropout, answers=self.answers)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        self.core = Core(Design("dipn", make, click_and_long_view_loss, sampling, self.epochs))
+        self.core = TorchRanker(RankerSpec("dipn", make, click_and_long_view_loss, sampling, self.epochs))
 
     rank = ranker.rank
     scores = ranker.scores

@@ -20,11 +20,11 @@ from typing_extensions import override
 
 from policies.base import Event
 from policies.torch_rankers import ranker
-from policies.torch_rankers.feature_tables import Catalogue, UserEmbedding, VideoEmbedding
-from policies.torch_rankers.histories import Answers, Behaviour, Requests, subsequence, trimmed
+from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding
+from policies.torch_rankers.histories import Answers, Behaviour, RequestBatch, subsequence, trimmed
 from policies.torch_rankers.initialisers import normal_table
-from policies.torch_rankers.layers import Attention, Dropout, Encoder, EncoderShape, FeedForward, Mlp, Mmoe
-from policies.torch_rankers.ranker import Core, Design
+from policies.torch_rankers.layers import Attention, Dropout, EncoderShape, FeedForward, Mlp, Mmoe, SequenceEncoder
+from policies.torch_rankers.ranker import RankerSpec, TorchRanker
 from policies.torch_rankers.slate_samples import PER_STEP, SlateSample, SlateSource
 from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
 
@@ -44,7 +44,7 @@ class Facet(nn.Module):
     def __init__(self, shape: EncoderShape, dropout: float, generator: torch.Generator) -> None:
         """Begin with one block each."""
         super().__init__()
-        self.encoder = Encoder(shape, generator, dropout)
+        self.encoder = SequenceEncoder(shape, generator, dropout)
         self.attention = Attention(shape.d, shape.heads, generator)
         self.norm, self.dropout = nn.LayerNorm(shape.d), Dropout(dropout, generator)
         self.forward_block = FeedForward(shape.d, shape.d, self.dropout, generator)
@@ -63,7 +63,7 @@ class Dmt(nn.Module):
     """Facets of the history, concatenated with candidate and user, through mixtures of experts to a logit per task."""
 
     def __init__(
-        self, catalogue: Catalogue, generator: torch.Generator, *, d: int, dropout: float, answers: Answers
+        self, catalogue: FeatureTables, generator: torch.Generator, *, d: int, dropout: float, answers: Answers
     ) -> None:
         """Begin with Glorot weights."""
         super().__init__()
@@ -78,11 +78,11 @@ class Dmt(nn.Module):
         self.bias = Mlp((16, 16, _TASKS), generator)
 
     @override
-    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+    def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Scores: the task of clicking, without the bias of any place."""
         return self.tasks(requests, candidates)[0]
 
-    def tasks(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "tasks b n"]:
+    def tasks(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "tasks b n"]:
         """Logits of a click and of a long view, without the bias of any place."""
         table = self.videos.table()
         items = functional.embedding(candidates, table)
@@ -129,13 +129,15 @@ class DmtPolicy:
     epochs: int = 4
     max_targets: int = 300_000
     unshown: Unshown = "none"
-    core: Core = field(init=False, repr=False)
+    core: TorchRanker = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ranker.check_options(self)
         make = partial(Dmt, d=self.size, dropout=self.dropout, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        self.core = Core(Design("dmt", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, PER_STEP, SlateSource))
+        self.core = TorchRanker(
+            RankerSpec("dmt", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, PER_STEP, SlateSource)
+        )
 
     rank = ranker.rank
     scores = ranker.scores

@@ -20,11 +20,20 @@ from typing_extensions import override
 from policies.base import Event
 from policies.kernel import N_GRADES
 from policies.torch_rankers import ranker
-from policies.torch_rankers.feature_tables import Catalogue, UserEmbedding, VideoEmbedding
-from policies.torch_rankers.histories import N_WATCHES, Answers, Behaviour, Requests, Views, chosen, packing, trimmed
+from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding
+from policies.torch_rankers.histories import (
+    N_WATCHES,
+    Answers,
+    Behaviour,
+    RequestBatch,
+    ViewSequence,
+    chosen,
+    packing,
+    trimmed,
+)
 from policies.torch_rankers.initialisers import linear, normal_table
-from policies.torch_rankers.layers import Attention, AttentivePool, Encoder, EncoderShape, match
-from policies.torch_rankers.ranker import Core, Design
+from policies.torch_rankers.layers import Attention, AttentivePool, EncoderShape, SequenceEncoder, match
+from policies.torch_rankers.ranker import RankerSpec, TorchRanker
 from policies.torch_rankers.slate_samples import PER_STEP, SlateSample, SlateSource
 from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
 
@@ -49,7 +58,7 @@ class Kind(nn.Module):
         """Begin with one block."""
         super().__init__()
         self._m = shape.h
-        self.encoder = Encoder(shape, generator, dropout)
+        self.encoder = SequenceEncoder(shape, generator, dropout)
 
     @override
     def forward(
@@ -68,7 +77,13 @@ class FeedRec(nn.Module):
     """A positive and a negative user vector, and a task vector each for click, finish and watch time."""
 
     def __init__(
-        self, catalogue: Catalogue, generator: torch.Generator, *, shape: EncoderShape, dropout: float, answers: Answers
+        self,
+        catalogue: FeatureTables,
+        generator: torch.Generator,
+        *,
+        shape: EncoderShape,
+        dropout: float,
+        answers: Answers,
     ) -> None:
         """Begin with Glorot weights."""
         super().__init__()
@@ -78,7 +93,7 @@ class FeedRec(nn.Module):
         self.users = UserEmbedding(catalogue, d, generator)
         self.by_grade = normal_table(N_GRADES, d, 0.1, generator)
         self.by_watch = normal_table(N_WATCHES, d, 0.1, generator)
-        self.mixed = Encoder(shape, generator, dropout)
+        self.mixed = SequenceEncoder(shape, generator, dropout)
         shapes = [EncoderShape(m, d, shape.heads) for m in _BEHAVIOURS.values()]
         self.kinds = nn.ModuleList([Kind(part, dropout, generator) for part in shapes])
         self.pools = nn.ModuleList([AttentivePool(d, generator) for _ in shapes])
@@ -87,13 +102,13 @@ class FeedRec(nn.Module):
         self.bias = VideoEmbedding(catalogue, 3, generator)
 
     @override
-    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+    def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Scores: the task of clicking."""
         table = self.videos.table()
         return self.tasks(requests, self.sides(requests.views, table), candidates, table)[0]
 
     def sides(
-        self, views: Views, table: Float32[Tensor, "videos d"]
+        self, views: ViewSequence, table: Float32[Tensor, "videos d"]
     ) -> tuple[Float32[Tensor, "b d"], Float32[Tensor, "b d"]]:
         """What the user likes, and what not."""
         read = trimmed(views)
@@ -109,7 +124,7 @@ class FeedRec(nn.Module):
 
     def tasks(
         self,
-        requests: Requests,
+        requests: RequestBatch,
         sides: tuple[Float32[Tensor, "b d"], Float32[Tensor, "b d"]],
         candidates: Int64[Tensor, "b n"],
         table: Float32[Tensor, "videos d"],
@@ -157,15 +172,15 @@ class FeedRecPolicy:
     epochs: int = 8
     max_targets: int = 300_000
     unshown: Unshown = "none"
-    core: Core = field(init=False, repr=False)
+    core: TorchRanker = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ranker.check_options(self)
         shape = EncoderShape(self.history, self.size, heads=2 - self.size % 2)
         make = partial(FeedRec, shape=shape, dropout=self.dropout, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        self.core = Core(
-            Design("feedrec", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, PER_STEP, SlateSource)
+        self.core = TorchRanker(
+            RankerSpec("feedrec", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, PER_STEP, SlateSource)
         )
 
     rank = ranker.rank

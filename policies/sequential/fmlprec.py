@@ -17,12 +17,12 @@ from torch.nn import functional
 from typing_extensions import override
 
 from policies.torch_rankers import ranker
-from policies.torch_rankers.click_sequence import Merged, Reader, Reading
-from policies.torch_rankers.feature_tables import Catalogue, VideoEmbedding
-from policies.torch_rankers.histories import Answers, Requests
+from policies.torch_rankers.click_sequence import ClickSequenceReader, Merged, SequenceOptions
+from policies.torch_rankers.feature_tables import FeatureTables, VideoEmbedding
+from policies.torch_rankers.histories import Answers, RequestBatch
 from policies.torch_rankers.layers import Dropout, FilterBlock, Positions, match
 from policies.torch_rankers.losses import pairwise_loss
-from policies.torch_rankers.ranker import Core, Design
+from policies.torch_rankers.ranker import RankerSpec, TorchRanker
 from policies.torch_rankers.view_samples import Negatives, Sampling
 
 
@@ -31,19 +31,26 @@ class FmlpRec(nn.Module):
     """Score = last place after blocks of learnable filters over the sequence, times the candidate's embedding."""
 
     def __init__(
-        self, catalogue: Catalogue, generator: torch.Generator, *, d: int, dropout: float, layers: int, reading: Reading
+        self,
+        catalogue: FeatureTables,
+        generator: torch.Generator,
+        *,
+        d: int,
+        dropout: float,
+        layers: int,
+        reading: SequenceOptions,
     ) -> None:
         """Begin with small filters."""
         super().__init__()
         self.videos = VideoEmbedding(catalogue, d, generator)
-        self.reader = Reader(reading, d, generator)
+        self.reader = ClickSequenceReader(reading, d, generator)
         self.positions = Positions(reading.h, d, generator)
         self.norm, self.dropout = nn.LayerNorm(d), Dropout(dropout, generator)
         blocks = [FilterBlock(reading.h, d, self.dropout, generator) for _ in range(layers)]
         self.blocks = nn.ModuleList(blocks)
 
     @override
-    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+    def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Scores."""
         table = self.videos.table()
         read = self.reader(requests.views, table, whole=True)
@@ -78,13 +85,15 @@ class FmlpRecPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: Core = field(init=False, repr=False)
+    core: TorchRanker = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ranker.check_options(self)
-        make = partial(FmlpRec, d=self.size, layers=self.layers, dropout=self.dropout, reading=Reading(self.history))
+        make = partial(
+            FmlpRec, d=self.size, layers=self.layers, dropout=self.dropout, reading=SequenceOptions(self.history)
+        )
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        self.core = Core(Design("fmlprec", make, pairwise_loss, sampling, self.epochs))
+        self.core = TorchRanker(RankerSpec("fmlprec", make, pairwise_loss, sampling, self.epochs))
 
     rank = ranker.rank
     scores = ranker.scores
@@ -119,7 +128,7 @@ class FmlpRecMergedPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: Core = field(init=False, repr=False)
+    core: TorchRanker = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ranker.check_options(self)
@@ -128,10 +137,10 @@ class FmlpRecMergedPolicy:
             d=self.size,
             layers=self.layers,
             dropout=self.dropout,
-            reading=Reading(self.history, Merged(self.typed, self.answers)),
+            reading=SequenceOptions(self.history, Merged(self.typed, self.answers)),
         )
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        self.core = Core(Design("fmlprec_m", make, pairwise_loss, sampling, self.epochs))
+        self.core = TorchRanker(RankerSpec("fmlprec_m", make, pairwise_loss, sampling, self.epochs))
 
     rank = ranker.rank
     scores = ranker.scores

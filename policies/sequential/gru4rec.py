@@ -17,12 +17,12 @@ from torch.nn import functional
 from typing_extensions import override
 
 from policies.torch_rankers import ranker
-from policies.torch_rankers.click_sequence import Merged, Reader, Reading
-from policies.torch_rankers.feature_tables import Catalogue, VideoEmbedding
-from policies.torch_rankers.histories import Answers, Requests
+from policies.torch_rankers.click_sequence import ClickSequenceReader, Merged, SequenceOptions
+from policies.torch_rankers.feature_tables import FeatureTables, VideoEmbedding
+from policies.torch_rankers.histories import Answers, RequestBatch
 from policies.torch_rankers.layers import Dropout, Gru, match
 from policies.torch_rankers.losses import softmax_loss
-from policies.torch_rankers.ranker import Core, Design
+from policies.torch_rankers.ranker import RankerSpec, TorchRanker
 from policies.torch_rankers.view_samples import Negatives, Sampling
 
 
@@ -31,17 +31,17 @@ class Gru4Rec(nn.Module):
     """Score = last state of the GRU over the sequence, times the candidate's embedding."""
 
     def __init__(
-        self, catalogue: Catalogue, generator: torch.Generator, *, d: int, dropout: float, reading: Reading
+        self, catalogue: FeatureTables, generator: torch.Generator, *, d: int, dropout: float, reading: SequenceOptions
     ) -> None:
         """Begin with states as long as embeddings."""
         super().__init__()
         self.videos = VideoEmbedding(catalogue, d, generator)
-        self.reader = Reader(reading, d, generator)
+        self.reader = ClickSequenceReader(reading, d, generator)
         self.gru = Gru(d, d, generator)
         self.dropout = Dropout(dropout, generator)
 
     @override
-    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+    def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Scores."""
         table = self.videos.table()
         read = self.reader(requests.views, table)
@@ -71,13 +71,13 @@ class Gru4RecPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: Core = field(init=False, repr=False)
+    core: TorchRanker = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ranker.check_options(self)
-        make = partial(Gru4Rec, d=self.size, dropout=self.dropout, reading=Reading(self.history))
+        make = partial(Gru4Rec, d=self.size, dropout=self.dropout, reading=SequenceOptions(self.history))
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        self.core = Core(Design("gru4rec", make, softmax_loss, sampling, self.epochs))
+        self.core = TorchRanker(RankerSpec("gru4rec", make, softmax_loss, sampling, self.epochs))
 
     rank = ranker.rank
     scores = ranker.scores
@@ -110,15 +110,18 @@ class Gru4RecMergedPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: Core = field(init=False, repr=False)
+    core: TorchRanker = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ranker.check_options(self)
         make = partial(
-            Gru4Rec, d=self.size, dropout=self.dropout, reading=Reading(self.history, Merged(self.typed, self.answers))
+            Gru4Rec,
+            d=self.size,
+            dropout=self.dropout,
+            reading=SequenceOptions(self.history, Merged(self.typed, self.answers)),
         )
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        self.core = Core(Design("gru4rec_m", make, softmax_loss, sampling, self.epochs))
+        self.core = TorchRanker(RankerSpec("gru4rec_m", make, softmax_loss, sampling, self.epochs))
 
     rank = ranker.rank
     scores = ranker.scores

@@ -17,13 +17,13 @@ from torch.nn import functional
 from typing_extensions import override
 
 from policies.torch_rankers import ranker
-from policies.torch_rankers.click_sequence import Reader, Reading
-from policies.torch_rankers.feature_tables import Catalogue, UserEmbedding, VideoEmbedding
-from policies.torch_rankers.histories import Requests
+from policies.torch_rankers.click_sequence import ClickSequenceReader, SequenceOptions
+from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding
+from policies.torch_rankers.histories import RequestBatch
 from policies.torch_rankers.initialisers import linear
 from policies.torch_rankers.layers import match
 from policies.torch_rankers.losses import pairwise_loss
-from policies.torch_rankers.ranker import Core, Design
+from policies.torch_rankers.ranker import RankerSpec, TorchRanker
 from policies.torch_rankers.view_samples import Negatives, Sampling
 
 
@@ -36,18 +36,18 @@ class Hgn(nn.Module):
     videos' vectors q of their own for the output.
     """
 
-    def __init__(self, catalogue: Catalogue, generator: torch.Generator, *, d: int, length: int) -> None:
+    def __init__(self, catalogue: FeatureTables, generator: torch.Generator, *, d: int, length: int) -> None:
         """Begin with Glorot weights."""
         super().__init__()
         self.videos = VideoEmbedding(catalogue, d, generator)
         self.targets = VideoEmbedding(catalogue, d + 1, generator)
         self.users = UserEmbedding(catalogue, d, generator, by_id=True)
-        self.reader = Reader(Reading(length), d, generator)
+        self.reader = ClickSequenceReader(SequenceOptions(length), d, generator)
         self.of_click, self.of_user = linear(d, d, generator), linear(d, d, generator)
         self.instance, self.place = linear(d, 1, generator), linear(d, length, generator)
 
     @override
-    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+    def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Scores."""
         clicks = self.reader(requests.views, self.videos.table(), whole=True)
         user = self.users(requests)
@@ -86,13 +86,13 @@ class HgnPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: Core = field(init=False, repr=False)
+    core: TorchRanker = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ranker.check_options(self)
         make = partial(Hgn, d=self.size, length=self.length)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        self.core = Core(Design("hgn", make, pairwise_loss, sampling, self.epochs))
+        self.core = TorchRanker(RankerSpec("hgn", make, pairwise_loss, sampling, self.epochs))
 
     rank = ranker.rank
     scores = ranker.scores

@@ -17,12 +17,12 @@ from torch.nn import functional
 from typing_extensions import override
 
 from policies.torch_rankers import ranker
-from policies.torch_rankers.click_sequence import Merged, Reader, Reading, Sequence
-from policies.torch_rankers.feature_tables import Catalogue, VideoEmbedding
-from policies.torch_rankers.histories import Answers, Requests
-from policies.torch_rankers.layers import Encoder, EncoderShape, match
-from policies.torch_rankers.ranker import Core, Design
-from policies.torch_rankers.view_samples import Negatives, Sample, Sampling
+from policies.torch_rankers.click_sequence import ClickSequenceReader, Merged, Sequence, SequenceOptions
+from policies.torch_rankers.feature_tables import FeatureTables, VideoEmbedding
+from policies.torch_rankers.histories import Answers, RequestBatch
+from policies.torch_rankers.layers import EncoderShape, SequenceEncoder, match
+from policies.torch_rankers.ranker import RankerSpec, TorchRanker
+from policies.torch_rankers.view_samples import Negatives, Sampling, ViewSample
 
 
 @final
@@ -30,17 +30,24 @@ class SasRec(nn.Module):
     """Score = last state of causal self-attention over the sequence, times the candidate's embedding."""
 
     def __init__(
-        self, catalogue: Catalogue, generator: torch.Generator, *, d: int, dropout: float, layers: int, reading: Reading
+        self,
+        catalogue: FeatureTables,
+        generator: torch.Generator,
+        *,
+        d: int,
+        dropout: float,
+        layers: int,
+        reading: SequenceOptions,
     ) -> None:
         """Begin with two heads, one where `d` is odd."""
         super().__init__()
         self.videos = VideoEmbedding(catalogue, d, generator)
-        self.reader = Reader(reading, d, generator)
+        self.reader = ClickSequenceReader(reading, d, generator)
         shape = EncoderShape(reading.h, d, heads=2 - d % 2, layers=layers)
-        self.encoder = Encoder(shape, generator, dropout, causal=True)
+        self.encoder = SequenceEncoder(shape, generator, dropout, causal=True)
 
     @override
-    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+    def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Scores."""
         table = self.videos.table()
         states = self.states(self.reader(requests.views, table))
@@ -51,7 +58,7 @@ class SasRec(nn.Module):
         return self.encoder(read.x, read.mask)
 
 
-def next_view_loss(model: SasRec, sample: Sample) -> Float32[Tensor, ""]:
+def next_view_loss(model: SasRec, sample: ViewSample) -> Float32[Tensor, ""]:
     """Binary cross-entropy at every place, of the view after it and of one negative; after the last is the target."""
     table = model.videos.table()
     read = model.reader(sample.requests.views, table)
@@ -86,15 +93,17 @@ class SasRecPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: Core = field(init=False, repr=False)
+    core: TorchRanker = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ranker.check_options(self)
-        make = partial(SasRec, d=self.size, layers=self.layers, dropout=self.dropout, reading=Reading(self.history))
+        make = partial(
+            SasRec, d=self.size, layers=self.layers, dropout=self.dropout, reading=SequenceOptions(self.history)
+        )
         sampling = Sampling(
             history=self.history, max_targets=self.max_targets, n_negatives=self.history, negatives=self.negatives
         )
-        self.core = Core(Design("sasrec", make, next_view_loss, sampling, self.epochs))
+        self.core = TorchRanker(RankerSpec("sasrec", make, next_view_loss, sampling, self.epochs))
 
     rank = ranker.rank
     scores = ranker.scores
@@ -129,7 +138,7 @@ class SasRecMergedPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: Core = field(init=False, repr=False)
+    core: TorchRanker = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ranker.check_options(self)
@@ -138,12 +147,12 @@ class SasRecMergedPolicy:
             d=self.size,
             layers=self.layers,
             dropout=self.dropout,
-            reading=Reading(self.history, Merged(self.typed, self.answers)),
+            reading=SequenceOptions(self.history, Merged(self.typed, self.answers)),
         )
         sampling = Sampling(
             history=self.history, max_targets=self.max_targets, n_negatives=self.history, negatives=self.negatives
         )
-        self.core = Core(Design("sasrec_m", make, next_view_loss, sampling, self.epochs))
+        self.core = TorchRanker(RankerSpec("sasrec_m", make, next_view_loss, sampling, self.epochs))
 
     rank = ranker.rank
     scores = ranker.scores

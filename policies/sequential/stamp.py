@@ -17,13 +17,13 @@ from torch.nn import functional
 from typing_extensions import override
 
 from policies.torch_rankers import ranker
-from policies.torch_rankers.click_sequence import Reader, Reading
-from policies.torch_rankers.feature_tables import Catalogue, VideoEmbedding
-from policies.torch_rankers.histories import Requests
+from policies.torch_rankers.click_sequence import ClickSequenceReader, SequenceOptions
+from policies.torch_rankers.feature_tables import FeatureTables, VideoEmbedding
+from policies.torch_rankers.histories import RequestBatch
 from policies.torch_rankers.initialisers import linear, normal_table
 from policies.torch_rankers.layers import match, mean
 from policies.torch_rankers.losses import softmax_loss
-from policies.torch_rankers.ranker import Core, Design
+from policies.torch_rankers.ranker import RankerSpec, TorchRanker
 from policies.torch_rankers.view_samples import Negatives, Sampling
 
 
@@ -36,17 +36,17 @@ class Stamp(nn.Module):
     and is left out, so that the loss can tell a sure case from an unsure one.
     """
 
-    def __init__(self, catalogue: Catalogue, generator: torch.Generator, *, d: int, h: int) -> None:
+    def __init__(self, catalogue: FeatureTables, generator: torch.Generator, *, d: int, h: int) -> None:
         """Begin with Glorot weights."""
         super().__init__()
         self.videos = VideoEmbedding(catalogue, d, generator)
-        self.reader = Reader(Reading(h), d, generator)
+        self.reader = ClickSequenceReader(SequenceOptions(h), d, generator)
         self.of_click, self.of_last, self.of_mean = (linear(d, d, generator) for _ in range(3))
         self.weight = normal_table(d, 1, d**-0.5, generator)
         self.general, self.current = linear(d, d, generator), linear(d, d, generator)
 
     @override
-    def forward(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
+    def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Scores."""
         table = self.videos.table()
         clicks = self.reader(requests.views, table)
@@ -81,13 +81,13 @@ class StampPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: Core = field(init=False, repr=False)
+    core: TorchRanker = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ranker.check_options(self)
         make = partial(Stamp, d=self.size, h=self.history)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        self.core = Core(Design("stamp", make, softmax_loss, sampling, self.epochs))
+        self.core = TorchRanker(RankerSpec("stamp", make, softmax_loss, sampling, self.epochs))
 
     rank = ranker.rank
     scores = ranker.scores

@@ -21,7 +21,7 @@ from policies.base import (
     TrainablePolicy,
 )
 from policies.noise import KeyedNoise
-from policies.testing.synthetic_logs import Plan, draw_log, draw_requests, make_specimen, without_events
+from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, draw_requests, make_specimen, without_events
 
 MakePolicy: TypeAlias = Callable[[], object]
 """Builds the policy anew, unfitted: a class, or a function that calls it with options."""
@@ -100,7 +100,7 @@ def check_policy(make_policy: MakePolicy) -> None:
 def _case() -> Case:
     """Twenty-four users, two of them not in the log, and sixty videos, some never shown."""
     rng = np.random.default_rng(_SEED)
-    log = draw_log(make_specimen(24, 60, rng), Plan(n_requests=5, answer_share=0.5), rng)
+    log = draw_log(make_specimen(24, 60, rng), SyntheticLogPlan(n_requests=5, answer_share=0.5), rng)
     known = log.feedback.take((log.feedback.user_id < 22) & (log.feedback.video_id < 55))
     log = replace(log, feedback=known)
     drawn = draw_requests(log, np.array([3, 23, 0, 11, 22, 7, 8]), 12, 10, rng)

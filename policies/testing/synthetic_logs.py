@@ -80,7 +80,7 @@ def make_specimen(n_users: int, n_videos: int, rng: np.random.Generator) -> Spec
 
 @final
 @dataclass(frozen=True)
-class Plan:
+class SyntheticLogPlan:
     """How a specimen's log comes about.
 
     Attributes:
@@ -92,7 +92,7 @@ class Plan:
     answer_share: float = 0.0
 
 
-def draw_log(specimen: Specimen, plan: Plan, rng: np.random.Generator) -> Log:
+def draw_log(specimen: Specimen, plan: SyntheticLogPlan, rng: np.random.Generator) -> Log:
     """Every user looks through random slates; sorted by user, then time."""
     people = len(specimen.user_appeal)
     user_id = np.repeat(np.arange(people, dtype=np.int32), plan.n_requests * SLATE)

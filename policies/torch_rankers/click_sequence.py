@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from policies.torch_rankers.histories import Answers, Behaviour, Views, chosen, pack, trimmed
+from policies.torch_rankers.histories import Answers, Behaviour, ViewSequence, chosen, pack, trimmed
 from policies.torch_rankers.initialisers import normal_table
 
 
@@ -35,7 +35,7 @@ class Merged:
 
 @final
 @dataclass(frozen=True)
-class Reading:
+class SequenceOptions:
     """What is read of a history.
 
     Attributes:
@@ -64,10 +64,10 @@ class Sequence:
 
 
 @final
-class Reader(nn.Module):
+class ClickSequenceReader(nn.Module):
     """Reads the newest clicks of a history, or the merged sequence."""
 
-    def __init__(self, reading: Reading, d: int, generator: torch.Generator) -> None:
+    def __init__(self, reading: SequenceOptions, d: int, generator: torch.Generator) -> None:
         """Begin with small vectors per kind, if there are any."""
         super().__init__()
         self._h, self._merged = reading.h, reading.merged
@@ -75,7 +75,7 @@ class Reader(nn.Module):
         self.kinds = normal_table(3, d, 0.1, generator) if merged is not None and merged.typed else None
 
     @override
-    def forward(self, views: Views, table: Float32[Tensor, "videos d"], *, whole: bool = False) -> Sequence:
+    def forward(self, views: ViewSequence, table: Float32[Tensor, "videos d"], *, whole: bool = False) -> Sequence:
         """The sequence, with as many columns as its longest row has views; with `whole`, all `h`."""
         kept = pack(views, self._kept(views), self._h)
         kept = kept if whole else trimmed(kept)
@@ -84,7 +84,7 @@ class Reader(nn.Module):
             x = x + self.kinds[self._kind(kept)]
         return Sequence(kept.video_id, x * kept.mask[:, :, None], kept.mask)
 
-    def _kept(self, views: Views) -> Bool[Tensor, "b h"]:
+    def _kept(self, views: ViewSequence) -> Bool[Tensor, "b h"]:
         """Which views are read."""
         clicked = chosen(views, Behaviour.CLICKED)
         if self._merged is None:
@@ -92,7 +92,7 @@ class Reader(nn.Module):
         answers = self._merged.answers
         return clicked | chosen(views, Behaviour.SATISFIED, answers) | chosen(views, Behaviour.DISSATISFIED, answers)
 
-    def _kind(self, views: Views) -> Int64[Tensor, "b h"]:
+    def _kind(self, views: ViewSequence) -> Int64[Tensor, "b h"]:
         """0 other, 1 satisfied, 2 dissatisfied."""
         answers = "both" if self._merged is None else self._merged.answers
         pleased, displeased = (

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from policies.base import Log, VideoTable
 from policies.storage import want_shapes
-from policies.torch_rankers.histories import Requests
+from policies.torch_rankers.histories import RequestBatch
 from policies.torch_rankers.initialisers import linear, normal_table, standardise
 
 _FIRST_SPREAD = 0.1
@@ -25,7 +25,7 @@ _FIRST_SPREAD = 0.1
 
 @final
 @dataclass(frozen=True)
-class Catalogue:
+class FeatureTables:
     """What a ranker knows of videos and users before it learns; part of its weights.
 
     Attributes:
@@ -54,12 +54,12 @@ class Catalogue:
         return {f"catalogue.{field.name}": getattr(self, field.name).numpy() for field in fields(self)}
 
 
-def catalogue_of(log: Log) -> Catalogue:
+def catalogue_of(log: Log) -> FeatureTables:
     """The catalogue of a log."""
     given = torch.from_numpy(video_inputs(log.videos))
     mean, spread = standardise(given)
     user_mean, user_spread = standardise(torch.from_numpy(log.users.features))
-    return Catalogue(
+    return FeatureTables(
         given=(given - mean) / spread,
         tag=torch.from_numpy(log.videos.tag.astype(np.int64)),
         shown=_present(log.feedback.video_id, len(given)),
@@ -69,7 +69,7 @@ def catalogue_of(log: Log) -> Catalogue:
     )
 
 
-def read_catalogue(folder: Path, arrays: Mapping[str, np.ndarray]) -> Catalogue:
+def read_catalogue(folder: Path, arrays: Mapping[str, np.ndarray]) -> FeatureTables:
     """A catalogue out of a policy's arrays.
 
     Raises:
@@ -82,7 +82,7 @@ def read_catalogue(folder: Path, arrays: Mapping[str, np.ndarray]) -> Catalogue:
         "user_mean": (f,), "user_spread": (f,), "known": (sizes["known"],),
     }  # fmt: skip
     want_shapes(folder, arrays, {f"catalogue.{name}": shape for name, shape in shapes.items()})
-    return Catalogue(**{name: torch.from_numpy(arrays[f"catalogue.{name}"]) for name in shapes})
+    return FeatureTables(**{name: torch.from_numpy(arrays[f"catalogue.{name}"]) for name in shapes})
 
 
 def video_inputs(videos: VideoTable) -> Float32[np.ndarray, "videos g"]:
@@ -98,7 +98,7 @@ class VideoEmbedding(nn.Module):
     A video that the log never shows has none of its own: its vector is what topic and features tell.
     """
 
-    def __init__(self, catalogue: Catalogue, d: int, generator: torch.Generator) -> None:
+    def __init__(self, catalogue: FeatureTables, d: int, generator: torch.Generator) -> None:
         """Begin with small normal vectors."""
         super().__init__()
         self._given, self._tag = catalogue.given, catalogue.tag
@@ -124,7 +124,7 @@ class UserEmbedding(nn.Module):
     A user that the log does not know, or of an id beyond its table, has none of their own.
     """
 
-    def __init__(self, catalogue: Catalogue, d: int, generator: torch.Generator, *, by_id: bool = False) -> None:
+    def __init__(self, catalogue: FeatureTables, d: int, generator: torch.Generator, *, by_id: bool = False) -> None:
         """Begin with small weights.
 
         Args:
@@ -139,7 +139,7 @@ class UserEmbedding(nn.Module):
         self.by_id = normal_table(len(catalogue.known), d, _FIRST_SPREAD, generator) if by_id else None
 
     @override
-    def forward(self, requests: Requests) -> Float32[Tensor, "b d"]:
+    def forward(self, requests: RequestBatch) -> Float32[Tensor, "b d"]:
         """Vectors of those who ask."""
         vector = self.by_feature((requests.features - self._mean) / self._spread)
         if self.by_id is None:

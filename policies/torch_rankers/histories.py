@@ -40,7 +40,7 @@ class Behaviour(StrEnum):
 
 @final
 @dataclass(frozen=True)
-class Views:
+class ViewSequence:
     """Views of some users, oldest first, right-aligned: the newest is in column -1. All is 0 where `mask` is false.
 
     Attributes:
@@ -76,7 +76,7 @@ class Views:
 
 @final
 @dataclass(frozen=True)
-class Requests:
+class RequestBatch:
     """Feed requests as a ranker's module reads them, in training and in serving alike.
 
     Attributes:
@@ -87,7 +87,7 @@ class Requests:
         position: Views already made that day.
     """
 
-    views: Views
+    views: ViewSequence
     user_id: Int64[Tensor, " b"]
     features: Float32[Tensor, "b f"]
     hour: Int64[Tensor, " b"]
@@ -97,7 +97,7 @@ class Requests:
         return len(self.user_id)
 
 
-def read_views(history: History, h: int) -> Views:
+def read_views(history: History, h: int) -> ViewSequence:
     """The newest `h` views as tensors of exactly `h` columns, padded on the left where the history has fewer."""
     lack = max(0, h - history.mask.shape[1])
     video_id, watch_s, events, hours_ago, mask = (
@@ -106,7 +106,7 @@ def read_views(history: History, h: int) -> Views:
     )
     grade = np.empty(mask.size, np.int64)
     fill_grades(watch_s.ravel(), events.ravel(), grade)
-    return Views(
+    return ViewSequence(
         video_id=torch.from_numpy(video_id.astype(np.int64)),
         grade=torch.from_numpy(grade.reshape(mask.shape) * mask),
         events=torch.from_numpy(events.astype(np.int64)),
@@ -116,9 +116,9 @@ def read_views(history: History, h: int) -> Views:
     )
 
 
-def read_requests(obs: Observation, h: int) -> Requests:
+def read_requests(obs: Observation, h: int) -> RequestBatch:
     """What a policy is asked, as tensors; histories of the newest `h` views."""
-    return Requests(
+    return RequestBatch(
         views=read_views(obs.history, h),
         user_id=torch.from_numpy(obs.user_id.astype(np.int64)),
         features=torch.from_numpy(obs.users.features[obs.user_id]),
@@ -127,14 +127,14 @@ def read_requests(obs: Observation, h: int) -> Requests:
     )
 
 
-def rows_of(requests: Requests, rows: slice) -> Requests:
+def rows_of(requests: RequestBatch, rows: slice) -> RequestBatch:
     """Some of the requests."""
-    views = Views(*(getattr(requests.views, field.name)[rows] for field in fields(Views)))
-    others = (getattr(requests, field.name)[rows] for field in fields(Requests) if field.name != "views")
-    return Requests(views, *others)
+    views = ViewSequence(*(getattr(requests.views, field.name)[rows] for field in fields(ViewSequence)))
+    others = (getattr(requests, field.name)[rows] for field in fields(RequestBatch) if field.name != "views")
+    return RequestBatch(views, *others)
 
 
-def chosen(views: Views, behaviour: Behaviour, answers: Answers = "both") -> Bool[Tensor, "b h"]:
+def chosen(views: ViewSequence, behaviour: Behaviour, answers: Answers = "both") -> Bool[Tensor, "b h"]:
     """True where there is a view of this behaviour.
 
     Satisfied and dissatisfied are what the user answered. Where no answer was given, a like counts as satisfied and a
@@ -159,15 +159,15 @@ def chosen(views: Views, behaviour: Behaviour, answers: Answers = "both") -> Boo
     return views.mask & _felt(views, behaviour, answers)
 
 
-def subsequence(views: Views, behaviour: Behaviour, m: int, answers: Answers = "both") -> Views:
+def subsequence(views: ViewSequence, behaviour: Behaviour, m: int, answers: Answers = "both") -> ViewSequence:
     """The newest `m` views of a behaviour, packed to the right; see `chosen`."""
     return pack(views, chosen(views, behaviour, answers), m)
 
 
-def pack(views: Views, kept: Bool[Tensor, "b h"], m: int) -> Views:
+def pack(views: ViewSequence, kept: Bool[Tensor, "b h"], m: int) -> ViewSequence:
     """The newest `m` of the kept views, in their order, packed to the right; `m` columns."""
     place, mask = packing(kept, m)
-    return Views(*(getattr(views, field.name).gather(1, place) * mask for field in fields(Views)))
+    return ViewSequence(*(getattr(views, field.name).gather(1, place) * mask for field in fields(ViewSequence)))
 
 
 def packing(kept: Bool[Tensor, "b h"], m: int) -> tuple[Int64[Tensor, "b m"], Bool[Tensor, "b m"]]:
@@ -181,13 +181,13 @@ def packing(kept: Bool[Tensor, "b h"], m: int) -> tuple[Int64[Tensor, "b m"], Bo
     return source[:, :m], mask[:, :m]
 
 
-def trimmed(views: Views) -> Views:
+def trimmed(views: ViewSequence) -> ViewSequence:
     """The same without the columns on the left that are padding in every row; one column is always kept."""
     filled = int(views.mask.sum(1).max()) if len(views.mask) else 0
-    return Views(*(getattr(views, field.name)[:, -max(filled, 1) :] for field in fields(Views)))
+    return ViewSequence(*(getattr(views, field.name)[:, -max(filled, 1) :] for field in fields(ViewSequence)))
 
 
-def _felt(views: Views, behaviour: Behaviour, answers: Answers) -> Bool[Tensor, "b h"]:
+def _felt(views: ViewSequence, behaviour: Behaviour, answers: Answers) -> Bool[Tensor, "b h"]:
     """Satisfied or dissatisfied, as told by answers, by behaviour, or by behaviour where there is no answer."""
     pleased = behaviour is Behaviour.SATISFIED
     answered = views.has(Event.SATISFIED if pleased else Event.DISSATISFIED)

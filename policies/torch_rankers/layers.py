@@ -154,7 +154,7 @@ class EncoderShape:
 
 
 @final
-class Encoder(nn.Module):
+class SequenceEncoder(nn.Module):
     """Blocks of self-attention over a sequence with learned places; zeros where there is no view."""
 
     def __init__(

@@ -1,7 +1,7 @@
 """What makes a policy of a torch module: `forward(requests, candidates)` gives scores, a loss learns from samples.
 
-A ranker's file holds a module with its equations and a frozen-looking dataclass of options, which keeps a `Core` and
-takes `rank`, `scores`, `fit`, `save` and `load` from here as its methods (see `policies.sequential.gru4rec`).
+A ranker's file holds a module with its equations and a frozen-looking dataclass of options, which keeps a `TorchRanker`
+and takes `rank`, `scores`, `fit`, `save` and `load` from here as its methods (see `policies.sequential.gru4rec`).
 
 Axes: `users` requests served together, `n` candidates, `b` samples.
 """
@@ -19,17 +19,17 @@ from torch import Tensor, nn
 
 from policies.base import Log, Noise, Observation, Slates, top_k
 from policies.storage import PolicyFolderError, Stored, read_policy, rebuild, want_shapes, write_policy
-from policies.torch_rankers.feature_tables import Catalogue, catalogue_of, read_catalogue
+from policies.torch_rankers.feature_tables import FeatureTables, catalogue_of, read_catalogue
 from policies.torch_rankers.histories import Answers, read_requests, rows_of
-from policies.torch_rankers.training import Schedule, one_thread, train
+from policies.torch_rankers.training import TrainingSchedule, one_thread, train
 from policies.torch_rankers.view_samples import Negatives, SampleSource, Sampling, Unshown
 from policies.two_tower.fit import check_log
 
-Make: TypeAlias = Callable[[Catalogue, torch.Generator], nn.Module]
+Make: TypeAlias = Callable[[FeatureTables, torch.Generator], nn.Module]
 """Builds the module with its first weights."""
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
-"""Mean loss of a module on what its source takes, such as `policies.torch_rankers.view_samples.Sample`."""
-Cut: TypeAlias = Callable[[Log, Sampling, torch.Generator], "Source"]
+"""Mean loss of a module on what its source takes, such as `policies.torch_rankers.view_samples.ViewSample`."""
+SourceFactory: TypeAlias = Callable[[Log, Sampling, torch.Generator], "TrainingSource"]
 """Chooses the targets of a log: views, or whole slates (`policies.torch_rankers.slate_samples.SlateSource`)."""
 
 _ROWS: Final = 256
@@ -43,7 +43,7 @@ _CHOICES: Final = {"answers": get_args(Answers), "negatives": get_args(Negatives
 
 @final
 @dataclass(frozen=True)
-class Design:
+class RankerSpec:
     """What sets one ranker apart from another.
 
     Attributes:
@@ -64,7 +64,7 @@ class Design:
     epochs: int = 4
     learning_rate: float = 0.01
     per_step: tuple[int, int] = (128, 512)
-    source: Cut = SampleSource
+    source: SourceFactory = SampleSource
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.learning_rate <= 0:
@@ -74,23 +74,23 @@ class Design:
 
 @final
 @dataclass(frozen=True)
-class Fitted:
+class FittedRanker:
     """What fitting found."""
 
-    catalogue: Catalogue
+    catalogue: FeatureTables
     module: nn.Module
 
 
 @final
-class Core:
+class TorchRanker:
     """A design, and what was fitted by it."""
 
-    def __init__(self, design: Design) -> None:
+    def __init__(self, design: RankerSpec) -> None:
         """Begin unfitted."""
         self.design = design
-        self.fitted: Fitted | None = None
+        self.fitted: FittedRanker | None = None
 
-    def found(self) -> Fitted:
+    def fitted_or_raise(self) -> FittedRanker:
         """What was fitted, or a clear refusal."""
         if self.fitted is None:
             raise ValueError(f"{self.design.kind} is not fitted yet; call fit or load before it ranks or is saved")
@@ -98,7 +98,7 @@ class Core:
 
 
 @runtime_checkable
-class Source(Protocol):
+class TrainingSource(Protocol):
     """A log's targets, by user."""
 
     def __len__(self) -> int:
@@ -120,7 +120,7 @@ class Neural(Protocol):
     """A policy with a core: a dataclass whose other fields are its options."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-    core: Core
+    core: TorchRanker
 
 
 P = TypeVar("P")
@@ -153,7 +153,7 @@ def rank(policy: Neural, obs: Observation, k: int, noise: Noise) -> Slates:  # n
 
 def scores(policy: Neural, obs: Observation) -> Float32[np.ndarray, "users n"]:
     """See `policies.testing.conformance.Scoring.scores`."""
-    found = policy.core.found()
+    found = policy.core.fitted_or_raise()
     check_tables(found.catalogue, obs)
     requests = read_requests(obs, policy.core.design.sampling.history)
     candidates = torch.from_numpy(obs.candidates.astype(np.int64))
@@ -172,7 +172,7 @@ def fit(policy: Neural, log: Log, seed: int) -> None:
 
 def save(policy: Neural, folder: Path) -> None:
     """See `policies.base.TrainablePolicy.save`."""
-    found = policy.core.found()
+    found = policy.core.fitted_or_raise()
     weights = {f"module.{name}": weight.numpy() for name, weight in found.module.state_dict().items()}
     write_policy(folder, Stored(policy.core.design.kind, settings_of(policy), found.catalogue.arrays() | weights))
 
@@ -193,11 +193,11 @@ def load(cls: type[P], folder: Path) -> P:
     shapes = {f"module.{name}": tuple(weight.shape) for name, weight in module.state_dict().items()}
     want_shapes(folder, stored.arrays, shapes)
     module.load_state_dict({name.partition(".")[2]: torch.from_numpy(stored.arrays[name]) for name in shapes})
-    core.fitted = Fitted(catalogue, module.eval())
+    core.fitted = FittedRanker(catalogue, module.eval())
     return policy
 
 
-def fit_module(design: Design, log: Log, seed: int) -> Fitted:
+def fit_module(design: RankerSpec, log: Log, seed: int) -> FittedRanker:
     """Learn a module from a log.
 
     Raises:
@@ -209,15 +209,15 @@ def fit_module(design: Design, log: Log, seed: int) -> Fitted:
     source = design.source(log, design.sampling, generator)
     module = design.make(catalogue, generator)
     learn(module, design, source, generator)
-    return Fitted(catalogue, module.eval())
+    return FittedRanker(catalogue, module.eval())
 
 
-def learn(module: nn.Module, design: Design, source: Source, generator: torch.Generator) -> None:
+def learn(module: nn.Module, design: RankerSpec, source: TrainingSource, generator: torch.Generator) -> None:
     """Train a module on a source's targets, with the shared trainer; users held out keep their negatives."""
     n_targets = len(source)
     least, most = design.per_step
     per_step = min(max(n_targets / _STEPS, least), most) * source.n_users / n_targets
-    schedule = Schedule(
+    schedule = TrainingSchedule(
         epochs=design.epochs if n_targets >= _FEW else 1,
         users_per_step=max(1, round(per_step)),
         learning_rate=design.learning_rate,
@@ -231,7 +231,7 @@ def learn(module: nn.Module, design: Design, source: Source, generator: torch.Ge
     train(module, loss_of, partial(torch.zeros, ()), source.n_users, schedule, generator)
 
 
-def check_tables(catalogue: Catalogue, obs: Observation) -> None:
+def check_tables(catalogue: FeatureTables, obs: Observation) -> None:
     """Refuse tables of another size before a lookup reads past their end.
 
     Raises:
@@ -245,7 +245,7 @@ def check_tables(catalogue: Catalogue, obs: Observation) -> None:
         )
 
 
-def _core(policy: object) -> Core:
+def _core(policy: object) -> TorchRanker:
     """The core of a policy whose class takes its methods from here."""
     if not isinstance(policy, Neural):
         raise TypeError(f"{type(policy).__name__} has no core; set one in __post_init__")

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from policies.base import Event, Log
 from policies.histories import find_requests
-from policies.torch_rankers.histories import Requests
+from policies.torch_rankers.histories import RequestBatch
 from policies.torch_rankers.view_samples import SampleSource, Sampling, choose_rows, with_answers
 
 PER_STEP: Final = (128, 2048)
@@ -38,7 +38,7 @@ class SlateSample:
         n_shown: Columns of videos viewed; further ones are of videos that were not shown.
     """
 
-    requests: Requests
+    requests: RequestBatch
     candidates: Int64[Tensor, "b n"]
     events: Int64[Tensor, "b n"]
     watch_s: Float32[Tensor, "b n"]

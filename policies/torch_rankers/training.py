@@ -25,7 +25,7 @@ Users: TypeAlias = Int64[Tensor, " chosen"]
 
 @final
 @dataclass(frozen=True)
-class Schedule:
+class TrainingSchedule:
     """How long and how fast to learn.
 
     Attributes:
@@ -52,7 +52,7 @@ class Schedule:
 
 @final
 @dataclass(frozen=True)
-class Curve:
+class LossCurve:
     """Losses by epoch.
 
     Attributes:
@@ -81,7 +81,7 @@ def one_thread() -> Generator[None]:
 
 
 def split_users(
-    n: int, schedule: Schedule, generator: torch.Generator
+    n: int, schedule: TrainingSchedule, generator: torch.Generator
 ) -> tuple[Int64[Tensor, " chosen"], Int64[Tensor, " held_out"]]:
     """Training and held-out users; a lone user is both."""
     order = torch.randperm(n, generator=generator)
@@ -94,9 +94,9 @@ def train(
     loss_of: Callable[[Users], Tensor],
     penalty: Callable[[], Tensor],
     n_users: int,
-    schedule: Schedule,
+    schedule: TrainingSchedule,
     generator: torch.Generator,
-) -> Curve:
+) -> LossCurve:
     """Minimise loss plus penalty; leaves in `model` the weights of the epoch with the least loss on held-out users.
 
     Args:
@@ -112,7 +112,7 @@ def train(
         steps = -(-len(learn) // schedule.users_per_step)
         optimiser = torch.optim.Adam(model.parameters(), lr=schedule.learning_rate)
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps * schedule.epochs)
-        curve, best = Curve((), ()), copy.deepcopy(model.state_dict())
+        curve, best = LossCurve((), ()), copy.deepcopy(model.state_dict())
         for _ in tqdm(range(schedule.epochs), "training", disable=not schedule.progress):
             model.train()
             order = learn[torch.randperm(len(learn), generator=generator)]
@@ -139,7 +139,7 @@ def _total(loss_of: Callable[[Users], Tensor], penalty: Callable[[], Tensor], us
 def _step(
     total: Callable[[], Tensor],
     model: nn.Module,
-    schedule: Schedule,
+    schedule: TrainingSchedule,
     optimiser: torch.optim.Optimizer,
     cosine: torch.optim.lr_scheduler.LRScheduler,
 ) -> float:
@@ -153,13 +153,13 @@ def _step(
     return loss.item()
 
 
-def _validate(loss_of: Callable[[Users], Tensor], users: Users, schedule: Schedule) -> float:
+def _validate(loss_of: Callable[[Users], Tensor], users: Users, schedule: TrainingSchedule) -> float:
     """Loss on held-out users, batch by batch."""
     with torch.no_grad():
         parts = users.split(schedule.users_per_step)
         return sum(loss_of(part).item() * len(part) for part in parts) / len(users)
 
 
-def _extend(curve: Curve, losses: list[float], validation: float) -> Curve:
+def _extend(curve: LossCurve, losses: list[float], validation: float) -> LossCurve:
     """The curve with one more epoch."""
-    return Curve((*curve.training, sum(losses) / len(losses)), (*curve.validation, validation))
+    return LossCurve((*curve.training, sum(losses) / len(losses)), (*curve.validation, validation))

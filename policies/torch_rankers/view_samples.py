@@ -14,7 +14,7 @@ from torch import Tensor
 
 from policies.base import Event, Feedback, Log
 from policies.histories import find_requests, gather_history
-from policies.torch_rankers.histories import Requests, read_views
+from policies.torch_rankers.histories import RequestBatch, read_views
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Sampling:
 
 @final
 @dataclass(frozen=True)
-class Sample:
+class ViewSample:
     """Views to learn from, each with the request that it was served in.
 
     Attributes:
@@ -72,7 +72,7 @@ class Sample:
         place: Place in the slate, from 0.
     """
 
-    requests: Requests
+    requests: RequestBatch
     candidates: Int64[Tensor, "b n"]
     events: Int64[Tensor, " b"]
     watch_s: Float32[Tensor, " b"]
@@ -114,14 +114,14 @@ class SampleSource:
         """Rows of the log that are learned from."""
         return self._rows
 
-    def take(self, users: Int64[Tensor, " chosen"], generator: torch.Generator) -> Sample:
+    def take(self, users: Int64[Tensor, " chosen"], generator: torch.Generator) -> ViewSample:
         """All targets of some users, who are numbered from 0 among those with targets; negatives are drawn anew."""
         first, last = self._bounds[users], self._bounds[users + 1]
         n = last - first
         start = torch.repeat_interleave(first - (n.cumsum(0) - n), n)
         return self.sample(self._rows[start + torch.arange(len(start))], generator)
 
-    def sample(self, rows: Int64[Tensor, " b"], generator: torch.Generator) -> Sample:
+    def sample(self, rows: Int64[Tensor, " b"], generator: torch.Generator) -> ViewSample:
         """Any views of the log as targets, by their rows."""
         at = rows.numpy()
         feedback = self._feedback
@@ -129,7 +129,7 @@ class SampleSource:
         video_id = torch.from_numpy(feedback.video_id[at].astype(np.int64))[:, None]
         past = torch.where(requests.views.mask, requests.views.video_id, -1)
         negatives = self._negatives(rows, torch.cat([video_id, past], dim=1), generator)
-        return Sample(
+        return ViewSample(
             requests=requests,
             candidates=torch.cat([video_id, negatives], dim=1),
             events=torch.from_numpy(feedback.events[at].astype(np.int64)),
@@ -137,14 +137,14 @@ class SampleSource:
             place=torch.from_numpy(feedback.position[at].astype(np.int64)),
         )
 
-    def requests(self, rows: Int64[np.ndarray, " b"]) -> Requests:
+    def requests(self, rows: Int64[np.ndarray, " b"]) -> RequestBatch:
         """The requests that some views were served in."""
         asked, feedback = self._requests.of_row[rows], self._feedback
         found, h = self._requests, self._sampling.history
         history = gather_history(feedback, found.first[asked], found.start[asked], found.clock_h[asked], h)
         user_id = feedback.user_id[rows].astype(np.int64)
         opened = self._opened[np.searchsorted(self._opened, found.start[asked], side="right") - 1]
-        return Requests(
+        return RequestBatch(
             views=read_views(history, h),
             user_id=torch.from_numpy(user_id),
             features=torch.from_numpy(self._users.features[user_id]),

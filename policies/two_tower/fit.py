@@ -9,7 +9,7 @@ import torch
 
 from policies.base import Log
 from policies.kernel import Towers
-from policies.torch_rankers.training import Schedule, train
+from policies.torch_rankers.training import TrainingSchedule, train
 from policies.two_tower.batches import ViewSource
 from policies.two_tower.model import TwoTower, loss
 
@@ -56,7 +56,7 @@ def fit_towers(log: Log, recipe: Recipe, seed: int) -> Towers:
     views_per_step = min(max(n_views / _STEPS_PER_EPOCH, least), most)
     per_step = max(1, round(views_per_step * source.n_users / n_views))
     model = TwoTower(kept, generator)
-    schedule = Schedule(epochs=recipe.epochs, users_per_step=per_step, patience=recipe.epochs)
+    schedule = TrainingSchedule(epochs=recipe.epochs, users_per_step=per_step, patience=recipe.epochs)
     train(
         model,
         lambda users: loss(model, source.take(users)),

@@ -14,20 +14,20 @@ from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from policies.kernel import SIZE, TASKS, Fusion, Towers, Views, encode_requests, score_requests
-from policies.torch_rankers.feature_tables import Catalogue
-from policies.torch_rankers.histories import Requests
+from policies.kernel import SIZE, TASKS, HistoryArrays, ScoreFusion, Towers, encode_requests, score_requests
+from policies.torch_rankers.feature_tables import FeatureTables
+from policies.torch_rankers.histories import RequestBatch
 from policies.two_tower.serving import tower_shapes
 
 N_TOLD: Final = TASKS + TASKS * SIZE + SIZE
-"""What `TowerWeights.told` tells of a candidate."""
+"""What `TowerWeights.tower_features` tells of a candidate."""
 
 
 @final
 class TowerWeights(nn.Module):
     """Towers that are kept and saved with a module, and never trained with it."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: FeatureTables) -> None:
         """Begin with zeros; see `fill`."""
         super().__init__()
         for name, shape in tower_shapes(len(catalogue.tag), len(catalogue.user_mean)).items():
@@ -42,7 +42,9 @@ class TowerWeights(nn.Module):
         """As the kernel reads them; no copies."""
         return Towers(*(self.get_buffer(name).numpy() for name in Towers._fields))
 
-    def scores(self, requests: Requests, candidates: Int64[Tensor, "b n"], fusion: Fusion) -> Float32[Tensor, "b n"]:
+    def scores(
+        self, requests: RequestBatch, candidates: Int64[Tensor, "b n"], fusion: ScoreFusion
+    ) -> Float32[Tensor, "b n"]:
         """Fused scores, by the base ranker's own kernel."""
         scores = np.empty(candidates.shape, np.float32)
         ids = candidates.numpy().astype(np.int32)
@@ -51,7 +53,7 @@ class TowerWeights(nn.Module):
         )
         return torch.from_numpy(scores)
 
-    def told(self, requests: Requests, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n i"]:
+    def tower_features(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n i"]:
         """Logit of a click and expected log watch time, then each task's match by dimension, then the embedding."""
         vectors = np.empty((len(requests), TASKS * (SIZE + 1)), np.float32)
         encode_requests(_each(requests), requests.features.numpy(), kernel_views(requests), self.towers(), vectors)
@@ -69,13 +71,13 @@ def predicted(
     return match.sum(-1) + user[..., SIZE] + item[..., SIZE:], match.flatten(2), item[..., :SIZE]
 
 
-def kernel_views(requests: Requests) -> Views:
+def kernel_views(requests: RequestBatch) -> HistoryArrays:
     """The histories of requests as the kernel reads them."""
     views = requests.views
     kinds = ((views.video_id, np.int32), (views.watch_s, np.float32), (views.events, np.uint16), (views.mask, np.bool_))
-    return Views(*(np.ascontiguousarray(array.numpy(), kind) for array, kind in kinds))
+    return HistoryArrays(*(np.ascontiguousarray(array.numpy(), kind) for array, kind in kinds))
 
 
-def _each(requests: Requests) -> np.ndarray:
+def _each(requests: RequestBatch) -> np.ndarray:
     """Places of the requests' own features."""
     return np.arange(len(requests), dtype=np.int32)

@@ -19,7 +19,7 @@ _INTERCEPT_RIDGE: Final = 0.1
 
 @final
 @dataclass(frozen=True)
-class Rows:
+class RegressionRows:
     """What is regressed on what.
 
     Attributes:
@@ -56,7 +56,7 @@ def sigmoid(x: Float64[np.ndarray, "*b"]) -> Float64[np.ndarray, "*b"]:
     return np.exp(-np.logaddexp(0, -x))
 
 
-def fit_logistic(rows: Rows, n_videos: int, ridge: float, video_ridge: float) -> Logistic:
+def fit_logistic(rows: RegressionRows, n_videos: int, ridge: float, video_ridge: float) -> Logistic:
     """Fit by L-BFGS from zero.
 
     Args:

@@ -22,8 +22,8 @@ from jaxtyping import Bool, Float32, Float64, Int64
 
 from policies.base import Feedback, Log
 from policies.histories import find_requests
-from policies.kernel import TASKS, Fusion, Towers
-from policies.two_tower.logistic import Logistic, Rows, fit_logistic, sigmoid
+from policies.kernel import TASKS, ScoreFusion, Towers
+from policies.two_tower.logistic import Logistic, RegressionRows, fit_logistic, sigmoid
 from policies.two_tower.serving import predict_rows
 
 _DISSATISFIED: Final = 1
@@ -63,10 +63,10 @@ class Head:
     watch: float
     video: Float32[np.ndarray, " videos"]
 
-    def fuse(self, click_weight: float, watch_weight: float, pleased_weight: float) -> Fusion:
+    def fuse(self, click_weight: float, watch_weight: float, pleased_weight: float) -> ScoreFusion:
         """Weights and head in the form the kernel reads."""
         f32 = np.float32
-        return Fusion(
+        return ScoreFusion(
             f32(click_weight), f32(watch_weight), f32(pleased_weight), f32(self.click), f32(self.watch), self.video
         )
 
@@ -115,7 +115,10 @@ def fit_head(log: Log, towers: Towers, h: int, shrinkage: Shrinkage, seed: int) 
     pleased = (answer == _SATISFIED).astype(np.float64)
     video_id = feedback.video_id[rows].astype(np.int64)
     found = fit_logistic(
-        Rows(x[told], video_id[told], pleased[told], trust), len(towers.items), shrinkage.ridge, shrinkage.video_ridge
+        RegressionRows(x[told], video_id[told], pleased[told], trust),
+        len(towers.items),
+        shrinkage.ridge,
+        shrinkage.video_ridge,
     )
     return _head(found, scale, log, towers)
 
@@ -146,7 +149,7 @@ def _propensity(
 ) -> Float64[np.ndarray, " rows"]:
     """Chance that each eligible view is answered, given its user and video."""
     nowhere = np.zeros(len(x), np.int64)
-    found = fit_logistic(Rows(x, nowhere, answered.astype(np.float64), weight), 1, _PROPENSITY_RIDGE, 1e6)
+    found = fit_logistic(RegressionRows(x, nowhere, answered.astype(np.float64), weight), 1, _PROPENSITY_RIDGE, 1e6)
     return sigmoid(found.logit(x, nowhere))
 
 

@@ -8,15 +8,15 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from policies.base import Feedback, History, Observation, UserTable
-from policies.histories import Requests, gather_history
+from policies.histories import LoggedRequests, gather_history
 from policies.kernel import (
     N_GRADES,
     SIZE,
     TASKS,
     UNITS,
-    Fusion,
+    HistoryArrays,
+    ScoreFusion,
     Towers,
-    Views,
     encode_requests,
     predict_requests,
     score_requests,
@@ -26,13 +26,13 @@ from policies.storage import want_shapes
 _CHUNK: Final = 20_000
 
 
-def plain_fusion(click: float, watch: float) -> Fusion:
+def plain_fusion(click: float, watch: float) -> ScoreFusion:
     """Click and watch time alone."""
     zero = np.float32(0)
-    return Fusion(np.float32(click), np.float32(watch), zero, zero, zero, np.zeros(0, np.float32))
+    return ScoreFusion(np.float32(click), np.float32(watch), zero, zero, zero, np.zeros(0, np.float32))
 
 
-def score(towers: Towers, fusion: Fusion, obs: Observation, h: int) -> Float32[np.ndarray, "users n"]:
+def score(towers: Towers, fusion: ScoreFusion, obs: Observation, h: int) -> Float32[np.ndarray, "users n"]:
     """Fused scores of every candidate, from at most the last `h` views of each user.
 
     Raises:
@@ -49,7 +49,7 @@ def score(towers: Towers, fusion: Fusion, obs: Observation, h: int) -> Float32[n
 def predict_rows(
     towers: Towers,
     feedback: Feedback,
-    requests: Requests,
+    requests: LoggedRequests,
     users: UserTable,
     rows: Int[np.ndarray, " chosen"],
     h: int,
@@ -106,10 +106,10 @@ def read_towers(folder: Path, arrays: Mapping[str, np.ndarray]) -> Towers:
     return Towers(*(np.ascontiguousarray(arrays[name], np.float32) for name in Towers._fields))
 
 
-def _views(history: History, h: int) -> Views:
+def _views(history: History, h: int) -> HistoryArrays:
     """The newest `h` columns, laid out for the kernel."""
     arrays = (history.video_id, history.watch_s, history.events, history.mask)
-    return Views(*(np.ascontiguousarray(array[:, -h:]) for array in arrays))
+    return HistoryArrays(*(np.ascontiguousarray(array[:, -h:]) for array in arrays))
 
 
 def _check_tables(towers: Towers, obs: Observation) -> None:

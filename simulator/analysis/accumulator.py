@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from simulator.analysis.cross_check import SecondReader
-from simulator.analysis.look_accumulator import Lived, LookTallies, looked_at
+from simulator.analysis.look_accumulator import LookTallies, PeriodTotals, looked_at
 from simulator.analysis.scorecard import moment_rows
 from simulator.analysis.section_accumulator import SectionTallies
 from simulator.analysis.segments import SEGMENT_METRICS, scope_of
@@ -18,8 +18,8 @@ from simulator.reports.report import MetricRow, SecondOpinion
 from simulator.runs.user_day_reader import PRE_WORLD, TOTALS, UserDays, arm_world, check_same_users, join_before
 from simulator.runs.user_profiles import levels_of
 from simulator.spec.experiment import ExperimentSpec
-from simulator.statistics.moments import Spread, bucket_spread, paired_effect, paired_spread
-from simulator.statistics.novelty import Ends
+from simulator.statistics.moments import Moments, bucket_spread, paired_effect, paired_spread
+from simulator.statistics.novelty import FirstAndLastDays
 from simulator.statistics.paired import Worlds, row_with_effect, without_truth
 
 TEST: Final = "test"
@@ -50,11 +50,11 @@ class Tallies:
 
     spec: ExperimentSpec
     features: tuple[str, ...]
-    buckets: dict[Key, Spread] = field(default_factory=dict[Key, Spread])
-    pairs: dict[Key, Spread] = field(default_factory=dict[Key, Spread])
+    buckets: dict[Key, Moments] = field(default_factory=dict[Key, Moments])
+    pairs: dict[Key, Moments] = field(default_factory=dict[Key, Moments])
     sizes: dict[str, int] = field(default_factory=dict[str, int])
     level_sizes: dict[tuple[str, str, str], int] = field(default_factory=dict[tuple[str, str, str], int])
-    shifts: dict[Key, Spread] = field(default_factory=dict[Key, Spread])
+    shifts: dict[Key, Moments] = field(default_factory=dict[Key, Moments])
     answers: list[pd.DataFrame] = field(default_factory=list[pd.DataFrame])
     knows_before: bool = False
     sections: SectionTallies = field(init=False)
@@ -122,7 +122,7 @@ class Tallies:
         if before is not None:
             self.knows_before = True
             self._add(BEFORE, [METRICS[key] for key in MAIN], before.assign(arm=users["arm"]), None)
-        ends, running = Ends(self.spec.days), None
+        ends, running = FirstAndLastDays(self.spec.days), None
         for day in days:
             lived = self._lived(table, day, joined)
             self._add(f"day {day}", day_metrics(), lived.users, lived.worlds)
@@ -154,13 +154,13 @@ class Tallies:
             self.sizes[str(arm)] = self.sizes.get(str(arm), 0) + int(n)
         self.answers.append(users.groupby("arm", as_index=False)[list(TOTALS)].sum())
 
-    def _lived(self, table: UserDays, day: int, users: pd.DataFrame) -> Lived:
+    def _lived(self, table: UserDays, day: int, users: pd.DataFrame) -> PeriodTotals:
         """One day, with the whole pre-period as covariate; `users` are those of the whole test."""
         days = range(day, day + 1)
         today = table.assigned_users(days)
         check_same_users(users, today, f"of day {day}", table.folder)
         before = users[[column for column in users.columns if column.startswith(PRE)]]
-        return Lived(pd.concat([today, before], axis=1), self._worlds(table, days, today))
+        return PeriodTotals(pd.concat([today, before], axis=1), self._worlds(table, days, today))
 
     def _add_shifts(self, users: pd.DataFrame, worlds: Worlds | None) -> None:
         """What each bucket did beside what its users did in their arm's own world."""
@@ -205,6 +205,6 @@ class Tallies:
         return row_with_effect(row, paired_effect(self.pairs[scope, row.arm, row.metric]))
 
 
-def _merge(spreads: dict[Key, Spread], key: Key, spread: Spread) -> None:
+def _merge(spreads: dict[Key, Moments], key: Key, spread: Moments) -> None:
     """Add a slice."""
     spreads[key] = spreads[key] + spread if key in spreads else spread

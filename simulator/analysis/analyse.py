@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from simulator.analysis.decisions import Judging
+from simulator.analysis.decisions import DecisionRules
 from simulator.analysis.health import before_warnings, pre_period_p_values, srm_p_value, srm_warning
 from simulator.analysis.scorecard import compare_arms
 from simulator.analysis.user_frame import ReadoutWarning, read_users
@@ -25,7 +25,7 @@ def analyse(
     metrics: Metric | str | Iterable[Metric | str],
     control: Hashable,
     treatments: Iterable[Hashable],
-    judging: Judging = Judging(),  # noqa: B008 (frozen)
+    judging: DecisionRules = DecisionRules(),  # noqa: B008 (frozen)
     *,
     shares: Mapping[Hashable, float] | None = None,
     confidence: float = CONFIDENCE,

@@ -25,11 +25,11 @@ from simulator.statistics.comparison import (
     CONFIDENCE,
     CUPED_NORMAL,
     PLAIN_NORMAL,
-    Bucket,
+    ArmSample,
     compare_spreads,
     difference_of,
 )
-from simulator.statistics.moments import Spread, aggregates
+from simulator.statistics.moments import Moments, aggregates
 
 MOST_USERS: Final = 300_000
 """Users above which rows are not kept for a second opinion: memory must not grow with users."""
@@ -38,7 +38,7 @@ _Z: Final = float(norm.isf((1 - CONFIDENCE) / 2))
 
 @final
 @dataclass(frozen=True)
-class Reading:
+class IndependentEstimate:
     """A difference and its standard error.
 
     Attributes:
@@ -50,7 +50,7 @@ class Reading:
     error: float
 
 
-def read_with_statsmodels(control: Bucket, treatment: Bucket, *, cuped: bool) -> Reading:
+def read_with_statsmodels(control: ArmSample, treatment: ArmSample, *, cuped: bool) -> IndependentEstimate:
     """The difference of two buckets of independent users, plain or with CUPED; see the module."""
     y = [_linear(bucket.test) for bucket in (control, treatment)]
     if cuped and control.before is not None and treatment.before is not None:
@@ -61,7 +61,7 @@ def read_with_statsmodels(control: Bucket, treatment: Bucket, *, cuped: bool) ->
         ]
     design = sm.add_constant(np.repeat([0.0, 1.0], [len(values) for values in y]))
     fit: Any = sm.OLS(np.concatenate(y), design).fit(cov_type="HC2")
-    return Reading(float(fit.params[1]), float(fit.bse[1]))
+    return IndependentEstimate(float(fit.params[1]), float(fit.bse[1]))
 
 
 def _linear(ratio: Ratio) -> Float64[np.ndarray, " users"]:
@@ -109,7 +109,7 @@ class SecondReader:
         smaller = {name: np.int32 for name in wanted if users[name].dtype == np.int64}
         self.users.append(users[["arm", *wanted]].astype(smaller))
 
-    def ask(self, spreads: Mapping[tuple[str, str], Spread]) -> SecondOpinion:
+    def ask(self, spreads: Mapping[tuple[str, str], Moments]) -> SecondOpinion:
         """Compare with what was said from moments.
 
         Args:
@@ -142,8 +142,8 @@ class SecondReader:
         metric: Metric,
         arm: str,
         by_arm: Mapping[str, pd.DataFrame],
-        spreads: Mapping[tuple[str, str], Spread],
-    ) -> list[tuple[Reading, Reading]]:
+        spreads: Mapping[tuple[str, str], Moments],
+    ) -> list[tuple[IndependentEstimate, IndependentEstimate]]:
         """Our reading and theirs, plain and with CUPED, where there is one."""
         control = self.arms[0]
         a, b = spreads[control, metric.key], spreads[arm, metric.key]
@@ -157,8 +157,8 @@ class SecondReader:
         ]
 
 
-def _ours(a: Spread, b: Spread, *, cuped: bool) -> Reading:
+def _ours(a: Moments, b: Moments, *, cuped: bool) -> IndependentEstimate:
     """What the scorecard rests on."""
     said = difference_of(CUPED_NORMAL if cuped else PLAIN_NORMAL, aggregates(a), aggregates(b))
     effect, high = said.effect or 0.0, said.effect_high or 0.0
-    return Reading(effect, (high - effect) / _Z)
+    return IndependentEstimate(effect, (high - effect) / _Z)

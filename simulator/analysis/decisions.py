@@ -16,7 +16,7 @@ _METHODS: Final = {"holm": "holm", "benjamini-hochberg": "fdr_bh"}
 
 @final
 @dataclass(frozen=True)
-class Judging:
+class DecisionRules:
     """How rows are judged.
 
     Attributes:

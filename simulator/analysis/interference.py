@@ -13,7 +13,7 @@ import numpy as np
 from simulator.analysis.accumulator import TEST, Tallies
 from simulator.metrics import MAIN
 from simulator.reports.report import MetricRow, Number, WorldRow
-from simulator.statistics.moments import Spread
+from simulator.statistics.moments import Moments
 
 
 def world_rows(tallies: Tallies, rows: Sequence[MetricRow]) -> list[WorldRow]:
@@ -28,7 +28,7 @@ def world_rows(tallies: Tallies, rows: Sequence[MetricRow]) -> list[WorldRow]:
     return [_row(tallies, rows, arm, key) for arm in tallies.arms for key in MAIN]
 
 
-def interference(control: Spread, treatment: Spread) -> tuple[Number, Number]:
+def interference(control: Moments, treatment: Moments) -> tuple[Number, Number]:
     """Lift in the mixed world minus that of the same split of the arms' own worlds, and its standard error.
 
     Args:
@@ -44,14 +44,14 @@ def interference(control: Spread, treatment: Spread) -> tuple[Number, Number]:
     return mixed - apart, math.sqrt(sum(known)) if len(known) == 2 else None
 
 
-def _weights(control: Spread, treatment: Spread) -> tuple[np.ndarray, np.ndarray]:
+def _weights(control: Moments, treatment: Moments) -> tuple[np.ndarray, np.ndarray]:
     """Influence of a user of each bucket on the bias, linear in own numerator and denominator and what they gain.
 
     A lift R1 / R0 - 1 gains (n - R1 d) / (D1 R0) from a user of treatment and loses R1 / R0 (n - R0 d) / (D0 R0) by
     one of control, with D the mean denominators. The bias is the mixed world's lift less that of the arms' own.
     """
 
-    def of(bucket: Spread, sign: tuple[float, float]) -> np.ndarray:
+    def of(bucket: Moments, sign: tuple[float, float]) -> np.ndarray:
         (n, d), (n_mixed, d_mixed) = _alone(bucket), _mixed(bucket)
         own = sign[0] * bucket.n / d * np.array([1.0, -n / d])
         then = sign[1] * bucket.n / d_mixed * np.array([1.0, -n_mixed / d_mixed])
@@ -62,12 +62,12 @@ def _weights(control: Spread, treatment: Spread) -> tuple[np.ndarray, np.ndarray
     return of(control, (-r1 / r0**2, -m1 / m0**2)), of(treatment, (1 / r0, 1 / m0))
 
 
-def _alone(bucket: Spread) -> tuple[float, float]:
+def _alone(bucket: Moments) -> tuple[float, float]:
     """Totals of numerator and denominator in the arm's own world."""
     return float(bucket.total[0]), float(bucket.total[1])
 
 
-def _mixed(bucket: Spread) -> tuple[float, float]:
+def _mixed(bucket: Moments) -> tuple[float, float]:
     """The same in the mixed world."""
     return float(bucket.total[0] + bucket.total[2]), float(bucket.total[1] + bucket.total[3])
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from simulator.metrics import MAIN, METRICS, PRE
 from simulator.spec.experiment import ExperimentSpec
-from simulator.statistics.moments import Spread, bucket_spread, paired_spread
+from simulator.statistics.moments import Moments, bucket_spread, paired_spread
 from simulator.statistics.paired import Worlds
 
 LookKey: TypeAlias = tuple[int, str, str]
@@ -16,7 +16,7 @@ LookKey: TypeAlias = tuple[int, str, str]
 
 @final
 @dataclass(frozen=True)
-class Lived:
+class PeriodTotals:
     """What the same users did on a day, or over several.
 
     Attributes:
@@ -27,14 +27,14 @@ class Lived:
     users: pd.DataFrame
     worlds: Worlds | None
 
-    def after(self, earlier: "Lived | None", metrics: tuple[str, ...]) -> "Lived":
+    def after(self, earlier: "PeriodTotals | None", metrics: tuple[str, ...]) -> "PeriodTotals":
         """This and what came before, the columns of some metrics added up."""
         if earlier is None:
             return self
         worlds = None
         if self.worlds is not None and earlier.worlds is not None:
             worlds = {arm: _added(earlier.worlds[arm], world, metrics) for arm, world in self.worlds.items()}
-        return Lived(_added(earlier.users, self.users, metrics), worlds)
+        return PeriodTotals(_added(earlier.users, self.users, metrics), worlds)
 
 
 def looked_at(spec: ExperimentSpec) -> tuple[str, ...]:
@@ -58,10 +58,10 @@ class LookTallies:
     arms: list[str]
     metrics: tuple[str, ...]
     after: tuple[int, ...]
-    buckets: dict[LookKey, Spread] = field(default_factory=dict[LookKey, Spread])
-    pairs: dict[LookKey, Spread] = field(default_factory=dict[LookKey, Spread])
+    buckets: dict[LookKey, Moments] = field(default_factory=dict[LookKey, Moments])
+    pairs: dict[LookKey, Moments] = field(default_factory=dict[LookKey, Moments])
 
-    def add(self, days: int, lived: Lived) -> None:
+    def add(self, days: int, lived: PeriodTotals) -> None:
         """Take in what a slice of users did over the first `days`, if there is a look then."""
         if days not in self.after:
             return
@@ -86,6 +86,6 @@ def _added(earlier: pd.DataFrame, later: pd.DataFrame, metrics: tuple[str, ...])
     return later[kept].assign(**{name: earlier[name] + later[name] for name in columns})
 
 
-def _merge(spreads: dict[LookKey, Spread], key: LookKey, spread: Spread) -> None:
+def _merge(spreads: dict[LookKey, Moments], key: LookKey, spread: Moments) -> None:
     """Add a slice."""
     spreads[key] = spreads[key] + spread if key in spreads else spread

@@ -47,7 +47,7 @@ class LogLift:
 
 @final
 @dataclass(frozen=True)
-class Seen:
+class LookEstimate:
     """One look at one metric, before any correction.
 
     Attributes:
@@ -79,7 +79,7 @@ def look_at(tallies: LookTallies, spec: ExperimentSpec) -> Looks:
     return Looks(method=spec.looks.method, spending=spec.looks.spending, alpha=spec.looks.alpha, rows=rows)
 
 
-def seen(tallies: LookTallies, days: int, arm: str, metric: str) -> Seen:
+def seen(tallies: LookTallies, days: int, arm: str, metric: str) -> LookEstimate:
     """The cumulative estimate after some days."""
     control = tallies.arms[0]
     a, b = tallies.buckets[days, control, metric], tallies.buckets[days, arm, metric]
@@ -88,9 +88,9 @@ def seen(tallies: LookTallies, days: int, arm: str, metric: str) -> Seen:
     pair = tallies.pairs.get((days, arm, metric))
     true = None if pair is None else paired_effect(pair).relative_effect
     if main.log_error is None or main.adjusted_control is None or main.adjusted_treatment is None:
-        return Seen(days, main, None, true)
+        return LookEstimate(days, main, None, true)
     middle = math.log(main.adjusted_treatment / main.adjusted_control)
-    return Seen(days, main, LogLift(middle, main.log_error), true)
+    return LookEstimate(days, main, LogLift(middle, main.log_error), true)
 
 
 def with_sequential(rows: Sequence[MetricRow], looks: Looks) -> list[MetricRow]:
@@ -126,7 +126,7 @@ def interval_by(look: LookRow, method: str) -> tuple[float | None, float | None]
     return look.group_low, look.group_high
 
 
-def _rows(arm: str, metric: str, course: Sequence[Seen], spec: ExperimentSpec) -> list[LookRow]:
+def _rows(arm: str, metric: str, course: Sequence[LookEstimate], spec: ExperimentSpec) -> list[LookRow]:
     """All looks at one metric; those without a lift are none, and spend nothing."""
     bounds = iter(_bounds([(look.days, look.lift.error) for look in course if look.lift is not None], spec))
     rows = [_untold(arm, metric, look) for look in course]
@@ -138,7 +138,7 @@ def _rows(arm: str, metric: str, course: Sequence[Seen], spec: ExperimentSpec) -
 
 @final
 @dataclass(frozen=True)
-class Bounds:
+class LookBoundary:
     """What a look has to exceed.
 
     Attributes:
@@ -152,7 +152,7 @@ class Bounds:
     always: float
 
 
-def _bounds(looks: Sequence[tuple[int, float]], spec: ExperimentSpec) -> list[Bounds]:
+def _bounds(looks: Sequence[tuple[int, float]], spec: ExperimentSpec) -> list[LookBoundary]:
     """Bounds of looks by their days and standard errors."""
     if not looks:
         return []
@@ -161,10 +161,10 @@ def _bounds(looks: Sequence[tuple[int, float]], spec: ExperimentSpec) -> list[Bo
     elapsed = days / spec.days
     group = group_bounds(share, elapsed, spec.looks.spending, spec.looks.alpha)
     always = [always_valid_bound(float(part), 1, spec.looks.alpha) for part in elapsed]
-    return [Bounds(*map(float, bounds)) for bounds in zip(share, group, always, strict=True)]
+    return [LookBoundary(*map(float, bounds)) for bounds in zip(share, group, always, strict=True)]
 
 
-def _untold(arm: str, metric: str, look: Seen) -> LookRow:
+def _untold(arm: str, metric: str, look: LookEstimate) -> LookRow:
     """A look without the intervals that bear looking early."""
     main = look.difference
     return LookRow(
@@ -186,7 +186,7 @@ def _untold(arm: str, metric: str, look: Seen) -> LookRow:
     )
 
 
-def _told(row: LookRow, lift: LogLift, bounds: Bounds, method: str) -> LookRow:
+def _told(row: LookRow, lift: LogLift, bounds: LookBoundary, method: str) -> LookRow:
     """The look with its intervals, and whether that of the method chosen leaves out 0."""
     always = lift.within(bounds.always)
     group = lift.within(bounds.group) if math.isfinite(bounds.group) else (None, None)

@@ -25,7 +25,7 @@ from simulator.reports.report import QuestionnaireRow
 from simulator.reports.sections import AnswerEffect, AnswerRates, LeeBounds
 from simulator.statistics.comparison import Difference
 from simulator.statistics.lee_bounds import lee_bounds
-from simulator.statistics.moments import Spread, paired_effect
+from simulator.statistics.moments import Moments, paired_effect
 from simulator.statistics.paired import NO_TRUTH
 
 Estimator: TypeAlias = Literal["naive", "weighted", "doubly_robust"]
@@ -43,18 +43,18 @@ DIFFERS: Final = 0.01
 """p-value below which answer rates are said to differ."""
 
 
-def answer_spread(users: pd.DataFrame) -> Spread:
+def answer_spread(users: pd.DataFrame) -> Moments:
     """Asked, answered, satisfied; weights of answers and of the satisfied ones; what was expected, and its weights."""
-    return Spread.of(tuple(users[name].to_numpy(np.float64) for name in _COLUMNS))
+    return Moments.of(tuple(users[name].to_numpy(np.float64) for name in _COLUMNS))
 
 
-def share(spread: Spread, estimator: Estimator) -> float | None:
+def share(spread: Moments, estimator: Estimator) -> float | None:
     """The satisfied share of one bucket; None where there are no answers."""
     above, below = sides(spread, estimator).total
     return float(above) / float(below) if spread.total[1] and below else None
 
 
-def sides(spread: Spread, estimator: Estimator) -> Spread:
+def sides(spread: Moments, estimator: Estimator) -> Moments:
     """Numerator and denominator of a bucket's share.
 
     Those of the doubly robust share, a sum of two ratios, are such that their ratio is it and so is its linearisation.
@@ -73,14 +73,14 @@ def true_side(users: pd.DataFrame) -> Ratio:
     return Ratio(users["true_would_say"].to_numpy(np.float64), users["asked"].to_numpy(np.float64))
 
 
-def rate_rows(arms: Sequence[str], spread_of: Callable[[str], Spread]) -> list[AnswerRates]:
+def rate_rows(arms: Sequence[str], spread_of: Callable[[str], Moments]) -> list[AnswerRates]:
     """The answer rate of each treatment against control."""
     control = spread_of(arms[0])
     return [_rates(arms[0], control, arm, spread_of(arm)) for arm in arms[1:]]
 
 
 def effect_rows(
-    arms: Sequence[str], spread_of: Callable[[str], Spread], pair_of: Callable[[str], Spread] | None
+    arms: Sequence[str], spread_of: Callable[[str], Moments], pair_of: Callable[[str], Moments] | None
 ) -> list[AnswerEffect]:
     """Each treatment's effect by each estimator; `pair_of` gives the `paired_spread` of `true_side`s, if known."""
     return [
@@ -90,7 +90,7 @@ def effect_rows(
     ]
 
 
-def bound_rows(arms: Sequence[str], spread_of: Callable[[str], Spread]) -> list[LeeBounds]:
+def bound_rows(arms: Sequence[str], spread_of: Callable[[str], Moments]) -> list[LeeBounds]:
     """Lee's bounds of each treatment's effect."""
     control = spread_of(arms[0]).take((0, 1, 2))
     rows: list[LeeBounds] = []
@@ -112,7 +112,7 @@ def rate_warnings(rows: Sequence[AnswerRates]) -> list[str]:
     ]
 
 
-def _rates(baseline: str, control: Spread, arm: str, treatment: Spread) -> AnswerRates:
+def _rates(baseline: str, control: Moments, arm: str, treatment: Moments) -> AnswerRates:
     """One treatment's answer rate."""
     found = compare_spreads(baseline, control.take((1, 0)), arm, treatment.take((1, 0))).plain
     return AnswerRates(
@@ -130,7 +130,7 @@ def _rates(baseline: str, control: Spread, arm: str, treatment: Spread) -> Answe
 
 
 def _effect(
-    estimator: Estimator, arms: tuple[str, str], spreads: tuple[Spread, Spread], pair: Spread | None
+    estimator: Estimator, arms: tuple[str, str], spreads: tuple[Moments, Moments], pair: Moments | None
 ) -> AnswerEffect:
     """One treatment's effect by one estimator."""
     control, treatment = (sides(spread, estimator) for spread in spreads)

@@ -9,14 +9,14 @@ from jaxtyping import Float64
 
 from simulator.metrics import PRE, Metric
 from simulator.reports.report import Estimate, MetricRow
-from simulator.statistics.comparison import CONFIDENCE, Bucket, Difference
+from simulator.statistics.comparison import CONFIDENCE, ArmSample, Difference
 from simulator.statistics.comparison import compare_spreads as compare_spreads  # noqa: PLC0414 (for those who have moments)
-from simulator.statistics.moments import Spread, equal_users, ratio_of
+from simulator.statistics.moments import Moments, effective_sample_size, ratio_of
 
-Spreads: TypeAlias = Callable[[str, str], Spread]
+Spreads: TypeAlias = Callable[[str, str], Moments]
 """A bucket's spread by arm and metric."""
 FEW_USERS: Final = 100
-"""Equal users below which the delta method's intervals are too narrow: see `equal_users`."""
+"""Equal users below which the delta method's intervals are too narrow: see `effective_sample_size`."""
 _FAR: Final = 300
 """Powers of two beyond which values are scaled before they are squared."""
 _SIDES: Final = ("control", "treatment", "adjusted_control", "adjusted_treatment")
@@ -55,7 +55,7 @@ def _rows(metric: Metric, by_arm: dict[str, pd.DataFrame], confidence: float) ->
         buckets = [bucket_of(metric, arm, users) for arm, users in by_arm.items()]
     columns = [_columns(bucket) for bucket in buckets]
     powers = [_power(metric, sides) for sides in zip(*columns, strict=True)]
-    spreads = [Spread.of(tuple(map(_scaled, sides, powers))) for sides in columns]
+    spreads = [Moments.of(tuple(map(_scaled, sides, powers))) for sides in columns]
     control, *treatments = zip(by_arm, spreads, strict=True)
     rows = [spread_row(metric, control, treatment, confidence) for treatment in treatments]
     lacking = _lacking(metric, next(iter(by_arm.values())))
@@ -70,7 +70,7 @@ def _lacking(metric: Metric, users: pd.DataFrame) -> dict[str, str]:
     return {"method": f"no CUPED: column {missing[0]!r} is missing"}
 
 
-def _columns(bucket: Bucket) -> tuple[Float64[np.ndarray, " users"], ...]:
+def _columns(bucket: ArmSample) -> tuple[Float64[np.ndarray, " users"], ...]:
     """Both sides of the metric, during the test and, as known, before it."""
     ratios = [ratio for ratio in (bucket.test, bucket.before) if ratio is not None]
     return tuple(side for ratio in ratios for side in (ratio.numerator, ratio.denominator))
@@ -102,7 +102,7 @@ def _in_units(row: MetricRow, power: int) -> MetricRow:
 
 
 def spread_row(
-    metric: Metric, control: tuple[str, Spread], treatment: tuple[str, Spread], confidence: float = CONFIDENCE
+    metric: Metric, control: tuple[str, Moments], treatment: tuple[str, Moments], confidence: float = CONFIDENCE
 ) -> MetricRow:
     """One row of the scorecard from two arms' names and spreads, with the true effect still open."""
     comparison = compare_spreads(*control, *treatment, confidence)
@@ -139,10 +139,10 @@ def spread_row(
     )
 
 
-def bucket_of(metric: Metric, arm: str, users: pd.DataFrame) -> Bucket:
+def bucket_of(metric: Metric, arm: str, users: pd.DataFrame) -> ArmSample:
     """One arm's users, for one metric; `pre_` columns as known."""
     known = all(PRE + column in users.columns for column in metric.columns)
-    return Bucket(arm, metric.ratio(users), metric.ratio(users, PRE) if known else None)
+    return ArmSample(arm, metric.ratio(users), metric.ratio(users, PRE) if known else None)
 
 
 def _estimate(difference: Difference) -> Estimate:
@@ -160,10 +160,10 @@ def _p_value(difference: Difference) -> float | None:
     return difference.p_value if difference.lift_p_value is None else difference.lift_p_value
 
 
-def _note(metric: Metric, *sides: tuple[str, Spread]) -> dict[str, str]:
+def _note(metric: Metric, *sides: tuple[str, Moments]) -> dict[str, str]:
     """A warning where a side of the metric rests on fewer than `FEW_USERS` equal users."""
     counts = [
-        (equal_users(spread, place), " + ".join(columns), arm)
+        (effective_sample_size(spread, place), " + ".join(columns), arm)
         for arm, spread in sides
         for place, columns in enumerate((metric.numerator, metric.denominator))
         if columns

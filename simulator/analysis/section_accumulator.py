@@ -9,12 +9,12 @@ import pandas as pd
 from simulator.analysis.aa_resplits import SplitSums, coins, split_sums
 from simulator.analysis.questionnaire import answer_spread, true_side
 from simulator.metrics import MAIN, METRICS
-from simulator.statistics.moments import Spread, paired_spread
-from simulator.statistics.novelty import Ends, end_spread
+from simulator.statistics.moments import Moments, paired_spread
+from simulator.statistics.novelty import FirstAndLastDays, end_spread
 from simulator.statistics.paired import Worlds
-from simulator.statistics.quantiles import Counts
+from simulator.statistics.quantiles import BinCounts
 
-Sum = TypeVar("Sum", Spread, Counts, SplitSums)
+Sum = TypeVar("Sum", Moments, BinCounts, SplitSums)
 Key = TypeVar("Key")
 
 
@@ -37,12 +37,12 @@ class SectionTallies:
 
     arms: list[str]
     seed: int
-    ends: dict[tuple[str, str], Spread] = field(default_factory=dict[tuple[str, str], Spread])
+    ends: dict[tuple[str, str], Moments] = field(default_factory=dict[tuple[str, str], Moments])
     splits: dict[str, SplitSums] = field(default_factory=dict[str, SplitSums])
-    watched: dict[str, Counts] = field(default_factory=dict[str, Counts])
-    watched_by_all: dict[str, Counts] = field(default_factory=dict[str, Counts])
-    answers: dict[str, Spread] = field(default_factory=dict[str, Spread])
-    true_answers: dict[str, Spread] = field(default_factory=dict[str, Spread])
+    watched: dict[str, BinCounts] = field(default_factory=dict[str, BinCounts])
+    watched_by_all: dict[str, BinCounts] = field(default_factory=dict[str, BinCounts])
+    answers: dict[str, Moments] = field(default_factory=dict[str, Moments])
+    true_answers: dict[str, Moments] = field(default_factory=dict[str, Moments])
     mixed: int = 0
 
     def add(self, users: pd.DataFrame, worlds: Worlds | None) -> None:
@@ -60,7 +60,7 @@ class SectionTallies:
             pair = paired_spread(true_side(worlds[self.arms[0]]), true_side(worlds[arm]))
             _merge(self.true_answers, arm, pair)
 
-    def add_ends(self, users: pd.DataFrame, ends: Ends) -> None:
+    def add_ends(self, users: pd.DataFrame, ends: FirstAndLastDays) -> None:
         """The first and last days of the same slice, if the test is long enough to have both."""
         if ends.early.empty or ends.late.empty:
             return
@@ -77,9 +77,9 @@ class SectionTallies:
             _merge(self.splits, key, split_sums(METRICS[key].ratio(users), sides))
 
 
-def _daily_watch(users: pd.DataFrame) -> Counts:
+def _daily_watch(users: pd.DataFrame) -> BinCounts:
     """Users by watch seconds per day."""
-    return Counts.of((users["watch_s"] / users["days"]).to_numpy(np.float64))
+    return BinCounts.of((users["watch_s"] / users["days"]).to_numpy(np.float64))
 
 
 def _merge(sums: dict[Key, Sum], key: Key, part: Sum) -> None:

@@ -21,7 +21,7 @@ from simulator.metrics import MAIN, METRICS, P2N_SIDES
 from simulator.reports.report import MetricRow
 from simulator.reports.sections import Answering, Heterogeneity, Novelty, P2NSide, QuantileEffect, Resplits, SplitCheck
 from simulator.runs.user_profiles import ACTIVITY
-from simulator.statistics.moments import Spread, equal_users
+from simulator.statistics.moments import Moments, effective_sample_size
 from simulator.statistics.novelty import novelty_row, true_contrast
 from simulator.statistics.quantiles import quantile_effects
 
@@ -61,7 +61,7 @@ def _side(tallies: Tallies, row: MetricRow) -> P2NSide:
     spreads = [tallies.buckets[TEST, arm, row.metric] for arm in (row.baseline, row.arm)]
     users = [spread.present[0] for spread in spreads]
     sides = zip(spreads, (row.baseline, row.arm), strict=True)
-    note = few_users_note(*min((equal_users(spread, 0), row.metric, arm) for spread, arm in sides))
+    note = few_users_note(*min((effective_sample_size(spread, 0), row.metric, arm) for spread, arm in sides))
     return P2NSide(
         side="positives" if row.metric == "positives" else "negatives",
         arm=row.arm,
@@ -96,7 +96,7 @@ def novelty(tallies: Tallies) -> list[Novelty]:
     ]
 
 
-def _ends(tallies: Tallies, arm: str, metric: str) -> tuple[Spread, Spread] | None:
+def _ends(tallies: Tallies, arm: str, metric: str) -> tuple[Moments, Moments] | None:
     """First and last days of both arms, if the test was long enough."""
     ends = tallies.sections.ends
     return (ends[tallies.arms[0], metric], ends[arm, metric]) if ends else None

@@ -6,7 +6,7 @@ from typing import Final
 from simulator.reports.report import MetricRow
 from simulator.reports.sections import Heterogeneity
 from simulator.statistics.heterogeneity import adjusted, joint_test
-from simulator.statistics.moments import Spread
+from simulator.statistics.moments import Moments
 
 FEWEST: Final = 100
 """Users per arm below which a segment gets no rows."""
@@ -40,7 +40,7 @@ def with_adjusted(rows: Sequence[MetricRow]) -> list[MetricRow]:
 
 
 def heterogeneity_rows(
-    levels: Mapping[str, Sequence[str]], arms: Sequence[str], spread_of: Callable[[str, str, str], Spread]
+    levels: Mapping[str, Sequence[str]], arms: Sequence[str], spread_of: Callable[[str, str, str], Moments]
 ) -> list[Heterogeneity]:
     """The joint test of every feature, metric and treatment.
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from simulator.analysis.look_accumulator import Lived, LookTallies
+from simulator.analysis.look_accumulator import LookTallies, PeriodTotals
 from simulator.analysis.looks import interval_by, look_at
 from simulator.errors import RunFolderError
 from simulator.metrics import MAIN
@@ -62,19 +62,19 @@ def _tallies(spec: ExperimentSpec, folder: Path, days: int) -> LookTallies:
     tallies = LookTallies([arm.name for arm in spec.arms], MAIN, spec.looks.after(days))
     with open_user_days(folder) as table:
         for part in table.slices(_SLICE):
-            running: Lived | None = None
+            running: PeriodTotals | None = None
             for day in range(days):
                 running = _lived(part, spec, day).after(running, MAIN)
                 tallies.add(day + 1, running)
     return tallies
 
 
-def _lived(part: UserDays, spec: ExperimentSpec, day: int) -> Lived:
+def _lived(part: UserDays, spec: ExperimentSpec, day: int) -> PeriodTotals:
     """One day, with the whole pre-period as covariate."""
     today = part.assigned_users(range(day, day + 1))
     if PRE_WORLD not in part.worlds:
-        return Lived(today, None)
-    return Lived(join_before(today, part.users(PRE_WORLD, range(-spec.pre_days, 0)), part.folder), None)
+        return PeriodTotals(today, None)
+    return PeriodTotals(join_before(today, part.users(PRE_WORLD, range(-spec.pre_days, 0)), part.folder), None)
 
 
 def _is_met(rule: StopRule, look: LookRow, method: str) -> bool:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from simulator.analysis.accumulator import BEFORE, TEST, Tallies
 from simulator.analysis.day_totals import day_totals
-from simulator.analysis.decisions import Judging
+from simulator.analysis.decisions import DecisionRules
 from simulator.analysis.health import before_warnings, notes_of, planned_users, srm_p_value, srm_warning
 from simulator.analysis.health_checks import significant, split_warnings, too_good, too_good_warnings
 from simulator.analysis.interference import world_rows
@@ -75,11 +75,11 @@ def summarise(folder: Path) -> Report:
             "second_opinion": tallies.second_opinion(),
         }
     )
-    judging = Judging(spec.multiplicity, spec.guardrails, MAIN)
+    judging = DecisionRules(spec.multiplicity, spec.guardrails, MAIN)
     return report.model_copy(update={"metrics": _judged(report, judging)})
 
 
-def _judged(report: Report, judging: Judging) -> list[MetricRow]:
+def _judged(report: Report, judging: DecisionRules) -> list[MetricRow]:
     """The scorecard, judged by the intervals to go by."""
     judged = judging.judge(report.valid_metrics())
     ends = ({"ci_low": row.ci_low, "ci_high": row.ci_high} for row in report.metrics)

@@ -21,15 +21,15 @@ from rich.text import Text
 from policies.base import Log, Policy, TrainablePolicy
 from policies.registry import POLICIES, build_policy
 from simulator.analysis.summarise import summarise
-from simulator.bench.growth import Trial, run_trial, run_trials, trials
+from simulator.bench.growth import GrowthRun, run_trial, run_trials, trials
 from simulator.bench.made_up_run import make_run_folder
 from simulator.bench.peers import PEERS, Peer, peer_rates
 from simulator.environment.env import FeedEnv
 from simulator.environment.vector_env import FeedVectorEnv
 from simulator.rollout.answer_model import constant_model
-from simulator.rollout.day import BlockDay, Engine, Line, Wanted, canonical, play_day
-from simulator.rollout.population import Size, Stage, make_blocks, make_stage
-from simulator.rollout.request import Course
+from simulator.rollout.day import BlockDay, Engine, LoggingScope, Timeline, canonical, play_day
+from simulator.rollout.population import Platform, Size, make_blocks, make_stage
+from simulator.rollout.request import RolloutSettings
 from simulator.rollout.user_day_table import Buckets, user_day_table
 from simulator.runs.folder import RunFolder
 from simulator.user_days import COUNTS
@@ -80,8 +80,8 @@ _TRAINING_USERS: Final = 2_000
 _ENV_SECONDS: Final = 2.0
 _NUM_ENVS: Final = (256, 1_024, 4_096)
 _READOUT_USERS: Final = 20_000
-_SMALL_RUN: Final = Trial(users=1_000)
-_GROWTH: Final = Trial(workers=os.cpu_count() or 1)
+_SMALL_RUN: Final = GrowthRun(users=1_000)
+_GROWTH: Final = GrowthRun(workers=os.cpu_count() or 1)
 _GROWN_USERS: Final = (10_000, 100_000, 1_000_000)
 
 
@@ -110,17 +110,17 @@ class BenchRow:
 
 @final
 @dataclass(frozen=True)
-class Ground:
+class BenchSetup:
     """What the rollouts of a bench share."""
 
-    stage: Stage
+    stage: Platform
     people: Population
     engine: Engine
 
     @property
-    def course(self) -> Course:
+    def course(self) -> RolloutSettings:
         """As in a spec by default."""
-        return Course(self.stage, _SEED, _SLATE_SIZE, _N_CANDIDATES, constant_model())
+        return RolloutSettings(self.stage, _SEED, _SLATE_SIZE, _N_CANDIDATES, constant_model())
 
 
 def usual_policies() -> tuple[str, ...]:
@@ -159,7 +159,7 @@ def run_bench(policies: tuple[str, ...], users: int, world: str | World = "kuair
     return rows
 
 
-def run_growth(base: Trial = _GROWTH, users: tuple[int, ...] = _GROWN_USERS) -> list[BenchRow]:
+def run_growth(base: GrowthRun = _GROWTH, users: tuple[int, ...] = _GROWN_USERS) -> list[BenchRow]:
     """Measure whole runs, from the shell to the report: a base, and each thing that can grow, grown alone.
 
     Args:
@@ -213,7 +213,7 @@ def bench_json(rows: list[BenchRow]) -> str:
     return json.dumps([asdict(row) for row in rows], indent=1)
 
 
-def rollout_rate(ground: Ground, policy: Policy) -> float:
+def rollout_rate(ground: BenchSetup, policy: Policy) -> float:
     """Views per second of wall time in a day of all users, until the last row of user-days is written."""
     with TemporaryDirectory() as temporary:
         seconds, days = _timed(lambda: _play_and_write(ground, policy, RunFolder(Path(temporary))))
@@ -260,16 +260,16 @@ def _rates(policies: tuple[str, ...], users: int, world: World) -> list[tuple[st
     stage, people = make_stage(world, Size(users, _N_VIDEOS, _VIEWS_SCALE), _SEED)
     engine = Engine(os.cpu_count() or 1)
     try:
-        ground = Ground(stage, people, engine)
+        ground = BenchSetup(stage, people, engine)
         log = _random_log(ground)  # also compiles
         return [(name, rollout_rate(ground, _trained(name, log))) for name in policies]
     finally:
         engine.close()
 
 
-def _random_log(ground: Ground) -> Log:
+def _random_log(ground: BenchSetup) -> Log:
     """What some users do on a day of random slates."""
-    days = _play_all(ground, build_policy("random", {}), Wanted(log_users=_TRAINING_USERS))
+    days = _play_all(ground, build_policy("random", {}), LoggingScope(log_users=_TRAINING_USERS))
     feedback = canonical([part for day in days for part in day.log])
     return Log(feedback, ground.stage.user_table, ground.stage.video_table)
 
@@ -285,15 +285,15 @@ def _trained(name: str, log: Log) -> Policy:
     return policy
 
 
-def _play_and_write(ground: Ground, policy: Policy, folder: RunFolder) -> list[BlockDay]:
+def _play_and_write(ground: BenchSetup, policy: Policy, folder: RunFolder) -> list[BlockDay]:
     """A day of fresh users, and its rows block by block, as a run keeps them."""
     line = _line(ground, policy)
-    days = play_day(ground.course, line, 0, _ROUNDS, Wanted(), ground.engine)
+    days = play_day(ground.course, line, 0, _ROUNDS, LoggingScope(), ground.engine)
     nobody = np.zeros(len(ground.people.latents.appeal), np.int32)
     buckets = Buckets(("all",), nobody, ("all",), nobody)
 
     def write(index: int) -> None:
-        part = Line(line.name, line.policies, line.served_by[index : index + 1], line.blocks[index : index + 1])
+        part = Timeline(line.name, line.policies, line.served_by[index : index + 1], line.blocks[index : index + 1])
         table = user_day_table(part, days[index : index + 1], 0, ("all",), buckets)
         folder.put_table(f"user_days/bench-{index:04d}.parquet", table)
 
@@ -301,15 +301,15 @@ def _play_and_write(ground: Ground, policy: Policy, folder: RunFolder) -> list[B
     return days
 
 
-def _play_all(ground: Ground, policy: Policy, wanted: Wanted) -> list[BlockDay]:
+def _play_all(ground: BenchSetup, policy: Policy, wanted: LoggingScope) -> list[BlockDay]:
     """A day of fresh users under one policy."""
     return play_day(ground.course, _line(ground, policy), 0, _ROUNDS, wanted, ground.engine)
 
 
-def _line(ground: Ground, policy: Policy) -> Line:
+def _line(ground: BenchSetup, policy: Policy) -> Timeline:
     """Fresh users under one policy."""
     blocks = make_blocks(ground.people, _ROUNDS, ground.stage.rules)
-    return Line("bench", (policy,), [np.zeros(len(block.user_id), np.int32) for block in blocks], blocks)
+    return Timeline("bench", (policy,), [np.zeros(len(block.user_id), np.int32) for block in blocks], blocks)
 
 
 def _timed(work: Callable[[], Out]) -> tuple[float, Out]:

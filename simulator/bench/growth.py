@@ -21,7 +21,7 @@ _VIEWS_SCALE: Final = 0.05
 
 @final
 @dataclass(frozen=True)
-class Trial:
+class GrowthRun:
     """A run to be measured.
 
     Attributes:
@@ -56,12 +56,12 @@ class Trial:
 class Cost:
     """What a run took, from the shell to its end."""
 
-    trial: Trial
+    trial: GrowthRun
     seconds: float
     peak_mib: float
 
 
-def trials(base: Trial, users: tuple[int, ...]) -> list[Trial]:
+def trials(base: GrowthRun, users: tuple[int, ...]) -> list[GrowthRun]:
     """The base, and each thing that can grow, grown alone; users who find no room in memory are left out."""
     room = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     by_users = [replace(base, users=n) for n in users if n == base.users or n * _MEMORY_PER_USER < room]
@@ -69,13 +69,13 @@ def trials(base: Trial, users: tuple[int, ...]) -> list[Trial]:
     return list(dict.fromkeys([base, *by_users, *grown]))
 
 
-def run_trials(wanted: list[Trial], world: str) -> Iterator[Cost]:
+def run_trials(wanted: list[GrowthRun], world: str) -> Iterator[Cost]:
     """Run one after the other, each in a process and a folder of its own."""
     for trial in wanted:
         yield run_trial(trial, world)
 
 
-def run_trial(trial: Trial, world: str) -> Cost:
+def run_trial(trial: GrowthRun, world: str) -> Cost:
     """Time `askew run` on this trial and read off the most memory that it held.
 
     Raises:
@@ -96,7 +96,7 @@ def run_trial(trial: Trial, world: str) -> Cost:
     return Cost(trial, seconds, used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**20)
 
 
-def _spec(trial: Trial, world: str) -> ExperimentSpec:
+def _spec(trial: GrowthRun, world: str) -> ExperimentSpec:
     """A test of equal arms."""
     arms = tuple(ArmSpec(name=f"arm {index}", policy="popular") for index in range(trial.arms))
     return ExperimentSpec(

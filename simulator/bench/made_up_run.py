@@ -22,7 +22,7 @@ _RATES: Final = {"clicks": 0.4, "long_views": 0.25, "completes": 0.15, "skips": 
 
 @final
 @dataclass(frozen=True)
-class Day:
+class MadeUpDay:
     """One made-up day of some users in one world."""
 
     world: str
@@ -47,11 +47,13 @@ def make_run_folder(folder: Path, users: int, rng: np.random.Generator) -> int:
         world = "pre" if day < 0 else "mixed"
         for part, first in enumerate(range(0, users, size)):
             ids = np.arange(first, min(first + size, users), dtype=np.int64)
-            run.put_table(f"user_days/{world}-{day + 1000:04d}-{part:04d}.parquet", _table(Day(world, day, ids), rng))
+            run.put_table(
+                f"user_days/{world}-{day + 1000:04d}-{part:04d}.parquet", _table(MadeUpDay(world, day, ids), rng)
+            )
     return users * (DAYS + PRE_DAYS)
 
 
-def _table(day: Day, rng: np.random.Generator) -> pa.Table:
+def _table(day: MadeUpDay, rng: np.random.Generator) -> pa.Table:
     """Rows of `simulator.user_days`."""
     n = len(day.user_id)
     active = rng.random(n) < 0.7

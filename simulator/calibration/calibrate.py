@@ -19,19 +19,19 @@ from scipy.special import expit, ndtr
 
 from policies.base import Event
 from simulator.calibration.exposure_mix import by_degree, by_hour, composed
-from simulator.calibration.simulated_impressions import Trial, play
+from simulator.calibration.simulated_impressions import CalibrationStep, play
 from simulator.experiment.runner import Progress
 from simulator.validation.policy_rates import Regimes
 from simulator.validation.real_views import read_real
-from simulator.validation.user_spread import Counts, logit_spread, thin
-from simulator.validation.views import Views
+from simulator.validation.user_spread import EventCounts, logit_spread, thin
+from simulator.validation.views import ValidationViews
 from user_models.data.folder import open_folder
 from user_models.dynamics.watch_thresholds import rungs
 from user_models.fit import RandomTargets, calibrate_random, check_world, fit_world, save_predictor
 from user_models.fit.matching.action_levels import match_actions
-from user_models.fit.matching.expected_outcomes import Meetings, outcome
-from user_models.fit.matching.watch_levels import Aims, climbs, match_watching
-from user_models.fit.rows.log_rows import Rows, read_rows
+from user_models.fit.matching.expected_outcomes import SampledImpressions, outcome
+from user_models.fit.matching.watch_levels import LevelTargets, climbs, match_watching
+from user_models.fit.rows.log_rows import LogRows, read_rows
 from user_models.published import (
     NEGATIVE_ANSWERS,
     REGIMES,
@@ -67,7 +67,7 @@ _SPREAD: Final = (0.7, 1.4)
 
 @final
 @dataclass(frozen=True)
-class Goals:
+class CalibrationTargets:
     """What a calibrated world shall reproduce.
 
     Attributes:
@@ -76,12 +76,12 @@ class Goals:
         views: The standard log.
     """
 
-    aims: Aims
+    aims: LevelTargets
     rates: Float64[np.ndarray, "2 actions"]
-    views: Views
+    views: ValidationViews
 
     @staticmethod
-    def of(rows: Rows, views: Views, random: RandomTargets | None = None) -> "Goals":
+    def of(rows: LogRows, views: ValidationViews, random: RandomTargets | None = None) -> "CalibrationTargets":
         """The published figures, and from a log what is not published: climbs by duration, who watched what, and when.
 
         Args:
@@ -89,13 +89,13 @@ class Goals:
             views: The same, in the codes of the world.
             random: Figures of the folder's own random log, which take the place of the published ones.
         """
-        aims = Aims(climbs(rows), _targets("base"), random or _targets("random"))
-        return Goals(aims, np.array([aims.random.action, aims.base.action]), views)
+        aims = LevelTargets(climbs(rows), _targets("base"), random or _targets("random"))
+        return CalibrationTargets(aims, np.array([aims.random.action, aims.base.action]), views)
 
-    def counts(self, event: Event) -> Counts:
+    def counts(self, event: Event) -> EventCounts:
         """Events and views of each user of the log."""
         user = np.unique(self.views.user, return_inverse=True)[1]
-        return Counts.of(np.bincount(user, self.views.had(event)), np.bincount(user))
+        return EventCounts.of(np.bincount(user, self.views.had(event)), np.bincount(user))
 
 
 def _targets(regime: str) -> RandomTargets:
@@ -135,7 +135,7 @@ def fit_and_calibrate(order: Order, out: Path, workers: int, progress: Progress)
     fitted = fit_world(folder, order.name, order.seed, exposures=order.exposures)
     rows = read_rows(folder).rows
     views = read_real(order.data, fitted.world).views
-    goals = Goals.of(rows.take(~rows.random), views, fitted.random)
+    goals = CalibrationTargets.of(rows.take(~rows.random), views, fitted.random)
     world = calibrate(fitted.world, goals, workers, progress)
     check_world(world)
     save_world(world, out)
@@ -143,7 +143,7 @@ def fit_and_calibrate(order: Order, out: Path, workers: int, progress: Progress)
     return world
 
 
-def calibrate(world: World, goals: Goals, workers: int, progress: Progress) -> World:
+def calibrate(world: World, goals: CalibrationTargets, workers: int, progress: Progress) -> World:
     """Tune a world until both regimes give their figures on average over crowds and rankers.
 
     What a ranker reaches differs by some percent from one crowd and training to the next, and a few users give most of
@@ -161,7 +161,7 @@ def calibrate(world: World, goals: Goals, workers: int, progress: Progress) -> W
     world = mean_world(found[-AVERAGED:])
     base = play(world, _SEED + STEPS, USERS, workers).seen["base"]
     world = world.with_values({"returning.mood_usual": float(base.satisfaction.mean())})
-    return _settled(cut_answers(world, base.met_in(world, world)))
+    return _settled(cut_answers(world, base.as_impressions_in(world, world)))
 
 
 def mean_world(worlds: list[World]) -> World:
@@ -181,7 +181,7 @@ def gain(step: int) -> float:
     return 0.6 * min(1.0, math.sqrt(2 / (step + 1)))
 
 
-def improved(trial: Trial, goals: Goals, share: float) -> World:
+def improved(trial: CalibrationStep, goals: CalibrationTargets, share: float) -> World:
     """The next world to try: first how users differ, then everybody's levels, slopes and pulls, then activity."""
     world = _stretched(trial.world, "appeal", _excess(trial, "clicks", goals.counts(Event.CLICK)) ** share)
     world = _stretched(world, "like", _excess(trial, "likes", goals.counts(Event.LIKE)) ** share)
@@ -195,16 +195,16 @@ def improved(trial: Trial, goals: Goals, share: float) -> World:
     return _activity(composed(world, trial.seen["base"], goals.views, share), trial.regimes)
 
 
-def _met(trial: Trial, world: World) -> tuple[Meetings, Meetings]:
+def _met(trial: CalibrationStep, world: World) -> tuple[SampledImpressions, SampledImpressions]:
     """Meetings under `random` and `base` as they would be in a world."""
-    random, base = (trial.seen[name].met_in(world, trial.world) for name in ("random", "base"))
+    random, base = (trial.seen[name].as_impressions_in(world, trial.world) for name in ("random", "base"))
     return random, base
 
 
-def _excess(trial: Trial, column: str, real: Counts) -> float:
+def _excess(trial: CalibrationStep, column: str, real: EventCounts) -> float:
     """Spread of users' rates in the log over that of simulated users with as many views; 1 where either has none."""
     line = trial.days.lines["all:base"]
-    ours = thin(Counts.of(line.of_users(column), line.of_users("views")), real.views, np.random.default_rng(_SEED))
+    ours = thin(EventCounts.of(line.of_users(column), line.of_users("views")), real.views, np.random.default_rng(_SEED))
     ratio = logit_spread(real) / logit_spread(ours)
     return float(np.clip(ratio, *_SPREAD)) if np.isfinite(ratio) else 1.0
 
@@ -226,7 +226,7 @@ def _activity(world: World, measured: Regimes) -> World:
     return world.with_values({"leaving.cost_scale": cost}).with_tables(return_logit=logits)
 
 
-def cut_answers(world: World, base: Meetings) -> World:
+def cut_answers(world: World, base: SampledImpressions) -> World:
     """The world with the cuts between answers where the published shares of negative and uncertain ones ask for them.
 
     Under `base`, of eligible views, each weighted by its chance to be answered under the preset of SAQRec, whose shares

@@ -11,9 +11,9 @@ import pandas as pd
 from jaxtyping import Float64, Int64
 from scipy.special import logit
 
-from simulator.calibration.simulated_impressions import Seen, people
-from simulator.validation.views import Views
-from user_models.fit.matching.expected_outcomes import Meetings, outcome
+from simulator.calibration.simulated_impressions import PolicySample, people
+from simulator.validation.views import ValidationViews
+from user_models.fit.matching.expected_outcomes import SampledImpressions, outcome
 from user_models.published import (
     ACTIVITY_DEGREES,
     RANDOM_BY_ACTIVITY,
@@ -39,7 +39,7 @@ _LENGTH_GROUPS: Final = 16
 """Lengths of a topic are told apart in so many groups when their shares are compared."""
 
 
-def composed(world: World, seen: Seen, real: Views, share: float) -> World:
+def composed(world: World, seen: PolicySample, real: ValidationViews, share: float) -> World:
     """Topics, lengths, kinds of user and hours come as often under `base` as in the log, by `share` of the way.
 
     Topics and lengths go half as far: a ranker that shows too much of one finds its slopes too steep, and only then
@@ -60,7 +60,7 @@ def composed(world: World, seen: Seen, real: Views, share: float) -> World:
     )
 
 
-def _lack_of_lengths(world: World, seen: Seen, real: Views) -> Float64[np.ndarray, "tags lengths"]:
+def _lack_of_lengths(world: World, seen: PolicySample, real: ValidationViews) -> Float64[np.ndarray, "tags lengths"]:
     """The same as `lack`, of lengths within each topic; what few views say of it gives way to all topics' lengths."""
     nodes, tags = world.tables.node_log_duration, len(world.tables.tag_share)
     edges = np.linspace(nodes[0], nodes[-1], _LENGTH_GROUPS + 1)[1:-1]
@@ -89,7 +89,9 @@ def lack(
     return np.clip((same_size + _SHRINK * prior) / (mine + _SHRINK), 0.5, 2.0)
 
 
-def _kinds(world: World, seen: Seen, real: Views) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " m"]]:
+def _kinds(
+    world: World, seen: PolicySample, real: ValidationViews
+) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " m"]]:
     """Profiles of who watched, simulated and real; -1 for real ones that the world has not."""
     known = pd.MultiIndex.from_arrays(list(world.tables.profile_code.T))
     codes = people(world, seen.spec).profile_code[seen.user]
@@ -97,7 +99,7 @@ def _kinds(world: World, seen: Seen, real: Views) -> tuple[Int64[np.ndarray, " n
     return ours.astype(np.int64), theirs.astype(np.int64)
 
 
-def by_degree(world: World, random: Meetings, base: Meetings, share: float = 1.0) -> World:
+def by_degree(world: World, random: SampledImpressions, base: SampledImpressions, share: float = 1.0) -> World:
     """Mean and spread of each activity degree's appeal moved towards its published click rates, by `share` of the way.
 
     The more its users differ, the more of them like random videos already and the less a ranker adds. Rates are to
@@ -116,18 +118,20 @@ def by_degree(world: World, random: Meetings, base: Meetings, share: float = 1.0
     return world.with_tables(user_mean=mean, appeal_scale=np.clip(scale, *_SCALE).astype(np.float32))
 
 
-def _typical(met: Meetings) -> Meetings:
+def _typical(met: SampledImpressions) -> SampledImpressions:
     """Meetings as with users whose mean appeal is that of their kinds."""
     return replace(met, appeal=met.appeal - met.luck.mean()) if len(met) else met
 
 
-def _wanted(world: World, everybody: Meetings, regime: str, level: str) -> float:
+def _wanted(world: World, everybody: SampledImpressions, regime: str, level: str) -> float:
     """Click rate of a degree that is to everybody's, as it is now, as published."""
     published = {"random": RANDOM_BY_ACTIVITY, "base": STANDARD_BY_ACTIVITY}[regime]["click"]
     return _clicks(world, everybody) / REGIMES[regime]["click"] * published[ACTIVITY_DEGREES.index(level)]
 
 
-def _mean_and_spread(world: World, met: tuple[Meetings, ...], wanted: Float64[np.ndarray, " 2"]) -> tuple[float, float]:
+def _mean_and_spread(
+    world: World, met: tuple[SampledImpressions, ...], wanted: Float64[np.ndarray, " 2"]
+) -> tuple[float, float]:
     """What to add to appeal, and to multiply its spread by, for wanted logits of click rates: Newton steps."""
     at = np.zeros(2)
 
@@ -143,7 +147,7 @@ def _mean_and_spread(world: World, met: tuple[Meetings, ...], wanted: Float64[np
     return float(at[0]), float(np.exp(at[1]))
 
 
-def by_hour(world: World, random: Meetings, base: Meetings) -> World:
+def by_hour(world: World, random: SampledImpressions, base: SampledImpressions) -> World:
     """Effects of the hour that give the published click rates by hour, as nearly as both regimes allow.
 
     The curves of both regimes, as distances from their own means on the scale of the logit, over what a unit of appeal
@@ -157,12 +161,12 @@ def by_hour(world: World, random: Meetings, base: Meetings) -> World:
     return world.with_tables(hour_effect=effect.astype(np.float32))
 
 
-def _steepness(world: World, met: Meetings) -> float:
+def _steepness(world: World, met: SampledImpressions) -> float:
     """Logit of the click rate gained by a unit of appeal for everybody."""
     now, more = (_clicks(world, replace(met, appeal=met.appeal + np.float32(add))) for add in (0.0, 0.1))
     return float(logit(more) - logit(now)) / 0.1
 
 
-def _clicks(world: World, met: Meetings) -> float:
+def _clicks(world: World, met: SampledImpressions) -> float:
     """Click rate of meetings."""
     return float(outcome(world, met).nested()[0].mean())

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32, Int64
 
-from simulator.experiment.runner import Setting, prepare, run_experiment
+from simulator.experiment.runner import PreparedExperiment, prepare, run_experiment
 from simulator.noise import seed_word
 from simulator.spec.experiment import ExperimentSpec
 from simulator.validation.policy_rates import DaySums, Regimes, regime_spec, regimes_of
 from user_models.dynamics.kernel import Videos
-from user_models.fit.matching.expected_outcomes import Meetings
-from user_models.world.world import Kin, Population, World
+from user_models.fit.matching.expected_outcomes import SampledImpressions
+from user_models.world.world import Population, ProfileMeans, World
 
 MEETINGS: Final = 100_000
 """Views under each policy that are kept."""
@@ -41,7 +41,7 @@ class Sampler:
 
 @final
 @dataclass(frozen=True)
-class Seen:
+class PolicySample:
     """Sampled views under one policy, with what it takes to see them with other eyes.
 
     Attributes:
@@ -64,13 +64,13 @@ class Seen:
     tag: Int64[np.ndarray, " n"]
     videos: Videos
 
-    def met_in(self, world: World, played: World) -> Meetings:
+    def as_impressions_in(self, world: World, played: World) -> SampledImpressions:
         """The meetings as they would be in a world whose users differ from those of the one that was played."""
         now, then = (people(each, self.spec) for each in (world, played))
         match, before = (self._match(each) for each in (now, then))
         moved = (now.latents.appeal - then.latents.appeal)[self.user]
         alike = kin(world, self.spec)
-        return Meetings(
+        return SampledImpressions(
             duration_s=self.videos.duration_s[self.video],
             appeal=self.appeal + moved + np.float32(world.value("watch.taste")) * (match - before),
             match=match,
@@ -91,14 +91,14 @@ def people(world: World, spec: ExperimentSpec) -> Population:
     return world.draw_users(np.arange(spec.users), int(seed_word(spec.seed, "users")))
 
 
-def kin(world: World, spec: ExperimentSpec) -> Kin:
+def kin(world: World, spec: ExperimentSpec) -> ProfileMeans:
     """What users like those of a trial are on average."""
-    return world.draw_kin(np.arange(spec.users), int(seed_word(spec.seed, "users")))
+    return world.profile_means(np.arange(spec.users), int(seed_word(spec.seed, "users")))
 
 
 @final
 @dataclass(frozen=True)
-class Trial:
+class CalibrationStep:
     """A world that was tried, and what came of it.
 
     Attributes:
@@ -111,28 +111,28 @@ class Trial:
     world: World
     regimes: Regimes
     days: DaySums
-    seen: dict[str, Seen]
+    seen: dict[str, PolicySample]
 
 
-def play(world: World, seed: int, users: int, workers: int) -> Trial:
+def play(world: World, seed: int, users: int, workers: int) -> CalibrationStep:
     """Play both regimes, and keep a sample of the views with their latents."""
     spec = regime_spec(users, seed).model_copy(update={"trace": 1.0})
     setting = prepare(spec, world)
     sink = Sampler(np.random.default_rng(seed))
     run_experiment(setting, sink, workers, _silent)
     seen = {name: _seen(setting, pa.concat_tables(parts), sink.rng) for name, parts in sink.parts.items()}
-    return Trial(world, regimes_of(sink.days, spec), sink.days, seen)
+    return CalibrationStep(world, regimes_of(sink.days, spec), sink.days, seen)
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:
     """Show no progress."""
 
 
-def _seen(setting: Setting, trace: pa.Table, rng: np.random.Generator) -> Seen:
+def _seen(setting: PreparedExperiment, trace: pa.Table, rng: np.random.Generator) -> PolicySample:
     """A sample of traced views, in random order."""
     table = trace.take(rng.permutation(trace.num_rows)[:MEETINGS])
     user, video, hour = (np.asarray(table[name]).astype(np.int64) for name in ("user_id", "video_id", "hour"))
     appeal, satisfaction = (np.asarray(table[f"true_{name}"]) for name in ("appeal", "satisfaction"))
     stage = setting.course.stage
     tag = stage.video_table.tag[video].astype(np.int64)
-    return Seen(setting.spec, user, video, appeal, satisfaction, hour, tag, stage.videos)
+    return PolicySample(setting.spec, user, video, appeal, satisfaction, hour, tag, stage.videos)

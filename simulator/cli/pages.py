@@ -25,10 +25,10 @@ def finish(folder: Path, as_json: bool) -> None:
 
 def warn_of(world: str) -> None:
     """Say in one line what the validation of a world found wrong with it."""
-    from simulator.validation.verdict import doubt
+    from simulator.validation.verdict import warning
     from user_models.world.store import load_world
 
-    if line := doubt(load_world(world)):
+    if line := warning(load_world(world)):
         sys.stderr.write(f"askew: warning: {line}\n")
 
 
@@ -113,7 +113,7 @@ def validate_world(
     from dashboards.html_pages.validation import check_line, render_validation
     from simulator.cli.progress import progress_bars
     from simulator.validation.sections import Subject
-    from simulator.validation.simulated_views import Plan
+    from simulator.validation.simulated_views import SimulationPlan
     from simulator.validation.validate import PAGE, write_validation
     from simulator.validation.validate import validate as measure
     from simulator.validation.verdict import mark_folder
@@ -121,7 +121,7 @@ def validate_world(
 
     subject = Subject(load_world(world), world, data, heldout, seed)
     with progress_bars() as show:
-        result = measure(subject, Plan(users, seed, workers), show)
+        result = measure(subject, SimulationPlan(users, seed, workers), show)
     folder = out or Path(f"validation-{Path(result.world).name}")
     write_validation(folder, result, render_validation(result))
     mark_folder(world, result.faults)
@@ -195,11 +195,11 @@ def film_to(
 ) -> None:
     """Film an episode and write it; `served` is a policy and an agent's folder, `episode` seed, user and views."""
     from simulator.environment.env import FeedEnv
-    from simulator.environment.film import film, untrained
+    from simulator.environment.film import record_episode, untrained
     from simulator.environment.phone_render import check_gif, write_gif
 
     check_gif(out)
     policy = untrained(*served)
     env = FeedEnv(world, horizon_days=days, render_mode="rgb_array", reveal_truth=truth)
-    write_gif(film(env, policy, *episode), out, ms=700)
+    write_gif(record_episode(env, policy, *episode), out, ms=700)
     sys.stdout.write(f"{out}\n")

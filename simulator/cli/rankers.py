@@ -34,11 +34,11 @@ def offline(
     """
     from simulator.cli.progress import progress_bars
     from simulator.offline.evaluate import Study, run_offline, trainable
-    from simulator.offline.protocol import Rules
-    from simulator.offline.source import Source
+    from simulator.offline.protocol import ProtocolRules
+    from simulator.offline.source import LogSource
 
-    study = Study(tuple(policy) or trainable(), seeds, Rules(max_users=max_users))
-    source = Source(data, features, max_users, workers_or_all(workers))
+    study = Study(tuple(policy) or trainable(), seeds, ProtocolRules(max_users=max_users))
+    source = LogSource(data, features, max_users, workers_or_all(workers))
     folder = out or Path(f"offline-{Path(data).stem}")
     with progress_bars() as show:
         run_offline(source, study, folder, show)
@@ -76,11 +76,11 @@ def evaluate(
         json_: Print leaderboard.json instead of the table.
     """
     from simulator.cli.progress import progress_bars
-    from simulator.offline.source import Source
+    from simulator.offline.source import LogSource
     from simulator.studies.leaderboard import Exam, examine
 
     threads = workers_or_all(workers)
-    exam = Exam(Source(data, features, max_users, threads), users, days)
+    exam = Exam(LogSource(data, features, max_users, threads), users, days)
     with progress_bars() as show:
         examine(policy, exam, out, show, all_shipped=leaderboard)
     print_leaderboard(out, json_)

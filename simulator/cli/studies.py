@@ -76,12 +76,12 @@ def power(
     from simulator.errors import SpecError
     from simulator.spec.experiment import load_spec
     from simulator.studies.audit.audit import audited_run
-    from simulator.studies.power import Wanted, plan_from_run, run_power
+    from simulator.studies.power import PowerTarget, plan_from_run, run_power
 
     run = audited_run(Path(spec)) if (Path(spec) / "spec.toml").is_file() else None
     experiment = load_spec(str(run / "spec.toml") if run else spec)
     warn_of(experiment.world)
-    wanted = Wanted(metric, effect, power)
+    wanted = PowerTarget(metric, effect, power)
     folder = out or Path(f"power-{Path(spec).stem}")
     if run and resume:
         raise SpecError(f"--resume given, but {run} is a finished run, which needs no pilot; leave it out")

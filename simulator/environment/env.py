@@ -18,20 +18,20 @@ from simulator.checked import SEEDS, share, switch, whole
 from simulator.environment.episode import (
     LONGEST_WAIT,
     ROUNDS_PER_DAY,
-    Moment,
+    RequestTime,
     first_request,
     gone_for_good,
     lone_block,
     next_request,
     only_row,
 )
-from simulator.environment.phone_render import Picture, View, picture
+from simulator.environment.phone_render import Picture, ScreenView, picture
 from simulator.environment.rewards import Reward, Truth, pick_reward
-from simulator.environment.settings import Ground, checked_sizes, chosen_world
+from simulator.environment.settings import EnvSettings, checked_sizes, chosen_world
 from simulator.environment.spaces import action_space, encode, observation_space
 from simulator.environment.text_render import screen
 from simulator.rollout.population import Block, Size, make_stage
-from simulator.rollout.request import Course, Ring, day_ring, logged, observe, react
+from simulator.rollout.request import DailyCatalogue, RolloutSettings, day_ring, logged, observe, respond
 from user_models.dynamics.kernel import Response
 from user_models.world.world import World
 
@@ -41,7 +41,7 @@ Info: TypeAlias = dict[str, Any]
 
 @final
 @dataclass(frozen=True)
-class Visit:
+class Episode:
     """Where an episode stands: the request that waits for a slate, and the slate before it.
 
     Attributes:
@@ -57,11 +57,11 @@ class Visit:
         feedback: What was logged of it, or None.
     """
 
-    course: Course
+    course: RolloutSettings
     block: Block
     first_day: int
-    now: Moment | None
-    ring: Ring
+    now: RequestTime | None
+    ring: DailyCatalogue
     offer: Observation
     last_answer: int = 0
     gone: bool = False
@@ -137,8 +137,8 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         population_seed = whole("population_seed", population_seed, 0, SEEDS - 1)
         asked = chosen_world(world, questionnaire)
         drawn = make_stage(asked, size, population_seed)
-        self.ground = Ground(asked, *drawn, pay, slate_size, candidates, horizon_days, reveal_truth)
-        self._visit: Visit | None = None
+        self.ground = EnvSettings(asked, *drawn, pay, slate_size, candidates, horizon_days, reveal_truth)
+        self._visit: Episode | None = None
         self.action_space = action_space(candidates)
         self.observation_space = observation_space(self.ground.stage, candidates, horizon_days)
 
@@ -176,7 +176,7 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         if visit is None or visit.now is None:
             raise ResetNeeded("step called while no user is served: call reset first")
         slates = top_k(visit.offer, _checked_scores(action, self.ground.n_candidates), self.ground.slate_size)
-        response = react(visit.course, visit.block, visit.ring, visit.now.day, only_row(), slates)
+        response = respond(visit.course, visit.block, visit.ring, visit.now.day, only_row(), slates)
         feedback = _log(visit.block, visit.now.day, slates, response)
         paid = self.ground.pay.of_slate(feedback, truth_of(response, self.ground.satisfied_above))
         self._visit = after = self._move_on(visit, visit.now, slates, feedback)
@@ -195,7 +195,7 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         return replace(waiting, read_history=FixedHistory(waiting.history))
 
     @property
-    def specimen(self) -> Observation:
+    def example_observation(self) -> Observation:
         """Some request, before any episode: it shows shapes and names."""
         course, block = (
             self.ground.course(0),
@@ -222,15 +222,15 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         visit = self._standing()
         mood = float(visit.block.state.mood[0]) if self.ground.reveal_truth else None
         rows = [None] if visit.feedback is None else range(len(visit.feedback))
-        return [picture(View(visit.offer, visit.feedback, row, mood)) for row in rows]
+        return [picture(ScreenView(visit.offer, visit.feedback, row, mood)) for row in rows]
 
-    def _standing(self) -> Visit:
+    def _standing(self) -> Episode:
         """Where the episode stands."""
         if self._visit is None:
             raise ResetNeeded("no user is served yet: call reset first")
         return self._visit
 
-    def _arrive(self, seed: int, user_id: int) -> Visit:
+    def _arrive(self, seed: int, user_id: int) -> Episode:
         """Wait for a user's first request."""
         course = self.ground.course(seed)
         block = lone_block(self.ground.people, user_id, ROUNDS_PER_DAY, self.ground.stage.rules)
@@ -241,9 +241,9 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
                 "give another user or seed"
             )
         ring = day_ring(course, now.day)
-        return Visit(course, block, now.day, now, ring, observe(course, block, ring, now.day, only_row()))
+        return Episode(course, block, now.day, now, ring, observe(course, block, ring, now.day, only_row()))
 
-    def _move_on(self, visit: Visit, now: Moment, slates: Slates, feedback: Feedback) -> Visit:
+    def _move_on(self, visit: Episode, now: RequestTime, slates: Slates, feedback: Feedback) -> Episode:
         """After a slate, wait for the next request."""
         course, block, row = visit.course, visit.block, only_row()
         block.state.request[row] += 1
@@ -263,12 +263,12 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
             feedback=feedback,
         )
 
-    def _has_left(self, course: Course, block: Block, last_day: int) -> bool:
+    def _has_left(self, course: RolloutSettings, block: Block, last_day: int) -> bool:
         """Whether the user, whose last day has ended, comes no more."""
         seed, day = np.array([course.seed], np.int64), np.array([last_day], np.int32)
         return bool(gone_for_good(course.stage, seed, block, only_row(), day)[0])
 
-    def _info(self, visit: Visit, slates: Slates, response: Response) -> Info:
+    def _info(self, visit: Episode, slates: Slates, response: Response) -> Info:
         """What was logged of a slate, place by place, and the truth if it is revealed."""
         block = visit.block
         info: Info = {

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Bool, Int32, Int64
 
 from simulator.noise import seed_word
-from simulator.rollout.population import Block, Stage
-from simulator.rollout.request import Course, begin_day, end_day, in_session
-from user_models.dynamics.kernel import Rules, Users, find_gone
+from simulator.rollout.population import Block, Platform
+from simulator.rollout.request import RolloutSettings, begin_day, end_day, in_session
+from user_models.dynamics.kernel import KernelParameters, Users, find_gone
 from user_models.world.world import Population
 
 ROUNDS_PER_DAY: Final = 3
@@ -24,7 +24,7 @@ LONGEST_WAIT: Final = 365
 
 @final
 @dataclass(frozen=True)
-class Moment:
+class RequestTime:
     """When a request is made."""
 
     day: int
@@ -36,31 +36,31 @@ def only_row() -> Int64[np.ndarray, " 1"]:
     return np.zeros(1, np.int64)
 
 
-def lone_block(people: Population, user_id: int, n_rounds: int, rules: Rules) -> Block:
+def lone_block(people: Population, user_id: int, n_rounds: int, rules: KernelParameters) -> Block:
     """A block of one user, rested and with an empty history."""
     users = Users(*(array[user_id : user_id + 1] for array in people.latents))
     return Block.fresh(np.array([user_id], np.int64), users, n_rounds, rules)
 
 
-def first_request(course: Course, block: Block) -> Moment | None:
+def first_request(course: RolloutSettings, block: Block) -> RequestTime | None:
     """The moment of the user's first request from day 0 on; None if they stay away for `LONGEST_WAIT` days."""
     begin_day(course, block, 0)
-    return next_request(course, block, Moment(0, 0), LONGEST_WAIT - 1)
+    return next_request(course, block, RequestTime(0, 0), LONGEST_WAIT - 1)
 
 
-def next_request(course: Course, block: Block, now: Moment, last_day: int) -> Moment | None:
+def next_request(course: RolloutSettings, block: Block, now: RequestTime, last_day: int) -> RequestTime | None:
     """The moment of the user's next request; lets nights pass in between. None if none comes up to `last_day`."""
     while (moment := _later_today(course, block, now)) is None:
         end_day(course, block)
         if now.day >= last_day:
             return None
-        now = Moment(now.day + 1, 0)
+        now = RequestTime(now.day + 1, 0)
         begin_day(course, block, now.day)
     return moment
 
 
 def gone_for_good(
-    stage: Stage,
+    stage: Platform,
     seed: Int64[np.ndarray, " rows"],
     block: Block,
     rows: Int64[np.ndarray, " rows"],
@@ -76,9 +76,9 @@ def gone_for_good(
     return gone
 
 
-def _later_today(course: Course, block: Block, now: Moment) -> Moment | None:
+def _later_today(course: RolloutSettings, block: Block, now: RequestTime) -> RequestTime | None:
     """The next request in this round of the day or a later one."""
     for round_of_day in range(now.round_of_day, block.state.sessions_left.shape[1]):
         if len(in_session(course, block, now.day, round_of_day)):
-            return Moment(now.day, round_of_day)
+            return RequestTime(now.day, round_of_day)
     return None

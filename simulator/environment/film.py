@@ -11,7 +11,7 @@ from simulator.environment.wrappers import slate_scores
 from simulator.errors import SpecError
 
 
-def film(env: FeedEnv, policy: Policy, seed: int, user_id: int | None, most_views: int) -> list[Picture]:
+def record_episode(env: FeedEnv, policy: Policy, seed: int, user_id: int | None, most_views: int) -> list[Picture]:
     """The phone after each view, from the user's first request to the end of the episode.
 
     Args:

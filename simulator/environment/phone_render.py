@@ -46,7 +46,7 @@ class PictureError(ValueError):
 
 @final
 @dataclass(frozen=True)
-class View:
+class ScreenView:
     """One view on the screen.
 
     Attributes:
@@ -62,7 +62,7 @@ class View:
     mood: float | None = None
 
 
-def picture(view: View) -> Picture:
+def picture(view: ScreenView) -> Picture:
     """The screen during or after a view."""
     image = Image.new("RGB", (WIDTH, HEIGHT), (12, 13, 15))
     draw = ImageDraw.Draw(image)
@@ -108,7 +108,7 @@ def write_gif(frames: list[Picture], path: Path, ms: int) -> None:
         raise PictureError(f"{path}: cannot be written: {error.strerror or error}; give another file") from None
 
 
-def _head(draw: ImageDraw.ImageDraw, view: View) -> None:
+def _head(draw: ImageDraw.ImageDraw, view: ScreenView) -> None:
     """Who, when, and in what mood."""
     obs = view.obs
     hour = int(obs.hour[0]) if view.log is None or view.row is None else int(view.log.hour[view.row])
@@ -119,7 +119,7 @@ def _head(draw: ImageDraw.ImageDraw, view: View) -> None:
         _text(draw, (_MARGIN, 38), f"mood {view.mood:+.2f} (truth)", 12, _FAINT, "lm")
 
 
-def _card(draw: ImageDraw.ImageDraw, view: View, log: Feedback, row: int) -> None:
+def _card(draw: ImageDraw.ImageDraw, view: ScreenView, log: Feedback, row: int) -> None:
     """The video: its topic as a colour, its length, how far it was watched."""
     video = int(log.video_id[row])
     length_s, watch_s = float(view.obs.videos.duration_s[video]), float(log.watch_s[row])

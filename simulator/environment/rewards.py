@@ -85,7 +85,7 @@ TRUE_REWARDS: Final[dict[str, Callable[[Truth], Worth]]] = {"satisfied": truly_s
 
 @final
 @dataclass(frozen=True)
-class Pay:
+class RewardFunction:
     """What environments pay for slates; reads the truth only where it is revealed.
 
     Attributes:
@@ -114,7 +114,7 @@ class Pay:
         return np.array([float(self.per_slate(feedback.take(slice(*ends)))) for ends in pairwise(bounds)])
 
 
-def pick_reward(reward: str | Reward, reveal_truth: bool) -> Pay:
+def pick_reward(reward: str | Reward, reveal_truth: bool) -> RewardFunction:
     """The function behind a reward's name, or around a function of the log.
 
     Raises:
@@ -123,11 +123,11 @@ def pick_reward(reward: str | Reward, reveal_truth: bool) -> Pay:
     if not isinstance(reward, str):
         if not callable(reward):
             raise ValueError(f"reward: {reward!r} given; want one of {', '.join(REWARDS)}, or a function of a Feedback")
-        return Pay(per_slate=reward)
+        return RewardFunction(per_slate=reward)
     if reveal_truth and reward in TRUE_REWARDS:
-        return Pay(per_true_view=TRUE_REWARDS[reward])
+        return RewardFunction(per_true_view=TRUE_REWARDS[reward])
     if reward in REWARDS:
-        return Pay(per_view=REWARDS[reward])
+        return RewardFunction(per_view=REWARDS[reward])
     near = difflib.get_close_matches(reward, REWARDS, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"want one of {', '.join(REWARDS)}, or a function of a Feedback"
     raise ValueError(f"reward: {reward!r} given; {hint}")

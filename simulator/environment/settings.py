@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from simulator.checked import IDS, whole
-from simulator.environment.rewards import Pay
+from simulator.environment.rewards import RewardFunction
 from simulator.rollout.answer_model import constant_model
-from simulator.rollout.population import Stage
-from simulator.rollout.request import Course
+from simulator.rollout.population import Platform
+from simulator.rollout.request import RolloutSettings
 from user_models.world.parameters import PRESETS
 from user_models.world.store import load_world
 from user_models.world.world import Population, World
@@ -16,7 +16,7 @@ from user_models.world.world import Population, World
 
 @final
 @dataclass(frozen=True)
-class Ground:
+class EnvSettings:
     """What all episodes of an environment share.
 
     Attributes:
@@ -31,15 +31,15 @@ class Ground:
     """
 
     world: World
-    stage: Stage
+    stage: Platform
     people: Population
-    pay: Pay
+    pay: RewardFunction
     slate_size: int
     n_candidates: int
     horizon_days: int
     reveal_truth: bool
 
-    def __deepcopy__(self, memo: dict[int, object]) -> "Ground":
+    def __deepcopy__(self, memo: dict[int, object]) -> "EnvSettings":
         """The same, with a reward of its own in case that keeps something; nothing else changes."""
         return replace(self, pay=deepcopy(self.pay, memo))
 
@@ -53,9 +53,9 @@ class Ground:
         """Satisfaction from which a view truly satisfied."""
         return self.world.value("satisfaction.satisfied_above")
 
-    def course(self, seed: int) -> Course:
+    def course(self, seed: int) -> RolloutSettings:
         """The course of events of an experiment seed."""
-        return Course(self.stage, seed, self.slate_size, self.n_candidates, constant_model())
+        return RolloutSettings(self.stage, seed, self.slate_size, self.n_candidates, constant_model())
 
 
 def chosen_world(world: object, questionnaire: object) -> World:

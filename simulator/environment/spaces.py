@@ -10,7 +10,7 @@ from gymnasium import spaces
 from jaxtyping import Float32, Int32, Int64
 
 from policies.base import Event, Observation
-from simulator.rollout.population import HISTORY, Stage
+from simulator.rollout.population import HISTORY, Platform
 from user_models.dynamics.watch_thresholds import LONGEST
 
 _BITS: Final = np.array([event.value for event in Event], np.uint16)
@@ -22,7 +22,7 @@ def action_space(n_candidates: int) -> spaces.Box:
     return spaces.Box(-1, 1, (n_candidates,), np.float32)
 
 
-def observation_space(stage: Stage, n_candidates: int, horizon_days: int) -> spaces.Space[dict[str, Any]]:
+def observation_space(stage: Platform, n_candidates: int, horizon_days: int) -> spaces.Space[dict[str, Any]]:
     """One request as arrays with finite bounds, without nesting.
 
     Keys: `user` public features; `history_*` the last views, oldest first, right-aligned (`events` has one column per

@@ -28,8 +28,8 @@ from simulator.experiment.assignment import assign
 from simulator.experiment.setup import stage_of, world_of
 from simulator.reports.trace import trace_fault
 from simulator.rollout.answer_model import constant_model
-from simulator.rollout.population import HISTORY, Stage
-from simulator.rollout.request import Course, day_ring, on_offer
+from simulator.rollout.population import HISTORY, Platform
+from simulator.rollout.request import RolloutSettings, day_ring, on_offer
 from simulator.spec.experiment import ExperimentSpec, load_spec
 
 _TOGETHER: Final = 20_000
@@ -109,7 +109,7 @@ def read_transitions(folder: Path, arm: str | None, reward: str) -> Transitions:
     policy = next(each.policy for each in spec.arms if each.name == arm)
     stage = stage_of(spec, world_of(spec))[0]
     offered, request = _offered(
-        log, Course(stage, spec.seed, spec.slate_size, spec.candidates, constant_model()), folder
+        log, RolloutSettings(stage, spec.seed, spec.slate_size, spec.candidates, constant_model()), folder
     )
     observations, actions = _numbers(log, stage)
     chance = _propensity(policy, log, spec)
@@ -174,7 +174,7 @@ def _feedback(trace: pd.DataFrame) -> Feedback:
     )
 
 
-def _numbers(log: Feedback, stage: Stage) -> tuple[Float32[np.ndarray, "rows c"], Float32[np.ndarray, "rows p"]]:
+def _numbers(log: Feedback, stage: Platform) -> tuple[Float32[np.ndarray, "rows c"], Float32[np.ndarray, "rows p"]]:
     """Each view's request and video as numbers."""
     requests = find_requests(log, HISTORY)
     position = _views_before(log)
@@ -190,7 +190,11 @@ def _numbers(log: Feedback, stage: Stage) -> tuple[Float32[np.ndarray, "rows c"]
 
 
 def _seen(
-    log: Feedback, rows: Int64[np.ndarray, " some"], stage: Stage, past: History, position: Int32[np.ndarray, " some"]
+    log: Feedback,
+    rows: Int64[np.ndarray, " some"],
+    stage: Platform,
+    past: History,
+    position: Int32[np.ndarray, " some"],
 ) -> Observation:
     """The requests of some views, with the video that was shown as the only candidate."""
     return Observation(
@@ -213,7 +217,7 @@ def _views_before(log: Feedback) -> Int32[np.ndarray, " rows"]:
 
 
 def _offered(
-    log: Feedback, course: Course, folder: Path
+    log: Feedback, course: RolloutSettings, folder: Path
 ) -> tuple[Int32[np.ndarray, "requests n"], Int64[np.ndarray, " rows"]]:
     """Each request's candidates, and the request of each view; what is on offer hangs on no course of events."""
     key = np.stack([log.user_id, log.day, log.request]).astype(np.int64)

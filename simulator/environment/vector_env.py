@@ -23,10 +23,10 @@ from simulator.checked import IDS, SEEDS, whole
 from simulator.environment.env import FeedEnv, truth_of
 from simulator.environment.episode import ROUNDS_PER_DAY
 from simulator.environment.rewards import Reward
-from simulator.environment.settings import Ground
+from simulator.environment.settings import EnvSettings
 from simulator.environment.spaces import encode_rows
-from simulator.environment.vector_episodes import Visits, arrive, move_on, offers, show
-from simulator.environment.vector_queue import NextUp, OwnDraws, Queue
+from simulator.environment.vector_episodes import Episodes, advance, arrive, offers, show
+from simulator.environment.vector_queue import NextUp, OwnDraws, UserQueue
 from simulator.rollout.request import logged
 from user_models.dynamics.kernel import Response
 from user_models.world.world import World
@@ -96,9 +96,9 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         self.single_action_space, self.single_observation_space = one.action_space, one.observation_space
         self.action_space = batch_space(one.action_space, num_envs)
         self.observation_space = batch_space(one.observation_space, num_envs)
-        self._ground: Ground = one.ground
-        self._visits: Visits | None = None
-        self._queue: NextUp = Queue(np.random.default_rng(0), one.ground.n_users, 0)
+        self._ground: EnvSettings = one.ground
+        self._visits: Episodes | None = None
+        self._queue: NextUp = UserQueue(np.random.default_rng(0), one.ground.n_users, 0)
         self._limit, self._n_steps = max_episode_steps, np.zeros(num_envs, np.int64)
         self._last_answer = np.zeros(num_envs, np.int64)
         self._offered = np.zeros((num_envs, one.ground.n_candidates), np.int32)
@@ -120,7 +120,7 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         everyone = np.arange(self.num_envs)
         users, seeds = self._queue.take(everyone)
         users = _chosen_users(options or {}, users, self._ground.n_users)
-        self._visits = Visits.empty(self._ground.course(0), self._ground.people, self.num_envs, ROUNDS_PER_DAY)
+        self._visits = Episodes.empty(self._ground.course(0), self._ground.people, self.num_envs, ROUNDS_PER_DAY)
         self._begin(self._visits, everyone, users, seeds)
         return self._look(self._visits), self._who(self._visits)
 
@@ -144,14 +144,14 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         if len(served):
             response = show(visits, served, slates[served])
             paid[served] = self._paid(visits, served, slates, response)
-            move_on(visits, served, self._ground.horizon_days)
+            advance(visits, served, self._ground.horizon_days)
             info |= self._told(visits, served, slates, response)
             late = self._count(visits, served)
         observed = self._look(visits)
         return observed, paid, visits.gone.copy(), (visits.over & ~visits.gone) | late, info
 
     @property
-    def ground(self) -> Ground:
+    def ground(self) -> EnvSettings:
         """What all episodes share."""
         return self._ground
 
@@ -185,9 +185,9 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         super().reset(seed=seed)
         if seed is not None or self._visits is None:
             drawn = int(self.np_random.integers(SEEDS))
-            self._queue = Queue(self.np_random, n_users, drawn if seed is None else seed)
+            self._queue = UserQueue(self.np_random, n_users, drawn if seed is None else seed)
 
-    def _count(self, visits: Visits, served: Int64[np.ndarray, " rows"]) -> Flags:
+    def _count(self, visits: Episodes, served: Int64[np.ndarray, " rows"]) -> Flags:
         """Count a slate more; end the episodes that have had as many as they may, and say which."""
         late = np.zeros(self.num_envs, bool)
         self._n_steps[served] += 1
@@ -196,7 +196,7 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
             visits.over[late] = True
         return late
 
-    def _standing(self) -> Visits:
+    def _standing(self) -> Episodes:
         """Where the episodes stand."""
         if self._visits is None:
             raise ResetNeeded("no user is served yet: call reset first")
@@ -204,7 +204,7 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
 
     def _begin(
         self,
-        visits: Visits,
+        visits: Episodes,
         rows: Int64[np.ndarray, " rows"],
         users: Int64[np.ndarray, " rows"],
         seeds: Int64[np.ndarray, " rows"],
@@ -220,7 +220,7 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         return slates
 
     def _paid(
-        self, visits: Visits, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response
+        self, visits: Episodes, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response
     ) -> Float64[np.ndarray, " rows"]:
         """What the slates were worth; remembers the latest answers."""
         state, ground = visits.block.state, self._ground
@@ -231,14 +231,14 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         self._last_answer[rows[row[answered]]] = feedback.answer[answered]  # of several, the last one stays
         return ground.pay.of_slates(feedback, truth_of(response, ground.satisfied_above), row, len(rows))
 
-    def _who(self, visits: Visits) -> Infos:
+    def _who(self, visits: Episodes) -> Infos:
         """Whom each episode is about."""
         everyone = np.ones(self.num_envs, bool)
         who = {"user_id": visits.block.user_id.copy(), "seed": visits.seed.copy()}
         return who | {f"_{name}": everyone for name in who}
 
     def _told(
-        self, visits: Visits, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response
+        self, visits: Episodes, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response
     ) -> dict[str, Any]:
         """What was logged of the slates, place by place, and the truth if it is revealed."""
         shown = np.zeros(self.num_envs, bool)
@@ -257,7 +257,7 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         whole[rows] = some
         return whole
 
-    def _look(self, visits: Visits) -> Observed:
+    def _look(self, visits: Episodes) -> Observed:
         """What every environment shows now; the arrays are the caller's own."""
         shown: Observed = create_empty_array(self.single_observation_space, self.num_envs, np.empty)  # pyright: ignore[reportAssignmentType] # of a Dict
         for rows, obs in offers(visits, np.arange(self.num_envs)):

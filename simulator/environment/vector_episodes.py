@@ -15,20 +15,29 @@ from jaxtyping import Bool, Int32, Int64
 
 from policies.base import Observation, Slates
 from simulator.environment.episode import LONGEST_WAIT, gone_for_good
-from simulator.rollout.population import Block, Past, fresh_state
-from simulator.rollout.request import Course, Ring, begin_day, call_in, day_ring, end_day, observe, react
-from user_models.dynamics.kernel import Response, State, Users
+from simulator.rollout.population import Block, HistoryBuffer, fresh_state
+from simulator.rollout.request import (
+    DailyCatalogue,
+    RolloutSettings,
+    begin_day,
+    day_ring,
+    end_day,
+    observe,
+    open_requests,
+    respond,
+)
+from user_models.dynamics.kernel import Response, Users, UserState
 from user_models.dynamics.packed import Packed, pack
 from user_models.world.world import Population
 
-T = TypeVar("T", State, Users)
+T = TypeVar("T", UserState, Users)
 _RINGS: Final = 64
 """Days' orders that are kept at hand."""
 
 
 @final
 @dataclass(frozen=True)
-class Visits:
+class Episodes:
     """Where every episode stands; all arrays change in place.
 
     Attributes:
@@ -44,7 +53,7 @@ class Visits:
         rings: Orders of the catalogue by seed and day, the latest used last.
     """
 
-    course: Course
+    course: RolloutSettings
     people: Population
     everybody: Packed
     block: Block
@@ -53,27 +62,27 @@ class Visits:
     day: Int32[np.ndarray, " envs"]
     over: Bool[np.ndarray, " envs"]
     gone: Bool[np.ndarray, " envs"]
-    rings: dict[tuple[int, int], Ring]
+    rings: dict[tuple[int, int], DailyCatalogue]
 
     @staticmethod
-    def empty(course: Course, people: Population, n_envs: int, n_rounds: int) -> "Visits":
+    def empty(course: RolloutSettings, people: Population, n_envs: int, n_rounds: int) -> "Episodes":
         """No episode has begun; user 0 keeps every place."""
         ids = np.zeros(n_envs, np.int64)
         users = Users(*(array[ids].copy() for array in people.latents))
         block = Block.fresh(ids, users, n_rounds, course.stage.rules)
         days = np.zeros(n_envs, np.int32)
         over, gone = np.ones(n_envs, bool), np.zeros(n_envs, bool)
-        return Visits(course, people, pack(people.latents), block, ids.copy(), days, days.copy(), over, gone, {})
+        return Episodes(course, people, pack(people.latents), block, ids.copy(), days, days.copy(), over, gone, {})
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the orders at hand, which are found again where stored visits are read."""
         return vars(self) | {"rings": {}}
 
-    def at(self, seed: int) -> Course:
+    def at(self, seed: int) -> RolloutSettings:
         """The course of an experiment seed."""
         return replace(self.course, seed=seed)
 
-    def ring(self, seed: int, day: int) -> Ring:
+    def ring(self, seed: int, day: int) -> DailyCatalogue:
         """What is on offer on a day of an experiment seed."""
         if (seed, day) not in self.rings:
             while len(self.rings) >= _RINGS:
@@ -92,7 +101,7 @@ class Visits:
 
 
 def arrive(
-    visits: Visits,
+    visits: Episodes,
     rows: Int64[np.ndarray, " rows"],
     user_id: Int64[np.ndarray, " rows"],
     seed: Int64[np.ndarray, " rows"],
@@ -122,7 +131,7 @@ def arrive(
     visits.first_day[rows] = visits.day[rows]
 
 
-def show(visits: Visits, rows: Int64[np.ndarray, " rows"], slates: Slates) -> Response:
+def show(visits: Episodes, rows: Int64[np.ndarray, " rows"], slates: Slates) -> Response:
     """Let users live through their slates, one row of `slates` each; the response is in the order of `rows`."""
     place = np.empty(len(visits.day), np.int64)
     place[rows] = np.arange(len(rows))
@@ -130,7 +139,7 @@ def show(visits: Visits, rows: Int64[np.ndarray, " rows"], slates: Slates) -> Re
     for seed, day, some in visits.together(rows):
         mine = place[some]
         ring = visits.ring(seed, day)
-        parts.append((mine, react(visits.at(seed), visits.block, ring, day, some, slates[mine])))
+        parts.append((mine, respond(visits.at(seed), visits.block, ring, day, some, slates[mine])))
     found = Response(*(np.empty((len(rows), *array.shape[1:]), array.dtype) for array in parts[0][1]))
     for mine, response in parts:
         for whole, part in zip(found, response, strict=True):
@@ -138,7 +147,7 @@ def show(visits: Visits, rows: Int64[np.ndarray, " rows"], slates: Slates) -> Re
     return found
 
 
-def move_on(visits: Visits, rows: Int64[np.ndarray, " rows"], horizon_days: int) -> None:
+def advance(visits: Episodes, rows: Int64[np.ndarray, " rows"], horizon_days: int) -> None:
     """After a slate, wait for the next request of each; those whom the horizon meets first are over."""
     visits.block.state.request[rows] += 1
     _wait(visits, rows, visits.first_day[rows] + np.int32(horizon_days - 1))
@@ -146,20 +155,20 @@ def move_on(visits: Visits, rows: Int64[np.ndarray, " rows"], horizon_days: int)
     visits.gone[over] = gone_for_good(visits.course.stage, visits.seed[over], visits.block, over, visits.day[over])
 
 
-def offers(visits: Visits, rows: Int64[np.ndarray, " rows"]) -> Iterator[tuple[Int64[np.ndarray, " _"], Observation]]:
+def offers(visits: Episodes, rows: Int64[np.ndarray, " rows"]) -> Iterator[tuple[Int64[np.ndarray, " _"], Observation]]:
     """What waits for a slate, some rows at a time."""
     for seed, day, some in visits.together(rows):
         yield some, observe(visits.at(seed), visits.block, visits.ring(seed, day), day, some)
 
 
-def _wait(visits: Visits, rows: Int64[np.ndarray, " rows"], last_day: Int32[np.ndarray, " rows"]) -> None:
+def _wait(visits: Episodes, rows: Int64[np.ndarray, " rows"], last_day: Int32[np.ndarray, " rows"]) -> None:
     """Go from night to night until each user wants a slate; whoever does not up to their last day is over."""
     block = visits.block
     until = np.zeros(len(visits.day), np.int32)
     until[rows] = last_day
     while len(rows):
         for seed, day, some in visits.together(rows):
-            call_in(visits.at(seed), block, day, range(block.state.sessions_left.shape[1]), some)
+            open_requests(visits.at(seed), block, day, range(block.state.sessions_left.shape[1]), some)
         rows = rows[block.state.patience[rows] <= 0.0]
         _sleep(visits, rows)
         gone = visits.day[rows] >= until[rows]
@@ -169,7 +178,7 @@ def _wait(visits: Visits, rows: Int64[np.ndarray, " rows"], last_day: Int32[np.n
         _wake(visits, rows)
 
 
-def _wake(visits: Visits, rows: Int64[np.ndarray, " rows"]) -> None:
+def _wake(visits: Episodes, rows: Int64[np.ndarray, " rows"]) -> None:
     """Let some users begin their day."""
     for seed, day, some in visits.together(rows):
         part = _apart(visits.block, some)
@@ -177,7 +186,7 @@ def _wake(visits: Visits, rows: Int64[np.ndarray, " rows"]) -> None:
         _put(visits.block.state, some, part.state)
 
 
-def _sleep(visits: Visits, rows: Int64[np.ndarray, " rows"]) -> None:
+def _sleep(visits: Episodes, rows: Int64[np.ndarray, " rows"]) -> None:
     """Let some users end their day."""
     part = _apart(visits.block, rows)
     end_day(visits.course, part)
@@ -187,7 +196,7 @@ def _sleep(visits: Visits, rows: Int64[np.ndarray, " rows"]) -> None:
 def _apart(block: Block, rows: Int64[np.ndarray, " rows"]) -> Block:
     """Some users of a block, as a block of their own without a past."""
     users, state = _some(block.users, rows), _some(block.state, rows)
-    return Block(block.user_id[rows], users, block.packed[rows], state, Past.empty(0))
+    return Block(block.user_id[rows], users, block.packed[rows], state, HistoryBuffer.empty(0))
 
 
 def _some(bundle: T, rows: Int64[np.ndarray, " rows"]) -> T:
@@ -195,7 +204,7 @@ def _some(bundle: T, rows: Int64[np.ndarray, " rows"]) -> T:
     return type(bundle)(*(array[rows] for array in bundle))
 
 
-def _put(state: State, rows: Int64[np.ndarray, " rows"], part: State) -> None:
+def _put(state: UserState, rows: Int64[np.ndarray, " rows"], part: UserState) -> None:
     """Write rows back."""
     for whole, some in zip(state, part, strict=True):
         whole[rows] = some

@@ -29,7 +29,7 @@ class NextUp(Protocol):
 
 @final
 @dataclass
-class Queue:
+class UserQueue:
     """Everybody once, in a random order, under one experiment seed; then all over under another.
 
     So many environments share a seed, and with it the day's order of the catalogue, and no user is met twice under

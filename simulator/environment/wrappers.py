@@ -121,7 +121,7 @@ class CandidateWeights(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructor
         """Wrap."""
         RecordConstructorArgs.__init__(self)
         gymnasium.ActionWrapper.__init__(self, env)
-        n_numbers = numbers_of(feed_of(env).specimen).candidates.shape[2]
+        n_numbers = numbers_of(feed_of(env).example_observation).candidates.shape[2]
         self.action_space = spaces.Box(-1, 1, (n_numbers,), np.float32)
 
     @override
@@ -138,7 +138,7 @@ class FlatNumbers(gymnasium.ObservationWrapper[Any, Any, Any], RecordConstructor
         """Wrap."""
         RecordConstructorArgs.__init__(self)
         gymnasium.ObservationWrapper.__init__(self, env)
-        n_numbers = numbers_of(feed_of(env).specimen).flat.shape[1]
+        n_numbers = numbers_of(feed_of(env).example_observation).flat.shape[1]
         self.observation_space = spaces.Box(-BOUND, BOUND, (n_numbers,), np.float32)
 
     @override

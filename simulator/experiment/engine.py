@@ -10,10 +10,10 @@ from typing import Final, Protocol, TypeAlias, final, runtime_checkable
 
 import pyarrow as pa
 
-from simulator.experiment.schedule import Lesson, Scene
-from simulator.experiment.setup import Setting
+from simulator.experiment.schedule import SimulationStep, TrainingStep
+from simulator.experiment.setup import PreparedExperiment
 from simulator.rollout.population import Block
-from simulator.runs.checkpoint import Checkpoint, Kept
+from simulator.runs.checkpoint import Checkpoint, StoredFile
 
 PART_USERS: Final = 32_768
 """Users of a part at most, unless its one block has more."""
@@ -35,15 +35,15 @@ class Store(Protocol):
         """Whether users and policies are worth keeping: someone may go on from here later."""
         ...
 
-    def put_table(self, name: str, table: pa.Table) -> Kept:
+    def put_table(self, name: str, table: pa.Table) -> StoredFile:
         """Keep user-days or a trace."""
         ...
 
-    def put(self, name: str, data: bytes) -> Kept:
+    def put(self, name: str, data: bytes) -> StoredFile:
         """Keep a file, replacing one of that name at one stroke."""
         ...
 
-    def get(self, kept: Kept) -> bytes:
+    def get(self, kept: StoredFile) -> bytes:
         """The file as it was kept.
 
         Raises:
@@ -62,7 +62,7 @@ class Store(Protocol):
 
 @final
 @dataclass(frozen=True)
-class Part:
+class Shard:
     """Consecutive blocks, from `first` up to `last`."""
 
     index: int
@@ -72,16 +72,16 @@ class Part:
 
 @final
 @dataclass(frozen=True)
-class Hall:
+class RunContext:
     """What every step of a run needs."""
 
-    setting: Setting
+    setting: PreparedExperiment
     store: Store
 
 
 @final
 @dataclass(frozen=True)
-class Cast:
+class ServingPolicies:
     """Who serves a line, as weights, and how answers are weighted."""
 
     policies: tuple[Weights, ...]
@@ -90,7 +90,7 @@ class Cast:
 
 @final
 @dataclass(frozen=True)
-class Played:
+class StepResult:
     """What a scene leaves behind.
 
     Attributes:
@@ -100,9 +100,9 @@ class Played:
         policies: Of the line, after learning.
     """
 
-    standing: tuple[Kept, ...]
-    tables: tuple[Kept, ...]
-    logs: tuple[Kept, ...]
+    standing: tuple[StoredFile, ...]
+    tables: tuple[StoredFile, ...]
+    logs: tuple[StoredFile, ...]
     policies: tuple[Weights, ...]
 
 
@@ -110,11 +110,11 @@ class Played:
 class Engine(Protocol):
     """Plays scenes; nothing in a run's files depends on which engine it is or how many workers it has."""
 
-    def open(self, hall: Hall) -> None:
+    def open(self, hall: RunContext) -> None:
         """Get ready for a run."""
         ...
 
-    def seat(self, line: str, standing: tuple[Kept, ...]) -> None:
+    def load_users(self, line: str, standing: tuple[StoredFile, ...]) -> None:
         """Let a line's users stand where they were kept; where nothing was, as they were drawn."""
         ...
 
@@ -122,7 +122,7 @@ class Engine(Protocol):
         """Let lines begin where another one stands, which ends there."""
         ...
 
-    def play(self, scene: Scene, cast: Cast) -> Played:
+    def play(self, scene: SimulationStep, cast: ServingPolicies) -> StepResult:
         """Play a scene.
 
         Raises:
@@ -131,7 +131,7 @@ class Engine(Protocol):
         """
         ...
 
-    def teach(self, lesson: Lesson, logs: tuple[Kept, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
+    def teach(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
         """Fit a lesson's policies; with those of the arms, the answering model too."""
         ...
 
@@ -140,9 +140,9 @@ class Engine(Protocol):
         ...
 
 
-def cut_parts(blocks: Sequence[Block]) -> tuple[Part, ...]:
+def cut_parts(blocks: Sequence[Block]) -> tuple[Shard, ...]:
     """Blocks in parts, as even as whole blocks allow; depends on the blocks alone."""
     users = sum(len(block.user_id) for block in blocks)
     n = min(len(blocks), max(FEWEST_PARTS, -(-users // PART_USERS)))
     edges = [len(blocks) * i // n for i in range(n + 1)]
-    return tuple(Part(i, edges[i], edges[i + 1]) for i in range(n))
+    return tuple(Shard(i, edges[i], edges[i + 1]) for i in range(n))

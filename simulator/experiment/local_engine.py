@@ -7,11 +7,19 @@ from functools import partial
 from typing import final
 
 from policies.base import Policy
-from simulator.experiment.engine import AnswerWeights, Cast, Hall, Part, Played, Weights, cut_parts
-from simulator.experiment.schedule import Lesson, Scene
-from simulator.experiment.shard import PartPlayed, Servers, Standing, learn, play_part
-from simulator.experiment.training import answer_weights, pack_policy, read_logs, taught, unpack_policy
-from simulator.runs.checkpoint import Kept
+from simulator.experiment.engine import (
+    AnswerWeights,
+    RunContext,
+    ServingPolicies,
+    Shard,
+    StepResult,
+    Weights,
+    cut_parts,
+)
+from simulator.experiment.schedule import SimulationStep, TrainingStep
+from simulator.experiment.shard import LivePolicies, ShardResult, ShardState, learn, play_part
+from simulator.experiment.training import answer_weights, pack_policy, read_logs, train_policy, unpack_policy
+from simulator.runs.checkpoint import StoredFile
 
 
 @final
@@ -22,21 +30,21 @@ class LocalEngine:
         """Start `workers` threads."""
         _calm_torch()
         self._pool = ThreadPoolExecutor(workers)
-        self._standing: dict[str, list[Standing]] = {}
+        self._standing: dict[str, list[ShardState]] = {}
         self._live: dict[str, tuple[tuple[Weights, ...], tuple[Policy, ...]]] = {}
 
-    def open(self, hall: Hall) -> None:
+    def open(self, hall: RunContext) -> None:
         """See `Engine.open`."""
         self._hall = hall
         self._parts = cut_parts(hall.setting.blocks)
 
-    def seat(self, line: str, standing: tuple[Kept, ...]) -> None:
-        """See `Engine.seat`."""
+    def load_users(self, line: str, standing: tuple[StoredFile, ...]) -> None:
+        """See `Engine.load_users`."""
         if standing:
             self._standing[line] = list(self._pool.map(self._restore, self._parts, standing))
         else:
             blocks = self._hall.setting.blocks
-            self._standing[line] = [Standing.fresh(blocks[part.first : part.last]) for part in self._parts]
+            self._standing[line] = [ShardState.fresh(blocks[part.first : part.last]) for part in self._parts]
 
     def fork(self, source: str, lines: Sequence[str]) -> None:
         """See `Engine.fork`."""
@@ -45,12 +53,12 @@ class LocalEngine:
             self._standing[line] = [part.copy() for part in standing]
         self._standing[lines[-1]] = standing
 
-    def play(self, scene: Scene, cast: Cast) -> Played:
+    def play(self, scene: SimulationStep, cast: ServingPolicies) -> StepResult:
         """See `Engine.play`."""
         policies = self._policies(scene.line, cast.policies)
-        servers = Servers(policies, cast.answer_model)
+        servers = LivePolicies(policies, cast.answer_model)
 
-        def play(part: Part, standing: Standing) -> PartPlayed:
+        def play(part: Shard, standing: ShardState) -> ShardResult:
             return play_part(self._hall, scene, servers, part, standing)
 
         played = list(self._pool.map(play, self._parts, self._standing[scene.line]))
@@ -61,23 +69,23 @@ class LocalEngine:
             self._live[scene.line] = (weights, policies)
         return gathered(played, weights)
 
-    def teach(self, lesson: Lesson, logs: tuple[Kept, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
+    def teach(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
         """See `Engine.teach`."""
         setting = self._hall.setting
         log = read_logs(self._hall, logs)
         if lesson.who == "pre":
-            return (taught(self._hall, None, log),), ()
-        weights = tuple(self._pool.map(partial(taught, self._hall, log=log), range(len(setting.policies))))
+            return (train_policy(self._hall, None, log),), ()
+        weights = tuple(self._pool.map(partial(train_policy, self._hall, log=log), range(len(setting.policies))))
         return weights, answer_weights(self._hall, log)
 
     def close(self) -> None:
         """See `Engine.close`."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _restore(self, part: Part, kept: Kept) -> Standing:
+    def _restore(self, part: Shard, kept: StoredFile) -> ShardState:
         """A part's users as they were kept."""
         blocks = self._hall.setting.blocks[part.first : part.last]
-        return Standing.unpack(blocks, self._hall.store.get(kept))
+        return ShardState.unpack(blocks, self._hall.store.get(kept))
 
     def _policies(self, line: str, weights: tuple[Weights, ...]) -> tuple[Policy, ...]:
         """Live policies of a line, unpacked anew only where other weights are wanted."""
@@ -98,9 +106,9 @@ def _calm_torch() -> None:
         torch.set_num_threads(1)
 
 
-def gathered(played: Sequence[PartPlayed], policies: tuple[Weights, ...]) -> Played:
+def gathered(played: Sequence[ShardResult], policies: tuple[Weights, ...]) -> StepResult:
     """What all parts leave behind, in order."""
-    return Played(
+    return StepResult(
         standing=tuple(part.standing for part in played if part.standing is not None),
         tables=tuple(kept for part in played for kept in part.tables),
         logs=tuple(part.log for part in played if part.log is not None),

@@ -22,13 +22,22 @@ import torch
 
 from policies.base import Feedback
 from simulator.errors import EngineError
-from simulator.experiment.engine import AnswerWeights, Cast, Hall, Part, Played, Store, Weights, cut_parts
+from simulator.experiment.engine import (
+    AnswerWeights,
+    RunContext,
+    ServingPolicies,
+    Shard,
+    StepResult,
+    Store,
+    Weights,
+    cut_parts,
+)
 from simulator.experiment.local_engine import gathered
-from simulator.experiment.schedule import Lesson, Scene
+from simulator.experiment.schedule import SimulationStep, TrainingStep
 from simulator.experiment.setup import prepare, world_of
-from simulator.experiment.shard import PartPlayed, Servers, Standing, learn, play_part
-from simulator.experiment.training import answer_weights, pack_policy, read_logs, taught, unpack_policy
-from simulator.runs.checkpoint import Kept
+from simulator.experiment.shard import LivePolicies, ShardResult, ShardState, learn, play_part
+from simulator.experiment.training import answer_weights, pack_policy, read_logs, train_policy, unpack_policy
+from simulator.runs.checkpoint import StoredFile
 from simulator.spec.experiment import ExperimentSpec
 
 _RETRIES: Final = 5
@@ -48,7 +57,7 @@ except Exception as error:
 
 @final
 @dataclass(frozen=True)
-class Ticket:
+class WorkerContext:
     """From which a worker makes everything else: the spec as JSON, and the run folder."""
 
     spec: str
@@ -82,28 +91,28 @@ class RayEngine:
             raise EngineError(f"--engine ray: cannot start at {address or 'this machine'}: {_reason(error)}") from None
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own way of ending does not say what is kept
-        self._standing: dict[str, tuple[Kept | None, ...]] = {}
+        self._standing: dict[str, tuple[StoredFile | None, ...]] = {}
 
-    def open(self, hall: Hall) -> None:
+    def open(self, hall: RunContext) -> None:
         """See `Engine.open`; the store has to be durable."""
         self._parts = cut_parts(hall.setting.blocks)
         self._n_arms = len(hall.setting.policies)
-        self._ticket = Ticket(hall.setting.spec.model_dump_json(), hall.store)
+        self._ticket = WorkerContext(hall.setting.spec.model_dump_json(), hall.store)
 
-    def seat(self, line: str, standing: tuple[Kept, ...]) -> None:
-        """See `Engine.seat`."""
+    def load_users(self, line: str, standing: tuple[StoredFile, ...]) -> None:
+        """See `Engine.load_users`."""
         self._standing[line] = standing or tuple(None for _ in self._parts)
 
     def fork(self, source: str, lines: Sequence[str]) -> None:
         """See `Engine.fork`; files are read, never changed, so all may begin with the same ones."""
         self._standing |= dict.fromkeys(lines, self._standing.pop(source))
 
-    def play(self, scene: Scene, cast: Cast) -> Played:
+    def play(self, scene: SimulationStep, cast: ServingPolicies) -> StepResult:
         """See `Engine.play`."""
         sent = self._ray.put(cast)
         tasks = zip(self._parts, self._standing[scene.line], strict=True)
         played = [self._task(_play, 2).remote(self._ticket, scene, sent, part, kept) for part, kept in tasks]
-        parts: list[PartPlayed] = self._wait([done for done, _ in played])
+        parts: list[ShardResult] = self._wait([done for done, _ in played])
         policies = cast.policies
         if scene.learns:
             feedback = [owed for _, owed in played]
@@ -112,7 +121,7 @@ class RayEngine:
         self._standing[scene.line] = result.standing
         return result
 
-    def teach(self, lesson: Lesson, logs: tuple[Kept, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
+    def teach(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
         """See `Engine.teach`."""
         if lesson.who == "pre":
             return (self._wait(self._task(_teach, 1).remote(self._ticket, None, logs)),), ()
@@ -186,27 +195,27 @@ def _closed(host: str, port: int) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _hall(spec: str, store: Store) -> Hall:
+def _hall(spec: str, store: Store) -> RunContext:
     """A worker's own setting, the same as the driver's because it follows from the spec."""
     torch.set_num_threads(1)
     known = ExperimentSpec.model_validate_json(spec)
-    return Hall(prepare(known, world_of(known)), store)
+    return RunContext(prepare(known, world_of(known)), store)
 
 
 def _play(
-    ticket: Ticket, scene: Scene, cast: Cast, part: Part, kept: Kept | None
-) -> tuple[PartPlayed, Feedback | None]:
+    ticket: WorkerContext, scene: SimulationStep, cast: ServingPolicies, part: Shard, kept: StoredFile | None
+) -> tuple[ShardResult, Feedback | None]:
     """A part through a scene; feedback apart, because the driver never fetches it."""
     hall = _hall(ticket.spec, ticket.store)
     blocks = hall.setting.blocks[part.first : part.last]
-    begun = Standing.fresh(blocks).copy() if kept is None else Standing.unpack(blocks, ticket.store.get(kept))
+    begun = ShardState.fresh(blocks).copy() if kept is None else ShardState.unpack(blocks, ticket.store.get(kept))
     built = hall.setting.built(scene.line)
     policies = tuple(unpack_policy(policy, w) for policy, w in zip(built, cast.policies, strict=True))
-    played = play_part(hall, scene, Servers(policies, cast.answer_model), part, begun)
-    return PartPlayed(None, played.standing, played.log, played.tables), played.feedback
+    played = play_part(hall, scene, LivePolicies(policies, cast.answer_model), part, begun)
+    return ShardResult(None, played.standing, played.log, played.tables), played.feedback
 
 
-def _learn(ticket: Ticket, line: str, cast: Cast, *feedback: Feedback | None) -> tuple[Weights, ...]:
+def _learn(ticket: WorkerContext, line: str, cast: ServingPolicies, *feedback: Feedback | None) -> tuple[Weights, ...]:
     """A line's policies after a round."""
     hall = _hall(ticket.spec, ticket.store)
     built = hall.setting.built(line)
@@ -215,13 +224,13 @@ def _learn(ticket: Ticket, line: str, cast: Cast, *feedback: Feedback | None) ->
     return tuple(pack_policy(policy) for policy in policies)
 
 
-def _teach(ticket: Ticket, arm: int | None, logs: tuple[Kept, ...]) -> Weights:
+def _teach(ticket: WorkerContext, arm: int | None, logs: tuple[StoredFile, ...]) -> Weights:
     """The policy of an arm, or of the pre-period, fitted on the logs."""
     hall = _hall(ticket.spec, ticket.store)
-    return taught(hall, arm, read_logs(hall, logs))
+    return train_policy(hall, arm, read_logs(hall, logs))
 
 
-def _answers(ticket: Ticket, logs: tuple[Kept, ...]) -> AnswerWeights:
+def _answers(ticket: WorkerContext, logs: tuple[StoredFile, ...]) -> AnswerWeights:
     """The answering model fitted on the logs."""
     hall = _hall(ticket.spec, ticket.store)
     return answer_weights(hall, read_logs(hall, logs))

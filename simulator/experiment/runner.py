@@ -8,13 +8,13 @@ from zlib import crc32
 import pyarrow as pa
 
 from simulator.errors import SpecError
-from simulator.experiment.engine import Cast, Engine, Hall, Store, Weights, cut_parts
+from simulator.experiment.engine import Engine, RunContext, ServingPolicies, Store, Weights, cut_parts
 from simulator.experiment.local_engine import LocalEngine
-from simulator.experiment.schedule import Lesson, Scene, Step, days_played, program
-from simulator.experiment.setup import PRE, Setting, prepare, world_of
-from simulator.runs.checkpoint import FOLDER, Checkpoint, Kept, Place
+from simulator.experiment.schedule import SimulationStep, Step, TrainingStep, days_played, plan_steps
+from simulator.experiment.setup import PRE, PreparedExperiment, prepare, world_of
+from simulator.runs.checkpoint import FOLDER, Checkpoint, StoredFile, TimelineCheckpoint
 
-__all__ = ["Progress", "Setting", "Sink", "play", "play_into", "prepare", "run_experiment", "world_of"]
+__all__ = ["PreparedExperiment", "Progress", "Sink", "play", "play_into", "prepare", "run_experiment", "world_of"]
 
 
 @runtime_checkable
@@ -32,7 +32,7 @@ Stopping = Callable[[int], bool]
 """Called with the days of the test that all lines have played: whether the test ends there."""
 
 
-def run_experiment(setting: Setting, sink: Sink, workers: int, progress: Progress) -> None:
+def run_experiment(setting: PreparedExperiment, sink: Sink, workers: int, progress: Progress) -> None:
     """Play an experiment and hand its tables to `sink`, day by day; nothing stays on disk.
 
     Raises:
@@ -44,9 +44,9 @@ def run_experiment(setting: Setting, sink: Sink, workers: int, progress: Progres
     play_into(sink, setting, LocalEngine(workers), progress)
 
 
-def play_into(sink: Sink, setting: Setting, engine: Engine, progress: Progress) -> None:
+def play_into(sink: Sink, setting: PreparedExperiment, engine: Engine, progress: Progress) -> None:
     """`run_experiment` on an engine of your choice, which is closed at the end."""
-    play(setting, _Passing(sink, len(cut_parts(setting.blocks))), engine, progress)
+    play(setting, _MemoryStore(sink, len(cut_parts(setting.blocks))), engine, progress)
 
 
 def never(_days: int) -> bool:
@@ -54,18 +54,20 @@ def never(_days: int) -> bool:
     return False
 
 
-def play(setting: Setting, store: Store, engine: Engine, progress: Progress, stopping: Stopping = never) -> None:
+def play(
+    setting: PreparedExperiment, store: Store, engine: Engine, progress: Progress, stopping: Stopping = never
+) -> None:
     """Play an experiment, or what an earlier try left of it, step by step, and close the engine.
 
     Raises:
         RankedBadlyError: A policy broke its contract.
         RunFolderError: A file cannot be written, or one of an earlier try is damaged.
     """
-    hall = Hall(setting, store)
+    hall = RunContext(setting, store)
     try:
         engine.open(hall)
-        run = _Run(hall, engine, progress, program(setting))
-        run.go_on(store.read_checkpoint(), stopping)
+        run = _Run(hall, engine, progress, plan_steps(setting))
+        run.resume(store.read_checkpoint(), stopping)
     finally:
         engine.close()
 
@@ -74,7 +76,7 @@ def play(setting: Setting, store: Store, engine: Engine, progress: Progress, sto
 class _Run:
     """Steps done so far, and who serves where."""
 
-    def __init__(self, hall: Hall, engine: Engine, progress: Progress, steps: tuple[Step, ...]) -> None:
+    def __init__(self, hall: RunContext, engine: Engine, progress: Progress, steps: tuple[Step, ...]) -> None:
         self._hall = hall
         self._engine = engine
         self._progress = progress
@@ -82,13 +84,13 @@ class _Run:
         self._weights: dict[str, tuple[Weights, ...]] = {}
         self._now = Checkpoint()
 
-    def go_on(self, before: Checkpoint | None, stopping: Stopping) -> None:
+    def resume(self, before: Checkpoint | None, stopping: Stopping) -> None:
         """Play all steps that are not done, or those up to where the test ends early."""
-        self._restore(before or Checkpoint(lines={PRE: Place()}))
+        self._restore(before or Checkpoint(lines={PRE: TimelineCheckpoint()}))
         for index in range(self._now.done, len(self._steps)):
             step = self._steps[index]
             self._tell(index)
-            moved = self._play(step) if isinstance(step, Scene) else self._teach(step)
+            moved = self._play(step) if isinstance(step, SimulationStep) else self._teach(step)
             days = days_played(self._steps, index)
             last = index == len(self._steps) - 1 or (days > 0 and stopping(days))
             done = {"done": len(self._steps), "lines": {}} if last else {"done": index + 1}
@@ -101,22 +103,22 @@ class _Run:
         """Begin where an earlier try stood."""
         self._now = now
         for line, place in now.lines.items():
-            self._engine.seat(line, place.standing)
+            self._engine.load_users(line, place.standing)
             self._weights[line] = self._fetched(line, place)
 
-    def _fetched(self, line: str, place: Place) -> tuple[Weights, ...]:
+    def _fetched(self, line: str, place: TimelineCheckpoint) -> tuple[Weights, ...]:
         """The policies of a line as they were kept."""
         if not place.policies:
             return tuple(() for _ in self._hall.setting.built(line))
         return tuple(tuple((_own_name(k.name), self._hall.store.get(k)) for k in files) for files in place.policies)
 
-    def _play(self, scene: Scene) -> Checkpoint:
+    def _play(self, scene: SimulationStep) -> Checkpoint:
         """Play a scene."""
-        played = self._engine.play(scene, Cast(self._weights[scene.line], self._now.answer_model))
+        played = self._engine.play(scene, ServingPolicies(self._weights[scene.line], self._now.answer_model))
         place = self._now.lines[scene.line].model_copy(update={"standing": played.standing})
         if scene.learns:
             self._weights[scene.line] = played.policies
-            place = Place(standing=played.standing, policies=self._kept(scene.label, played.policies))
+            place = TimelineCheckpoint(standing=played.standing, policies=self._kept(scene.label, played.policies))
         return self._now.model_copy(
             update={
                 "lines": self._now.at(scene.line, place),
@@ -125,7 +127,7 @@ class _Run:
             }
         )
 
-    def _teach(self, lesson: Lesson) -> Checkpoint:
+    def _teach(self, lesson: TrainingStep) -> Checkpoint:
         """Fit policies; those of the arms open the test."""
         weights, answer_model = self._engine.teach(lesson, self._now.logs)
         if lesson.who == "pre":
@@ -136,13 +138,15 @@ class _Run:
         kept = dict(zip(setting.buckets.arms, self._kept("arms", weights), strict=False))
         by_arm = dict(zip(setting.buckets.arms, weights, strict=True))
         self._engine.fork(PRE, setting.lines)
-        places: dict[str, Place] = {}
+        places: dict[str, TimelineCheckpoint] = {}
         for line in setting.lines:
             self._weights[line] = tuple(by_arm[arm] for arm in setting.served(line))
-            places[line] = Place(standing=standing, policies=tuple(kept[arm] for arm in setting.served(line) if kept))
+            places[line] = TimelineCheckpoint(
+                standing=standing, policies=tuple(kept[arm] for arm in setting.served(line) if kept)
+            )
         return self._now.model_copy(update={"answer_model": answer_model, "logs": (), "lines": places})
 
-    def _kept(self, label: str, policies: tuple[Weights, ...]) -> tuple[tuple[Kept, ...], ...]:
+    def _kept(self, label: str, policies: tuple[Weights, ...]) -> tuple[tuple[StoredFile, ...], ...]:
         """Policies as files, if anyone may go on from here."""
         store, done = self._hall.store, self._now.done
         if not store.durable:
@@ -161,7 +165,7 @@ class _Run:
 
 def _stage(step: Step) -> str:
     """What a step is called while it lasts."""
-    if isinstance(step, Lesson):
+    if isinstance(step, TrainingStep):
         return "training"
     return "before the test" if step.line == PRE else "the test"
 
@@ -173,7 +177,7 @@ def _own_name(name: str) -> str:
 
 @final
 @dataclass
-class _Passing:
+class _MemoryStore:
     """A store that keeps logs in memory, and hands tables on once all parts of a day are there."""
 
     sink: Sink
@@ -182,17 +186,17 @@ class _Passing:
     logs: dict[str, bytes] = field(default_factory=dict[str, bytes])
     waiting: dict[str, dict[str, pa.Table]] = field(default_factory=dict[str, dict[str, pa.Table]])
 
-    def put_table(self, name: str, table: pa.Table) -> Kept:
+    def put_table(self, name: str, table: pa.Table) -> StoredFile:
         """Wait for the other parts."""
         self.waiting.setdefault(name.rpartition("-")[0], {})[name] = table
-        return Kept(name=name, size=0, crc=0)
+        return StoredFile(name=name, size=0, crc=0)
 
-    def put(self, name: str, data: bytes) -> Kept:
+    def put(self, name: str, data: bytes) -> StoredFile:
         """Keep a log."""
         self.logs[name] = data
-        return Kept(name=name, size=len(data), crc=crc32(data))
+        return StoredFile(name=name, size=len(data), crc=crc32(data))
 
-    def get(self, kept: Kept) -> bytes:
+    def get(self, kept: StoredFile) -> bytes:
         """A log."""
         return self.logs[kept.name]
 

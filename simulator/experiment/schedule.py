@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
 from policies.base import LearningPolicy
-from simulator.experiment.setup import PRE, Setting
+from simulator.experiment.setup import PRE, PreparedExperiment
 
 
 @final
 @dataclass(frozen=True)
-class Scene:
+class SimulationStep:
     """Some rounds of one day of one line.
 
     Attributes:
@@ -54,16 +54,16 @@ class Scene:
 
 @final
 @dataclass(frozen=True)
-class Lesson:
+class TrainingStep:
     """Policies are fitted on the logs so far: the pre-period's, or those of all arms, which opens the test."""
 
     who: Literal["pre", "arms"]
 
 
-Step: TypeAlias = Scene | Lesson
+Step: TypeAlias = SimulationStep | TrainingStep
 
 
-def program(setting: Setting) -> tuple[Step, ...]:
+def plan_steps(setting: PreparedExperiment) -> tuple[Step, ...]:
     """All steps of an experiment, in order."""
     spec = setting.spec
     first = -spec.pre_days - spec.launch_days
@@ -75,21 +75,21 @@ def program(setting: Setting) -> tuple[Step, ...]:
         for index, line in enumerate(setting.lines)
         for scene in _day(setting, line, f"world{index}", day)
     ]
-    return (*launch, Lesson("pre"), *pre, Lesson("arms"), *test)
+    return (*launch, TrainingStep("pre"), *pre, TrainingStep("arms"), *test)
 
 
-def _day(setting: Setting, line: str, label: str, day: int, launch: bool = False) -> list[Scene]:
+def _day(setting: PreparedExperiment, line: str, label: str, day: int, launch: bool = False) -> list[SimulationStep]:
     """One day of a line."""
     n = setting.spec.rounds_per_day
     learns = not launch and any(isinstance(policy, LearningPolicy) for policy in setting.built(line))
     rounds = [(r,) for r in range(n)] if learns else [tuple(range(n))]
-    return [Scene(line, label, day, some, launch, learns, n) for some in rounds]
+    return [SimulationStep(line, label, day, some, launch, learns, n) for some in rounds]
 
 
 def days_played(steps: Sequence[Step], index: int) -> int:
     """Days of the test that are over for every line with this step; 0 where it does not end one."""
     step, after = steps[index], steps[index + 1 : index + 2]
-    if not isinstance(step, Scene) or step.day < 0:
+    if not isinstance(step, SimulationStep) or step.day < 0:
         return 0
-    going_on = any(isinstance(other, Scene) and other.day == step.day for other in after)
+    going_on = any(isinstance(other, SimulationStep) and other.day == step.day for other in after)
     return 0 if going_on else step.day + 1

@@ -13,8 +13,8 @@ from simulator.experiment.assignment import assign
 from simulator.noise import seed_word
 from simulator.rollout.answer_model import constant_model
 from simulator.rollout.oracle import hand_truth
-from simulator.rollout.population import Block, Size, Stage, make_blocks, make_stage
-from simulator.rollout.request import Course
+from simulator.rollout.population import Block, Platform, Size, make_blocks, make_stage
+from simulator.rollout.request import RolloutSettings
 from simulator.rollout.user_day_table import Buckets
 from simulator.runs.user_profiles import check_segments
 from simulator.spec.experiment import ArmSpec, ExperimentSpec
@@ -29,11 +29,11 @@ MIXED: Final = "mixed"
 
 @final
 @dataclass(frozen=True)
-class Setting:
+class PreparedExperiment:
     """An experiment made ready: who is in which bucket, who serves, what all share."""
 
     spec: ExperimentSpec
-    course: Course
+    course: RolloutSettings
     blocks: list[Block]
     buckets: Buckets
     policies: tuple[Policy, ...]
@@ -90,7 +90,7 @@ def world_of(spec: ExperimentSpec) -> World:
         raise SpecError(f"world_values: unknown parameter {error.args[0]!r}; known: {known}") from None
 
 
-def prepare(spec: ExperimentSpec, world: World, catalogue_seed: int | None = None) -> Setting:
+def prepare(spec: ExperimentSpec, world: World, catalogue_seed: int | None = None) -> PreparedExperiment:
     """Draw users and videos, build policies, split the users; nothing is played yet.
 
     Args:
@@ -103,7 +103,7 @@ def prepare(spec: ExperimentSpec, world: World, catalogue_seed: int | None = Non
     """
     stage, people = stage_of(spec, world, catalogue_seed)
     check_segments(spec.segments, stage.user_table.names)
-    course = Course(stage, spec.seed, spec.slate_size, spec.candidates, constant_model())
+    course = RolloutSettings(stage, spec.seed, spec.slate_size, spec.candidates, constant_model())
     policies = tuple(_build(arm, stage, people.latents) for arm in spec.arms)
     pre_policy = _build(ArmSpec(name=PRE, policy=spec.pre_policy), stage, people.latents)
     shares = np.array([arm.share for arm in spec.arms])
@@ -116,17 +116,17 @@ def prepare(spec: ExperimentSpec, world: World, catalogue_seed: int | None = Non
     column = stage.world.columns[0]
     buckets = Buckets(names, arm_of, column.levels, people.profile_code[:, 0].astype(np.int32))
     blocks = make_blocks(people, spec.rounds_per_day, stage.rules)
-    return Setting(spec, course, blocks, buckets, policies, pre_policy)
+    return PreparedExperiment(spec, course, blocks, buckets, policies, pre_policy)
 
 
-def stage_of(spec: ExperimentSpec, world: World, catalogue_seed: int | None = None) -> tuple[Stage, Population]:
+def stage_of(spec: ExperimentSpec, world: World, catalogue_seed: int | None = None) -> tuple[Platform, Population]:
     """The videos and users of an experiment; `catalogue_seed` as of `prepare`."""
     before = spec.launch_days + spec.pre_days
     size = Size(spec.users, spec.videos, spec.views_scale, first_day=-before, n_days=before + spec.days)
     return make_stage(world, size, spec.seed, catalogue_seed)
 
 
-def _build(arm: ArmSpec, stage: Stage, users: Users) -> Policy:
+def _build(arm: ArmSpec, stage: Platform, users: Users) -> Policy:
     """An arm's policy; the oracle, and only the oracle, is handed the truth here."""
     try:
         if arm.policy == "oracle":

@@ -5,11 +5,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from policies.base import Feedback, Log, Policy, TrainablePolicy
-from simulator.experiment.engine import AnswerWeights, Hall, Weights
+from simulator.experiment.engine import AnswerWeights, RunContext, Weights
 from simulator.experiment.shard import unpack_log
 from simulator.rollout.answer_model import fit_answer_model
 from simulator.rollout.day import canonical
-from simulator.runs.checkpoint import Kept
+from simulator.runs.checkpoint import StoredFile
 
 
 def pack_policy(policy: Policy) -> Weights:
@@ -36,12 +36,12 @@ def unpack_policy(built: Policy, weights: Weights) -> Policy:
         return type(built).load(folder)
 
 
-def read_logs(hall: Hall, logs: tuple[Kept, ...]) -> Feedback:
+def read_logs(hall: RunContext, logs: tuple[StoredFile, ...]) -> Feedback:
     """One log out of the files of one, which are in order of time."""
     return canonical([unpack_log(hall.store.get(kept)) for kept in logs])
 
 
-def taught(hall: Hall, arm: int | None, log: Feedback) -> Weights:
+def train_policy(hall: RunContext, arm: int | None, log: Feedback) -> Weights:
     """The policy of an arm, or of the pre-period, fitted on a log, as weights."""
     setting = hall.setting
     policy = copy.deepcopy(setting.pre_policy if arm is None else setting.policies[arm])
@@ -51,6 +51,6 @@ def taught(hall: Hall, arm: int | None, log: Feedback) -> Weights:
     return pack_policy(policy)
 
 
-def answer_weights(hall: Hall, log: Feedback) -> AnswerWeights:
+def answer_weights(hall: RunContext, log: Feedback) -> AnswerWeights:
     """The answering model fitted on a log."""
     return fit_answer_model(log, hall.setting.course.stage.videos.duration_s).packed()

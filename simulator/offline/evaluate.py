@@ -13,10 +13,10 @@ from policies.registry import POLICIES, find_policy
 from simulator.errors import OfflineError
 from simulator.experiment.runner import Progress
 from simulator.offline.metrics import by_user, paired_p, standard_error
-from simulator.offline.protocol import Rules, Task, make_task
+from simulator.offline.protocol import ProtocolRules, Task, make_task
 from simulator.offline.ranking import Answer, ask
-from simulator.offline.source import Source, read_source
-from simulator.offline.store import Answers, Protocol
+from simulator.offline.source import LogSource, read_source
+from simulator.offline.store import Protocol, ResultStore
 from simulator.reports.offline import FILE, MAIN, METRICS, TRUE, TRUTH, Lead, Offline, PolicyRow, SeedRow
 from simulator.runs.folder import RunFolder
 from simulator.runs.lock import locked
@@ -38,7 +38,7 @@ class Study:
 
     policies: tuple[str, ...]
     seeds: int = 1
-    rules: Rules = field(default_factory=Rules)
+    rules: ProtocolRules = field(default_factory=ProtocolRules)
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
@@ -52,7 +52,7 @@ def trainable() -> tuple[str, ...]:
     return tuple(name for name in POLICIES if issubclass(find_policy(name), TrainablePolicy))
 
 
-def run_offline(source: Source, study: Study, out: Path, progress: Progress) -> Offline:
+def run_offline(source: LogSource, study: Study, out: Path, progress: Progress) -> Offline:
     """Read the data, ask every policy that has not answered yet, keep each answer, and put all side by side.
 
     Raises:
@@ -66,7 +66,7 @@ def run_offline(source: Source, study: Study, out: Path, progress: Progress) -> 
     progress("the log", 0, 1)
     task = make_task(read_source(source, progress), study.rules)
     protocol = Protocol.of(task)
-    answers = Answers.open(out, protocol)
+    answers = ResultStore.open(out, protocol)
     with locked(out):
         found = _asked(task, study, answers, progress)
         result = compare(protocol, found)
@@ -101,7 +101,7 @@ def _check_names(names: Sequence[str]) -> None:
             raise OfflineError(str(error)) from error
 
 
-def _asked(task: Task, study: Study, answers: Answers, progress: Progress) -> dict[str, list[Answer]]:
+def _asked(task: Task, study: Study, answers: ResultStore, progress: Progress) -> dict[str, list[Answer]]:
     """Answers of every policy, kept ones and new ones; those of the truth too where it is known."""
     names = study.policies if task.satisfaction is None else (*study.policies, TRUTH)
     found: dict[str, list[Answer]] = {name: [] for name in names}

@@ -21,12 +21,12 @@ from user_models.data.folder import KuaiRandFolder, open_folder
 from user_models.fit.prediction.exposures import Exposures, read_exposures
 from user_models.fit.prediction.feature_encoder import learn_coding
 from user_models.fit.rows.features import first_tag, user_categories, user_numbers, video_categories
-from user_models.fit.rows.log_rows import Rows, read_rows
+from user_models.fit.rows.log_rows import LogRows, read_rows
 
 SIBLING: Final = "kuairand-pure-sample"
 """Folder of the tables that a list of exposures is read with, beside it, where none is named."""
 _ACTS: Final = (Event.LIKE, Event.FOLLOW, Event.COMMENT, Event.FORWARD, Event.HATE, Event.PROFILE_ENTER)
-"""In the order of `Rows.acted`."""
+"""In the order of `LogRows.acted`."""
 _VIEWS_A_DAY: Final = 3
 """Exposures that a made-up day of the list has: KuaiRand-Pure keeps about as many of a user and active day."""
 _LONG_S: Final = 18.0
@@ -95,7 +95,7 @@ def _listed(
     )
 
 
-def _feedback(rows: Rows) -> Feedback:
+def _feedback(rows: LogRows) -> Feedback:
     """Rows of a folder in the form of a log: rows of one user and moment are one request."""
     like, hate = (rows.acted[:, _ACTS.index(act)] > 0 for act in (Event.LIKE, Event.HATE))
     pleased, displeased = like & ~hate, hate & ~like
@@ -125,7 +125,7 @@ def _feedback(rows: Rows) -> Feedback:
 
 
 def _requests(
-    rows: Rows, day: Int64[np.ndarray, " rows"]
+    rows: LogRows, day: Int64[np.ndarray, " rows"]
 ) -> tuple[Int64[np.ndarray, " rows"], Int64[np.ndarray, " rows"]]:
     """Which request of the user's day each view belongs to, and its place there."""
     new_day = np.append(True, (np.diff(rows.user) != 0) | (np.diff(day) != 0))[: len(rows)]

@@ -30,7 +30,7 @@ _CELLS: Final = 8_000_000
 
 @final
 @dataclass(frozen=True)
-class Rules:
+class ProtocolRules:
     """The protocol's numbers.
 
     Attributes:
@@ -75,7 +75,7 @@ class Task:
     """
 
     name: str
-    rules: Rules
+    rules: ProtocolRules
     train: Log
     tests: Tests
     met_user: Int64[np.ndarray, " met"]
@@ -83,7 +83,7 @@ class Task:
     satisfaction: Value | None
 
 
-def make_task(dataset: Dataset, rules: Rules) -> Task:
+def make_task(dataset: Dataset, rules: ProtocolRules) -> Task:
     """Keep the core, cut each user's log, number anew.
 
     Raises:

@@ -17,7 +17,7 @@ SIMULATED_USERS: Final = 3000
 
 @final
 @dataclass(frozen=True)
-class Source:
+class LogSource:
     """Where the log is to come from.
 
     Attributes:
@@ -33,7 +33,7 @@ class Source:
     workers: int = 1
 
 
-def read_source(source: Source, progress: Progress) -> Dataset:
+def read_source(source: LogSource, progress: Progress) -> Dataset:
     """The log, read or simulated.
 
     Raises:

@@ -80,13 +80,13 @@ class _Written(_Kept):
 
 @final
 @dataclass(frozen=True)
-class Answers:
+class ResultStore:
     """Answers of one protocol on disk."""
 
     folder: RunFolder
 
     @staticmethod
-    def open(path: Path, protocol: Protocol) -> "Answers":
+    def open(path: Path, protocol: Protocol) -> "ResultStore":
         """Take a new or empty folder, or one of the same protocol.
 
         Raises:
@@ -99,7 +99,7 @@ class Answers:
             folder = RunFolder.create(path, resumable=False)
             folder.put(PROTOCOL, (protocol.model_dump_json(indent=1) + "\n").encode())
         _same(kept, protocol)
-        return Answers(folder)
+        return ResultStore(folder)
 
     def read(self, policy: str, seed: int) -> Answer | None:
         """What a policy answered; None if it was not asked yet.

@@ -20,7 +20,7 @@ _REAL: Final = ("watch_s", "true_satisfaction", "true_appeal")
 
 @final
 @dataclass(frozen=True)
-class Scene:
+class TraceDay:
     """Whose day, and in which course of events: `all:ARM` is a world in which everybody meets that arm."""
 
     world: str
@@ -30,7 +30,7 @@ class Scene:
 
 @final
 @dataclass(frozen=True)
-class View:
+class TracedView:
     """One impression.
 
     Attributes:
@@ -91,7 +91,7 @@ def traced_days(run: Path, world: str, user_id: int) -> list[int]:
     return sorted(_read(run, ["day"], chosen)["day"].unique().to_pylist())
 
 
-def read_feed(run: Path, scene: Scene) -> list[View]:
+def read_feed(run: Path, scene: TraceDay) -> list[TracedView]:
     """A user's views of one day in the order in which they were seen; none where the user did not come.
 
     Raises:
@@ -148,8 +148,8 @@ def _is_text(kind: Any) -> bool:  # noqa: ANN401 (pyarrow ships no types)
     return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
 
 
-def _view(row: dict[str, Any]) -> View:
+def _view(row: dict[str, Any]) -> TracedView:
     """One row of the trace."""
     kept = {name: value for name, value in row.items() if name not in (*ACTS, "answer")}
     acts = tuple(name.replace("_", " ") for name in ACTS if row[name])
-    return View(**kept, acts=acts, answer=_ANSWERS[row["answer"]])
+    return TracedView(**kept, acts=acts, answer=_ANSWERS[row["answer"]])

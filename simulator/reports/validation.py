@@ -168,7 +168,7 @@ class AnsweringRow(_Row):
 
 
 @final
-class Recovery(_Row):
+class RecoveryReport(_Row):
     """A world with known parameters, simulated and fitted again.
 
     Attributes:
@@ -262,7 +262,7 @@ class Validation(_Row):
     hate_concentration: list[float]
     activity: dict[str, Compared]
     answering: list[AnsweringRow] | None
-    recovery: Recovery | None
+    recovery: RecoveryReport | None
     presets: dict[str, PresetRow]
     checks: list[Check] = Field(default_factory=list[Check])
     faults: list[str] = Field(default_factory=list[str])

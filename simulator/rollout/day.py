@@ -13,18 +13,18 @@ from policies.base import Feedback, LearningPolicy, Policy, Slates
 from simulator.rollout.answer_bins import AskedViews
 from simulator.rollout.population import Block
 from simulator.rollout.request import (
-    Course,
-    Ring,
+    DailyCatalogue,
+    RolloutSettings,
     Totals,
     begin_day,
-    choose,
-    count,
+    count_feedback,
     day_ring,
     end_day,
-    in_turn,
     logged,
     observe,
-    react,
+    rank_checked,
+    request_batches,
+    respond,
 )
 from simulator.rollout.trace import TracePart, traced
 from user_models.dynamics.kernel import Response
@@ -35,7 +35,7 @@ Out = TypeVar("Out")
 
 @final
 @dataclass(frozen=True)
-class Line:
+class Timeline:
     """All users under given policies.
 
     Attributes:
@@ -58,7 +58,7 @@ class Line:
 
 @final
 @dataclass(frozen=True)
-class Wanted:
+class LoggingScope:
     """What is kept of a day beside the totals.
 
     Attributes:
@@ -97,7 +97,9 @@ class Engine:
         self._pool.shutdown(cancel_futures=True)
 
 
-def play_day(course: Course, line: Line, day: int, n_rounds: int, wanted: Wanted, engine: Engine) -> list[BlockDay]:
+def play_day(
+    course: RolloutSettings, line: Timeline, day: int, n_rounds: int, wanted: LoggingScope, engine: Engine
+) -> list[BlockDay]:
     """Play one day of a line; policies that learn do so after each round.
 
     Returns:
@@ -106,7 +108,7 @@ def play_day(course: Course, line: Line, day: int, n_rounds: int, wanted: Wanted
     ring = day_ring(course, day)
     days = [BlockDay(Totals.zero(len(block.user_id))) for block in line.blocks]
     log_users = max(block.user_id[-1] for block in line.blocks) + 1 if line.learns else wanted.log_users
-    kept = Wanted(int(log_users), wanted.trace)
+    kept = LoggingScope(int(log_users), wanted.trace)
     for rounds in [[r] for r in range(n_rounds)] if line.learns else [list(range(n_rounds))]:
         before = [len(block_day.log) for block_day in days]
         engine.map(partial(play_rounds, course, line, ring, day, rounds, kept), list(enumerate(days)))
@@ -124,7 +126,7 @@ def canonical(parts: Sequence[Feedback]) -> Feedback:
     return log.take(np.argsort(log.user_id, kind="stable"))
 
 
-def _learn(line: Line, new: list[list[Feedback]]) -> None:
+def _learn(line: Timeline, new: list[list[Feedback]]) -> None:
     """Give every learning policy the round's feedback from the users that it served."""
     parts = [part for block in new for part in block]
     if not parts:
@@ -138,7 +140,13 @@ def _learn(line: Line, new: list[list[Feedback]]) -> None:
 
 
 def play_rounds(
-    course: Course, line: Line, ring: Ring, day: int, rounds: list[int], wanted: Wanted, block_day: tuple[int, BlockDay]
+    course: RolloutSettings,
+    line: Timeline,
+    ring: DailyCatalogue,
+    day: int,
+    rounds: list[int],
+    wanted: LoggingScope,
+    block_day: tuple[int, BlockDay],
 ) -> None:
     """Play some rounds of a block's day, policy by policy and request by request, until nobody is in session."""
     b, out = block_day
@@ -146,27 +154,27 @@ def play_rounds(
     if rounds[0] == 0:
         begin_day(course, block, day)
     for index, policy in enumerate(line.policies):
-        for rows in in_turn(
+        for rows in request_batches(
             course, block, day, range(rounds[0], rounds[-1] + 1), np.flatnonzero(line.served_by[b] == index)
         ):
             _serve(course, block, policy, ring, day, rows, wanted, out)
 
 
 def _serve(
-    course: Course,
+    course: RolloutSettings,
     block: Block,
     policy: Policy,
-    ring: Ring,
+    ring: DailyCatalogue,
     day: int,
     rows: Int64[np.ndarray, " rows"],
-    wanted: Wanted,
+    wanted: LoggingScope,
     out: BlockDay,
 ) -> None:
     """One request of each of these users: rank, live, count, log."""
     obs = observe(course, block, ring, day, rows)
-    slates = choose(course, block, policy, obs, rows)
-    response = react(course, block, ring, day, rows, slates)
-    asked = count(course, rows, slates, response, out.totals)
+    slates = rank_checked(course, block, policy, obs, rows)
+    response = respond(course, block, ring, day, rows, slates)
+    asked = count_feedback(course, rows, slates, response, out.totals)
     if asked is not None:
         out.asked.append(asked)
     _keep(block, day, rows, slates, response, wanted, out)
@@ -179,7 +187,7 @@ def _keep(
     rows: Int64[np.ndarray, " rows"],
     slates: Slates,
     response: Response,
-    wanted: Wanted,
+    wanted: LoggingScope,
     out: BlockDay,
 ) -> None:
     """Log and trace what is wanted of a request."""

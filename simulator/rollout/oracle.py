@@ -7,11 +7,11 @@ from jaxtyping import Float32, Int
 
 from policies.base import Policy
 from policies.simple.oracle import OraclePolicy, Value
-from simulator.rollout.population import Stage
+from simulator.rollout.population import Platform
 from user_models.dynamics.kernel import Users
 
 
-def hand_truth(options: dict[str, Any], stage: Stage, users: Users) -> Policy:
+def hand_truth(options: dict[str, Any], stage: Platform, users: Users) -> Policy:
     """An oracle that ranks by `appeal + weight * satisfaction`, both expected for this user and video.
 
     Args:
@@ -41,7 +41,7 @@ def hand_truth(options: dict[str, Any], stage: Stage, users: Users) -> Policy:
     return OraclePolicy(value)
 
 
-def pleasure(stage: Stage, users: Users) -> Value:
+def pleasure(stage: Platform, users: Users) -> Value:
     """True satisfaction expected of each user with each candidate: the match, quality and bait, without moods."""
     rules, videos = stage.rules, stage.videos
 

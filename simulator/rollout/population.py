@@ -16,7 +16,7 @@ from jaxtyping import Float32, Int32, Int64, UInt16
 from policies.base import History, Unchanging, UserTable, VideoTable
 from simulator.noise import row_keys, seed_word
 from simulator.rollout.loop_kernel import recall, remember
-from user_models.dynamics.kernel import Response, Rules, State, Users, Videos
+from user_models.dynamics.kernel import KernelParameters, Response, Users, UserState, Videos
 from user_models.dynamics.packed import Packed, pack, pack_row
 from user_models.world.world import Catalogue, Population, World
 
@@ -30,7 +30,7 @@ HISTORY: Final = 50
 
 @final
 @dataclass(frozen=True)
-class Offers:
+class CatalogueSchedule:
     """Which videos are on offer on which day: one comes, the oldest goes.
 
     Attributes:
@@ -46,13 +46,13 @@ class Offers:
     first_day: int
 
     @staticmethod
-    def plan(n: int, share_per_day: float, first_day: int, n_days: int, seed: int) -> "Offers":
+    def plan(n: int, share_per_day: float, first_day: int, n_days: int, seed: int) -> "CatalogueSchedule":
         """Room for `n_days` days from `first_day`; of the first `n` videos, a random one is the oldest."""
         per_day = n * share_per_day
         ids = np.arange(n, dtype=np.int64)
         keys = row_keys(seed_word(seed, "arrivals of videos"), ids, 0, np.zeros(n, np.int32))
         newer = np.arange(n, n + math.floor(per_day * n_days), dtype=np.int32)
-        return Offers(np.concatenate([np.argsort(keys).astype(np.int32), newer]), n, per_day, first_day)
+        return CatalogueSchedule(np.concatenate([np.argsort(keys).astype(np.int32), newer]), n, per_day, first_day)
 
     def on(self, day: int) -> Int32[np.ndarray, " n"]:
         """Ids on offer on a day; before the first day as on it, and past the room that was made as at its end."""
@@ -73,13 +73,13 @@ class Offers:
 
 @final
 @dataclass(frozen=True)
-class Stage(Unchanging):
+class Platform(Unchanging):
     """What all users share: the world's rules, the catalogue, what of it is on offer, and its public face."""
 
     world: World
-    rules: Rules
+    rules: KernelParameters
     videos: Videos
-    offers: Offers
+    offers: CatalogueSchedule
     video_table: VideoTable
     user_table: UserTable
 
@@ -100,7 +100,7 @@ class Stage(Unchanging):
 
 @final
 @dataclass(frozen=True)
-class Past:
+class HistoryBuffer:
     """Rings of each user's last views; `n_seen` counts all views ever made."""
 
     video_id: Int32[np.ndarray, "users h"]
@@ -110,10 +110,10 @@ class Past:
     n_seen: Int64[np.ndarray, " users"]
 
     @staticmethod
-    def empty(n_users: int) -> "Past":
+    def empty(n_users: int) -> "HistoryBuffer":
         """Nobody has seen anything."""
         shape = (n_users, HISTORY)
-        return Past(
+        return HistoryBuffer(
             np.zeros(shape, np.int32),
             np.zeros(shape, np.float32),
             np.zeros(shape, np.uint16),
@@ -162,26 +162,28 @@ class Block:
     user_id: Int64[np.ndarray, " users"]
     users: Users
     packed: Packed
-    state: State
-    past: Past
+    state: UserState
+    past: HistoryBuffer
 
     def copy(self) -> "Block":
         """The same users at the same moment, free to take another course."""
-        state = State(*(array.copy() for array in self.state))
-        past = Past(**{name: array.copy() for name, array in vars(self.past).items()})
+        state = UserState(*(array.copy() for array in self.state))
+        past = HistoryBuffer(**{name: array.copy() for name, array in vars(self.past).items()})
         return replace(self, state=state, past=past)
 
     @staticmethod
-    def fresh(user_id: Int64[np.ndarray, " users"], users: Users, n_rounds: int, rules: Rules) -> "Block":
+    def fresh(user_id: Int64[np.ndarray, " users"], users: Users, n_rounds: int, rules: KernelParameters) -> "Block":
         """Users rested and with empty histories."""
-        return Block(user_id, users, pack(users), fresh_state(users, n_rounds, rules), Past.empty(len(user_id)))
+        return Block(
+            user_id, users, pack(users), fresh_state(users, n_rounds, rules), HistoryBuffer.empty(len(user_id))
+        )
 
 
-def fresh_state(users: Users, n_rounds: int, rules: Rules) -> State:
+def fresh_state(users: Users, n_rounds: int, rules: KernelParameters) -> UserState:
     """Everybody rested, in their usual mood, active the day before."""
     n = len(users.appeal)
     f32, i16 = np.float32, np.int16
-    return State(
+    return UserState(
         patience=np.zeros(n, f32),
         sessions_left=np.zeros((n, n_rounds), i16),
         session=np.zeros(n, i16),
@@ -236,18 +238,18 @@ class Size:
     n_days: int = 7
 
 
-def make_stage(world: World, size: Size, seed: int, catalogue_seed: int | None = None) -> tuple[Stage, Population]:
+def make_stage(world: World, size: Size, seed: int, catalogue_seed: int | None = None) -> tuple[Platform, Population]:
     """Draw the users and videos of an experiment; ids run from 0. `catalogue_seed` draws the videos, if given."""
     share = world.value("videos.new_per_day")
     videos_seed = seed if catalogue_seed is None else catalogue_seed
-    offers = Offers.plan(size.videos, share, size.first_day, size.n_days, videos_seed)
+    offers = CatalogueSchedule.plan(size.videos, share, size.first_day, size.n_days, videos_seed)
     videos = world.draw_videos(len(offers.order), int(seed_word(videos_seed, "videos")))
     people = world.draw_users(np.arange(size.users, dtype=np.int64), int(seed_word(seed, "users")))
     public = public_videos(videos), public_users(world, people)
-    return Stage(world, world.rules(size.views_scale), videos.latents, offers, *public), people
+    return Platform(world, world.rules(size.views_scale), videos.latents, offers, *public), people
 
 
-def _aged(stage: Stage, day: int) -> tuple[Videos, Packed]:
+def _aged(stage: Platform, day: int) -> tuple[Videos, Packed]:
     """The videos of a day: newer ones appeal more."""
     fresh = np.float32(stage.world.value("videos.ageing")) * stage.offers.freshness(day)
     now = stage.videos._replace(appeal=stage.videos.appeal + fresh)
@@ -266,7 +268,7 @@ def block_size(n_users: int) -> int:
     return math.ceil(n_users / n_blocks)
 
 
-def make_blocks(people: Population, n_rounds: int, rules: Rules, size: int | None = None) -> list[Block]:
+def make_blocks(people: Population, n_rounds: int, rules: KernelParameters, size: int | None = None) -> list[Block]:
     """Cut a population into blocks of consecutive users; `size` is that of `block_size` where it is not given."""
     n = len(people.latents.appeal)
     size = size or block_size(n)

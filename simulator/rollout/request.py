@@ -14,9 +14,9 @@ from simulator.noise import row_keys, seed_word
 from simulator.rollout.answer_bins import AskedViews
 from simulator.rollout.answer_model import AnswerModel, features
 from simulator.rollout.loop_kernel import cut_windows, first_bad_slate, tally
-from simulator.rollout.population import Block, Past, Stage, empty_response
+from simulator.rollout.population import Block, HistoryBuffer, Platform, empty_response
 from simulator.user_days import COUNTS, SUMS
-from user_models.dynamics.kernel import Response, Videos, live, open_sessions, sleep, wake
+from user_models.dynamics.kernel import Response, Videos, close_day, open_day, open_sessions, simulate_slates
 from user_models.dynamics.packed import Packed
 
 _TOGETHER: Final = 1024
@@ -26,7 +26,7 @@ _SATISFIED: Final = 3
 
 @final
 @dataclass(frozen=True)
-class Course:
+class RolloutSettings:
     """What stays the same over a course of events.
 
     Attributes:
@@ -37,7 +37,7 @@ class Course:
         answer_model: Estimates who answers and what they say, for the satisfied share by other ways than counting.
     """
 
-    stage: Stage
+    stage: Platform
     seed: int
     slate_size: int
     n_candidates: int
@@ -46,7 +46,7 @@ class Course:
 
 @final
 @dataclass(frozen=True)
-class Ring(Unchanging):
+class DailyCatalogue(Unchanging):
     """What is on offer on a day, in the day's order.
 
     Attributes:
@@ -74,7 +74,7 @@ class LiveHistory:
         day: Day of the request.
     """
 
-    past: Past
+    past: HistoryBuffer
     rows: Int64[np.ndarray, " rows"]
     hour: Int8[np.ndarray, " rows"]
     day: int
@@ -98,51 +98,51 @@ class Totals:
         return Totals(np.zeros((n_users, len(COUNTS)), np.int32), np.zeros((n_users, len(SUMS))))
 
 
-class RankedBadlyError(ValueError):
+class InvalidSlateError(ValueError):
     """A policy broke its contract: says which policy, which slate and what was wanted."""
 
 
-def day_ring(course: Course, day: int) -> Ring:
+def day_ring(course: RolloutSettings, day: int) -> DailyCatalogue:
     """The order in which the catalogue is offered on a day; each user enters it at a place of their own."""
     stage = course.stage
     ids = stage.offers.on(day)
     keys = row_keys(seed_word(course.seed, "catalogue"), ids.astype(np.int64), day, np.zeros(len(ids), np.int32))
     order = ids[np.argsort(keys)]  # keys of different videos differ, so any sort gives this order
-    return Ring(np.concatenate([order, order[: course.n_candidates]]), len(ids), *stage.videos_on(day))
+    return DailyCatalogue(np.concatenate([order, order[: course.n_candidates]]), len(ids), *stage.videos_on(day))
 
 
-def begin_day(course: Course, block: Block, day: int) -> None:
+def begin_day(course: RolloutSettings, block: Block, day: int) -> None:
     """Let the block's users wake up: who comes today, and how often."""
     keys = row_keys(seed_word(course.seed, "arrivals"), block.user_id, day, np.zeros(len(block.user_id), np.int32))
-    wake(keys, day, block.users, block.state, course.stage.rules)
+    open_day(keys, day, block.users, block.state, course.stage.rules)
 
 
-def end_day(course: Course, block: Block) -> None:
+def end_day(course: RolloutSettings, block: Block) -> None:
     """Let the day settle into the users' moods."""
-    sleep(block.state, course.stage.rules)
+    close_day(block.state, course.stage.rules)
 
 
-def in_session(course: Course, block: Block, day: int, round_of_day: int) -> Int64[np.ndarray, " rows"]:
+def in_session(course: RolloutSettings, block: Block, day: int, round_of_day: int) -> Int64[np.ndarray, " rows"]:
     """The users who want a slate now; opens their next session where none is open."""
     everyone = np.arange(len(block.user_id), dtype=np.int64)
-    return call_in(course, block, day, range(round_of_day, round_of_day + 1), everyone)
+    return open_requests(course, block, day, range(round_of_day, round_of_day + 1), everyone)
 
 
-def in_turn(
-    course: Course, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
+def request_batches(
+    course: RolloutSettings, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
 ) -> Iterator[Int64[np.ndarray, " rows"]]:
     """Those of some users who want a slate, over and over, until these rounds are over for all of them.
 
     Whoever iterates serves those given before taking the next. Users go on to their next session, or to the next
     round, as soon as they are through with the last, without waiting for anybody.
     """
-    while len(rows := call_in(course, block, day, rounds, rows)):
+    while len(rows := open_requests(course, block, day, rounds, rows)):
         for first in range(0, len(rows), _TOGETHER):
             yield rows[first : first + _TOGETHER]
 
 
-def call_in(
-    course: Course, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
+def open_requests(
+    course: RolloutSettings, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
 ) -> Int64[np.ndarray, " rows"]:
     """Those of some users who want a slate now; opens their next session of these rounds where none is open."""
     seed, within = seed_word(course.seed, "arrivals"), (rounds.start, rounds.stop)
@@ -153,7 +153,11 @@ def call_in(
 
 
 def on_offer(
-    course: Course, ring: Ring, day: int, user_id: Int64[np.ndarray, " rows"], request: Int16[np.ndarray, " rows"]
+    course: RolloutSettings,
+    ring: DailyCatalogue,
+    day: int,
+    user_id: Int64[np.ndarray, " rows"],
+    request: Int16[np.ndarray, " rows"],
 ) -> Int32[np.ndarray, "rows n"]:
     """Candidates of requests, each the user's `request`-th of the day, from 0.
 
@@ -166,7 +170,9 @@ def on_offer(
     return candidates
 
 
-def observe(course: Course, block: Block, ring: Ring, day: int, rows: Int64[np.ndarray, " rows"]) -> Observation:
+def observe(
+    course: RolloutSettings, block: Block, ring: DailyCatalogue, day: int, rows: Int64[np.ndarray, " rows"]
+) -> Observation:
     """What a policy may know when it serves these users."""
     user_id = block.user_id[rows]
     hour = block.state.hour[rows]
@@ -192,7 +198,9 @@ def _on_clock(hour: Int8[np.ndarray, " rows"], day: int) -> Int32[np.ndarray, " 
     return hour.astype(np.int32) + np.int32(24 * day)
 
 
-def choose(course: Course, block: Block, policy: Policy, obs: Observation, rows: Int64[np.ndarray, " rows"]) -> Slates:
+def rank_checked(
+    course: RolloutSettings, block: Block, policy: Policy, obs: Observation, rows: Int64[np.ndarray, " rows"]
+) -> Slates:
     """The policy's slates, checked.
 
     Raises:
@@ -204,32 +212,37 @@ def choose(course: Course, block: Block, policy: Policy, obs: Observation, rows:
     wanted = (len(rows), course.slate_size)
     name = type(policy).__name__
     if slates.shape != wanted:
-        raise RankedBadlyError(f"{name}.rank returned slates of shape {slates.shape}, want {wanted}")
+        raise InvalidSlateError(f"{name}.rank returned slates of shape {slates.shape}, want {wanted}")
     bad = first_bad_slate(slates, obs.candidates)
     if bad >= 0:
-        raise RankedBadlyError(
+        raise InvalidSlateError(
             f"{name}.rank returned slate {slates[bad].tolist()} for user {obs.user_id[bad]}, want "
             f"{course.slate_size} different ids from that user's {course.n_candidates} candidates"
         )
     return slates
 
 
-def react(
-    course: Course, block: Block, ring: Ring, day: int, rows: Int64[np.ndarray, " rows"], slates: Slates
+def respond(
+    course: RolloutSettings,
+    block: Block,
+    ring: DailyCatalogue,
+    day: int,
+    rows: Int64[np.ndarray, " rows"],
+    slates: Slates,
 ) -> Response:
     """Let the users live through their slates; changes their state, and remembers what they saw."""
     seed, walk = seed_word(course.seed, "response"), (course.n_candidates, ring.n_videos)
     response = empty_response(len(rows), slates.shape[1])
     rules = course.stage.rules_row
-    live(
+    simulate_slates(
         seed, block.user_id, rows, slates, day, walk, block.packed, ring.packed, block.state, rules, response
     )  # fmt: skip
     block.past.add(rows, slates, response, clock(block, day, rows))
     return response
 
 
-def count(
-    course: Course,
+def count_feedback(
+    course: RolloutSettings,
     rows: Int64[np.ndarray, " rows"],
     slates: Slates,
     response: Response,
@@ -244,7 +257,7 @@ def count(
 
 
 def _weigh(
-    course: Course, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response, totals: Totals
+    course: RolloutSettings, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response, totals: Totals
 ) -> AskedViews:
     """Add the sums that the satisfied share is estimated from, and those of its truth."""
     row, position = np.nonzero(response.events & np.uint16(Event.ASKED))
@@ -262,14 +275,16 @@ def _weigh(
         true_weight * satisfied,
         expected.astype(np.float32),
         (weight * expected).astype(np.float32) * said,
-        would_say(course.stage, satisfaction.astype(np.float64)),
+        satisfied_answer_probability(course.stage, satisfaction.astype(np.float64)),
     )
     for column, term in enumerate(terms, start=1):
         np.add.at(totals.sums[:, column], rows[row], term)
     return AskedViews(satisfaction, chance, true, said)
 
 
-def would_say(stage: Stage, satisfaction: Float64[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
+def satisfied_answer_probability(
+    stage: Platform, satisfaction: Float64[np.ndarray, " rows"]
+) -> Float64[np.ndarray, " rows"]:
     """True chance that an answer, if one came, would be `satisfied`.
 
     The ordered probit of `user_models.dynamics.kernel.answer`, before the slip is drawn.

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Int32, Int64
 
-from simulator.rollout.day import BlockDay, Line
+from simulator.rollout.day import BlockDay, Timeline
 from simulator.user_days import COUNTS, SCHEMA, SUMS
 
 
@@ -33,7 +33,9 @@ class Buckets:
         return Buckets(self.arms, self.arm_of[user_id], self.segments, self.segment_of[user_id])
 
 
-def user_day_table(line: Line, days: list[BlockDay], day: int, served: tuple[str, ...], buckets: Buckets) -> pa.Table:
+def user_day_table(
+    line: Timeline, days: list[BlockDay], day: int, served: tuple[str, ...], buckets: Buckets
+) -> pa.Table:
     """One row per user of a line on a day.
 
     Args:

@@ -15,7 +15,7 @@ NOW: Final = f"{FOLDER}/now"
 
 
 @final
-class Kept(BaseModel):
+class StoredFile(BaseModel):
     """A file of a run folder as it was written.
 
     Attributes:
@@ -32,7 +32,7 @@ class Kept(BaseModel):
 
 
 @final
-class Place(BaseModel):
+class TimelineCheckpoint(BaseModel):
     """Where one line stands.
 
     Attributes:
@@ -42,8 +42,8 @@ class Place(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    standing: tuple[Kept, ...] = ()
-    policies: tuple[tuple[Kept, ...], ...] = ()
+    standing: tuple[StoredFile, ...] = ()
+    policies: tuple[tuple[StoredFile, ...], ...] = ()
 
 
 @final
@@ -64,11 +64,11 @@ class Checkpoint(BaseModel):
     done: int = 0
     steps: int = 0
     answer_model: tuple[float, ...] = ()
-    logs: tuple[Kept, ...] = ()
-    tables: tuple[Kept, ...] = ()
-    lines: dict[str, Place] = {}
+    logs: tuple[StoredFile, ...] = ()
+    tables: tuple[StoredFile, ...] = ()
+    lines: dict[str, TimelineCheckpoint] = {}
 
-    def files(self) -> Iterator[Kept]:
+    def files(self) -> Iterator[StoredFile]:
         """Every file that it needs, tables left out."""
         yield from self.logs
         for place in self.lines.values():
@@ -76,7 +76,7 @@ class Checkpoint(BaseModel):
             for policy in place.policies:
                 yield from policy
 
-    def at(self, line: str, place: Place) -> dict[str, Place]:
+    def at(self, line: str, place: TimelineCheckpoint) -> dict[str, TimelineCheckpoint]:
         """The lines with one of them moved."""
         return {**self.lines, line: place}
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import tomli_w
 
 from simulator.errors import RunFolderError
-from simulator.runs.checkpoint import FOLDER, NOW, Checkpoint, Kept, pack, unpack
+from simulator.runs.checkpoint import FOLDER, NOW, Checkpoint, StoredFile, pack, unpack
 from simulator.runs.lock import LOCK
 from simulator.spec.experiment import ExperimentSpec, load_spec
 
@@ -92,18 +92,18 @@ class RunFolder:
             versions = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
             self.put("versions.json", (json.dumps(versions, indent=1) + "\n").encode())
 
-    def put(self, name: str, data: bytes) -> Kept:
+    def put(self, name: str, data: bytes) -> StoredFile:
         """Write a file aside, sync it and move it into place; see `write`."""
         self.write(name, lambda to: to.write_bytes(data))
-        return Kept(name=name, size=len(data), crc=crc32(data))
+        return StoredFile(name=name, size=len(data), crc=crc32(data))
 
-    def put_table(self, name: str, table: pa.Table) -> Kept:
+    def put_table(self, name: str, table: pa.Table) -> StoredFile:
         """Write a table as Parquet; see `write`."""
         buffer = pa.BufferOutputStream()
         pq.write_table(table, buffer, compression="zstd")
         return self.put(name, buffer.getvalue().to_pybytes())
 
-    def get(self, kept: Kept) -> bytes:
+    def get(self, kept: StoredFile) -> bytes:
         """A file as it was written.
 
         Raises:
@@ -158,7 +158,7 @@ class RunFolder:
         """What to do about a checkpoint that cannot be used."""
         return f"delete {self.path / FOLDER}, and `--resume` starts the run anew"
 
-    def _damaged(self, kept: Kept, reason: str) -> RunFolderError:
+    def _damaged(self, kept: StoredFile, reason: str) -> RunFolderError:
         """A file of an earlier try that is not as it was."""
         what = "damaged checkpoint" if kept.name.startswith(f"{FOLDER}/") else "damaged"
         return RunFolderError(f"{self.path / kept.name}: {what} ({reason}); {self._remedy}")

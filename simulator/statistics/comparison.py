@@ -22,7 +22,7 @@ from tea_tasting.aggr import Aggregates
 from tea_tasting.metrics.mean import MeanResult, RatioOfMeans
 
 from simulator.metrics import Ratio
-from simulator.statistics.moments import ROUNDING, Spread, aggregates, bucket_spread, ratio_of
+from simulator.statistics.moments import ROUNDING, Moments, aggregates, bucket_spread, ratio_of
 
 CONFIDENCE: Final = 0.95
 NEAR_ZERO: Final = 1.96
@@ -62,7 +62,7 @@ _TEST: Final = ("effect_low", "effect_high", "p_value", *_LIFT[1:])
 
 @final
 @dataclass(frozen=True)
-class Bucket:
+class ArmSample:
     """One arm's users and what they did, for one metric.
 
     Attributes:
@@ -121,13 +121,13 @@ class Comparison:
     no_cuped: str = ""
 
 
-def compare(control: Bucket, treatment: Bucket) -> Comparison:
+def compare(control: ArmSample, treatment: ArmSample) -> Comparison:
     """Estimate the difference of two buckets of independent users."""
     a, b = (bucket_spread(bucket.test, bucket.before) for bucket in (control, treatment))
     return compare_spreads(control.arm, a, treatment.arm, b)
 
 
-def compare_spreads(control: str, a: Spread, treatment: str, b: Spread, confidence: float = CONFIDENCE) -> Comparison:
+def compare_spreads(control: str, a: Moments, treatment: str, b: Moments, confidence: float = CONFIDENCE) -> Comparison:
     """`compare` of buckets by their names and spreads, with intervals that hold in so many cases of 1."""
     fault = _value_fault(control, a) or _value_fault(treatment, b)
     if fault:
@@ -138,7 +138,7 @@ def compare_spreads(control: str, a: Spread, treatment: str, b: Spread, confiden
         return Comparison(unsaid(_BEYOND), None, _BEYOND)
 
 
-def _compared(a: Spread, b: Spread, confidence: float) -> Comparison:
+def _compared(a: Moments, b: Moments, confidence: float) -> Comparison:
     """`compare_spreads` of buckets that have a value."""
     known = len(a.total) == len(b.total) == 4
     mine, theirs = (aggregates(spread if known else spread.take((0, 1))) for spread in (a, b))
@@ -151,7 +151,7 @@ def _compared(a: Spread, b: Spread, confidence: float) -> Comparison:
     return Comparison(plain, cuped, fault)
 
 
-def _value_fault(arm: str, spread: Spread) -> str:
+def _value_fault(arm: str, spread: Moments) -> str:
     """Why a bucket has no value or no variance; empty if it has both."""
     if spread.n < 2:
         return f"{arm} has {spread.n} users, want at least 2"

@@ -12,7 +12,7 @@ from typing import final
 import numpy as np
 from scipy.stats import f, false_discovery_control
 
-from simulator.statistics.moments import Spread, ratio_of
+from simulator.statistics.moments import Moments, ratio_of
 
 
 @final
@@ -24,7 +24,7 @@ class JointTest:
     p_value: float
 
 
-def joint_test(cells: Mapping[str, tuple[Spread, Spread]]) -> JointTest | None:
+def joint_test(cells: Mapping[str, tuple[Moments, Moments]]) -> JointTest | None:
     """Test that the effect is the same in each segment.
 
     Args:
@@ -62,7 +62,7 @@ def adjusted(p_values: Sequence[float | None]) -> list[float | None]:
     return [None if p is None else next(controlled) for p in p_values]
 
 
-def _value_and_variance(spread: Spread) -> tuple[float, float] | None:
+def _value_and_variance(spread: Moments) -> tuple[float, float] | None:
     """A cell's metric and its HC0 variance."""
     value = ratio_of(spread) if spread.n else None
     if value is None:

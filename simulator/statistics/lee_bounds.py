@@ -16,12 +16,12 @@ from jaxtyping import Float64
 from scipy.optimize import root_scalar
 from scipy.stats import norm
 
-from simulator.statistics.moments import Spread
+from simulator.statistics.moments import Moments
 
 
 @final
 @dataclass(frozen=True)
-class Bounds:
+class LeeEstimate:
     """See `simulator.reports.sections.LeeBounds`."""
 
     trimmed: float
@@ -40,13 +40,13 @@ class _End:
     of_fewer: Float64[np.ndarray, " 3"]
     of_more: Float64[np.ndarray, " 3"]
 
-    def error(self, fewer: Spread, more: Spread) -> float:
+    def error(self, fewer: Moments, more: Moments) -> float:
         """Standard error over users."""
         parts = ((self.of_fewer, fewer), (self.of_more, more))
         return math.sqrt(max(0.0, sum(float(s @ spread.covariance @ s) / spread.n for s, spread in parts)))
 
 
-def lee_bounds(control: Spread, treatment: Spread) -> Bounds | None:
+def lee_bounds(control: Moments, treatment: Moments) -> LeeEstimate | None:
     """Bounds of the effect on the satisfied share of answers.
 
     Args:
@@ -65,10 +65,10 @@ def lee_bounds(control: Spread, treatment: Spread) -> Bounds | None:
     errors = worst.error(fewer, more), best.error(fewer, more)
     low, high = _interval((worst.value, best.value), errors)
     found = (worst.value, best.value, low, high) if more_in_treatment else (-best.value, -worst.value, -high, -low)
-    return Bounds(1 - min(rates) / max(rates), *found)
+    return LeeEstimate(1 - min(rates) / max(rates), *found)
 
 
-def _ends(fewer: Spread, more: Spread) -> tuple[_End, _End]:
+def _ends(fewer: Moments, more: Moments) -> tuple[_End, _End]:
     """Least and largest mean of the arm that answers more, less that of the other one.
 
     With q the answer rate and s the satisfied per asked, the additional answers of the arm with more of them are
@@ -90,7 +90,7 @@ def _ends(fewer: Spread, more: Spread) -> tuple[_End, _End]:
     return at_worst, at_best
 
 
-def _means(spread: Spread) -> Float64[np.ndarray, " 3"]:
+def _means(spread: Moments) -> Float64[np.ndarray, " 3"]:
     """Per user: asked, answered, satisfied."""
     return spread.total / spread.n
 

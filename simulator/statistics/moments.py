@@ -15,7 +15,7 @@ from jaxtyping import Float64
 from tea_tasting.aggr import Aggregates
 
 from simulator.metrics import Ratio
-from simulator.statistics.paired import TrueEffect, lift_of
+from simulator.statistics.paired import PairedEffect, lift_of
 
 ROUNDING: Final = 1e-12
 """Variance, relative to that of the sides it is made of, which is no more than rounding."""
@@ -23,7 +23,7 @@ ROUNDING: Final = 1e-12
 
 @final
 @dataclass(frozen=True)
-class Spread:
+class Moments:
     """Count, sums, and sums of centred products of a few columns.
 
     Attributes:
@@ -39,7 +39,7 @@ class Spread:
     present: tuple[int, ...]
 
     @staticmethod
-    def of(columns: tuple[Float64[np.ndarray, " users"], ...]) -> "Spread":
+    def of(columns: tuple[Float64[np.ndarray, " users"], ...]) -> "Moments":
         """Of one slice of users, always summed in the order of the rows."""
         n, k = len(columns[0]), len(columns)
         total = np.array([column.sum() for column in columns])
@@ -47,9 +47,9 @@ class Spread:
         scatter = np.zeros((k, k))
         for i, j in combinations_with_replacement(range(k), 2):
             scatter[i, j] = scatter[j, i] = (centred[i] * centred[j]).sum()
-        return Spread(n, total, scatter, tuple(int(np.count_nonzero(column)) for column in columns))
+        return Moments(n, total, scatter, tuple(int(np.count_nonzero(column)) for column in columns))
 
-    def __add__(self, other: "Spread") -> "Spread":
+    def __add__(self, other: "Moments") -> "Moments":
         """Of both slices together."""
         if not self.n or not other.n:
             return self if self.n else other
@@ -57,18 +57,18 @@ class Spread:
         n = self.n + other.n
         between = np.outer(apart, apart) * (self.n * other.n / n)
         present = tuple(a + b for a, b in zip(self.present, other.present, strict=True))
-        return Spread(n, self.total + other.total, self.scatter + other.scatter + between, present)
+        return Moments(n, self.total + other.total, self.scatter + other.scatter + between, present)
 
-    def take(self, columns: tuple[int, ...]) -> "Spread":
+    def take(self, columns: tuple[int, ...]) -> "Moments":
         """Some columns, in the order given."""
         chosen = list(columns)
         present = tuple(self.present[column] for column in columns)
-        return Spread(self.n, self.total[chosen], self.scatter[np.ix_(chosen, chosen)], present)
+        return Moments(self.n, self.total[chosen], self.scatter[np.ix_(chosen, chosen)], present)
 
-    def combined(self, weights: Float64[np.ndarray, "new k"]) -> "Spread":
+    def combined(self, weights: Float64[np.ndarray, "new k"]) -> "Moments":
         """Weighted sums of the columns; a user is present where one of those that are weighted is not 0, at least."""
         present = tuple(max(n for n, w in zip(self.present, row, strict=True) if w) for row in weights)
-        return Spread(self.n, weights @ self.total, weights @ self.scatter @ weights.T, present)
+        return Moments(self.n, weights @ self.total, weights @ self.scatter @ weights.T, present)
 
     def variance_of(self, weights: Float64[np.ndarray, " k"]) -> float | None:
         """Variance over users of a weighted sum of columns: None of fewer than two users, 0 where it is rounding."""
@@ -84,13 +84,13 @@ class Spread:
         return self.scatter / (self.n - 1)
 
 
-def bucket_spread(test: Ratio, before: Ratio | None) -> Spread:
+def bucket_spread(test: Ratio, before: Ratio | None) -> Moments:
     """One metric's sides, during the test and before it."""
     sides = (test.numerator, test.denominator)
-    return Spread.of(sides if before is None else (*sides, before.numerator, before.denominator))
+    return Moments.of(sides if before is None else (*sides, before.numerator, before.denominator))
 
 
-def equal_users(spread: Spread, column: int) -> float:
+def effective_sample_size(spread: Moments, column: int) -> float:
     """Over how many equal users a column would spread as much: Kish's effective sample size, (sum x)^2 / sum x^2.
 
     Kish, Survey Sampling, 1965. Where a few users bring most of a total, as with hates, a bucket of thousands tells no
@@ -100,13 +100,13 @@ def equal_users(spread: Spread, column: int) -> float:
     return 1 / (scatter / total / total + 1 / spread.n) if total else 0.0
 
 
-def ratio_of(spread: Spread) -> float | None:
+def ratio_of(spread: Moments) -> float | None:
     """The metric, or None where its denominator sums to 0."""
     below = float(spread.total[1])
     return float(spread.total[0]) / below if below else None
 
 
-def aggregates(spread: Spread) -> Aggregates:
+def aggregates(spread: Moments) -> Aggregates:
     """A bucket's spread as tea-tasting wants it."""
     names = ("denominator", "numerator", "pre_denominator", "pre_numerator")[: len(spread.total)]  # tea-tasting's order
     spread = spread.take((1, 0, 3, 2)[: len(names)])
@@ -122,13 +122,13 @@ def aggregates(spread: Spread) -> Aggregates:
     )
 
 
-def paired_spread(control: Ratio, treatment: Ratio) -> Spread:
+def paired_spread(control: Ratio, treatment: Ratio) -> Moments:
     """One metric's sides under control, and how much each user's sides gain under treatment."""
     gained = (treatment.numerator - control.numerator, treatment.denominator - control.denominator)
-    return Spread.of((control.numerator, control.denominator, *gained))
+    return Moments.of((control.numerator, control.denominator, *gained))
 
 
-def paired_effect(spread: Spread) -> TrueEffect:
+def paired_effect(spread: Moments) -> PairedEffect:
     """`simulator.statistics.paired.true_effect` from a `paired_spread`: the same lift, and the paired delta method.
 
     A user's influence on the lift, (n1 - R1 d1) / (D1 R0) - R1 / R0 (n0 - R0 d0) / (D0 R0) with D the mean
@@ -139,12 +139,12 @@ def paired_effect(spread: Spread) -> TrueEffect:
     n1, d1 = n0 + more_n, d0 + more_d
     r0, r1 = n0 / d0 if d0 else None, n1 / d1 if d1 else None
     if r0 is None or r1 is None:
-        return TrueEffect(r0, r1, None, None, "the denominator is 0 with every user under one arm")
+        return PairedEffect(r0, r1, None, None, "the denominator is 0 with every user under one arm")
     if r0 == 0:
-        return TrueEffect(r0, r1, None, None, "the true control value is 0")
+        return PairedEffect(r0, r1, None, None, "the true control value is 0")
     gain, loss = 1 / (d1 / spread.n * r0), r1 / r0 * (1 / (d0 / spread.n * r0))
     weights = np.array([gain - loss, r0 * loss - r1 * gain, gain, -r1 * gain])
     variance = spread.variance_of(weights)
     if variance is None:
-        return TrueEffect(r0, r1, lift_of(r0, r1), None, "one user has no standard error")
-    return TrueEffect(r0, r1, lift_of(r0, r1), math.sqrt(variance / spread.n))
+        return PairedEffect(r0, r1, lift_of(r0, r1), None, "one user has no standard error")
+    return PairedEffect(r0, r1, lift_of(r0, r1), math.sqrt(variance / spread.n))

@@ -17,7 +17,7 @@ from scipy.stats import t
 
 from simulator.metrics import MAIN, METRICS, Ratio
 from simulator.reports.sections import Novelty
-from simulator.statistics.moments import Spread, ratio_of
+from simulator.statistics.moments import Moments, ratio_of
 
 FEWEST_DAYS: Final = 4
 """Days of a test below which there is no early and late to tell apart."""
@@ -37,7 +37,7 @@ def end_days(days: int) -> int:
 
 @final
 @dataclass
-class Ends:
+class FirstAndLastDays:
     """Totals of the first days and of the last ones, for the users of a slice.
 
     Attributes:
@@ -59,12 +59,12 @@ class Ends:
             self.late = today if self.late.empty else self.late + today
 
 
-def end_spread(early: Ratio, late: Ratio) -> Spread:
+def end_spread(early: Ratio, late: Ratio) -> Moments:
     """Both sides of a metric at both ends of the test."""
-    return Spread.of((early.numerator, early.denominator, late.numerator, late.denominator))
+    return Moments.of((early.numerator, early.denominator, late.numerator, late.denominator))
 
 
-def contrast(control: Spread, treatment: Spread) -> tuple[float, float, float, float] | None:
+def contrast(control: Moments, treatment: Moments) -> tuple[float, float, float, float] | None:
     """Effect of the first days less that of the last ones, its 95% interval and its p-value.
 
     Args:
@@ -88,7 +88,7 @@ def contrast(control: Spread, treatment: Spread) -> tuple[float, float, float, f
 
 
 def novelty_row(
-    metric: str, arms: tuple[str, str], spreads: tuple[Spread, Spread] | None, days: int, true: float | None
+    metric: str, arms: tuple[str, str], spreads: tuple[Moments, Moments] | None, days: int, true: float | None
 ) -> Novelty:
     """One treatment's row.
 
@@ -130,7 +130,7 @@ def novelty_warnings(rows: Sequence[Novelty]) -> list[str]:
     ]
 
 
-def true_contrast(pairs: Mapping[int, Spread], days: int) -> float | None:
+def true_contrast(pairs: Mapping[int, Moments], days: int) -> float | None:
     """The contrast with every user under both arms, from each day's `paired_spread`; None where it has no value."""
     n = end_days(days)
     ends = [sum((pairs[day].total for day in some), np.zeros(4)) for some in (range(n), range(days - n, days))]
@@ -142,7 +142,7 @@ def true_contrast(pairs: Mapping[int, Spread], days: int) -> float | None:
     return effects[0] - effects[1]
 
 
-def _faded(spread: Spread) -> tuple[float, float, int] | None:
+def _faded(spread: Moments) -> tuple[float, float, int] | None:
     """Early value less late value of one arm, the variance of that, and its users."""
     early, late = ratio_of(spread.take((0, 1))), ratio_of(spread.take((2, 3)))
     if early is None or late is None:

@@ -23,7 +23,7 @@ Worlds = Mapping[str, pd.DataFrame]
 
 @final
 @dataclass(frozen=True)
-class TrueEffect:
+class PairedEffect:
     """A metric in both worlds.
 
     Attributes:
@@ -41,16 +41,16 @@ class TrueEffect:
     reason: str = ""
 
 
-def true_effect(control: Ratio, treatment: Ratio) -> TrueEffect:
+def true_effect(control: Ratio, treatment: Ratio) -> PairedEffect:
     """The effect on these very users; row i of both worlds is the same user."""
     r0, r1 = control.value, treatment.value
     if r0 is None or r1 is None:
-        return TrueEffect(r0, r1, None, None, "the denominator is 0 with every user under one arm")
+        return PairedEffect(r0, r1, None, None, "the denominator is 0 with every user under one arm")
     if r0 == 0:
-        return TrueEffect(r0, r1, None, None, "the true control value is 0")
+        return PairedEffect(r0, r1, None, None, "the true control value is 0")
     if len(control.numerator) < 2:
-        return TrueEffect(r0, r1, lift_of(r0, r1), None, "one user has no standard error")
-    return TrueEffect(r0, r1, lift_of(r0, r1), _standard_error(control, r0, treatment, r1))
+        return PairedEffect(r0, r1, lift_of(r0, r1), None, "one user has no standard error")
+    return PairedEffect(r0, r1, lift_of(r0, r1), _standard_error(control, r0, treatment, r1))
 
 
 def lift_of(r0: float, r1: float) -> float:
@@ -80,7 +80,7 @@ def with_truth(row: MetricRow, metric: Metric, worlds: Worlds | None) -> MetricR
     return row_with_effect(row, true_effect(metric.ratio(worlds[row.baseline]), metric.ratio(worlds[row.arm])))
 
 
-def row_with_effect(row: MetricRow, effect: TrueEffect) -> MetricRow:
+def row_with_effect(row: MetricRow, effect: PairedEffect) -> MetricRow:
     """The row with a true effect, and with the reason for each part of it that cannot be told."""
     fields = {
         "true_control": effect.control,

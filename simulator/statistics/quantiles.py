@@ -27,22 +27,22 @@ _WIDEST: Final = 600.0
 
 @final
 @dataclass(frozen=True)
-class Counts:
+class BinCounts:
     """Users per bin: the first holds those with exactly nothing."""
 
     users: Int64[np.ndarray, " bins"]
 
     @staticmethod
-    def of(values: Float64[np.ndarray, " users"]) -> "Counts":
+    def of(values: Float64[np.ndarray, " users"]) -> "BinCounts":
         """Of values that are 0 or more; what lies outside the bins goes into the outermost."""
         place = np.zeros(len(values), np.int64)
         some = values > 0
         place[some] = 1 + np.clip(np.floor(np.log(values[some] / _LEAST) / _STEP), 0, _N_BINS - 2).astype(np.int64)
-        return Counts(np.bincount(place, minlength=_N_BINS).astype(np.int64))
+        return BinCounts(np.bincount(place, minlength=_N_BINS).astype(np.int64))
 
-    def __add__(self, other: "Counts") -> "Counts":
+    def __add__(self, other: "BinCounts") -> "BinCounts":
         """Of both slices together."""
-        return Counts(self.users + other.users)
+        return BinCounts(self.users + other.users)
 
     @property
     def n(self) -> int:
@@ -63,7 +63,7 @@ class Counts:
 
 
 def quantile_effects(
-    arms: tuple[str, str], buckets: tuple[Counts, Counts], worlds: tuple[Counts, Counts] | None
+    arms: tuple[str, str], buckets: tuple[BinCounts, BinCounts], worlds: tuple[BinCounts, BinCounts] | None
 ) -> list[QuantileEffect]:
     """One row per level.
 

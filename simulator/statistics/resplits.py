@@ -26,7 +26,7 @@ from simulator.statistics.comparison import CONFIDENCE, LOOSE, NEAR_ZERO
 
 @final
 @dataclass(frozen=True)
-class Moments:
+class SplitMoments:
     """One bucket of every split.
 
     Attributes:
@@ -39,14 +39,14 @@ class Moments:
     mean: Float64[np.ndarray, "r k"]
     covariance: Float64[np.ndarray, "r k k"]
 
-    def __add__(self, other: "Moments") -> "Moments":
+    def __add__(self, other: "SplitMoments") -> "SplitMoments":
         """Of both buckets together."""
         n = self.n + other.n
         apart = self.mean - other.mean
         between = apart[:, :, None] * apart[:, None, :] * (self.n * other.n / n)[:, None, None]
         scatter = self._scatter + other._scatter + between
         mean = (self.n[:, None] * self.mean + other.n[:, None] * other.mean) / n[:, None]
-        return Moments(n, mean, scatter / (n - 1)[:, None, None])
+        return SplitMoments(n, mean, scatter / (n - 1)[:, None, None])
 
     @property
     def _scatter(self) -> Float64[np.ndarray, "r k k"]:
@@ -56,7 +56,7 @@ class Moments:
 
 @final
 @dataclass(frozen=True)
-class Sheet:
+class SplitDesign:
     """What each user did, laid out so that one product gives the moments of every split.
 
     Attributes:
@@ -69,7 +69,7 @@ class Sheet:
     values: Float64[np.ndarray, "users kk"]
 
     @staticmethod
-    def of(blocks: dict[str, Float64[np.ndarray, "users _"]]) -> "Sheet":
+    def of(blocks: dict[str, Float64[np.ndarray, "users _"]]) -> "SplitDesign":
         """Lay out blocks of columns."""
         centres = {name: columns.mean(axis=0) for name, columns in blocks.items()}
         parts: list[np.ndarray] = []
@@ -77,16 +77,16 @@ class Sheet:
             away = columns - centres[name]
             at, to = np.triu_indices(columns.shape[1])
             parts += [away, away[:, at] * away[:, to]]
-        return Sheet(centres, np.concatenate(parts, axis=1))
+        return SplitDesign(centres, np.concatenate(parts, axis=1))
 
-    def moments(self, members: Float64[np.ndarray, "r users"]) -> dict[str, Moments]:
+    def moments(self, members: Float64[np.ndarray, "r users"]) -> dict[str, SplitMoments]:
         """Moments of the users that each split puts into a bucket, by block.
 
         Args:
             members: 1 for a user of the bucket, else 0; each row has two users or more.
         """
         sums, n = members @ self.values, members.sum(axis=1)
-        found: dict[str, Moments] = {}
+        found: dict[str, SplitMoments] = {}
         first = 0
         for name, centre in self.centres.items():
             last = first + len(centre) * (len(centre) + 3) // 2
@@ -97,7 +97,7 @@ class Sheet:
 
 def _moments(
     n: Float64[np.ndarray, " r"], centre: Float64[np.ndarray, " k"], sums: Float64[np.ndarray, "r kk"]
-) -> Moments:
+) -> SplitMoments:
     """One block's moments from sums of distances from the centre and of their products."""
     k = len(centre)
     at, to = np.triu_indices(k)
@@ -105,7 +105,7 @@ def _moments(
     covariance = np.empty((len(n), k, k))
     covariance[:, at, to] = (sums[:, k:] - n[:, None] * mean[:, at] * mean[:, to]) / (n - 1)[:, None]
     covariance[:, to, at] = covariance[:, at, to]
-    return Moments(n, centre + mean, covariance)
+    return SplitMoments(n, centre + mean, covariance)
 
 
 @final
@@ -141,12 +141,12 @@ class Means:
     n: Float64[np.ndarray, " r"]
 
 
-def read_plain(control: Moments, treatment: Moments) -> Readings:
+def read_plain(control: SplitMoments, treatment: SplitMoments) -> Readings:
     """Welch's test on the ratio linearised by the delta method."""
     return _read(_plain(control), _plain(treatment))
 
 
-def read_cuped(control: Moments, treatment: Moments) -> Readings:
+def read_cuped(control: SplitMoments, treatment: SplitMoments) -> Readings:
     """The same, adjusted by the ratio before the test; no reading where that rests on too few users."""
     total = control + treatment
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -167,7 +167,7 @@ def _read(control: Means, treatment: Means) -> Readings:
     return replace(readings, p_value=np.where(np.isnan(readings.relative_effect), readings.p_value, of_lift))
 
 
-def ratio_covariance(moments: Moments, left: int, right: int) -> Float64[np.ndarray, " r"]:
+def ratio_covariance(moments: SplitMoments, left: int, right: int) -> Float64[np.ndarray, " r"]:
     """Covariance per user of two ratios, by the columns of their numerators; each denominator is the next column."""
     mean, cov = moments.mean, moments.covariance
     one, other = _ratio(moments, left), _ratio(moments, right)
@@ -206,18 +206,18 @@ def _error(
     return np.sqrt(mine + theirs), (mine + theirs) ** 2 / (mine**2 / (n_a - 1) + theirs**2 / (n_b - 1))
 
 
-def _ratio(moments: Moments, numerator: int) -> Float64[np.ndarray, " r"]:
+def _ratio(moments: SplitMoments, numerator: int) -> Float64[np.ndarray, " r"]:
     """A ratio of means; its denominator is the next column."""
     return moments.mean[:, numerator] / moments.mean[:, numerator + 1]
 
 
-def _plain(moments: Moments) -> Means:
+def _plain(moments: SplitMoments) -> Means:
     """A bucket as it is."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return Means(_ratio(moments, 0), ratio_covariance(moments, 0, 0), moments.n)
 
 
-def _adjusted(moments: Moments, slope: Float64[np.ndarray, " r"], total: Moments) -> Means:
+def _adjusted(moments: SplitMoments, slope: Float64[np.ndarray, " r"], total: SplitMoments) -> Means:
     """A bucket moved to where it would be, had it begun like everybody."""
     variance = (
         ratio_covariance(moments, 0, 0)
@@ -227,7 +227,7 @@ def _adjusted(moments: Moments, slope: Float64[np.ndarray, " r"], total: Moments
     return Means(_ratio(moments, 0) - slope * (_ratio(moments, 2) - _ratio(total, 2)), variance, moments.n)
 
 
-def _is_loose(moments: Moments) -> np.ndarray:
+def _is_loose(moments: SplitMoments) -> np.ndarray:
     """Whether the denominator before the test is not known to within `LOOSE`."""
     error = np.sqrt(moments.covariance[:, 3, 3] / moments.n)
     return (moments.mean[:, 3] <= 0) | (error > LOOSE * moments.mean[:, 3])

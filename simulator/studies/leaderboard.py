@@ -10,8 +10,8 @@ from policies.testing.conformance import check_policy
 from simulator.errors import OfflineError
 from simulator.experiment.runner import Progress
 from simulator.offline.evaluate import Study, run_offline
-from simulator.offline.protocol import Rules
-from simulator.offline.source import Source
+from simulator.offline.protocol import ProtocolRules
+from simulator.offline.source import LogSource
 from simulator.offline.store import label_of
 from simulator.reports.leaderboard import FILE, HEADLINE, Effect, Entry, Leaderboard
 from simulator.reports.offline import TRUTH, Offline
@@ -38,7 +38,7 @@ class Exam:
         days: Of that test.
     """
 
-    source: Source
+    source: LogSource
     users: int
     days: int
 
@@ -70,7 +70,7 @@ def examine(policy: str, exam: Exam, out: Path, progress: Progress, *, all_shipp
         for name in names:
             _test(name, exam, out, progress)
         everybody = tuple(dict.fromkeys((*_examined(out), *names)))
-        study = Study(everybody, 1, Rules(max_users=exam.source.max_users))
+        study = Study(everybody, 1, ProtocolRules(max_users=exam.source.max_users))
         offline = run_offline(exam.source, study, out / "offline", progress)
         board = rank_all(offline, exam, {name: _folder(name) for name in everybody}, out)
         RunFolder(out).put(FILE, board.to_json().encode())

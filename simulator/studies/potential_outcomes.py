@@ -18,7 +18,7 @@ from simulator.spec.experiment import ExperimentSpec
 
 @final
 @dataclass(frozen=True)
-class Life:
+class PotentialOutcomes:
     """Everybody's totals in one course of events.
 
     Attributes:
@@ -32,7 +32,7 @@ class Life:
 
 @final
 @dataclass(frozen=True)
-class Lives:
+class AllPotentialOutcomes:
     """One test with its truth.
 
     Attributes:
@@ -46,11 +46,11 @@ class Lives:
     arms: tuple[str, ...]
     shares: Float64[np.ndarray, " arms"]
     bucket: Int64[np.ndarray, " users"]
-    shown: dict[str, Life]
-    truth: dict[str, Life]
+    shown: dict[str, PotentialOutcomes]
+    truth: dict[str, PotentialOutcomes]
 
 
-def read_lives(folder: Path, spec: ExperimentSpec) -> Lives:
+def read_lives(folder: Path, spec: ExperimentSpec) -> AllPotentialOutcomes:
     """Read the worlds of a finished run.
 
     Raises:
@@ -66,7 +66,7 @@ def read_lives(folder: Path, spec: ExperimentSpec) -> Lives:
     unknown = sorted(set(before["arm"]) - set(names))
     if unknown:
         raise RunFolderError(f"{folder}/user_days: bucket {unknown[0]!r} is no arm of spec.toml: {', '.join(names)}")
-    return Lives(
+    return AllPotentialOutcomes(
         arms=names,
         shares=shares / shares.sum(),
         bucket=before["arm"].map(place).to_numpy(np.int64),
@@ -75,9 +75,9 @@ def read_lives(folder: Path, spec: ExperimentSpec) -> Lives:
     )
 
 
-def _life(table: UserDays, world: str, days: int, before: pd.DataFrame) -> Life:
+def _life(table: UserDays, world: str, days: int, before: pd.DataFrame) -> PotentialOutcomes:
     """Everybody in one world."""
     if world not in table.worlds:
         raise RunFolderError(f"{table.folder}: has no world {world}; an audit wants a run with `truth = true`")
     looks = tuple(table.users(world, range(day + 1)) for day in range(days))
-    return Life(join_before(looks[-1], before, table.folder), looks)
+    return PotentialOutcomes(join_before(looks[-1], before, table.folder), looks)

@@ -18,8 +18,8 @@ from simulator.reports.power import DetectableRow, NeedRow, PairedRow, PowerPlan
 from simulator.run import run_to_folder
 from simulator.runs.folder import RunFolder
 from simulator.spec.experiment import ExperimentSpec
-from simulator.statistics.paired import TrueEffect, true_effect
-from simulator.studies.potential_outcomes import Lives, read_lives
+from simulator.statistics.paired import PairedEffect, true_effect
+from simulator.studies.potential_outcomes import AllPotentialOutcomes, read_lives
 from simulator.studies.variance_components import Components, adjusted, components, influence
 
 DAYS: Final = (1, 2, 3, 7, 14, 28, 56)
@@ -43,7 +43,7 @@ _Method = Literal["plain", "cuped"]
 
 @final
 @dataclass(frozen=True)
-class Wanted:
+class PowerTarget:
     """What a test is to find.
 
     Attributes:
@@ -87,7 +87,7 @@ class Clock:
 
 def run_power(
     spec: ExperimentSpec,
-    wanted: Wanted,
+    wanted: PowerTarget,
     out: Path,
     pilot: tuple[int, int],
     progress: Progress,
@@ -121,7 +121,7 @@ def run_power(
     return plan
 
 
-def plan_from_run(run: Path, spec: ExperimentSpec, wanted: Wanted, out: Path) -> PowerPlan:
+def plan_from_run(run: Path, spec: ExperimentSpec, wanted: PowerTarget, out: Path) -> PowerPlan:
     """The same from a finished run, whose users are the pilot.
 
     Raises:
@@ -140,7 +140,7 @@ def write_power_page(out: Path, html: str) -> None:
     RunFolder(out).put("power.html", html.encode())
 
 
-def check_wanted(spec: ExperimentSpec, wanted: Wanted) -> None:
+def check_wanted(spec: ExperimentSpec, wanted: PowerTarget) -> None:
     """Refuse what no test can find.
 
     Raises:
@@ -157,7 +157,9 @@ def check_wanted(spec: ExperimentSpec, wanted: Wanted) -> None:
         raise SpecError(f"{spec.name}: has a sweep; plan one of its values, with that value under world_values")
 
 
-def plan_power(spec: ExperimentSpec, wanted: Wanted, lives: Lives, seconds: dict[str, float] | None) -> PowerPlan:
+def plan_power(
+    spec: ExperimentSpec, wanted: PowerTarget, lives: AllPotentialOutcomes, seconds: dict[str, float] | None
+) -> PowerPlan:
     """Plan from a finished run.
 
     Args:
@@ -176,7 +178,7 @@ def plan_power(spec: ExperimentSpec, wanted: Wanted, lives: Lives, seconds: dict
     if not found:
         raise SpecError(f"--metric {wanted.metric} has no value in a pilot of {len(lives.bucket)} users; want more")
     shares = lives.shares / lives.shares[:2].sum()
-    sizes = Sizes(wanted, float(shares[0]), float(shares[1]), float(lives.shares[:2].sum()))
+    sizes = TestSizes(wanted, float(shares[0]), float(shares[1]), float(lives.shares[:2].sum()))
     days = sorted({*DAYS, spec.days})
     return PowerPlan(
         name=spec.name,
@@ -214,7 +216,7 @@ def plan_power(spec: ExperimentSpec, wanted: Wanted, lives: Lives, seconds: dict
 
 @final
 @dataclass(frozen=True)
-class Sizes:
+class TestSizes:
     """Users and effects of a two-sided test of two independent buckets.
 
     Attributes:
@@ -224,7 +226,7 @@ class Sizes:
         both: Share of all users that is in the two buckets.
     """
 
-    wanted: Wanted
+    wanted: PowerTarget
     control: float
     treatment: float
     both: float
@@ -256,7 +258,7 @@ class Sizes:
         return self.treatment / self.control
 
 
-def _variances(metric: Metric, lives: Lives) -> dict[_Method, Components]:
+def _variances(metric: Metric, lives: AllPotentialOutcomes) -> dict[_Method, Components]:
     """Of control's users, plain and with CUPED; nothing where the metric has no value."""
     life = lives.truth[lives.arms[0]]
     daily = influence(metric, life)
@@ -282,16 +284,18 @@ def _variance_row(method: _Method, parts: Components) -> VarianceRow:
     )
 
 
-def _detectable(sizes: Sizes, key: str, method: _Method, parts: Components, size: tuple[int, int]) -> DetectableRow:
+def _detectable(sizes: TestSizes, key: str, method: _Method, parts: Components, size: tuple[int, int]) -> DetectableRow:
     """The smallest lift at (users, days)."""
     users, days = size
     effect = sizes.effect(parts.after(days), users)
     return DetectableRow(metric=key, method=method, users=users, days=days, relative_effect=effect)
 
 
-def _paired(wanted: Wanted, metric: Metric, lives: Lives, seconds: dict[str, float] | None) -> PairedRow:
+def _paired(
+    wanted: PowerTarget, metric: Metric, lives: AllPotentialOutcomes, seconds: dict[str, float] | None
+) -> PairedRow:
     """What paired truth takes, as far as it can be told."""
-    effect: TrueEffect = true_effect(*(metric.ratio(lives.truth[arm].users) for arm in lives.arms[:2]))
+    effect: PairedEffect = true_effect(*(metric.ratio(lives.truth[arm].users) for arm in lives.arms[:2]))
     lift, error = effect.relative_effect, effect.standard_error
     per_user = None if error is None else error * math.sqrt(len(lives.bucket))
     users = _resolved(per_user, wanted.effect)

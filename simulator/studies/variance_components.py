@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from simulator.metrics import PRE, Metric
-from simulator.studies.potential_outcomes import Life
+from simulator.studies.potential_outcomes import PotentialOutcomes
 
 
 @final
@@ -62,7 +62,7 @@ def components(daily: Float64[np.ndarray, "users days"]) -> Components:
     return Components(max(0.0, float(measured[-1]) - within / n_days), within, measured)
 
 
-def influence(metric: Metric, life: Life) -> Float64[np.ndarray, "users days"] | None:
+def influence(metric: Metric, life: PotentialOutcomes) -> Float64[np.ndarray, "users days"] | None:
     """What each user adds to the relative metric on each day; None where the metric is 0 or undefined."""
     sides = [metric.ratio(look) for look in life.looks]
     above, below = (np.stack([getattr(side, name) for side in sides], axis=1) for name in ("numerator", "denominator"))
@@ -77,7 +77,7 @@ def influence(metric: Metric, life: Life) -> Float64[np.ndarray, "users days"] |
 
 
 def adjusted(
-    daily: Float64[np.ndarray, "users days"], metric: Metric, life: Life
+    daily: Float64[np.ndarray, "users days"], metric: Metric, life: PotentialOutcomes
 ) -> Float64[np.ndarray, "users days"] | None:
     """The same less what the time before foretells (CUPED); None where nothing is known from then."""
     if any(PRE + column not in life.users.columns for column in metric.columns):

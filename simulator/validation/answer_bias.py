@@ -34,7 +34,7 @@ _SURE: Final = 3.0
 
 @final
 @dataclass(frozen=True)
-class AnsweringRow:
+class AnsweringSlopeResult:
     """The satisfied share at one strength of selection.
 
     Attributes:
@@ -91,7 +91,7 @@ class AnsweringRow:
 class AnsweringCheck:
     """One row per slope, in the order given."""
 
-    rows: tuple[AnsweringRow, ...]
+    rows: tuple[AnsweringSlopeResult, ...]
 
     @property
     def as_predicted(self) -> bool:
@@ -118,7 +118,7 @@ def satisfied_share_check(
     dense = world.with_values(PRESETS["dense"] | {"questionnaire.fatigue": 0.0})
     base = dense.value("questionnaire.answer_base")
     pilot = ask_everybody(dense.with_values({"questionnaire.answer_satisfaction": 0.0}), size, seed)
-    rows: list[AnsweringRow] = []
+    rows: list[AnsweringSlopeResult] = []
     for slope in slopes:
         values = {"questionnaire.answer_satisfaction": slope, "questionnaire.answer_base": base + shift(pilot, slope)}
         rows.append(_row(slope, ask_everybody(dense.with_values(values), size, seed), groups))
@@ -150,14 +150,14 @@ def as_theory_says(
     return bool(gone[-1] and there[:-1].all())
 
 
-def _row(slope: float, asked: Asked, groups: int) -> AnsweringRow:
+def _row(slope: float, asked: Asked, groups: int) -> AnsweringSlopeResult:
     """Estimates, biases and their errors at one slope."""
     known = covariates(asked)
     models = fit_models(asked, known)
     shares = estimate(asked, known, models)
     error = jackknife(asked, known, models, groups)
     columns = {"": shares.estimates, "bias_": shares.biases, "se_": error}
-    return AnsweringRow(
+    return AnsweringSlopeResult(
         slope=slope,
         asked=len(asked.user),
         answer_rate=float(asked.answered.mean()),

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt16
 
 from policies.base import Event
 from simulator.rollout.population import Size
-from simulator.rollout.request import Course, react, would_say
+from simulator.rollout.request import RolloutSettings, respond, satisfied_answer_probability
 from simulator.validation.random_requests import Request, random_course, requests
 from user_models.world.world import World
 
@@ -58,9 +58,9 @@ def ask_everybody(world: World, size: Size, seed: int) -> Asked:
     return asked.take(np.argsort(asked.user, kind="stable"))
 
 
-def _asked(course: Course, request: Request) -> Asked:
+def _asked(course: RolloutSettings, request: Request) -> Asked:
     """Let the users react, and keep what they were asked about."""
-    response = react(course, request.block, request.ring, request.day, request.rows, request.slates)
+    response = respond(course, request.block, request.ring, request.day, request.rows, request.slates)
     row, position = np.nonzero(response.events & np.uint16(Event.ASKED))
     satisfaction = response.satisfaction[row, position].astype(np.float64)
     value = course.stage.world.value
@@ -73,6 +73,6 @@ def _asked(course: Course, request: Request) -> Asked:
         satisfied=response.answer[row, position] == 3,
         propensity=response.propensity[row, position].astype(np.float64),
         satisfaction=satisfaction,
-        would_say=would_say(course.stage, satisfaction),
+        would_say=satisfied_answer_probability(course.stage, satisfaction),
         truly=satisfaction > value("satisfaction.satisfied_above"),
     )

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from policies.base import Event
-from simulator.validation.views import Views
+from simulator.validation.views import ValidationViews
 from user_models.published import DURATION_EDGES
 
 FIGURES: Final = {"click": Event.CLICK, "long_view": Event.LONG_VIEW, "complete": Event.COMPLETE}
@@ -47,7 +47,7 @@ class Tally:
         return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Tally)))
 
 
-def tally(views: Views, n_levels: int) -> Tally:
+def tally(views: ValidationViews, n_levels: int) -> Tally:
     """Add up views.
 
     Args:
@@ -64,7 +64,7 @@ def tally(views: Views, n_levels: int) -> Tally:
     )
 
 
-def watch_counts(views: Views) -> Float64[np.ndarray, "buckets bins"]:
+def watch_counts(views: ValidationViews) -> Float64[np.ndarray, "buckets bins"]:
     """Views per bucket of durations and bin of watch time; videos beyond the last bucket are left out."""
     bucket = np.searchsorted(BUCKET_EDGES_S, views.duration_s, side="left") - 1
     place = np.clip(np.searchsorted(BINS_S, views.watch_s, side="right") - 1, 0, len(BINS_S) - 2)

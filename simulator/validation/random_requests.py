@@ -11,7 +11,16 @@ from policies.base import Slates
 from policies.simple.random import RandomPolicy
 from simulator.rollout.answer_model import constant_model
 from simulator.rollout.population import Block, Size, make_blocks, make_stage
-from simulator.rollout.request import Course, Ring, begin_day, choose, day_ring, end_day, in_session, observe
+from simulator.rollout.request import (
+    DailyCatalogue,
+    RolloutSettings,
+    begin_day,
+    day_ring,
+    end_day,
+    in_session,
+    observe,
+    rank_checked,
+)
 from user_models.world.world import World
 
 _ROUNDS = 3
@@ -31,19 +40,21 @@ class Request:
     """
 
     block: Block
-    ring: Ring
+    ring: DailyCatalogue
     day: int
     rows: Int64[np.ndarray, " rows"]
     slates: Slates
 
 
-def random_course(world: World, size: Size, slate_size: int, seed: int) -> tuple[Course, list[Block]]:
+def random_course(world: World, size: Size, slate_size: int, seed: int) -> tuple[RolloutSettings, list[Block]]:
     """A course of events under random slates, and its users on the first day; candidates are slates."""
     stage, people = make_stage(world, size, seed)
-    return Course(stage, seed, slate_size, slate_size, constant_model()), make_blocks(people, _ROUNDS, stage.rules)
+    return RolloutSettings(stage, seed, slate_size, slate_size, constant_model()), make_blocks(
+        people, _ROUNDS, stage.rules
+    )
 
 
-def requests(course: Course, block: Block, days: range) -> Iterator[Request]:
+def requests(course: RolloutSettings, block: Block, days: range) -> Iterator[Request]:
     """Serve a block under random slates; whoever iterates lets the users react before taking the next request."""
     policy = RandomPolicy()
     for day in days:
@@ -52,6 +63,6 @@ def requests(course: Course, block: Block, days: range) -> Iterator[Request]:
         for round_of_day in range(_ROUNDS):
             while len(rows := in_session(course, block, day, round_of_day)):
                 obs = observe(course, block, ring, day, rows)
-                yield Request(block, ring, day, rows, choose(course, block, policy, obs, rows))
+                yield Request(block, ring, day, rows, rank_checked(course, block, policy, obs, rows))
                 block.state.request[rows] += 1
         end_day(course, block)

@@ -13,7 +13,7 @@ from jaxtyping import Float64, Int16, Int32, Int64, UInt16
 
 from policies.base import Event
 from simulator.experiment.assignment import hash_share
-from simulator.validation.views import Views
+from simulator.validation.views import ValidationViews
 from user_models.data.folder import KuaiRandFolder, open_folder
 from user_models.errors import DataError
 from user_models.fit.generators.generators import topics
@@ -47,7 +47,7 @@ class RealRows:
         same_tags: Whether topics have the same codes as in the world.
     """
 
-    views: Views
+    views: ValidationViews
     same_tags: bool
 
 
@@ -110,10 +110,10 @@ def _views(
     duration_s: Float64[np.ndarray, " rows"],
     tag: Int32[np.ndarray, " rows"],
     profile: Int16[np.ndarray, "rows columns"],
-) -> Views:
+) -> ValidationViews:
     """The log in the form of views."""
     watch_s = log["play_time_ms"].to_numpy(np.float64) / 1000
-    return Views(
+    return ValidationViews(
         user=log["user_id"].to_numpy(np.int64),
         video=log["video_id"].to_numpy(np.int64),
         hour=(log["hourmin"].to_numpy(np.int64) // 100).astype(np.int16),

@@ -14,13 +14,13 @@ from jaxtyping import Float64
 
 from policies.base import Event
 from simulator.rollout.population import Block, Size
-from simulator.rollout.request import Course, react
+from simulator.rollout.request import RolloutSettings, respond
 from simulator.validation.random_requests import Request, random_course, requests
 from user_models.dynamics.kernel import Users
 from user_models.dynamics.watch_thresholds import rungs
 from user_models.recovery.action_likelihood import ActTruth
-from user_models.recovery.result import Recovery, recover_from
-from user_models.recovery.views import CONTEXT, Views
+from user_models.recovery.result import RecoveryResult, recover_from
+from user_models.recovery.views import CONTEXT, RecoveryViews
 from user_models.recovery.watch_likelihood import ClimbTruth
 from user_models.world.world import ACTIONS, World
 
@@ -30,7 +30,7 @@ _COMMON: Final = -2.2
 """Logit to which the average view's chance of each action is raised: a rare one would leave most cells empty."""
 
 
-def recover(world: World, size: Size = USUAL, seed: int = 0) -> Recovery:
+def recover(world: World, size: Size = USUAL, seed: int = 0) -> RecoveryResult:
     """Simulate a world and refit it.
 
     The world is taken as it is but for the bases of the actions, which are raised until about one view in ten has
@@ -55,11 +55,11 @@ def recover(world: World, size: Size = USUAL, seed: int = 0) -> Recovery:
     return recover_from(replace(views, user=place), climb_truth(louder, users), act_truths(louder, users))
 
 
-def watch(course: Course, block: Block, days: range) -> Views:
+def watch(course: RolloutSettings, block: Block, days: range) -> RecoveryViews:
     """Play a block under random slates; views are in order of time."""
     parts = [_views(course, request) for request in requests(course, block, days)]
-    columns = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Views)[:-1]}
-    return Views(**columns, noise=course.stage.world.value("satisfaction.noise"))
+    columns = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(RecoveryViews)[:-1]}
+    return RecoveryViews(**columns, noise=course.stage.world.value("satisfaction.noise"))
 
 
 def climb_truth(world: World, users: Users) -> ClimbTruth:
@@ -83,22 +83,22 @@ def act_truths(world: World, users: Users) -> tuple[ActTruth, ...]:
     return tuple(ActTruth(name, cell[a], float(t.action_satisfaction[a]), own[:, a]) for a, name in enumerate(ACTIONS))
 
 
-def _louder(course: Course, users: Users) -> World:
+def _louder(course: RolloutSettings, users: Users) -> World:
     """The world with common actions."""
     t = course.stage.world.tables
     usual = t.action_stage.mean(axis=1) + users.action.mean(axis=0) + course.stage.videos.action.mean(axis=0)
     return course.stage.world.with_tables(action_base=(_COMMON - usual).astype(np.float32))
 
 
-def _views(course: Course, request: Request) -> Views:
+def _views(course: RolloutSettings, request: Request) -> RecoveryViews:
     """Read the state, let the users react, and keep both."""
     known = _known(course, request)
-    response = react(course, request.block, request.ring, request.day, request.rows, request.slates)
+    response = respond(course, request.block, request.ring, request.day, request.rows, request.slates)
     video = request.slates[:, 0]
     videos = request.ring.videos
     events = response.events[:, 0]
     rungs_s = rungs(videos.duration_s[video])
-    return Views(
+    return RecoveryViews(
         user=request.block.user_id[request.rows],
         hour=request.block.state.hour[request.rows].astype(np.int64),
         log_duration=np.log(videos.duration_s[video].astype(np.float64)),
@@ -114,7 +114,7 @@ def _views(course: Course, request: Request) -> Views:
 
 
 def _known(
-    course: Course, request: Request
+    course: RolloutSettings, request: Request
 ) -> tuple[Float64[np.ndarray, "rows context"], Float64[np.ndarray, " rows"]]:
     """What each scalar of `CONTEXT` is multiplied by, and what features tell of satisfaction; before the view."""
     rows, video, state = request.rows, request.slates[:, 0], request.block.state

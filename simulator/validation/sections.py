@@ -26,7 +26,7 @@ from simulator.reports.validation import (
     GroupRow,
     HeldOutSection,
     PresetRow,
-    Recovery,
+    RecoveryReport,
     Regime,
     WatchTime,
 )
@@ -36,8 +36,8 @@ from simulator.validation.grouped_counts import BINS_S, BUCKETS, DURATION_CLASSE
 from simulator.validation.policy_rates import RATES, DaySums, LineSums
 from simulator.validation.recovery import recover
 from simulator.validation.simulated_views import FORTNIGHT, Reduction
-from simulator.validation.user_spread import Counts, concentration, logit_spread, thin
-from simulator.validation.views import Views
+from simulator.validation.user_spread import EventCounts, concentration, logit_spread, thin
+from simulator.validation.views import ValidationViews
 from user_models.data.folder import open_folder
 from user_models.fit import check_heldout, load_predictor
 from user_models.published import (
@@ -90,13 +90,15 @@ def group_section(reduction: Reduction, world: World) -> dict[Grouping, list[Gro
     return found
 
 
-def watch_section(reduction: Reduction, real: Views) -> list[WatchTime]:
+def watch_section(reduction: Reduction, real: ValidationViews) -> list[WatchTime]:
     """Watch times under `base` beside those of the standard log, per bucket of durations."""
     ours, theirs = reduction.tally_of("base").watch, watch_counts(real)
     return [_watch_time(bucket, ours[at], theirs[at]) for at, bucket in enumerate(BUCKETS)]
 
 
-def user_section(base: LineSums, fortnight: LineSums, real: Views, rng: np.random.Generator) -> dict[str, Compared]:
+def user_section(
+    base: LineSums, fortnight: LineSums, real: ValidationViews, rng: np.random.Generator
+) -> dict[str, Compared]:
     """How users differ; simulated ones are thinned to as many views as real ones have.
 
     The share of hates is that of the tenth of haters who hate most, over a fortnight of full activity.
@@ -105,8 +107,8 @@ def user_section(base: LineSums, fortnight: LineSums, real: Views, rng: np.rando
     views = np.bincount(user)
     found: dict[str, Compared] = {}
     for name, column, event in (("click", "clicks", Event.CLICK), ("like", "likes", Event.LIKE)):
-        theirs = Counts.of(np.bincount(user, real.had(event)), views)
-        ours = thin(Counts.of(base.of_users(column), base.of_users("views")), theirs.views, rng)
+        theirs = EventCounts.of(np.bincount(user, real.had(event)), views)
+        ours = thin(EventCounts.of(base.of_users(column), base.of_users("views")), theirs.views, rng)
         found[f"{name}_logit_sd"] = Compared.of(logit_spread(ours), logit_spread(theirs))
     top_tenth = float(concentration(fortnight.of_users("hates"))[1])
     return found | {"hate_share_top_tenth": Compared.of(top_tenth, HATE_SHARE_OF_TOP_TENTH)}
@@ -237,7 +239,7 @@ class Elsewhere:
 
     heldout: Callable[[Subject], HeldOutSection]
     answering: Callable[[Subject], list[AnsweringRow]]
-    recovery: Callable[[Subject], Recovery]
+    recovery: Callable[[Subject], RecoveryReport]
 
 
 def heldout_section(subject: Subject) -> HeldOutSection:
@@ -263,7 +265,7 @@ def answering_section(subject: Subject) -> list[AnsweringRow]:
     return [answering_row(row) for row in answering.satisfied_share_check(subject.world, seed=subject.seed).rows]
 
 
-def answering_row(row: answering.AnsweringRow) -> AnsweringRow:
+def answering_row(row: answering.AnsweringSlopeResult) -> AnsweringRow:
     """One strength of selection in the form of the report."""
     columns = vars(row)
     estimates = {
@@ -281,14 +283,14 @@ def answering_row(row: answering.AnsweringRow) -> AnsweringRow:
     )
 
 
-def recovery_section(subject: Subject) -> Recovery:
+def recovery_section(subject: Subject) -> RecoveryReport:
     """Known parameters, found again from simulated rows."""
     try:
         found = recover(subject.world, seed=subject.seed)
     except NoMaximumError as error:
         raise NotMeasuredError(str(error)) from None
     missed = [row.name for row in found.rows if abs(row.z) > 2]
-    return Recovery(parameters=len(found.rows), share_within_two_se=found.share_within_2, missed=missed)
+    return RecoveryReport(parameters=len(found.rows), share_within_two_se=found.share_within_2, missed=missed)
 
 
 def _sign(value: int) -> Literal[-1, 0, 1]:

@@ -13,7 +13,7 @@ from simulator.experiment.runner import Progress, prepare, run_experiment
 from simulator.spec.experiment import ArmSpec, ExperimentSpec
 from simulator.validation.grouped_counts import Tally, tally
 from simulator.validation.policy_rates import DaySums, LineSums, regime_spec
-from simulator.validation.views import Faces, Sample, faces_of, traced_views
+from simulator.validation.views import PublicFeatures, ReservoirSample, faces_of, traced_views
 from user_models.world.parameters import PRESETS
 from user_models.world.world import World
 
@@ -34,7 +34,7 @@ FORTNIGHT: Final = 14
 
 @final
 @dataclass(frozen=True)
-class Plan:
+class SimulationPlan:
     """How much is simulated.
 
     Attributes:
@@ -75,12 +75,12 @@ class Plan:
 class Reduction:
     """A sink that adds up user-days, tallies traces and keeps a sample of the views under `base`."""
 
-    faces: Faces
+    faces: PublicFeatures
     n_levels: int
     rng: np.random.Generator
     days: DaySums = field(default_factory=DaySums)
     tallies: dict[str, list[Tally]] = field(default_factory=dict[str, list[Tally]])
-    sample: Sample | None = None
+    sample: ReservoirSample | None = None
 
     def write_parquet(self, name: str, table: pa.Table) -> None:
         """Take what is wanted of a table, and let it go."""
@@ -90,7 +90,7 @@ class Reduction:
         views, regime = traced_views(table, self.faces), str(table["world"][0]).removeprefix("all:")
         self.tallies.setdefault(regime, []).append(tally(views, self.n_levels))
         if regime == "base":
-            part = Sample.of(views, SAMPLE, self.rng)
+            part = ReservoirSample.of(views, SAMPLE, self.rng)
             self.sample = part if self.sample is None else self.sample.merge(part, SAMPLE)
 
     def joined(self, other: "Reduction") -> "Reduction":
@@ -107,7 +107,7 @@ class Reduction:
         return reduce(add, self.tallies[regime])
 
 
-def simulate_regimes(world: World, plan: Plan, progress: Progress) -> Reduction:
+def simulate_regimes(world: World, plan: SimulationPlan, progress: Progress) -> Reduction:
     """Run `random` and `base` on the same users, in several crowds with videos and a ranker of their own.
 
     What a ranker reaches differs by some percent from one crowd and training to the next; figures are over all.
@@ -116,7 +116,7 @@ def simulate_regimes(world: World, plan: Plan, progress: Progress) -> Reduction:
     return reduce(Reduction.joined, [_crowd(world, each, number, progress) for number in range(plan.crowds)])
 
 
-def _crowd(world: World, plan: Plan, number: int, progress: Progress) -> Reduction:
+def _crowd(world: World, plan: SimulationPlan, number: int, progress: Progress) -> Reduction:
     """Both regimes on one crowd."""
     spec = regime_spec(plan.users, plan.seed + _APART * number)
     setting = prepare(spec.model_copy(update={"trace": TRACE, "videos": plan.videos}), world)
@@ -125,19 +125,19 @@ def _crowd(world: World, plan: Plan, number: int, progress: Progress) -> Reducti
     return sink
 
 
-def simulate_fortnight(world: World, plan: Plan, progress: Progress) -> LineSums:
+def simulate_fortnight(world: World, plan: SimulationPlan, progress: Progress) -> LineSums:
     """Fourteen days of `base` with every session and view of a real day, for some of the users."""
     spec = _base_spec(plan, plan.few, FORTNIGHT).model_copy(update={"views_scale": 1.0, "pre_days": 1})
     return _run(world, spec, plan.workers, _told(progress, "fortnight"))
 
 
-def simulate_preset(world: World, preset: str, plan: Plan, progress: Progress) -> LineSums:
+def simulate_preset(world: World, preset: str, plan: SimulationPlan, progress: Progress) -> LineSums:
     """A few days of `base` under a preset of the questionnaire, at the activity that specs have by default."""
     spec = _base_spec(plan, plan.some, 5)
     return _run(world.with_values(PRESETS[preset]), spec, plan.workers, _told(progress, f"preset {preset}"))
 
 
-def _base_spec(plan: Plan, users: int, days: int) -> ExperimentSpec:
+def _base_spec(plan: SimulationPlan, users: int, days: int) -> ExperimentSpec:
     """Everybody meets `base`."""
     return ExperimentSpec(
         name="base",

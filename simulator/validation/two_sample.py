@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 from policies.base import Event
 from simulator.errors import NotMeasuredError
 from simulator.reports.validation import TwoSample
-from simulator.validation.views import ASKING, Sample, Views
+from simulator.validation.views import ASKING, ReservoirSample, ValidationViews
 
 FOLDS: Final = 3
 ROUNDS: Final = 120
@@ -38,7 +38,7 @@ _SETTINGS: Final = {
 
 @final
 @dataclass(frozen=True)
-class Table:
+class TwoSampleTable:
     """Rows of both sides.
 
     Attributes:
@@ -57,7 +57,7 @@ class Table:
 
 
 def two_sample(
-    simulated: Views, real: Views, public: tuple[str, ...], tags: bool, seed: int, workers: int
+    simulated: ValidationViews, real: ValidationViews, public: tuple[str, ...], tags: bool, seed: int, workers: int
 ) -> TwoSample:
     """Cross-validated AUC of gradient-boosted trees, folds split by user and by video.
 
@@ -89,15 +89,17 @@ def two_sample(
     )
 
 
-def both_sides(simulated: Views, real: Views, public: tuple[str, ...], tags: bool, rng: np.random.Generator) -> Table:
+def both_sides(
+    simulated: ValidationViews, real: ValidationViews, public: tuple[str, ...], tags: bool, rng: np.random.Generator
+) -> TwoSampleTable:
     """Equal numbers of simulated and real rows, users numbered from 0."""
     n = min(len(simulated), len(real))
     if n < FEWEST:
         raise NotMeasuredError(f"{n} rows on the smaller side, want at least {FEWEST}")
-    sides = [Sample.of(views, n, rng).views for views in (simulated, real)]
+    sides = [ReservoirSample.of(views, n, rng).views for views in (simulated, real)]
     users, shown = (_apart(*(getattr(side, name) for side in sides)) for name in ("user", "video"))
-    names, x = _columns(Views.concatenate(sides), public, tags)
-    return Table(x, names, np.repeat([True, False], n), users, shown)
+    names, x = _columns(ValidationViews.concatenate(sides), public, tags)
+    return TwoSampleTable(x, names, np.repeat([True, False], n), users, shown)
 
 
 def _apart(ours: Int64[np.ndarray, " n"], theirs: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " rows"]:
@@ -113,7 +115,7 @@ def auc(truth: Bool[np.ndarray, " rows"], score: Float64[np.ndarray, " rows"]) -
 
 
 def _columns(
-    views: Views, public: tuple[str, ...], tags: bool
+    views: ValidationViews, public: tuple[str, ...], tags: bool
 ) -> tuple[tuple[str, ...], Float32[np.ndarray, "rows n"]]:
     """What both sides have, as numbers."""
     columns = {"hour": views.hour, "duration_s": np.round(views.duration_s), "watch_s": views.watch_s}
@@ -124,7 +126,7 @@ def _columns(
     return tuple(columns), np.stack([np.asarray(column, np.float32) for column in columns.values()], axis=1)
 
 
-def _boost(table: Table, rows: Bool[np.ndarray, " rows"], seed: int, workers: int) -> Any:  # noqa: ANN401 (no types)
+def _boost(table: TwoSampleTable, rows: Bool[np.ndarray, " rows"], seed: int, workers: int) -> Any:  # noqa: ANN401 (no types)
     """Trees fitted to some rows."""
     try:
         import lightgbm

@@ -17,20 +17,20 @@ _LOG_SHARES: Final = np.log(_WEIGHTS / _WEIGHTS.sum())
 
 @final
 @dataclass(frozen=True)
-class Counts:
+class EventCounts:
     """Events out of views per user; users without a view are not among them."""
 
     events: Int64[np.ndarray, " users"]
     views: Int64[np.ndarray, " users"]
 
     @staticmethod
-    def of(events: np.ndarray, views: np.ndarray) -> "Counts":
+    def of(events: np.ndarray, views: np.ndarray) -> "EventCounts":
         """Counts of the users with a view."""
         seen = views > 0
-        return Counts(events[seen].astype(np.int64), views[seen].astype(np.int64))
+        return EventCounts(events[seen].astype(np.int64), views[seen].astype(np.int64))
 
 
-def logit_spread(counts: Counts) -> float:
+def logit_spread(counts: EventCounts) -> float:
     """Standard deviation over users of the logit of their rate; NaN where there is no event or nothing else.
 
     events ~ Binomial(views, p), logit p ~ Normal(m, s): the logistic-normal binomial model (Williams, Applied
@@ -49,7 +49,7 @@ def logit_spread(counts: Counts) -> float:
     return float(np.exp(found.x[1]))
 
 
-def thin(counts: Counts, views: Int64[np.ndarray, " others"], rng: np.random.Generator) -> Counts:
+def thin(counts: EventCounts, views: Int64[np.ndarray, " others"], rng: np.random.Generator) -> EventCounts:
     """The same users with fewer views each, as many as others have: the busiest get the busiest's number.
 
     Which views are left out does not depend on what happened in them (hypergeometric draws). A user with fewer views
@@ -64,7 +64,7 @@ def thin(counts: Counts, views: Int64[np.ndarray, " others"], rng: np.random.Gen
     rank[np.lexsort((rng.random(len(rank)), counts.views))] = np.arange(len(rank))
     wanted = np.sort(views)[(rank * len(views)) // len(rank)]
     kept = np.minimum(wanted, counts.views)
-    return Counts(rng.hypergeometric(counts.events, counts.views - counts.events, kept), kept)
+    return EventCounts(rng.hypergeometric(counts.events, counts.views - counts.events, kept), kept)
 
 
 def concentration(events: Float64[np.ndarray, " users"]) -> Float64[np.ndarray, " 11"]:

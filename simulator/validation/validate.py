@@ -14,11 +14,17 @@ from simulator.runs.folder import RunFolder
 from simulator.validation import sections
 from simulator.validation.real_views import RealRows, read_real
 from simulator.validation.sections import JOINED, Elsewhere, Subject
-from simulator.validation.simulated_views import Plan, Reduction, simulate_fortnight, simulate_preset, simulate_regimes
+from simulator.validation.simulated_views import (
+    Reduction,
+    SimulationPlan,
+    simulate_fortnight,
+    simulate_preset,
+    simulate_regimes,
+)
 from simulator.validation.targets import checks, gate
 from simulator.validation.two_sample import two_sample
 from simulator.validation.user_spread import concentration
-from simulator.validation.views import Views
+from simulator.validation.views import ValidationViews
 from user_models.data.folder import open_folder
 from user_models.world.parameters import PRESETS
 from user_models.world.world import World
@@ -27,7 +33,7 @@ PAGE: Final = "validation.html"
 Section = TypeVar("Section")
 
 
-def validate(subject: Subject, plan: Plan, progress: Progress, elsewhere: Elsewhere = JOINED) -> Validation:
+def validate(subject: Subject, plan: SimulationPlan, progress: Progress, elsewhere: Elsewhere = JOINED) -> Validation:
     """Measure a world against real rows and published figures.
 
     Args:
@@ -89,7 +95,9 @@ def write_validation(folder: Path, validation: Validation, html: str) -> None:
     files.write(PAGE, lambda to: to.write_text(html, encoding="utf-8"))
 
 
-def _sides(seen: Reduction, real: RealRows, world: World) -> tuple[Views, Views, tuple[str, ...], bool]:
+def _sides(
+    seen: Reduction, real: RealRows, world: World
+) -> tuple[ValidationViews, ValidationViews, tuple[str, ...], bool]:
     """What the classifier is given."""
     if seen.sample is None:
         raise NotMeasuredError("no simulated view was traced")

@@ -15,7 +15,7 @@ _KEY: Final = "validated"
 _SOUND: Final = "sound"
 
 
-def mark(world: World, faults: Sequence[str]) -> World:
+def with_verdict(world: World, faults: Sequence[str]) -> World:
     """The world with the verdict of the gate.
 
     >>> from user_models.testing import toy_world
@@ -33,10 +33,10 @@ def mark_folder(source: str, faults: Sequence[str]) -> None:
         WorldError: The folder cannot be written.
     """
     if source not in bundled_worlds():
-        rewrite_world(mark(load_world(source), faults), Path(source))
+        rewrite_world(with_verdict(load_world(source), faults), Path(source))
 
 
-def doubt(world: World) -> str | None:
+def warning(world: World) -> str | None:
     """One line for whoever runs a test in a world that was refused; None for one that is sound or was never judged."""
     verdict = world.provenance.get(_KEY, _SOUND)
     return None if verdict == _SOUND else f"world {world.name!r} failed its validation; {verdict}"

@@ -11,7 +11,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Float32, Float64, Int16, Int32, Int64, UInt16
 
 from policies.base import Event
-from simulator.experiment.runner import Setting
+from simulator.experiment.runner import PreparedExperiment
 
 ASKING: Final = Event.ASKED | Event.ANSWERED | Event.SATISFIED | Event.DISSATISFIED
 """Events of questionnaires, which no real log has."""
@@ -21,7 +21,7 @@ TRACED: Final = tuple(event for event in Event if event not in ASKING | Event.SK
 
 @final
 @dataclass(frozen=True)
-class Views:
+class ValidationViews:
     """Views of either kind.
 
     Attributes:
@@ -47,23 +47,25 @@ class Views:
     def __len__(self) -> int:
         return len(self.user)
 
-    def take(self, chosen: Int64[np.ndarray, " chosen"] | Bool[np.ndarray, " rows"]) -> "Views":
+    def take(self, chosen: Int64[np.ndarray, " chosen"] | Bool[np.ndarray, " rows"]) -> "ValidationViews":
         """Some of the views."""
-        return Views(*(getattr(self, f.name)[chosen] for f in fields(self)))
+        return ValidationViews(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
     def had(self, event: Event) -> Bool[np.ndarray, " rows"]:
         """Which views brought an event."""
         return (self.events & np.uint16(event)) > 0
 
     @staticmethod
-    def concatenate(parts: "list[Views]") -> "Views":
+    def concatenate(parts: "list[ValidationViews]") -> "ValidationViews":
         """All the views of the parts, in order."""
-        return Views(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Views)))
+        return ValidationViews(
+            *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(ValidationViews))
+        )
 
 
 @final
 @dataclass(frozen=True)
-class Faces:
+class PublicFeatures:
     """What is public about a simulated experiment's videos and users.
 
     Attributes:
@@ -77,23 +79,23 @@ class Faces:
     profile: Int16[np.ndarray, "users columns"]
 
 
-def faces_of(setting: Setting) -> Faces:
+def faces_of(setting: PreparedExperiment) -> PublicFeatures:
     """The public side of an experiment; codes are read back from the indicators that policies get."""
     stage = setting.course.stage
     ends = np.cumsum([len(column.levels) for column in stage.world.columns])
     indicators = np.split(stage.user_table.features[:, : ends[-1]], ends[:-1], axis=1)
     profile = np.stack([part.argmax(axis=1) for part in indicators], axis=1).astype(np.int16)
-    return Faces(stage.video_table.duration_s, stage.video_table.tag, profile)
+    return PublicFeatures(stage.video_table.duration_s, stage.video_table.tag, profile)
 
 
-def traced_views(table: pa.Table, faces: Faces) -> Views:
+def traced_views(table: pa.Table, faces: PublicFeatures) -> ValidationViews:
     """A trace's rows as views; watch time in whole milliseconds, as logs have it."""
     user = np.asarray(table["user_id"]).astype(np.int64)
     video = np.asarray(table["video_id"])
     events = np.zeros(len(user), np.uint16)
     for event in TRACED:
         events |= np.where(np.asarray(table[str(event.name).lower()]), np.uint16(event), np.uint16(0))
-    return Views(
+    return ValidationViews(
         user=user,
         video=video.astype(np.int64),
         hour=np.asarray(table["hour"]).astype(np.int16),
@@ -107,7 +109,7 @@ def traced_views(table: pa.Table, faces: Faces) -> Views:
 
 @final
 @dataclass(frozen=True)
-class Sample:
+class ReservoirSample:
     """Every view seen so far had the same chance to be here (Efraimidis and Spirakis 2006, equal weights).
 
     Attributes:
@@ -115,22 +117,24 @@ class Sample:
         key: A uniform number per view.
     """
 
-    views: Views
+    views: ValidationViews
     key: Float64[np.ndarray, " rows"]
 
     @staticmethod
-    def of(views: Views, size: int, rng: np.random.Generator) -> "Sample":
+    def of(views: ValidationViews, size: int, rng: np.random.Generator) -> "ReservoirSample":
         """At most `size` of the views."""
-        return Sample(views, rng.random(len(views))).smallest(size)
+        return ReservoirSample(views, rng.random(len(views))).smallest(size)
 
-    def merge(self, other: "Sample", size: int) -> "Sample":
+    def merge(self, other: "ReservoirSample", size: int) -> "ReservoirSample":
         """A sample of all views behind both."""
-        both = Sample(Views.concatenate([self.views, other.views]), np.concatenate([self.key, other.key]))
+        both = ReservoirSample(
+            ValidationViews.concatenate([self.views, other.views]), np.concatenate([self.key, other.key])
+        )
         return both.smallest(size)
 
-    def smallest(self, size: int) -> "Sample":
+    def smallest(self, size: int) -> "ReservoirSample":
         """The `size` views with the smallest keys, in the order in which they came."""
         if len(self.key) <= size:
             return self
         kept = np.sort(np.argpartition(self.key, size)[:size])
-        return Sample(self.views.take(kept), self.key[kept])
+        return ReservoirSample(self.views.take(kept), self.key[kept])

@@ -21,7 +21,7 @@ from dashboards.tables import scorecard
 from dashboards.text import formatting
 from dashboards.text.verdict import brief, verdict
 from simulator.reports.report import AUDIT_BEGUN, RunFolderError
-from simulator.runs.checkpoint import NOW, Checkpoint, Place, pack
+from simulator.runs.checkpoint import NOW, Checkpoint, TimelineCheckpoint, pack
 from simulator.runs.lock import LOCK, process_start
 from simulator.spec.experiment import parse_spec
 
@@ -204,7 +204,7 @@ def half(runs) -> Path:
     """A run that ended after its third of nine steps."""
     (runs / "half" / "checkpoints").mkdir(parents=True)
     (runs / "half" / "spec.toml").write_text('name = "half"\n')
-    (runs / "half" / NOW).write_bytes(pack(Checkpoint(done=3, steps=9, lines={"world0": Place()})))
+    (runs / "half" / NOW).write_bytes(pack(Checkpoint(done=3, steps=9, lines={"world0": TimelineCheckpoint()})))
     return runs / "half"
 
 

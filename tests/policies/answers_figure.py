@@ -21,7 +21,7 @@ from dashboards.figures.theme import TREATMENTS, frame
 from simulator.metrics import METRICS
 from simulator.reports.sweep import Sweep, load_sweep
 from simulator.runs.user_day_reader import literal
-from simulator.statistics.paired import TrueEffect, true_effect
+from simulator.statistics.paired import PairedEffect, true_effect
 
 SHOWN = (WATCHED, METRICS["AVT"], SHARES[0])
 ASKING = "questionnaire.ask"
@@ -34,7 +34,7 @@ class Point:
 
     at: float
     answers: int
-    effects: tuple[TrueEffect, ...]
+    effects: tuple[PairedEffect, ...]
 
 
 @dataclass(frozen=True)

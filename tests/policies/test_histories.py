@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from policies.base import Feedback, History
 from policies.histories import find_requests, history_after, history_of
-from policies.testing.synthetic_logs import Plan, draw_log, make_specimen
+from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, make_specimen
 
 
 def random_log(seed, n_users=4, n_requests=5) -> Feedback:
     """A log in which requests have lost some of their views, as when users leave."""
     rng = np.random.default_rng(seed)
-    feedback = draw_log(make_specimen(n_users, 30, rng), Plan(n_requests), rng).feedback
+    feedback = draw_log(make_specimen(n_users, 30, rng), SyntheticLogPlan(n_requests), rng).feedback
     return feedback.take(rng.random(len(feedback)) < 0.6)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from policies.storage import PolicyFolderError, Stored, read_policy, want_shapes, write_policy
-from policies.testing.synthetic_logs import Plan, draw_log, make_specimen
+from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, make_specimen
 from policies.two_tower.base_policy import BasePolicy
 
 STORED = Stored("popular", {"half_life_days": 3.0}, {"counts": np.arange(6.0).reshape(2, 3), "day": np.array([4])})
@@ -83,7 +83,7 @@ def test_numbers_that_are_not_finite_are_refused(folder):
 def test_settings_of_another_policy_are_refused(tmp_path, settings):
     rng = np.random.default_rng(0)
     policy = BasePolicy(epochs=1)
-    policy.fit(draw_log(make_specimen(5, 20, rng), Plan(2), rng), 0)
+    policy.fit(draw_log(make_specimen(5, 20, rng), SyntheticLogPlan(2), rng), 0)
     policy.save(tmp_path / "policy")
     rewrite(tmp_path / "policy", settings=settings)
     with pytest.raises(PolicyFolderError, match=r"policy\.json: damaged"):

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.base import RankingError, top_k
-from policies.testing.synthetic_logs import Plan, draw_log, draw_requests, make_specimen
+from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, draw_requests, make_specimen
 
 
 def requests(n_users, n):
     rng = np.random.default_rng(0)
-    log = draw_log(make_specimen(n_users, max(n, 2), rng), Plan(1), rng)
+    log = draw_log(make_specimen(n_users, max(n, 2), rng), SyntheticLogPlan(1), rng)
     return draw_requests(log, np.arange(n_users), n, 5, rng)
 
 

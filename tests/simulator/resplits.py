@@ -7,7 +7,7 @@ import numpy as np
 
 from simulator.analysis.scorecard import compare_spreads
 from simulator.metrics import Ratio
-from simulator.statistics.moments import Spread
+from simulator.statistics.moments import Moments
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def halves(n: int, splits: int, rng: np.random.Generator) -> np.ndarray:
     return (rng.random((splits, n)) < 0.5).astype(np.float64)
 
 
-def spreads(columns: list[np.ndarray], assigned: np.ndarray) -> list[Spread]:
+def spreads(columns: list[np.ndarray], assigned: np.ndarray) -> list[Moments]:
     """The spread of the users that each row of `assigned` chooses."""
     centre = np.array([column.mean() for column in columns])
     centred = np.stack(columns, axis=1) - centre
@@ -47,10 +47,10 @@ def spreads(columns: list[np.ndarray], assigned: np.ndarray) -> list[Spread]:
     count, total = assigned.sum(axis=1), assigned @ centred
     scatter = (assigned @ products).reshape(-1, k, k) - total[:, :, None] * total[:, None, :] / count[:, None, None]
     whole = total + count[:, None] * centre
-    return [Spread(int(n), t, s, (0,) * k) for n, t, s in zip(count, whole, scatter, strict=True)]
+    return [Moments(int(n), t, s, (0,) * k) for n, t, s in zip(count, whole, scatter, strict=True)]
 
 
-def bucket_spreads(people: Population, metric: str, assigned: np.ndarray) -> list[Spread]:
+def bucket_spreads(people: Population, metric: str, assigned: np.ndarray) -> list[Moments]:
     test, before = people.test[metric], people.before[metric]
     return spreads([test.numerator, test.denominator, before.numerator, before.denominator], assigned)
 

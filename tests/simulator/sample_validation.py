@@ -9,7 +9,7 @@ from simulator.reports.validation import (
     GroupRow,
     HeldOutSection,
     PresetRow,
-    Recovery,
+    RecoveryReport,
     TwoSample,
     Validation,
     WatchTime,
@@ -101,7 +101,7 @@ def sample_validation() -> Validation:
         hate_concentration=np.sqrt(np.linspace(0, 1, 11)).tolist(),
         activity={name: right(value) for name, value in coming.items()},
         answering=answering(),
-        recovery=Recovery(parameters=100, share_within_two_se=0.95, missed=["watch.taste"]),
+        recovery=RecoveryReport(parameters=100, share_within_two_se=0.95, missed=["watch.taste"]),
         presets={"easq": easq, "saqrec": saqrec},
     )
     faults = gate(measured)

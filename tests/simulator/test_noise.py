@@ -112,4 +112,4 @@ def test_uniform_numbers_by_id_are_uniform():
 def test_happens_is_a_plain_comparison_with_the_logistic(u, logit):
     chance = 1 / (1 + np.exp(-logit))
     if abs(u - chance) > 1e-9 * chance:
-        assert kernel.happens(u, logit) == (u < chance)
+        assert kernel.bernoulli(u, logit) == (u < chance)

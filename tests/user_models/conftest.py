@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from user_models.dynamics.kernel import State
+from user_models.dynamics.kernel import UserState
 
 
-def rested(n_users: int) -> State:
+def rested(n_users: int) -> UserState:
     f32, i16 = np.float32, np.int16
-    return State(
+    return UserState(
         patience=np.full(n_users, 1e9, f32),
         sessions_left=np.zeros((n_users, 4), i16),
         session=np.zeros(n_users, i16),
@@ -32,6 +32,6 @@ def rested(n_users: int) -> State:
 
 
 @pytest.fixture(scope="session", name="rested")
-def rested_fixture() -> Callable[[int], State]:
+def rested_fixture() -> Callable[[int], UserState]:
     """Users who never tire, on the morning of a day."""
     return rested

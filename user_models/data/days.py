@@ -21,7 +21,7 @@ _NUMBER: Final = re.compile(r"[0-9]{8}")
 
 @final
 @dataclass(frozen=True)
-class Day:
+class DateColumn:
     """A calendar day as yyyy-mm-dd; an empty cell means not known and is read as NaT."""
 
     name: str

@@ -23,11 +23,11 @@ from user_models.data.schema import (
     USERS,
     VIDEO_STATISTICS,
     VIDEOS,
-    Table,
+    TableSchema,
     log_table,
 )
 
-_TABLES: dict[Kind, Table] = {
+_TABLES: dict[Kind, TableSchema] = {
     "standard": log_table(),
     "random": log_table(),
     "users": USERS,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, final, get_args
 
-from user_models.data.schema import USERS, VIDEO_STATISTICS, VIDEOS, Table, log_table
+from user_models.data.schema import USERS, VIDEO_STATISTICS, VIDEOS, TableSchema, log_table
 from user_models.errors import DataError
 
 Variant: TypeAlias = Literal["pure", "1k", "27k"]
@@ -22,13 +22,13 @@ class DataFile:
     """A file and what it should hold."""
 
     path: Path
-    table: Table
+    table: TableSchema
 
 
 Files: TypeAlias = Mapping[Kind, tuple[DataFile, ...]]
 
 
-def official_names(variant: Variant) -> dict[Kind, dict[str, Table]]:
+def official_names(variant: Variant) -> dict[Kind, dict[str, TableSchema]]:
     """Names of the files of a variant, by what they hold, in the order in which they are read."""
     logs = statistics = (f"_{variant}.csv",)
     if variant == "27k":

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from user_models.data.columns import MISSING, Column, Level, Real, Text, Whole
-from user_models.data.days import Day, DayNumber, day_numbers
+from user_models.data.days import DateColumn, DayNumber, day_numbers
 
 FIRST_DATE: Final = 20220408
 """The first day of the logs, `day` 0."""
@@ -50,7 +50,7 @@ class Derived:
 
 @final
 @dataclass(frozen=True)
-class Table:
+class TableSchema:
     """The columns of one kind of file, and those that the loader adds.
 
     Attributes:
@@ -76,10 +76,10 @@ class Table:
         return self.header + tuple(column.name for column in self.derived)
 
 
-def log_table(first: int = FIRST_DATE, last: int = LAST_DATE) -> Table:
+def log_table(first: int = FIRST_DATE, last: int = LAST_DATE) -> TableSchema:
     """A log whose rows are all from `first` to `last`, as its file name says."""
     date = DayNumber("date", "local day, yyyymmdd", first, last)
-    return Table((_USER, _VIDEO, date, *_VIEW), _VIEW_DERIVED, first, last)
+    return TableSchema((_USER, _VIDEO, date, *_VIEW), _VIEW_DERIVED, first, last)
 
 
 def _flag(name: str, meaning: str, code: int | None = None) -> Whole:
@@ -144,7 +144,7 @@ def _one_hot(at: int) -> Column:
     return Whole(name, meaning, high=_WHOLE_ONE_HOTS[at], code=MISSING)
 
 
-USERS: Final = Table(
+USERS: Final = TableSchema(
     (
         _USER,
         Level("user_active_degree", "how active lately", _DEGREES),
@@ -163,12 +163,12 @@ USERS: Final = Table(
     )
 )
 
-VIDEOS: Final = Table(
+VIDEOS: Final = TableSchema(
     (
         _VIDEO,
         Whole("author_id", "who made it"),
         Text("video_type", "NORMAL, AD or UNKNOWN", r"\w+", "a word such as NORMAL"),
-        Day("upload_dt", "day of upload"),
+        DateColumn("upload_dt", "day of upload"),
         Text("upload_type", "how it was made", r"\w+", "a word such as LongImport"),
         Real("visible_status", "state in the app when the data were collected"),
         Real("video_duration", "length, ms"),
@@ -206,7 +206,7 @@ def _statistic(name: str) -> Real:
     return Real(name, f"{unit}; mean over the days and pages that `counts` counts, the whole app")
 
 
-VIDEO_STATISTICS: Final = Table(
+VIDEO_STATISTICS: Final = TableSchema(
     (
         _VIDEO,
         Whole("counts", "pairs of day and page over which the means are taken"),

@@ -80,7 +80,7 @@ class Users(NamedTuple):
     """Added to the logit of coming back."""
 
 
-class State(NamedTuple):
+class UserState(NamedTuple):
     """What changes about every user; the kernels write into these arrays."""
 
     patience: Float32[np.ndarray, " users"]
@@ -117,7 +117,7 @@ class State(NamedTuple):
     """Running mean of the bait met."""
 
 
-class Rules(NamedTuple):
+class KernelParameters(NamedTuple):
     """Parameters of every user model; see `user_models.world.world` for meaning, source and range."""
 
     hour_effect: Float32[np.ndarray, " hours"]
@@ -244,7 +244,7 @@ def sigmoid(x: float) -> float:
 
 
 @compiled_inline
-def happens(u: float, logit: float) -> bool:
+def bernoulli(u: float, logit: float) -> bool:
     """Whether `u` < sigma(logit); most rare events are ruled out by exp(-y) < 1 / (1 + y + y^2 / 2) alone."""
     if logit < 0.0 and u * (1.0 - logit + 0.5 * logit * logit) > 1.0:
         return False
@@ -294,8 +294,8 @@ def respond(
     day: int,
     users: Users,
     videos: Videos,
-    state: State,
-    rules: Rules,
+    state: UserState,
+    rules: KernelParameters,
     out: Response,
 ) -> None:
     """Let each user go through a slate, view by view, until its end or the end of their patience.
@@ -304,11 +304,11 @@ def respond(
     video on a day has the same noise whatever came before. Writes into `state` and the first rows of `out`.
     """
     for i in range(rows.shape[0]):
-        go_through(keys[i], i, rows[i], slates, day, users, videos, state, rules, out)
+        simulate_slate(keys[i], i, rows[i], slates, day, users, videos, state, rules, out)
 
 
 @compiled
-def live(
+def simulate_slates(
     seed: np.uint64,
     user_id: Int64[np.ndarray, " users"],
     rows: Int64[np.ndarray, " rows"],
@@ -317,7 +317,7 @@ def live(
     walk: tuple[int, int],
     users: Packed,
     videos: Packed,
-    state: State,
+    state: UserState,
     rules: Packed,
     out: Response,
 ) -> None:
@@ -328,11 +328,11 @@ def live(
     for i in range(rows.shape[0]):
         lap = (state.request[rows[i]] * walk[0]) // walk[1]
         key = hash_key(seed, user_id[rows[i]], day, lap)
-        go_through(key, i, rows[i], slates, day, users, videos, state, rules[0], out)
+        simulate_slate(key, i, rows[i], slates, day, users, videos, state, rules[0], out)
 
 
 @compiled_inline
-def go_through(
+def simulate_slate(
     key: np.uint64,
     i: int,
     user: int,
@@ -340,22 +340,22 @@ def go_through(
     day: int,
     users: Users,
     videos: Videos,
-    state: State,
-    rules: Rules,
+    state: UserState,
+    rules: KernelParameters,
     out: Response,
 ) -> None:
     """One user and one slate."""
-    out.appeal[i, 0] = touch(slates[i], videos)
+    out.appeal[i, 0] = prefetch(slates[i], videos)
     for position in range(slates.shape[1]):
         video = slates[i, position]
         if state.patience[user] > 0.0:
-            view(mix(key + np.uint64(video)), i, position, user, video, day, users, videos, state, rules, out)
+            simulate_view(mix(key + np.uint64(video)), i, position, user, video, day, users, videos, state, rules, out)
         else:
-            skip_over(i, position, out)
+            write_unseen(i, position, out)
 
 
 @compiled_inline
-def skip_over(i: int, position: int, out: Response) -> None:
+def write_unseen(i: int, position: int, out: Response) -> None:
     """Nothing happens at a place of a slate."""
     out.viewed[i, position] = False
     out.watch_s[i, position] = 0.0
@@ -367,7 +367,7 @@ def skip_over(i: int, position: int, out: Response) -> None:
 
 
 @compiled_inline
-def touch(slate: Int32[np.ndarray, " k"], videos: Videos) -> float:
+def prefetch(slate: Int32[np.ndarray, " k"], videos: Videos) -> float:
     """Read a little of each video of a slate, so that memory fetches them all at once and not one after the other."""
     found = 0.0
     for video in slate:
@@ -378,7 +378,7 @@ def touch(slate: Int32[np.ndarray, " k"], videos: Videos) -> float:
 
 
 @compiled_inline
-def view(
+def simulate_view(
     key: np.uint64,
     i: int,
     position: int,
@@ -387,8 +387,8 @@ def view(
     day: int,
     users: Users,
     videos: Videos,
-    state: State,
-    rules: Rules,
+    state: UserState,
+    rules: KernelParameters,
     out: Response,
 ) -> None:
     """One user meets one video: attraction, satisfaction, watch, actions, questionnaire, patience."""
@@ -425,7 +425,7 @@ def view(
             + rules.action_satisfaction[action] * felt
             + rules.action_match[action] * match
         )
-        if happens(uniform(key, _ACTION + np.uint64(action)), logit):
+        if bernoulli(uniform(key, _ACTION + np.uint64(action)), logit):
             events |= 16 << action
     out.viewed[i, position] = True
     out.watch_s[i, position] = watch_s
@@ -440,7 +440,7 @@ def view(
         and state.asked[user] < rules.ask_most
     ):
         events |= 1024
-        out.propensity[i, position] = willingness(satisfaction, user, users, state, rules)
+        out.propensity[i, position] = answer_propensity(satisfaction, user, users, state, rules)
         out.answer[i, position] = answer(key, satisfaction, out.propensity[i, position], rules)
         if out.answer[i, position] > 0:
             events |= 2048
@@ -452,8 +452,8 @@ def view(
         state.last_asked[user] = day
         state.asked[user] += 1
     out.events[i, position] = events
-    tire(user, satisfaction, events, state, rules)
-    learn(user, video, felt, videos, state, rules)
+    spend_patience(user, satisfaction, events, state, rules)
+    update_taste(user, video, felt, videos, state, rules)
 
 
 @compiled_inline
@@ -478,7 +478,7 @@ def eligible(watch_s: np.float32, duration_s: float) -> bool:
 
 
 @compiled
-def willingness(satisfaction: float, user: int, users: Users, state: State, rules: Rules) -> float:
+def answer_propensity(satisfaction: float, user: int, users: Users, state: UserState, rules: KernelParameters) -> float:
     """Chance of answering when asked: the pleased answer more, the weary less (selection bias)."""
     return sigmoid(
         rules.answer_base
@@ -489,7 +489,7 @@ def willingness(satisfaction: float, user: int, users: Users, state: State, rule
 
 
 @compiled
-def answer(key: np.uint64, satisfaction: float, chance: float, rules: Rules) -> int:
+def answer(key: np.uint64, satisfaction: float, chance: float, rules: KernelParameters) -> int:
     """0 no answer, 1 dissatisfied, 2 uncertain, 3 satisfied: a selective answer, then an ordered probit."""
     if uniform(key, _ANSWER) >= chance:
         return 0
@@ -500,7 +500,7 @@ def answer(key: np.uint64, satisfaction: float, chance: float, rules: Rules) -> 
 
 
 @compiled_inline
-def tire(user: int, satisfaction: float, events: int, state: State, rules: Rules) -> None:
+def spend_patience(user: int, satisfaction: float, events: int, state: UserState, rules: KernelParameters) -> None:
     """Spend patience: an average view costs about 1; displeasure and runs of skips cost more."""
     state.skips[user] = state.skips[user] + 1 if events & 8 else 0
     cost = 1.0 - rules.cost_satisfaction * satisfaction + rules.cost_skips * max(0, state.skips[user] - 1)
@@ -511,7 +511,7 @@ def tire(user: int, satisfaction: float, events: int, state: State, rules: Rules
 
 
 @compiled_inline
-def learn(user: int, video: int, felt: float, videos: Videos, state: State, rules: Rules) -> None:
+def update_taste(user: int, video: int, felt: float, videos: Videos, state: UserState, rules: KernelParameters) -> None:
     """What a view leaves behind: its topic is less new, taste leans towards what pleased, bait makes wary.
 
     Taste leans as a running mean of what pleased, by no more than `MOST_FELT`; a sum would feed on itself, since taste
@@ -529,7 +529,9 @@ def learn(user: int, video: int, felt: float, videos: Videos, state: State, rule
 
 
 @compiled
-def wake(keys: UInt64[np.ndarray, " users"], day: int, users: Users, state: State, rules: Rules) -> None:
+def open_day(
+    keys: UInt64[np.ndarray, " users"], day: int, users: Users, state: UserState, rules: KernelParameters
+) -> None:
     """Begin a day: who comes back, how often today, and in which rounds. `keys` are mixed from (seed, user, day)."""
     n_rounds = state.sessions_left.shape[1]
     for user in range(keys.shape[0]):
@@ -541,7 +543,7 @@ def wake(keys: UInt64[np.ndarray, " users"], day: int, users: Users, state: Stat
         state.patience[user] = 0.0
         state.asked[user] = 0
         state.prompts[user] *= rules.fatigue_kept
-        wander(user, keys[user], state, rules)
+        overnight_drift(user, keys[user], state, rules)
         state.sessions_left[user, :] = 0
         if not comes(keys[user], user, state.days_away[user], users, state.mood, rules):
             state.days_away[user] += 1
@@ -557,7 +559,12 @@ def wake(keys: UInt64[np.ndarray, " users"], day: int, users: Users, state: Stat
 
 @compiled_inline
 def comes(
-    key: np.uint64, user: int, days_away: Whole, users: Users, mood: Float32[np.ndarray, " users"], rules: Rules
+    key: np.uint64,
+    user: int,
+    days_away: Whole,
+    users: Users,
+    mood: Float32[np.ndarray, " users"],
+    rules: KernelParameters,
 ) -> bool:
     """Whether a user who was away for some days comes today; `key` is mixed from (seed, user, day)."""
     gap = min(days_away, rules.return_logit.shape[0] - 1)
@@ -593,7 +600,7 @@ def find_gone(
 
 
 @compiled
-def wander(user: int, key: np.uint64, state: State, rules: Rules) -> None:
+def overnight_drift(user: int, key: np.uint64, state: UserState, rules: KernelParameters) -> None:
     """A night passes: what was seen fades, and taste takes a step of its own back towards where it began."""
     for j in range(state.seen.shape[1]):
         state.seen[user, j] *= np.float32(rules.seen_kept)
@@ -615,7 +622,7 @@ def poisson(mean: float, u: float) -> int:
 
 
 @compiled
-def pick_round(u: float, n_rounds: int, rules: Rules) -> int:
+def pick_round(u: float, n_rounds: int, rules: KernelParameters) -> int:
     """Round of the day for a session, by the hour profile; rounds split the 24 hours evenly."""
     hours = 24 // n_rounds
     total = 0.0
@@ -634,7 +641,7 @@ def open_sessions(
     day: int,
     rounds: tuple[int, int],
     users: Packed,
-    state: State,
+    state: UserState,
     rules: Packed,
     rows: Int64[np.ndarray, " rows"],
 ) -> int:
@@ -659,7 +666,9 @@ def open_sessions(
 
 
 @compiled
-def open_session(key: np.uint64, user: int, round_of_day: int, users: Users, state: State, rules: Rules) -> None:
+def open_session(
+    key: np.uint64, user: int, round_of_day: int, users: Users, state: UserState, rules: KernelParameters
+) -> None:
     """Open a user's next session in a round; `key` is mixed from (seed, user, day)."""
     hours = 24 // state.sessions_left.shape[1]
     state.sessions_left[user, round_of_day] -= 1
@@ -673,7 +682,7 @@ def open_session(key: np.uint64, user: int, round_of_day: int, users: Users, sta
 
 
 @compiled
-def session_length(user: int, u: float, users: Users, rules: Rules) -> float:
+def session_length(user: int, u: float, users: Users, rules: KernelParameters) -> float:
     """Patience at a session's start, in average views: Weibull with the user's mean, thinned by `views_scale`.
 
     `views_scale` s thins a day of N sessions of L views to 1 + (N - 1) s sessions, each shortened so that the
@@ -686,7 +695,7 @@ def session_length(user: int, u: float, users: Users, rules: Rules) -> float:
 
 
 @compiled
-def pick_hour(u: float, first: int, n: int, rules: Rules) -> int:
+def pick_hour(u: float, first: int, n: int, rules: KernelParameters) -> int:
     """Hour of a session within its round, by the hour profile."""
     total = 0.0
     for hour in range(first, first + n):
@@ -700,7 +709,7 @@ def pick_hour(u: float, first: int, n: int, rules: Rules) -> int:
 
 
 @compiled
-def sleep(state: State, rules: Rules) -> None:
+def close_day(state: UserState, rules: KernelParameters) -> None:
     """End a day: the day's mean satisfaction moves the mood of those who came."""
     for user in range(state.mood.shape[0]):
         if state.views[user] > 0:

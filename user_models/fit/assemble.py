@@ -12,7 +12,7 @@ from jaxtyping import Float64
 
 from user_models.fit.generators.activity import LOYALTY_SPREAD, Activity, activity
 from user_models.fit.generators.generators import (
-    Mixture,
+    NormalMixture,
     Profiles,
     length_shares,
     mixture,
@@ -26,7 +26,7 @@ from user_models.fit.generators.video_quality import Weights, bait, chance_to_ju
 from user_models.fit.prediction.heldout import HeldOut
 from user_models.fit.rows.batches import Batch, as_batch, log_nodes
 from user_models.fit.rows.features import first_tag
-from user_models.fit.rows.log_rows import Reading
+from user_models.fit.rows.log_rows import LogReading
 from user_models.fit.watch_model.model import WatchModel
 from user_models.fit.watch_model.training import Trained
 from user_models.published import HOURLY_EXPOSURES, WEEKDAY_EXPOSURES
@@ -56,7 +56,7 @@ class Sources:
         trained: How learning went.
     """
 
-    reading: Reading
+    reading: LogReading
     users: pd.DataFrame
     videos: pd.DataFrame
     statistics: pd.DataFrame
@@ -124,7 +124,7 @@ def _log_durations(videos: pd.DataFrame) -> Float64[np.ndarray, " videos"]:
     return np.log(seconds.where(seconds > 0).to_numpy(np.float64))
 
 
-def _users(terms: Terms, sources: Sources, kinds: Profiles, coming: Activity) -> Mixture:
+def _users(terms: Terms, sources: Sources, kinds: Profiles, coming: Activity) -> NormalMixture:
     """Generator of users."""
     crowd = mixture(user_latents(terms.users, sources.action_spread), kinds.kinds)
     mean, root = crowd.mean.copy(), crowd.root.copy()
@@ -137,7 +137,7 @@ def _users(terms: Terms, sources: Sources, kinds: Profiles, coming: Activity) ->
     for latent, (centre, spread) in spreads.items():
         at = USER_LATENTS.index(latent)
         mean[:, at], root[at, at] = centre, spread
-    return Mixture(mean, root)
+    return NormalMixture(mean, root)
 
 
 @final
@@ -199,7 +199,7 @@ class _Catalogue:
 
     share: Float64[np.ndarray, " tags"]
     lengths: Float64[np.ndarray, "tags lengths"]
-    latents: Mixture
+    latents: NormalMixture
 
 
 def _videos(terms: Terms, sources: Sources, log_duration: Float64[np.ndarray, " videos"], read: _Read) -> _Catalogue:

@@ -7,9 +7,9 @@ import numpy as np
 from user_models.data.folder import KuaiRandFolder
 from user_models.data.layout import Kind
 from user_models.errors import DataError
-from user_models.fit.prediction.views import Catalogue
+from user_models.fit.prediction.views import FolderTables
 from user_models.fit.rows.features import USED_COUNTS
-from user_models.fit.rows.log_rows import Rows
+from user_models.fit.rows.log_rows import LogRows
 
 HELD_OUT_DAYS: Final = 2
 """The last days of the log are predicted from those before."""
@@ -17,7 +17,7 @@ _FEWEST: Final = 2
 """Users and videos: of one alone nothing tells how they differ."""
 
 
-def check_enough(folder: KuaiRandFolder, rows: Rows, catalogue: Catalogue) -> None:
+def check_enough(folder: KuaiRandFolder, rows: LogRows, catalogue: FolderTables) -> None:
     """Refuse rows from which no world can be fitted.
 
     Args:

@@ -26,12 +26,12 @@ from user_models.fit.matching.taste_strength import tune_strengths
 from user_models.fit.prediction.exposures import Exposures, read_exposures
 from user_models.fit.prediction.heldout import HeldOut, check_heldout
 from user_models.fit.prediction.predictor import Predictor, learn_predictor
-from user_models.fit.prediction.views import Catalogue
+from user_models.fit.prediction.views import FolderTables
 from user_models.fit.rows.batches import as_batch
 from user_models.fit.rows.features import Features, user_features, video_features
-from user_models.fit.rows.log_rows import Rows, read_rows
+from user_models.fit.rows.log_rows import LogRows, read_rows
 from user_models.fit.watch_model.model import Priors, WatchModel
-from user_models.fit.watch_model.training import Schedule, Trained, train
+from user_models.fit.watch_model.training import Trained, WatchModelSchedule, train
 from user_models.world.table_checks import table_faults
 from user_models.world.world import World
 
@@ -75,7 +75,7 @@ def fit_world(
     folder: KuaiRandFolder,
     name: str,
     seed: int,
-    schedule: Schedule | None = None,
+    schedule: WatchModelSchedule | None = None,
     selector: Selector | None = None,
     exposures: Path | None = None,
 ) -> FitResult:
@@ -99,7 +99,9 @@ def fit_world(
     earlier = None if exposures is None else read_exposures(exposures)
     try:
         with _one_thread():
-            return _fit(folder, name, _Settings(seed, schedule or Schedule(), selector or Selector(), earlier))
+            return _fit(
+                folder, name, _Settings(seed, schedule or WatchModelSchedule(), selector or Selector(), earlier)
+            )
     except np.linalg.LinAlgError as error:
         raise FitError(f"{name}: users or videos do not differ in a way that can be told ({error}); {MORE}") from error
 
@@ -110,7 +112,7 @@ class _Settings:
     """How a fit goes; as the arguments of `fit_world`."""
 
     seed: int
-    schedule: Schedule
+    schedule: WatchModelSchedule
     selector: Selector
     exposures: Exposures | None
 
@@ -118,7 +120,7 @@ class _Settings:
 def _fit(folder: KuaiRandFolder, name: str, how: _Settings) -> FitResult:
     """`fit_world` on one thread."""
     reading = read_rows(folder)
-    catalogue = Catalogue(folder.users(), folder.videos(), folder.video_statistics())
+    catalogue = FolderTables(folder.users(), folder.videos(), folder.video_statistics())
     check_enough(folder, reading.rows, catalogue)
     before = catalogue.views(_before(reading.rows))
     predictor = learn_predictor(before, catalogue, how.exposures, how.seed, how.schedule.plan)
@@ -150,7 +152,7 @@ def _levelled(world: World, random: RandomTargets | None, selector: Selector) ->
     return calibrate_random(tune_strengths(world, selector), random)
 
 
-def random_figures(rows: Rows) -> RandomTargets | None:
+def random_figures(rows: LogRows) -> RandomTargets | None:
     """What the random rows give per view; None without any."""
     shown = rows.take(rows.random)
     if not len(shown):
@@ -176,20 +178,20 @@ def _one_thread() -> Generator[None]:
         torch.set_num_threads(before)
 
 
-def _learn(rows: Rows, public: _Public, seed: int, schedule: Schedule) -> tuple[WatchModel, Trained]:
+def _learn(rows: LogRows, public: _Public, seed: int, schedule: WatchModelSchedule) -> tuple[WatchModel, Trained]:
     """A model fitted on some rows."""
     generator = torch.Generator().manual_seed(seed)
     model = WatchModel(public.users, public.videos, public.priors, DIMENSIONS, generator)
     return model, train(model, as_batch(rows), schedule, generator)
 
 
-def _priors(rows: Rows, user_spread: Float64[np.ndarray, " actions"]) -> Priors:
+def _priors(rows: LogRows, user_spread: Float64[np.ndarray, " actions"]) -> Priors:
     """Prior spreads of effects on actions: as counts say for users; less for videos, whose features tell much."""
     video_spread = VIDEO_SHARE * action_spreads(rows, rows.video)
     rate = np.clip(rows.acted.mean(axis=0, dtype=np.float64), 1e-6, 1 - 1e-6)
     return Priors(*(x.astype(np.float32) for x in (user_spread, video_spread, rate)))
 
 
-def _before(rows: Rows) -> Rows:
+def _before(rows: LogRows) -> LogRows:
     """The rows before the last days."""
     return rows.take(rows.date < np.unique(rows.date)[-HELD_OUT_DAYS])

@@ -20,8 +20,8 @@ from scipy.special import expit, logsumexp
 
 from user_models.dynamics.kernel import MOST_FELT
 from user_models.dynamics.watch_thresholds import N_RUNGS
-from user_models.recovery.newton import Curve, Fitted, Frame, maximise
-from user_models.recovery.views import Views
+from user_models.recovery.newton import Frame, LocalCurvature, MaximumLikelihoodFit, maximise
+from user_models.recovery.views import RecoveryViews
 
 N_STAGES: Final = N_RUNGS + 1
 _NODES: Final = 41
@@ -69,7 +69,7 @@ class Acts:
     n_users: int
 
 
-def fit_act(views: Views, action: int, truth: ActTruth) -> Fitted:
+def fit_act(views: RecoveryViews, action: int, truth: ActTruth) -> MaximumLikelihoodFit:
     """Maximum likelihood of one action, from a start that knows nothing; `p` is of the shared parameters alone.
 
     Users who always or never act are left out: with an effect of their own they say nothing about what is shared.
@@ -89,10 +89,10 @@ def fit_act(views: Views, action: int, truth: ActTruth) -> Fitted:
     start = np.zeros(len(whole))
     start[:N_STAGES] = -2.0
     found = maximise(partial(log_likelihood, acts), start, Frame(whole, held, gauges))
-    return Fitted(found.estimate[: N_STAGES + 1], found.error[: N_STAGES + 1])
+    return MaximumLikelihoodFit(found.estimate[: N_STAGES + 1], found.error[: N_STAGES + 1])
 
 
-def log_likelihood(acts: Acts, at: Float64[np.ndarray, " p"]) -> Curve:
+def log_likelihood(acts: Acts, at: Float64[np.ndarray, " p"]) -> LocalCurvature:
     """Log-likelihood of all views with its derivatives, by Louis's identity (JRSS B 1982).
 
     Per view, over nodes weighted by their posterior: score e (1, s), information p (1 - p) (1, s)(1, s)' less the
@@ -114,10 +114,10 @@ def log_likelihood(acts: Acts, at: Float64[np.ndarray, " p"]) -> Curve:
     squared = [(posterior * missed * missed * power).sum(axis=1) for power in powers]
     products = (score[0] * score[0], score[0] * score[1], score[1] * score[1])
     observed = [c - q + g for c, q, g in zip(complete, squared, products, strict=True)]
-    return Curve(float(total.sum()), _gather(acts, *score), _spread(acts, observed), _spread(acts, complete))
+    return LocalCurvature(float(total.sum()), _gather(acts, *score), _spread(acts, observed), _spread(acts, complete))
 
 
-def _acts(views: Views, action: int) -> tuple[Acts, Int64[np.ndarray, " kept"]]:
+def _acts(views: RecoveryViews, action: int) -> tuple[Acts, Int64[np.ndarray, " kept"]]:
     """The views of users who sometimes act, and who these users are."""
     taken = views.acted[:, action]
     share = np.bincount(views.user, taken) / np.maximum(np.bincount(views.user), 1)

@@ -23,7 +23,7 @@ _ROUNDING: Final = 1e-12
 
 @final
 @dataclass(frozen=True)
-class Curve:
+class LocalCurvature:
     """A log-likelihood near a point.
 
     Attributes:
@@ -57,21 +57,21 @@ class Frame:
 
 @final
 @dataclass(frozen=True)
-class Fitted:
+class MaximumLikelihoodFit:
     """A maximum and its standard errors, from the inverse of the observed information; 0 where held."""
 
     estimate: Float64[np.ndarray, " p"]
     error: Float64[np.ndarray, " p"]
 
 
-LogLikelihood: TypeAlias = Callable[[Float64[np.ndarray, " p"]], Curve]
+LogLikelihood: TypeAlias = Callable[[Float64[np.ndarray, " p"]], LocalCurvature]
 
 
 class NoMaximumError(RuntimeError):
     """The search for a maximum did not end."""
 
 
-def maximise(likelihood: LogLikelihood, start: Float64[np.ndarray, " p"], frame: Frame) -> Fitted:
+def maximise(likelihood: LogLikelihood, start: Float64[np.ndarray, " p"], frame: Frame) -> MaximumLikelihoodFit:
     """Climb from `start`, halving steps that lose.
 
     All effects are fitted together, so the inverse information of the shared parameters is that of the Schur
@@ -86,21 +86,21 @@ def maximise(likelihood: LogLikelihood, start: Float64[np.ndarray, " p"], frame:
     for _ in range(_MOST_STEPS):
         step = _step(here, free)
         if step @ here.gradient < _CLOSE:
-            return Fitted(at, _errors(here, free))
+            return MaximumLikelihoodFit(at, _errors(here, free))
         at, here = _advance(partial(_climbed, likelihood, frame), at, here, step)
     raise NoMaximumError(f"no maximum in {_MOST_STEPS} steps; want more views per parameter")
 
 
-def _climbed(likelihood: LogLikelihood, frame: Frame, at: Float64[np.ndarray, " p"]) -> Curve:
+def _climbed(likelihood: LogLikelihood, frame: Frame, at: Float64[np.ndarray, " p"]) -> LocalCurvature:
     """The gauged log-likelihood at a point."""
     return _gauged(likelihood(at), at, frame)
 
 
-def _gauged(curve: Curve, at: Float64[np.ndarray, " p"], frame: Frame) -> Curve:
+def _gauged(curve: LocalCurvature, at: Float64[np.ndarray, " p"], frame: Frame) -> LocalCurvature:
     """Less a square of how far each gauge is from the truth; it vanishes at the maximum."""
     off = frame.gauges @ (frame.truth - at)
     stiff = _STIFF * frame.gauges.T @ frame.gauges
-    return Curve(
+    return LocalCurvature(
         value=curve.value - 0.5 * _STIFF * float(off @ off),
         gradient=curve.gradient + _STIFF * frame.gauges.T @ off,
         observed=curve.observed + stiff,
@@ -108,7 +108,7 @@ def _gauged(curve: Curve, at: Float64[np.ndarray, " p"], frame: Frame) -> Curve:
     )
 
 
-def _step(here: Curve, free: Int64[np.ndarray, " free"]) -> Float64[np.ndarray, " p"]:
+def _step(here: LocalCurvature, free: Int64[np.ndarray, " free"]) -> Float64[np.ndarray, " p"]:
     """Newton's step; with the climbing information where the observed one is not positive definite."""
     step = np.zeros_like(here.gradient)
     for information in (here.observed, here.climbing):
@@ -122,8 +122,8 @@ def _step(here: Curve, free: Int64[np.ndarray, " free"]) -> Float64[np.ndarray, 
 
 
 def _advance(
-    likelihood: LogLikelihood, at: Float64[np.ndarray, " p"], here: Curve, step: Float64[np.ndarray, " p"]
-) -> tuple[Float64[np.ndarray, " p"], Curve]:
+    likelihood: LogLikelihood, at: Float64[np.ndarray, " p"], here: LocalCurvature, step: Float64[np.ndarray, " p"]
+) -> tuple[Float64[np.ndarray, " p"], LocalCurvature]:
     """The first of the step, its half, its quarter, ... that gains."""
     for halvings in range(30):
         to = at + step * 0.5**halvings
@@ -133,7 +133,7 @@ def _advance(
     raise NoMaximumError("no step gains; the log-likelihood and its gradient disagree")
 
 
-def _errors(here: Curve, free: Int64[np.ndarray, " free"]) -> Float64[np.ndarray, " p"]:
+def _errors(here: LocalCurvature, free: Int64[np.ndarray, " free"]) -> Float64[np.ndarray, " p"]:
     """Square roots of the diagonal of the inverse observed information."""
     error = np.zeros_like(here.gradient)
     error[free] = np.sqrt(np.diag(np.linalg.inv(here.observed[np.ix_(free, free)])))

@@ -6,8 +6,8 @@ from typing import Final, final
 import numpy as np
 
 from user_models.recovery.action_likelihood import ActTruth, fit_act
-from user_models.recovery.newton import Fitted
-from user_models.recovery.views import Views
+from user_models.recovery.newton import MaximumLikelihoodFit
+from user_models.recovery.views import RecoveryViews
 from user_models.recovery.watch_likelihood import ClimbTruth, fit_climb
 
 WANTED: Final = 0.9
@@ -36,7 +36,7 @@ class RecoveredRow:
 
 @final
 @dataclass(frozen=True)
-class Recovery:
+class RecoveryResult:
     """All parameters that were estimated.
 
     Attributes:
@@ -62,7 +62,7 @@ class Recovery:
         return self.share_within_2 >= WANTED
 
 
-def recover_from(views: Views, climb: ClimbTruth, acts: tuple[ActTruth, ...]) -> Recovery:
+def recover_from(views: RecoveryViews, climb: ClimbTruth, acts: tuple[ActTruth, ...]) -> RecoveryResult:
     """Fit everything to the views and set it beside the truth.
 
     Args:
@@ -75,17 +75,17 @@ def recover_from(views: Views, climb: ClimbTruth, acts: tuple[ActTruth, ...]) ->
     """
     n_shared = len(climb.names)
     ladder = fit_climb(views, climb)
-    shared = Fitted(ladder.estimate[:n_shared], ladder.error[:n_shared])
+    shared = MaximumLikelihoodFit(ladder.estimate[:n_shared], ladder.error[:n_shared])
     rows = _rows(climb.names, climb.vector[:n_shared], shared)
     n_named = n_shared
     for action, act in enumerate(acts):
         truth = np.append(act.cell, act.satisfaction)
         rows += _rows(act.names, truth, fit_act(views, action, act))
         n_named += len(truth)
-    return Recovery(tuple(rows), len(views.user), views.n_users, n_named - len(rows))
+    return RecoveryResult(tuple(rows), len(views.user), views.n_users, n_named - len(rows))
 
 
-def _rows(names: list[str], truth: np.ndarray, found: Fitted) -> list[RecoveredRow]:
+def _rows(names: list[str], truth: np.ndarray, found: MaximumLikelihoodFit) -> list[RecoveredRow]:
     """One row per parameter that was not held."""
     return [
         RecoveredRow(name, float(true), float(estimate), float(error), float((estimate - true) / error))

@@ -15,7 +15,7 @@ CONTEXT: Final = ("watch.taste", "watch.momentum", "satiation.strength", "habitu
 
 @final
 @dataclass(frozen=True)
-class Views:
+class RecoveryViews:
     """One row per view.
 
     Attributes:

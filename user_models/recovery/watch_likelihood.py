@@ -17,8 +17,8 @@ from scipy import sparse
 from scipy.special import expit
 
 from user_models.dynamics.watch_thresholds import N_RUNGS, N_STRETCHES, STRETCH
-from user_models.recovery.newton import Curve, Fitted, Frame, maximise
-from user_models.recovery.views import CONTEXT, Views
+from user_models.recovery.newton import Frame, LocalCurvature, MaximumLikelihoodFit, maximise
+from user_models.recovery.views import CONTEXT, RecoveryViews
 
 Matrix: TypeAlias = Any
 """A scipy sparse matrix; its stubs say too little."""
@@ -75,7 +75,7 @@ class Decisions:
     known: Float64[np.ndarray, " n"]
 
 
-def fit_climb(views: Views, truth: ClimbTruth) -> Fitted:
+def fit_climb(views: RecoveryViews, truth: ClimbTruth) -> MaximumLikelihoodFit:
     """Maximum likelihood of the ladder, from a start that knows nothing.
 
     The likelihood does not vary when users, or hours, rise together and the stages sink by as much: their means are
@@ -93,7 +93,7 @@ def fit_climb(views: Views, truth: ClimbTruth) -> Fitted:
     return maximise(partial(log_likelihood, decisions), start, frame)
 
 
-def decide(views: Views, nodes: Float64[np.ndarray, " nodes"]) -> Decisions:
+def decide(views: RecoveryViews, nodes: Float64[np.ndarray, " nodes"]) -> Decisions:
     """One row per rung that a view came to, lengthless ones apart."""
     come_to = views.stands & (np.arange(N_RUNGS) <= views.passed[:, None])
     row, rung = np.nonzero(come_to)
@@ -115,7 +115,7 @@ def decide(views: Views, nodes: Float64[np.ndarray, " nodes"]) -> Decisions:
     )
 
 
-def log_likelihood(decisions: Decisions, at: Float64[np.ndarray, " p"]) -> Curve:
+def log_likelihood(decisions: Decisions, at: Float64[np.ndarray, " p"]) -> LocalCurvature:
     """Log-likelihood of all decisions with its derivatives; slope times appeal is bilinear."""
     n_stage, n_slope = decisions.stage.shape[1], decisions.slope.shape[1]
     stage, slope, rest = np.split(at, [n_stage, n_stage + n_slope])
@@ -132,7 +132,7 @@ def log_likelihood(decisions: Decisions, at: Float64[np.ndarray, " p"]) -> Curve
     bent = np.zeros_like(expected)
     bent[n_stage : n_stage + n_slope, n_stage + n_slope :] = _square(decisions.slope, decisions.appeal, missed)
     value = -np.logaddexp(0, np.where(decisions.passed, -odds, odds)).sum()
-    return Curve(float(value), by.T @ missed, expected - bent - bent.T, expected)
+    return LocalCurvature(float(value), by.T @ missed, expected - bent - bent.T, expected)
 
 
 def _square(a: Matrix, b: Matrix, weight: Float64[np.ndarray, " n"]) -> np.ndarray:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float64, Int64
 
 from user_models.data.folder import KuaiRandFolder
-from user_models.fit.rows.log_rows import Rows, read_rows
+from user_models.fit.rows.log_rows import LogRows, read_rows
 from user_models.watch_forms.density_form import DensityForm
 from user_models.watch_forms.figures import Outcome, kinds, ks_by_length, measure, resampled
 from user_models.watch_forms.forecast import CLICK_S, Forecast, forecast
@@ -121,7 +121,7 @@ def compare(folder: KuaiRandFolder, seed: int, schedule: Schedule, n_draws: int 
     return Comparison(seed, len(before), len(after), len(np.unique(after.user)), scores)
 
 
-def split(rows: Rows) -> tuple[Rows, Rows]:
+def split(rows: LogRows) -> tuple[LogRows, LogRows]:
     """The views before the last days, and those of the last days.
 
     Raises:
@@ -134,7 +134,7 @@ def split(rows: Rows) -> tuple[Rows, Rows]:
     return rows.take(~later), rows.take(later)
 
 
-def grid_pages(rows: Rows) -> Int64[np.ndarray, " pages"]:
+def grid_pages(rows: LogRows) -> Int64[np.ndarray, " pages"]:
     """Pages whose clicks agree better with "anything was played" than with "played past 7 s or to the end"."""
     any_played = (rows.watch_s > 0) == rows.click
     valid = ((rows.watch_s > CLICK_S) | (rows.watch_s >= np.exp(rows.log_duration))) == rows.click
@@ -142,7 +142,7 @@ def grid_pages(rows: Rows) -> Int64[np.ndarray, " pages"]:
     return np.flatnonzero(lead > 0).astype(np.int64)
 
 
-def _networks(rows: Rows, sizes: Sizes, seed: int) -> Iterator[tuple[str, WatchNet, torch.Generator]]:
+def _networks(rows: LogRows, sizes: Sizes, seed: int) -> Iterator[tuple[str, WatchNet, torch.Generator]]:
     """The contestants: each with the same encoder, from the same numbers, and a generator in the same state."""
     duration_s = np.exp(rows.log_duration)
     forms: dict[str, WatchForm] = {
@@ -167,7 +167,7 @@ def _output(name: str, form: WatchForm, generator: torch.Generator) -> Output:
     return StretchOutput() if name == _STRETCHES else FreeOutput(len(form.start()))
 
 
-def _outcome(rows: Rows) -> Outcome:
+def _outcome(rows: LogRows) -> Outcome:
     """What happened in these rows."""
     duration_s = np.exp(rows.log_duration.astype(np.float64))
     return Outcome(rows.user, rows.watch_s.astype(np.float64), kinds(duration_s), rows.click, rows.long_view)

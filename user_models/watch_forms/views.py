@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
-from user_models.fit.rows.log_rows import TABS, Rows
+from user_models.fit.rows.log_rows import TABS, LogRows
 
 N_TABS: Final = len(TABS) + 1
 TWO_COLUMNS: Final = 1
@@ -58,7 +58,7 @@ class Views:
         return torch.cat([_hats(self.duration_s.log()), page, page * length, page * self.before[:, None]], dim=1)
 
 
-def as_views(rows: Rows) -> Views:
+def as_views(rows: LogRows) -> Views:
     """Log rows as tensors."""
     duration_s: Float32[np.ndarray, " rows"] = np.exp(rows.log_duration)
     arrays = (rows.user, rows.video, rows.tab, rows.hour, rows.before, duration_s, rows.watch_s)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
 from scipy.special import ndtr
 
-from user_models.dynamics.kernel import Rules, Users, Videos, fill_latents, fill_uniforms
+from user_models.dynamics.kernel import KernelParameters, Users, Videos, fill_latents, fill_uniforms
 from user_models.dynamics.watch_thresholds import rungs
 from user_models.published import VIEWS_PER_DAY
 from user_models.world.parameters import DEFAULTS, Parameter
@@ -95,7 +95,7 @@ class Population:
 
 @final
 @dataclass(frozen=True)
-class Kin:
+class ProfileMeans:
     """What a user's kind is on average.
 
     Attributes:
@@ -188,7 +188,7 @@ class World:
         )
         return Population(users, t.profile_code[profile])
 
-    def draw_kin(self, ids: Int64[np.ndarray, " users"], seed: int) -> Kin:
+    def profile_means(self, ids: Int64[np.ndarray, " users"], seed: int) -> ProfileMeans:
         """What the kinds of the users that `draw_users` draws are on average."""
         profile, latent = self._user_latents(ids, seed)
         mean, root = self.tables.user_mean, self.tables.user_root.astype(np.float64)
@@ -198,7 +198,9 @@ class World:
         weight = np.linalg.solve(spread[np.ix_(known, known)], spread[np.ix_(known, acts)])
         left = spread[acts, acts] - np.einsum("ka,ka->a", weight, spread[np.ix_(known, acts)])
         action = mean[profile][:, acts] + (latent - mean[profile])[:, known] @ weight
-        return Kin(mean[profile, 0], action.astype(np.float32), np.sqrt(np.maximum(left, 0)).astype(np.float32))
+        return ProfileMeans(
+            mean[profile, 0], action.astype(np.float32), np.sqrt(np.maximum(left, 0)).astype(np.float32)
+        )
 
     def _user_latents(
         self, ids: Int64[np.ndarray, " users"], seed: int
@@ -262,7 +264,7 @@ class World:
         part = ((x - nodes[right - 1]) / (nodes[right] - nodes[right - 1]))[:, None]
         return (1 - part) * table[right - 1] + part * table[right]
 
-    def rules(self, views_scale: float) -> Rules:
+    def rules(self, views_scale: float) -> KernelParameters:
         """The parameters in the form the kernels read.
 
         Args:
@@ -270,7 +272,7 @@ class World:
         """
         t, value = self.tables, self.value
         views_per_day = VIEWS_PER_DAY * views_scale
-        return Rules(
+        return KernelParameters(
             hour_effect=t.hour_effect,
             taste=value("watch.taste"),
             momentum=value("watch.momentum"),

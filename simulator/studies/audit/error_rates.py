@@ -15,14 +15,14 @@ from scipy import stats
 from simulator.reports.audit import RESPLITS, AuditRow
 from simulator.reports.report import Number
 from simulator.studies.audit.methods import ALPHA, WRONG
-from simulator.studies.audit.readings import Evidence
+from simulator.studies.audit.readings import MethodReadings
 
 QUANTILES: Final = np.arange(1, 50) / 50
 _Source = Literal["re-splits", "fresh seeds"]
 _Told = dict[str, Number]
 
 
-def audit_row(found: Evidence, baseline: str, source: _Source) -> AuditRow:
+def audit_row(found: MethodReadings, baseline: str, source: _Source) -> AuditRow:
     """What an audit says of one method on one metric."""
     p_values = found.a_a.p_value[np.isfinite(found.a_a.p_value)]
     significant = found.a_b.p_value < ALPHA
@@ -68,14 +68,14 @@ def _rate(name: str, hits: Bool[np.ndarray, " r"], key: str | None = None) -> _T
     return {key or name: value, f"{name}_low": low, f"{name}_high": high}
 
 
-def _coverage(name: str, found: Evidence, target: Float64[np.ndarray, " r"]) -> _Told:
+def _coverage(name: str, found: MethodReadings, target: Float64[np.ndarray, " r"]) -> _Told:
     """How often the interval holds the target, among tests with an interval."""
     said = np.isfinite(found.a_b.ci_low) & np.isfinite(target)
     inside = (found.a_b.ci_low <= target) & (target <= found.a_b.ci_high)
     return _rate(name, inside[said])
 
 
-def _population(found: Evidence, source: _Source) -> _Told:
+def _population(found: MethodReadings, source: _Source) -> _Told:
     """The effect on users not yet drawn, which is the mean over fresh seeds."""
     truth = found.truth[np.isfinite(found.truth)]
     mean = float(truth.mean()) if len(truth) else None
@@ -91,7 +91,7 @@ def _population(found: Evidence, source: _Source) -> _Told:
     } | _coverage("coverage_population", found, target)
 
 
-def _exaggeration(found: Evidence, significant: Bool[np.ndarray, " r"]) -> _Told:
+def _exaggeration(found: MethodReadings, significant: Bool[np.ndarray, " r"]) -> _Told:
     """Mean size of significant estimates over the mean true size, with a normal band."""
     sizes = np.abs(found.a_b.relative_effect[significant & np.isfinite(found.a_b.relative_effect)])
     truth = abs(float(np.nanmean(found.truth))) if np.isfinite(found.truth).any() else 0.0
@@ -103,7 +103,7 @@ def _exaggeration(found: Evidence, significant: Bool[np.ndarray, " r"]) -> _Told
     return {"exaggeration": value, "exaggeration_low": low, "exaggeration_high": high}
 
 
-def _sign_errors(found: Evidence, significant: Bool[np.ndarray, " r"]) -> _Told:
+def _sign_errors(found: MethodReadings, significant: Bool[np.ndarray, " r"]) -> _Told:
     """Share of significant estimates on the wrong side of 0."""
     judged = significant & np.isfinite(found.a_b.relative_effect) & np.isfinite(found.truth) & (found.truth != 0)
     return _rate("sign_errors", (np.sign(found.a_b.relative_effect) != np.sign(found.truth))[judged])

@@ -13,9 +13,18 @@ from jaxtyping import Float64
 from scipy.stats import norm
 
 from simulator.metrics import MAIN, METRICS, PRE, Metric, scorecard_metrics
-from simulator.statistics.resplits import Means, Moments, Readings, Sheet, nothing, read_cuped, read_plain, welch
+from simulator.statistics.resplits import (
+    Means,
+    Readings,
+    SplitDesign,
+    SplitMoments,
+    nothing,
+    read_cuped,
+    read_plain,
+    welch,
+)
 from simulator.statistics.sequential import always_valid_bound, group_bounds
-from simulator.studies.potential_outcomes import Life
+from simulator.studies.potential_outcomes import PotentialOutcomes
 
 ALPHA: Final = 0.05
 Z: Final = float(norm.isf(ALPHA / 2))
@@ -38,7 +47,7 @@ _ANSWERS: Final = {
     ),
 }
 _SHARES_OF_VIEWS: Final = ("click_rate", "long_view_rate", "skip_rate", "complete_rate", "like_rate")
-_Found = dict[str, Moments]
+_Found = dict[str, SplitMoments]
 """A bucket's moments by block, of each split."""
 
 
@@ -47,7 +56,7 @@ def audited_metrics(days: int) -> tuple[Metric, ...]:
     return (*scorecard_metrics(days), SATISFIED)
 
 
-def sheet_of(life: Life) -> Sheet:
+def sheet_of(life: PotentialOutcomes) -> SplitDesign:
     """All that any method reads of a life."""
     blocks: dict[str, Float64[np.ndarray, "users _"]] = {}
     for metric in (*scorecard_metrics(len(life.looks)), *_ANSWERS.values()):
@@ -55,7 +64,7 @@ def sheet_of(life: Life) -> Sheet:
         blocks[metric.key] = _columns(metric, life.users, known)
     for key in MAIN:
         blocks |= {_look(key, day): _columns(METRICS[key], look, before=False) for day, look in enumerate(life.looks)}
-    return Sheet.of(blocks | {"days": _days(life)})
+    return SplitDesign.of(blocks | {"days": _days(life)})
 
 
 def read_all(metric: Metric, control: _Found, treatment: _Found) -> dict[str, Readings]:
@@ -84,7 +93,7 @@ def _columns(metric: Metric, users: pd.DataFrame, before: bool) -> Float64[np.nd
     return np.stack(sides, axis=1)
 
 
-def _days(life: Life) -> Float64[np.ndarray, "users 2"]:
+def _days(life: PotentialOutcomes) -> Float64[np.ndarray, "users 2"]:
     """Watch seconds of all days, and the sum of their squares."""
     running = np.stack([look["watch_s"].to_numpy(np.float64) for look in life.looks], axis=1)
     daily = np.diff(running, axis=1, prepend=0.0)
@@ -100,14 +109,16 @@ def _looked(key: str, control: _Found, treatment: _Found) -> dict[str, Readings]
     """Plain readings of whoever looks every day and stops at the first finding: naively, and with looks paid for."""
     names = [name for name in control if name.startswith(f"{key}, day ")]
     days = [read_plain(control[name], treatment[name]) for name in names]
-    naive = {"daily_peeking": stopped(days, np.full(len(days), Z))}
+    naive = {"daily_peeking": apply_stopping_rule(days, np.full(len(days), Z))}
     known = np.array([_information(day) for day in days])
     if not (known > 0).all():
         return naive | dict.fromkeys(("group_sequential", "always_valid"), nothing(len(days[0].p_value)))
     clock = np.arange(1, len(days) + 1) / len(days)
     return naive | {
-        "group_sequential": stopped(days, group_bounds(known, clock, "obrien-fleming", ALPHA)),
-        "always_valid": stopped(days, np.array([always_valid_bound(each / known[-1], 1.0, ALPHA) for each in known])),
+        "group_sequential": apply_stopping_rule(days, group_bounds(known, clock, "obrien-fleming", ALPHA)),
+        "always_valid": apply_stopping_rule(
+            days, np.array([always_valid_bound(each / known[-1], 1.0, ALPHA) for each in known])
+        ),
     }
 
 
@@ -118,7 +129,7 @@ def _information(day: Readings) -> float:
     return float(np.median(told)) ** -2.0 if len(told) else 0.0
 
 
-def stopped(days: list[Readings], bounds: Float64[np.ndarray, " looks"]) -> Readings:
+def apply_stopping_rule(days: list[Readings], bounds: Float64[np.ndarray, " looks"]) -> Readings:
     """The reading of the first day beyond its bound, or of the last; intervals and p-values as wide as the bound says.
 
     Information is that of the median split, so that bounds are found once and not split by split.
@@ -149,14 +160,14 @@ def _widened(day: Readings, bound: float) -> Readings:
     return Readings(day.relative_effect, low, high, 2 * norm.sf(norm.isf(day.p_value / 2) * Z / bound))
 
 
-def _one_view(moments: Moments) -> Means:
+def _one_view(moments: SplitMoments) -> Means:
     """Mean and variance of the 0 or 1 of one view, each view a draw of its own."""
     hits, views = (moments.n[:, None] * moments.mean[:, :2]).T
     mean = hits / views
     return Means(mean, mean * (1 - mean) * views / (views - 1), views)
 
 
-def _one_day(moments: Moments, days: int) -> Means:
+def _one_day(moments: SplitMoments, days: int) -> Means:
     """Mean and variance of the watch seconds of one day of one user, each day a draw of its own."""
     n = moments.n * days
     mean, square = moments.mean.T / days

@@ -10,9 +10,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from simulator.errors import RunFolderError
-from simulator.experiment.engine import AnswerWeights, Cast, Engine, Hall, Played, Weights
-from simulator.experiment.schedule import Lesson, Scene
-from simulator.runs.checkpoint import Kept
+from simulator.experiment.engine import AnswerWeights, Engine, RunContext, ServingPolicies, StepResult, Weights
+from simulator.experiment.schedule import SimulationStep, TrainingStep
+from simulator.runs.checkpoint import StoredFile
 from simulator.runs.folder import RunFolder
 
 _ANSWERS: Final = "answers"
@@ -20,7 +20,7 @@ Taught = tuple[tuple[Weights, ...], AnswerWeights]
 
 
 @final
-class School:
+class PolicyCache:
     """What was taught, in files `policies/<who>.safetensors` of a folder."""
 
     def __init__(self, folder: RunFolder) -> None:
@@ -55,7 +55,7 @@ class School:
 
 
 def _unpack(data: bytes, n: int) -> Taught:
-    """What `School.keep` wrote."""
+    """What `PolicyCache.keep` wrote."""
     arrays = load(data)
     answers = tuple(float(value) for value in arrays.pop(_ANSWERS))
     weights: list[list[tuple[str, bytes]]] = [[] for _ in range(n)]
@@ -66,32 +66,32 @@ def _unpack(data: bytes, n: int) -> Taught:
 
 
 @final
-class SchooledEngine:
+class CachedTrainingEngine:
     """An engine that teaches nothing which its school knows."""
 
-    def __init__(self, engine: Engine, school: School) -> None:
+    def __init__(self, engine: Engine, school: PolicyCache) -> None:
         """Let `engine` do the rest."""
         self._engine = engine
         self._school = school
 
-    def open(self, hall: Hall) -> None:
+    def open(self, hall: RunContext) -> None:
         """See `Engine.open`."""
         self._hall = hall
         self._engine.open(hall)
 
-    def seat(self, line: str, standing: tuple[Kept, ...]) -> None:
-        """See `Engine.seat`."""
-        self._engine.seat(line, standing)
+    def load_users(self, line: str, standing: tuple[StoredFile, ...]) -> None:
+        """See `Engine.load_users`."""
+        self._engine.load_users(line, standing)
 
     def fork(self, source: str, lines: Sequence[str]) -> None:
         """See `Engine.fork`."""
         self._engine.fork(source, lines)
 
-    def play(self, scene: Scene, cast: Cast) -> Played:
+    def play(self, scene: SimulationStep, cast: ServingPolicies) -> StepResult:
         """See `Engine.play`."""
         return self._engine.play(scene, cast)
 
-    def teach(self, lesson: Lesson, logs: tuple[Kept, ...]) -> Taught:
+    def teach(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> Taught:
         """See `Engine.teach`; a lesson is given once."""
         setting = self._hall.setting
         known = self._school.recall(lesson.who, 1 if lesson.who == "pre" else len(setting.policies))

@@ -11,20 +11,20 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from simulator.metrics import Metric
-from simulator.statistics.paired import TrueEffect, true_effect
-from simulator.statistics.resplits import Moments, Readings
+from simulator.statistics.paired import PairedEffect, true_effect
+from simulator.statistics.resplits import Readings, SplitMoments
 from simulator.studies.audit.methods import audited_metrics, read_all, sheet_of
-from simulator.studies.potential_outcomes import Life, Lives
+from simulator.studies.potential_outcomes import AllPotentialOutcomes, PotentialOutcomes
 
 _BATCH: Final = 250
 """Splits in one product of matrices."""
-_Buckets = tuple[dict[str, Moments], dict[str, Moments]]
+_Buckets = tuple[dict[str, SplitMoments], dict[str, SplitMoments]]
 """Control and treatment of each split, by block."""
 
 
 @final
 @dataclass(frozen=True)
-class Evidence:
+class MethodReadings:
     """One method on one metric and treatment.
 
     Attributes:
@@ -47,8 +47,8 @@ class Evidence:
 
 
 def resplit(
-    lives: Lives, n: int, rng: np.random.Generator, progress: Callable[[int], None] = lambda _: None
-) -> list[Evidence]:
+    lives: AllPotentialOutcomes, n: int, rng: np.random.Generator, progress: Callable[[int], None] = lambda _: None
+) -> list[MethodReadings]:
     """Split the same users `n` times by their planned shares, as A/A and as A/B tests.
 
     Each user shows what they did under the arm that the new split gives them, so arms must not learn: what a learning
@@ -61,8 +61,8 @@ def resplit(
         rng: Draws them.
         progress: Called with the number of splits done.
     """
-    parts: list[list[Evidence]] = []
-    reader = Reader(lives)
+    parts: list[list[MethodReadings]] = []
+    reader = SplitReader(lives)
     edges = np.cumsum(lives.shares)[:-1]
     for first in range(0, n, _BATCH):
         drawn = rng.random((min(_BATCH, n - first), len(lives.bucket)))
@@ -72,10 +72,10 @@ def resplit(
 
 
 @final
-class Reader:
+class SplitReader:
     """Reads splits of one test's users; what users did is laid out once."""
 
-    def __init__(self, lives: Lives) -> None:
+    def __init__(self, lives: AllPotentialOutcomes) -> None:
         """Lay out every life, each once."""
         self._lives = lives
         self._metrics = audited_metrics(len(lives.truth[lives.arms[0]].looks))
@@ -85,14 +85,14 @@ class Reader:
             (metric.key, arm): _true(metric, lives, arm) for metric in self._metrics for arm in lives.arms[1:]
         }
 
-    def read(self, bucket: Int64[np.ndarray, "r users"]) -> list[Evidence]:
+    def read(self, bucket: Int64[np.ndarray, "r users"]) -> list[MethodReadings]:
         """Every treatment, metric and method of some splits; `bucket` holds each user's arm in each split."""
         lives = self._lives
         base = lives.arms[0]
         control = (bucket == 0).astype(np.float64)
         at_home = self._moments(lives.truth[base], control)
         shown = at_home if lives.shown[base] is lives.truth[base] else self._moments(lives.shown[base], control)
-        found: list[Evidence] = []
+        found: list[MethodReadings] = []
         for index, arm in enumerate(lives.arms[1:], start=1):
             treatment = (bucket == index).astype(np.float64)
             a_a = (at_home, self._moments(lives.truth[base], treatment))
@@ -100,24 +100,24 @@ class Reader:
             found += self._arm(arm, a_a, a_b)
         return found
 
-    def _moments(self, life: Life, members: Float64[np.ndarray, "r users"]) -> dict[str, Moments]:
+    def _moments(self, life: PotentialOutcomes, members: Float64[np.ndarray, "r users"]) -> dict[str, SplitMoments]:
         """A bucket of each split, had all its users lived this life."""
         return self._sheets[id(life)].moments(members)
 
-    def _arm(self, arm: str, a_a: _Buckets, a_b: _Buckets) -> list[Evidence]:
+    def _arm(self, arm: str, a_a: _Buckets, a_b: _Buckets) -> list[MethodReadings]:
         """One treatment against control, as an A/A and as an A/B test."""
-        found: list[Evidence] = []
+        found: list[MethodReadings] = []
         for metric in self._metrics:
             same, apart = read_all(metric, *a_a), read_all(metric, *a_b)
             truth, error = (np.full(len(a_a[0]["AUT"].n), value) for value in self._truth[metric.key, arm])
-            found += [Evidence(metric, arm, name, same[name], apart[name], truth, error) for name in apart]
+            found += [MethodReadings(metric, arm, name, same[name], apart[name], truth, error) for name in apart]
         return found
 
 
-def join(parts: list[Evidence]) -> Evidence:
+def join(parts: list[MethodReadings]) -> MethodReadings:
     """The same method on the same metric, of more tests."""
     first = parts[0]
-    return Evidence(
+    return MethodReadings(
         metric=first.metric,
         arm=first.arm,
         method=first.method,
@@ -128,9 +128,9 @@ def join(parts: list[Evidence]) -> Evidence:
     )
 
 
-def _true(metric: Metric, lives: Lives, arm: str) -> tuple[float, float]:
+def _true(metric: Metric, lives: AllPotentialOutcomes, arm: str) -> tuple[float, float]:
     """The true lift on these users and its standard error; NaN where there is none."""
-    effect: TrueEffect = true_effect(*(metric.ratio(lives.truth[name].users) for name in (lives.arms[0], arm)))
+    effect: PairedEffect = true_effect(*(metric.ratio(lives.truth[name].users) for name in (lives.arms[0], arm)))
     if effect.relative_effect is None or effect.standard_error is None:
         return float("nan"), float("nan")
     return effect.relative_effect, effect.standard_error

@@ -25,8 +25,8 @@ from simulator.runs.folder import RunFolder
 from simulator.spec.experiment import ExperimentSpec
 from simulator.statistics.resplits import Readings
 from simulator.studies.audit.methods import audited_metrics
-from simulator.studies.audit.policy_cache import School, SchooledEngine
-from simulator.studies.audit.readings import Evidence, Reader, join
+from simulator.studies.audit.policy_cache import CachedTrainingEngine, PolicyCache
+from simulator.studies.audit.readings import MethodReadings, SplitReader, join
 from simulator.studies.potential_outcomes import read_lives
 
 FOLDER: Final = "replications"
@@ -39,7 +39,7 @@ class _Row(BaseModel):
 
 
 @final
-class Reading(_Row):
+class MethodReading(_Row):
     """One method's reading of one replication: lift, its interval and p, of the A/A and of the A/B test."""
 
     metric: str
@@ -57,7 +57,7 @@ class Replication(_Row):
 
     seed: int
     kept_policies: bool
-    readings: list[Reading]
+    readings: list[MethodReading]
 
 
 @final
@@ -90,11 +90,11 @@ def replicate(spec: ExperimentSpec, out: RunFolder, index: int, keep_policies: b
     catalogue = replication_seed(spec.seed, 0) if keep_policies else None
     setting = prepare(again, world_of(again), catalogue)
     local = LocalEngine(workers)
-    engine = SchooledEngine(local, School(out)) if keep_policies else local
+    engine = CachedTrainingEngine(local, PolicyCache(out)) if keep_policies else local
     with TemporaryDirectory() as folder:
         play_into(_Files(Path(folder)), setting, engine, _silent)
         lives = read_lives(Path(folder), again)
-    readings = [_reading(found) for found in Reader(lives).read(lives.bucket[None, :])]
+    readings = [_reading(found) for found in SplitReader(lives).read(lives.bucket[None, :])]
     done = Replication(seed=seed, kept_policies=keep_policies, readings=readings)
     out.put(name, (done.model_dump_json(indent=1) + "\n").encode())
 
@@ -124,7 +124,7 @@ def load_replication(path: Path, seed: int, kept_policies: bool) -> Replication:
     return done
 
 
-def gather(spec: ExperimentSpec, out: Path, n: int, keep_policies: bool) -> list[Evidence]:
+def gather(spec: ExperimentSpec, out: Path, n: int, keep_policies: bool) -> list[MethodReadings]:
     """What the first `n` replications say together.
 
     Raises:
@@ -138,9 +138,9 @@ def gather(spec: ExperimentSpec, out: Path, n: int, keep_policies: bool) -> list
     return [join([_evidence(each.readings[place], metrics) for each in done]) for place in range(len(done[0].readings))]
 
 
-def _reading(found: Evidence) -> Reading:
+def _reading(found: MethodReadings) -> MethodReading:
     """One test's evidence as it is written."""
-    return Reading(
+    return MethodReading(
         metric=found.metric.key,
         arm=found.arm,
         method=found.method,
@@ -151,11 +151,11 @@ def _reading(found: Evidence) -> Reading:
     )
 
 
-def _evidence(reading: Reading, metrics: dict[str, Metric]) -> Evidence:
+def _evidence(reading: MethodReading, metrics: dict[str, Metric]) -> MethodReadings:
     """One test's evidence as it was written."""
     a_a, a_b = (Readings(*(_array(value) for value in four)) for four in (reading.a_a, reading.a_b))
     truth, error = _array(reading.truth), _array(reading.truth_se)
-    return Evidence(metrics[reading.metric], reading.arm, reading.method, a_a, a_b, truth, error)
+    return MethodReadings(metrics[reading.metric], reading.arm, reading.method, a_a, a_b, truth, error)
 
 
 def _numbers(readings: Readings) -> tuple[Number, Number, Number, Number]:

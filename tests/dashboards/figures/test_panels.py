@@ -259,7 +259,7 @@ def test_a_daily_row_without_a_day_is_refused(report):
 def test_looks_differ_in_the_template_alone(report):
     figure = figures.scorecard_forest(report).figure
     assert figure.layout.template.layout.font.color == theme.LIGHT.ink
-    dark = theme.wear(go.Figure(figure), theme.DARK)
+    dark = theme.apply_theme(go.Figure(figure), theme.DARK)
     assert dark.layout.template.layout.font.color == theme.DARK.ink
     assert dark.to_plotly_json()["data"] == figure.to_plotly_json()["data"]
 

@@ -15,7 +15,7 @@ from dashboards.tables import sections
 from dashboards.text import formatting
 from simulator.reports.report import RunFolderError
 from simulator.reports.sections import Resplits, TrainingRow
-from simulator.reports.trace import ACTS, Scene, has_trace, read_feed, traced_days, traced_users, traced_worlds
+from simulator.reports.trace import ACTS, TraceDay, has_trace, read_feed, traced_days, traced_users, traced_worlds
 from simulator.runs.search import find_results
 
 EVIL = "<b>*bold*</b>"
@@ -112,13 +112,13 @@ def traced(runs) -> Path:
 
 
 def test_a_feed_is_one_users_day_in_order(traced):
-    views = read_feed(traced, Scene("all:control", 4, 1))
+    views = read_feed(traced, TraceDay("all:control", 4, 1))
     assert [(v.request, v.position, v.acts, v.asked, v.answer) for v in views] == [
         (0, 0, (), False, None),
         (0, 1, ("skip",), True, None),
         (1, 0, ("like",), True, "satisfied"),
     ]
-    assert read_feed(traced, Scene("all:control", 9, 1)) == []
+    assert read_feed(traced, TraceDay("all:control", 9, 1)) == []
     assert traced_worlds(traced) == ["all:control", "all:treatment"]
     assert traced_users(traced) == [4, 5]
     assert traced_days(traced, "all:control", 4) == [1, 2]
@@ -143,7 +143,7 @@ def test_the_truth_of_a_feed_stays_behind_its_switch(traced):
     assert "True satisfaction" not in app.dataframe[0].value.columns
     app = app.toggle(key="feed-truth").set_value(True).run()
     assert app.dataframe[0].value["True satisfaction"].tolist() == ["0.50"] * 3
-    views = read_feed(traced, Scene("all:control", 4, 1))
+    views = read_feed(traced, TraceDay("all:control", 4, 1))
     hidden, told = (feed.timeline(views, truth=truth) for truth in (False, True))
     assert {trace.name for trace in told.data} - {trace.name for trace in hidden.data} == {"true satisfaction"}
     assert list(hidden.data[0].y) == [2.5] * 3

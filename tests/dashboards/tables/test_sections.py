@@ -66,7 +66,7 @@ def test_an_effect_that_is_missing_has_a_word(report):
     assert sum("missing" in note.text for note in notes) == len(rows)
 
 
-def cells(table: sections.Table) -> str:
+def cells(table: sections.SectionTable) -> str:
     return " | ".join(cell for line in table.lines for cell in line)
 
 

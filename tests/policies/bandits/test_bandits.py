@@ -11,7 +11,7 @@ from policies.bandits.linucb import LinUcbPolicy
 from policies.bandits.thompson import ThompsonPolicy
 from policies.base import Event, Feedback, Log, Observation, UserTable, VideoTable
 from policies.noise import KeyedNoise
-from policies.testing.synthetic_logs import Plan, draw_log, draw_requests, make_specimen
+from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, draw_requests, make_specimen
 
 N_USERS, N_VIDEOS = 40, 50
 
@@ -19,7 +19,7 @@ N_USERS, N_VIDEOS = 40, 50
 @pytest.fixture(scope="module")
 def specimen_log() -> Log:
     rng = np.random.default_rng(3)
-    return draw_log(make_specimen(N_USERS, N_VIDEOS, rng), Plan(n_requests=4), rng)
+    return draw_log(make_specimen(N_USERS, N_VIDEOS, rng), SyntheticLogPlan(n_requests=4), rng)
 
 
 def keys(n, seed=0) -> KeyedNoise:
@@ -157,7 +157,7 @@ def test_other_catalogues_and_unfitted_policies_are_refused(make, specimen_log):
     policy = make()
     policy.fit(specimen_log, 0)
     rng = np.random.default_rng(0)
-    other = draw_log(make_specimen(9, 40, rng), Plan(n_requests=1), rng)
+    other = draw_log(make_specimen(9, 40, rng), SyntheticLogPlan(n_requests=1), rng)
     with pytest.raises(ValueError, match="9 users and 40 videos given, but fitted on 40 and 50; fit anew"):
         policy.rank(requests(other, 9), 1, keys(9))
 

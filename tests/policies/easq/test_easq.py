@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.base import Event
-from policies.easq.answer_buffer import Answers, draw_pairs, opposite
+from policies.easq.answer_buffer import AnswerBuffer, draw_pairs, opposite
 from policies.easq.learning import join, latest
-from policies.easq.losses import pair_loss, posterior, preference_loss, prior_loss, request_loss
-from policies.easq.model import EasqNetwork, EasqShape, Mixture
+from policies.easq.losses import feedback_rank, pair_loss, preference_loss, prior_loss, request_loss
+from policies.easq.model import EasqNetwork, EasqShape, ExpertMixture
 from policies.easq.policy import EasqPolicy, EmerPolicy, EmerSPolicy
 from policies.noise import KeyedNoise
-from policies.testing.synthetic_logs import Plan, draw_log, draw_requests, make_specimen
+from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, draw_requests, make_specimen
 
 NOISE = KeyedNoise(np.zeros(120, np.uint64))
 SHAPE = EasqShape(n_videos=9, n_inputs=5)
@@ -82,7 +82,7 @@ def test_what_is_served_is_the_main_head():
 
 
 def test_shut_gates_kill_neither_score_nor_gradient():
-    mixture = Mixture(4, 3, seeded())
+    mixture = ExpertMixture(4, 3, seeded())
     with torch.no_grad():
         mixture.router.bias -= 1e6
     h = torch.randn(5, 4, generator=seeded(1), requires_grad=True)
@@ -94,7 +94,7 @@ def test_shut_gates_kill_neither_score_nor_gradient():
 
 
 def test_gates_switch_experts_on():
-    mixture = Mixture(4, 3, seeded())
+    mixture = ExpertMixture(4, 3, seeded())
     h = torch.randn(5, 4, generator=seeded(1))
     with torch.no_grad():
         mixture.router.bias -= 1e6
@@ -127,14 +127,14 @@ def test_prior_loss_is_least_for_the_order_of_the_rates():
 def test_many_acts_go_before_one_before_none_and_a_hate_last():
     one, two = int(Event.LIKE), int(Event.LIKE | Event.FOLLOW | Event.COMMENT)
     events = torch.tensor([two, one, one, 0, int(Event.HATE | Event.LIKE)])
-    order = posterior(events, torch.tensor([1.0, 500.0, 20.0, 5000.0 - 2100, 600.0]))
+    order = feedback_rank(events, torch.tensor([1.0, 500.0, 20.0, 5000.0 - 2100, 600.0]))
     assert (order.diff() < 0).all()
 
 
 def answers_of(user, video, satisfied):
     n = len(user)
     ids = (torch.tensor(x, dtype=torch.int64) for x in (user, video))
-    return Answers(*ids, torch.tensor(satisfied, dtype=torch.bool), torch.zeros(n, 2))
+    return AnswerBuffer(*ids, torch.tensor(satisfied, dtype=torch.bool), torch.zeros(n, 2))
 
 
 def test_an_answer_goes_with_an_opposite_one_of_the_same_user_or_else_of_alike_videos():
@@ -171,8 +171,8 @@ def world():
     """A log before the test, a round during it, requests after it."""
     rng = np.random.default_rng(3)
     specimen = make_specimen(120, 60, rng)
-    log = draw_log(specimen, Plan(n_requests=8, answer_share=0.0), rng)
-    later = draw_log(specimen, Plan(n_requests=8, answer_share=0.9), rng).feedback
+    log = draw_log(specimen, SyntheticLogPlan(n_requests=8, answer_share=0.0), rng)
+    later = draw_log(specimen, SyntheticLogPlan(n_requests=8, answer_share=0.9), rng).feedback
     return (
         specimen,
         log,
@@ -249,7 +249,7 @@ def test_a_loaded_policy_goes_on_to_the_same_bytes(world, tmp_path):
     loaded.save(tmp_path / "three")
     for name in ("policy.json", "weights.safetensors"):
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "three" / name).read_bytes()
-    assert len(policy.learner.found().answers) == 150
+    assert len(policy.learner.fitted_or_raise().answers) == 150
 
 
 @pytest.mark.parametrize(("option", "gone"), [("lora", "a"), ("moe", "main.router"), ("dpo", None)])

@@ -19,21 +19,21 @@ from policies.inf.encoder import (
     positive,
     skipped_in_a_row,
 )
-from policies.inf.objectives import Fusion, Outcomes, fuse, labels_of, loss, outcomes, thresholds_of
+from policies.inf.objectives import ObjectiveFusion, Outcomes, fuse, labels_of, loss, outcomes, thresholds_of
 from policies.inf.policy import InfPolicy
 from policies.noise import KeyedNoise
-from policies.torch_rankers.histories import Views
+from policies.torch_rankers.histories import ViewSequence
 from policies.torch_rankers.layers import Dropout
 
 N_USERS, N_VIDEOS, N_VIEWS = 200, 60, 20
 
 
-def views(grade, hours_ago, mask=None) -> Views:
+def views(grade, hours_ago, mask=None) -> ViewSequence:
     """One history with these grades and ages."""
     grades, ages = torch.tensor([grade]), torch.tensor([hours_ago])
     seen = torch.ones_like(grades, dtype=torch.bool) if mask is None else torch.tensor([mask])
     nothing = torch.zeros_like(grades)
-    return Views(nothing, grades, nothing, nothing.float(), ages, seen)
+    return ViewSequence(nothing, grades, nothing, nothing.float(), ages, seen)
 
 
 def test_context_of_views_by_hand():
@@ -144,8 +144,8 @@ def test_fusion_by_hand():
     chances = (0.4, 0.5, 0.3, math.log(20), 0.1, 0.01)
     found = Outcomes(*(torch.tensor([value], dtype=torch.float64).float() for value in chances))
     score = 20 * 1.5 * 1.3 * (1 + 5 * 0.1) * 0.6 * 0.99**5
-    assert fuse(found, Fusion()).item() == pytest.approx(math.log(score), rel=1e-5)
-    assert fuse(found, Fusion(skip=0)).item() == pytest.approx(math.log(score / 0.6), rel=1e-5)
+    assert fuse(found, ObjectiveFusion()).item() == pytest.approx(math.log(score), rel=1e-5)
+    assert fuse(found, ObjectiveFusion(skip=0)).item() == pytest.approx(math.log(score / 0.6), rel=1e-5)
 
 
 def test_the_loss_finds_mean_seconds_and_rates():
@@ -236,7 +236,7 @@ def test_the_next_slate_avoids_a_skipped_topic(fitted, topic):
 
 
 def test_without_the_power_of_skips_the_chance_of_a_skip_does_not_count(fitted):
-    module = fitted[1].core.found().module
+    module = fitted[1].core.fitted_or_raise().module
     z = torch.zeros(6, 2)
     z[0] = torch.tensor([-3.0, 3.0])
     plain = InfPolicy(skip_power=0.0, ordinal=False)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from policies.base import Event, top_k
 from policies.noise import KeyedNoise
-from policies.saqrec.fit import Lesson, Pairs, fit_satisfaction, main_loss, phases, propensities
+from policies.saqrec.fit import Pairs, TrainingPlan, fit_satisfaction, main_loss, phases, propensities
 from policies.saqrec.interests import (
     DenoisedInterest,
     LevelledInterest,
@@ -22,9 +22,9 @@ from policies.saqrec.interests import (
 from policies.saqrec.losses import arcsine, inverse_propensity_loss, pseudo_label, teacher_weight
 from policies.saqrec.model import PairNetwork, Saqrec, SaqrecShape, dissatisfied_views, satisfied_views
 from policies.saqrec.policy import SaqrecPolicy
-from policies.testing.synthetic_logs import Plan, draw_log, draw_requests, make_specimen
+from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, draw_requests, make_specimen
 from policies.torch_rankers.feature_tables import catalogue_of
-from policies.torch_rankers.histories import Views, read_requests
+from policies.torch_rankers.histories import ViewSequence, read_requests
 from policies.torch_rankers.slate_samples import SlateSource
 from policies.torch_rankers.view_samples import Sampling
 from policies.two_tower.base_policy import BasePolicy
@@ -70,9 +70,9 @@ def test_labels_carry_no_gradient_and_are_the_teachers_before_the_switch():
 
 
 def test_labels_switch_after_n_mix_epochs():
-    assert phases(Lesson(n_mix=3, epochs=5)) == [(False, 3), (True, 2)]
-    assert phases(Lesson(n_mix=0, epochs=2)) == [(True, 2)]
-    assert phases(Lesson(n_mix=9, epochs=2)) == [(False, 2)]
+    assert phases(TrainingPlan(n_mix=3, epochs=5)) == [(False, 3), (True, 2)]
+    assert phases(TrainingPlan(n_mix=0, epochs=2)) == [(True, 2)]
+    assert phases(TrainingPlan(n_mix=9, epochs=2)) == [(False, 2)]
 
 
 def test_known_propensities_recover_a_share_that_the_naive_one_misses():
@@ -158,7 +158,7 @@ def views_of(events, watch_s):
     """One user's views."""
     events, watch_s = torch.tensor([events]), torch.tensor([watch_s])
     whole = torch.arange(events.shape[1])[None]
-    return Views(whole, whole, events, watch_s, whole, torch.ones_like(whole, dtype=torch.bool))
+    return ViewSequence(whole, whole, events, watch_s, whole, torch.ones_like(whole, dtype=torch.bool))
 
 
 def test_who_never_answered_is_told_by_the_longest_and_the_shortest_click():
@@ -177,7 +177,7 @@ def answered():
     """A log with many answers, and requests after it."""
     rng = np.random.default_rng(11)
     specimen = make_specimen(150, 40, rng)
-    log = draw_log(specimen, Plan(n_requests=12, answer_share=0.8), rng)
+    log = draw_log(specimen, SyntheticLogPlan(n_requests=12, answer_share=0.8), rng)
     return specimen, log, draw_requests(log, np.arange(150), 20, 50, rng)
 
 
@@ -207,13 +207,13 @@ def test_propensities_are_learned_and_weigh_the_teacher():
     events = np.where(answered, np.where(satisfied, Event.SATISFIED, Event.DISSATISFIED) | Event.ANSWERED, 0)
     x = torch.from_numpy(kind[:, None].astype(np.float32))
     pairs = Pairs(x, torch.ones(n, 1), torch.from_numpy(events.astype(np.int64)), torch.ones(n))
-    chance = propensities(pairs, Lesson(), seeded())
+    chance = propensities(pairs, TrainingPlan(), seeded())
     for k, true in ((0, 0.1), (1, 0.4)):
         error = np.sqrt(true * (1 - true) / (n / 2))
         assert chance[kind == k].mean().item() == pytest.approx(true, abs=3.29 * error + 0.02)
     nets = [PairNetwork(1, seeded(1)) for _ in range(2)]
     for net, unbiased in zip(nets, (True, False), strict=True):
-        fit_satisfaction(net, pairs, Lesson(unbiased=unbiased), seeded(2))
+        fit_satisfaction(net, pairs, TrainingPlan(unbiased=unbiased), seeded(2))
     both = [torch.sigmoid(net(x, torch.ones(n, 1))) for net in nets]
     assert not torch.equal(*both)
     for felt in both:
@@ -223,13 +223,13 @@ def test_propensities_are_learned_and_weigh_the_teacher():
 def test_without_answers_the_teacher_says_a_half():
     net = PairNetwork(2, seeded())
     silent = Pairs(torch.ones(3, 2), torch.ones(3, 2), torch.zeros(3, dtype=torch.int64), torch.ones(3))
-    fit_satisfaction(net, silent, Lesson(), seeded())
+    fit_satisfaction(net, silent, TrainingPlan(), seeded())
     assert torch.equal(torch.sigmoid(net(silent.user, silent.video)), torch.full((3,), 0.5))
 
 
 def test_the_teacher_learns_what_satisfies(answered, fitted):
     specimen, _, obs = answered
-    teacher = fitted.core.found().module.saqrec.teacher
+    teacher = fitted.core.fitted_or_raise().module.saqrec.teacher
     felt = teacher(read_requests(obs, 50), torch.from_numpy(obs.candidates.astype(np.int64)))
     true = specimen.pleasure(obs.user_id, obs.candidates)
     assert np.corrcoef(felt.numpy().ravel(), true.ravel())[0, 1] > 0.4
@@ -238,7 +238,7 @@ def test_the_teacher_learns_what_satisfies(answered, fitted):
 def test_the_satisfaction_head_follows_the_teacher(answered, fitted):
     obs = answered[2]
     requests, candidates = read_requests(obs, 50), torch.from_numpy(obs.candidates.astype(np.int64))
-    saqrec = fitted.core.found().module.saqrec
+    saqrec = fitted.core.fitted_or_raise().module.saqrec
     with torch.no_grad():
         _, felt = saqrec(requests, candidates)
         taught = saqrec.teacher(requests, candidates)
@@ -247,8 +247,8 @@ def test_the_satisfaction_head_follows_the_teacher(answered, fitted):
 
 def test_the_teacher_is_not_trained_with_the_student(answered, fitted):
     source = SlateSource(answered[1], Sampling(n_negatives=0), seeded())
-    saqrec = fitted.core.found().module.saqrec
-    main_loss(saqrec, source.take(torch.arange(5), seeded()), Lesson(), mixed=True).backward()
+    saqrec = fitted.core.fitted_or_raise().module.saqrec
+    main_loss(saqrec, source.take(torch.arange(5), seeded()), TrainingPlan(), mixed=True).backward()
     assert all(weight.grad is None for weight in saqrec.teacher.parameters())
     assert saqrec.felt.layers[0].weight.grad.abs().sum() > 0
 
@@ -256,7 +256,7 @@ def test_the_teacher_is_not_trained_with_the_student(answered, fitted):
 def test_satisfaction_is_served_when_asked_for(answered, fitted):
     specimen, _, obs = answered
     with torch.no_grad():
-        click, _ = fitted.core.found().module.saqrec(
+        click, _ = fitted.core.fitted_or_raise().module.saqrec(
             read_requests(obs, 50), torch.from_numpy(obs.candidates.astype(np.int64))
         )
     by_click = specimen.pleasure(obs.user_id, top_k(obs, click.numpy(), 5)).mean()
@@ -266,7 +266,7 @@ def test_satisfaction_is_served_when_asked_for(answered, fitted):
 def test_the_satisfaction_head_serves_alone(answered, fitted):
     _, _, obs = answered
     candidates = torch.from_numpy(obs.candidates.astype(np.int64))
-    module = fitted.core.found().module
+    module = fitted.core.fitted_or_raise().module
     alone = SaqrecPolicy(serving="satisfaction", satisfaction_weight=2.0).core.design.make(
         catalogue_of(answered[1]), seeded()
     )
@@ -288,8 +288,8 @@ def test_without_weight_the_fused_ranker_is_the_base_ranker(answered):
 
 def test_the_switch_changes_the_loss(answered, fitted):
     sample = SlateSource(answered[1], Sampling(n_negatives=0), seeded()).take(torch.arange(20), seeded())
-    saqrec = fitted.core.found().module.saqrec
-    plain, mixed = (main_loss(saqrec, sample, Lesson(), mixed=mixed).item() for mixed in (False, True))
+    saqrec = fitted.core.fitted_or_raise().module.saqrec
+    plain, mixed = (main_loss(saqrec, sample, TrainingPlan(), mixed=mixed).item() for mixed in (False, True))
     assert plain != pytest.approx(mixed, rel=1e-6)
 
 

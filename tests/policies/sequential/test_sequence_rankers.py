@@ -17,8 +17,8 @@ from policies.sequential.sasrec import SasRec, SasRecPolicy
 from policies.sequential.stamp import Stamp
 from policies.simple.popular import PopularPolicy
 from policies.testing.chains import Ring, draw_chains, follows
-from policies.testing.synthetic_logs import Plan, draw_log, draw_requests, make_specimen
-from policies.torch_rankers.click_sequence import Reading
+from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, draw_requests, make_specimen
+from policies.torch_rankers.click_sequence import SequenceOptions
 from policies.torch_rankers.feature_tables import catalogue_of
 from policies.torch_rankers.slate_samples import SlateSource
 from policies.torch_rankers.view_samples import Sampling
@@ -73,7 +73,7 @@ def test_what_is_clicked_again_and_again_is_found(name):
 def small():
     """A log with all kinds of events, and requests after it."""
     rng = np.random.default_rng(0)
-    log = draw_log(make_specimen(30, 40, rng), Plan(4, answer_share=0.5), rng)
+    log = draw_log(make_specimen(30, 40, rng), SyntheticLogPlan(4, answer_share=0.5), rng)
     return log, draw_requests(log, np.arange(30), 12, 20, rng)
 
 
@@ -100,7 +100,7 @@ def test_fitting_leaves_torchs_own_generator_alone(small, name):
 
 def module(make, **options):
     rng = np.random.default_rng(0)
-    log = draw_log(make_specimen(10, 20, rng), Plan(2), rng)
+    log = draw_log(make_specimen(10, 20, rng), SyntheticLogPlan(2), rng)
     return make(catalogue_of(log), generator(), d=D, **options).eval()
 
 
@@ -149,7 +149,7 @@ def test_caser_has_a_filter_of_every_height_and_vertical_ones():
 
 
 def test_sasrec_states_know_nothing_of_later_clicks():
-    sasrec = module(SasRec, dropout=0.0, layers=2, reading=Reading(H))
+    sasrec = module(SasRec, dropout=0.0, layers=2, reading=SequenceOptions(H))
     later = X.clone()
     later[:, 2] += 1
     one, other = (sasrec.encoder(x, ALL) for x in (X, later))
@@ -177,7 +177,7 @@ def test_unseen_videos_have_what_their_features_tell(small):
     few = replace(log, feedback=log.feedback.take(log.feedback.video_id < 30))
     policy = Gru4RecPolicy()
     policy.fit(few, 0)
-    videos = policy.core.found().module.videos
+    videos = policy.core.fitted_or_raise().module.videos
     table, given = videos.table().detach(), catalogue_of(few)
     want = (videos.by_tag[given.tag] + given.given @ videos.by_feature).detach()
     assert torch.equal(table[30:], want[30:])
@@ -189,7 +189,7 @@ def test_users_of_an_unknown_id_are_served_by_their_features(small):
     log, obs = small
     policy = build_policy("hgn", {})
     policy.fit(replace(log, feedback=log.feedback.take(log.feedback.user_id < 20)), 0)
-    users = policy.core.found().module.users
+    users = policy.core.fitted_or_raise().module.users
     with torch.no_grad():
         before = policy.scores(obs)
         users.by_id[20:] += 100

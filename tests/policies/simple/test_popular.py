@@ -7,7 +7,7 @@ import pytest
 
 from policies.base import Event, Feedback, Log
 from policies.simple.popular import PopularPolicy
-from policies.testing.synthetic_logs import Plan, draw_log, draw_requests, make_specimen
+from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, draw_requests, make_specimen
 
 
 def views(video_id, clicked, watch_s, day) -> Feedback:
@@ -29,7 +29,7 @@ def views(video_id, clicked, watch_s, day) -> Feedback:
 @pytest.fixture
 def log() -> Log:
     rng = np.random.default_rng(0)
-    return draw_log(make_specimen(5, 20, rng), Plan(2), rng)
+    return draw_log(make_specimen(5, 20, rng), SyntheticLogPlan(2), rng)
 
 
 def ask(log: Log, candidates):

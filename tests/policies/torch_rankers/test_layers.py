@@ -9,11 +9,11 @@ from policies.torch_rankers.layers import (  # fmt: skip
     Attention,
     AttentivePool,
     Dropout,
-    Encoder,
     EncoderShape,
     FilterBlock,
     Gru,
     Mmoe,
+    SequenceEncoder,
     TargetAttention,
 )
 
@@ -39,8 +39,8 @@ def widened(x: torch.Tensor, mask: torch.Tensor, n: int = 2) -> tuple[torch.Tens
 
 
 LAYERS = {
-    "encoder": lambda: Encoder(EncoderShape(20, D, layers=2), generator()),
-    "causal encoder": lambda: Encoder(EncoderShape(20, D, layers=2), generator(), causal=True),
+    "encoder": lambda: SequenceEncoder(EncoderShape(20, D, layers=2), generator()),
+    "causal encoder": lambda: SequenceEncoder(EncoderShape(20, D, layers=2), generator(), causal=True),
     "gru": lambda: Gru(D, D, generator()),
     "backward gru": lambda: Gru(D, D, generator(), backwards=True),
     "pool": lambda: AttentivePool(D, generator()),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from policies.base import Event
-from policies.testing.synthetic_logs import Plan, draw_log, make_specimen
+from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, make_specimen
 from policies.torch_rankers.slate_samples import SlateSource
 from policies.torch_rankers.view_samples import Sampling
 
@@ -19,7 +19,7 @@ def seeded(seed=0):
 @pytest.fixture(scope="module")
 def log():
     rng = np.random.default_rng(0)
-    drawn = draw_log(make_specimen(60, 300, rng), Plan(n_requests=12), rng)
+    drawn = draw_log(make_specimen(60, 300, rng), SyntheticLogPlan(n_requests=12), rng)
     # the second view of every seventh request was not made
     feedback = drawn.feedback
     return replace(drawn, feedback=feedback.take((feedback.request % 7 > 0) | (feedback.position % 2 == 0)))

@@ -5,14 +5,14 @@ import torch
 from torch import nn
 
 from policies.torch_rankers.initialisers import linear, standardise
-from policies.torch_rankers.training import Curve, Schedule, one_thread, split_users, train
+from policies.torch_rankers.training import LossCurve, TrainingSchedule, one_thread, split_users, train
 
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def learn(schedule=Schedule(epochs=60, users_per_step=8, learning_rate=0.1, patience=60), seed=0):  # noqa: B008 - frozen
+def learn(schedule=TrainingSchedule(epochs=60, users_per_step=8, learning_rate=0.1, patience=60), seed=0):  # noqa: B008 - frozen
     """Learn the line y = 2 x + 1 from 64 users with one point each."""
     x = torch.linspace(-1, 1, 64)[:, None]
     model = linear(1, 1, seeded(seed))
@@ -35,7 +35,7 @@ def test_learns_a_line():
 
 
 def test_same_seed_same_weights():
-    short = Schedule(epochs=3, users_per_step=8)
+    short = TrainingSchedule(epochs=3, users_per_step=8)
     (a, _), (b, _), (c, _) = learn(short, seed=1), learn(short, seed=1), learn(short, seed=2)
     assert torch.equal(a.weight, b.weight)
     assert not torch.equal(a.weight, c.weight)
@@ -46,7 +46,7 @@ def test_a_penalty_is_paid_in_training_only():
     nn.init.ones_(model.weight)
     nn.init.zeros_(model.bias)
     x = torch.ones(20, 1)
-    schedule = Schedule(epochs=2, learning_rate=1e-6)
+    schedule = TrainingSchedule(epochs=2, learning_rate=1e-6)
     curve = train(model, lambda u: model(x[u]).mean(), lambda: torch.tensor(5.0), 20, schedule, seeded())
     assert curve.training[0] == pytest.approx(6, abs=1e-3)
     assert curve.validation[0] == pytest.approx(1, abs=1e-3)
@@ -54,14 +54,14 @@ def test_a_penalty_is_paid_in_training_only():
 
 def test_stops_when_held_out_users_stop_gaining_and_keeps_the_best():
     model = linear(1, 1, seeded())
-    held_out = set(split_users(40, Schedule(), seeded())[1].tolist())
+    held_out = set(split_users(40, TrainingSchedule(), seeded())[1].tolist())
 
     def loss(users):
         """Training pulls the bias up; held-out users want it at .05."""
         wanted = 0.05 if users[0].item() in held_out else 5.0
         return (model.bias - wanted).square().sum()
 
-    schedule = Schedule(epochs=50, learning_rate=0.02, users_per_step=36, patience=3)
+    schedule = TrainingSchedule(epochs=50, learning_rate=0.02, users_per_step=36, patience=3)
     curve = train(model, loss, lambda: torch.zeros(()), 40, schedule, seeded())
     assert len(curve.validation) == curve.best + 1 + 3
     assert model.bias.item() == pytest.approx(0.05, abs=0.03)
@@ -69,7 +69,7 @@ def test_stops_when_held_out_users_stop_gaining_and_keeps_the_best():
 
 @pytest.mark.parametrize(("n", "held_out"), [(1, 1), (2, 1), (100, 10), (100_000, 1000)])
 def test_users_are_split(n, held_out):
-    learned, kept = split_users(n, Schedule(), seeded())
+    learned, kept = split_users(n, TrainingSchedule(), seeded())
     assert len(kept) == held_out
     assert n == 1 or set(learned.tolist()).isdisjoint(kept.tolist())
     assert len(set(learned.tolist()) | set(kept.tolist())) == n
@@ -86,7 +86,7 @@ def test_a_wild_batch_moves_no_further_than_others():
         steps[0] += torch.is_grad_enabled()
         return (1e6 if steps[0] == 2 else 1.0) * (model(x[users]) - 3).square().mean()
 
-    schedule = Schedule(epochs=20, users_per_step=20, learning_rate=0.1, patience=20)
+    schedule = TrainingSchedule(epochs=20, users_per_step=20, learning_rate=0.1, patience=20)
     train(model, loss, lambda: torch.zeros(()), 200, schedule, seeded())
     assert model(x[:1]).item() == pytest.approx(3, abs=0.1)
 
@@ -111,4 +111,4 @@ def test_constant_columns_are_not_blown_up():
 
 
 def test_the_best_epoch_is_the_first_of_equals():
-    assert Curve((1, 1, 1), (3.0, 2.0, 2.0)).best == 1
+    assert LossCurve((1, 1, 1), (3.0, 2.0, 2.0)).best == 1

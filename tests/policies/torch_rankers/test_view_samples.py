@@ -8,7 +8,7 @@ import torch
 
 from policies.base import Event
 from policies.histories import find_requests, history_of
-from policies.testing.synthetic_logs import Plan, draw_log, make_specimen
+from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, make_specimen
 from policies.torch_rankers.histories import read_views
 from policies.torch_rankers.view_samples import SampleSource, Sampling, with_answers, with_unshown
 
@@ -22,7 +22,7 @@ def generator(seed=0) -> torch.Generator:
 @pytest.fixture(scope="module")
 def log():
     rng = np.random.default_rng(0)
-    return draw_log(make_specimen(30, 40, rng), Plan(8, answer_share=0.5), rng)
+    return draw_log(make_specimen(30, 40, rng), SyntheticLogPlan(8, answer_share=0.5), rng)
 
 
 def test_targets_are_clicks_served_with_what_came_before(log):

@@ -9,7 +9,7 @@ import torch
 from policies.base import UserTable, VideoTable
 from policies.noise import KeyedNoise
 from policies.simple.popular import PopularPolicy
-from policies.testing.synthetic_logs import Plan, draw_log, draw_requests, make_specimen
+from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, draw_requests, make_specimen
 from policies.two_tower.base_policy import BasePolicy
 from policies.two_tower.fit import Recipe, keep_users
 
@@ -26,7 +26,7 @@ def ground():
     """Specimen, log of the first 1,500 of 1,600 users, and a fitted policy."""
     rng = np.random.default_rng(0)
     specimen = make_specimen(1600, N_VIDEOS, rng)
-    log = draw_log(specimen, Plan(10), rng)
+    log = draw_log(specimen, SyntheticLogPlan(10), rng)
     seen = (log.feedback.user_id < 1500) & (log.feedback.video_id < 290)
     policy = BasePolicy(epochs=4)
     policy.fit(replace(log, feedback=log.feedback.take(seen)), 0)
@@ -94,7 +94,7 @@ def test_other_tables_are_refused(ground):
 
 def test_users_are_left_out_whole_beyond_max_views(caplog):
     rng = np.random.default_rng(0)
-    log = draw_log(make_specimen(20, 30, rng), Plan(5), rng)
+    log = draw_log(make_specimen(20, 30, rng), SyntheticLogPlan(5), rng)
     with caplog.at_level("INFO"):
         kept = keep_users(log, 100, torch.Generator().manual_seed(0)).feedback
     assert len(kept) == 90
@@ -104,14 +104,14 @@ def test_users_are_left_out_whole_beyond_max_views(caplog):
 
 def test_an_empty_log_is_refused():
     rng = np.random.default_rng(0)
-    log = draw_log(make_specimen(4, 30, rng), Plan(1), rng)
+    log = draw_log(make_specimen(4, 30, rng), SyntheticLogPlan(1), rng)
     with pytest.raises(ValueError, match="a log of 0 views given"):
         BasePolicy().fit(replace(log, feedback=log.feedback.take(slice(0, 0))), 0)
 
 
 def test_features_that_are_not_finite_are_refused():
     rng = np.random.default_rng(0)
-    log = draw_log(make_specimen(4, 30, rng), Plan(1), rng)
+    log = draw_log(make_specimen(4, 30, rng), SyntheticLogPlan(1), rng)
     features = log.users.features.copy()
     features[2, 1] = np.nan
     with pytest.raises(ValueError, match="user feature 'hint_1' holds numbers that are not finite"):

@@ -6,7 +6,7 @@ import torch
 
 from policies.inf.objectives import OBJECTIVES
 from policies.inf.policy import InfPolicy
-from policies.testing.synthetic_logs import Plan, draw_log, draw_requests, make_specimen
+from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, draw_requests, make_specimen
 from policies.torch_rankers.feature_tables import catalogue_of
 from policies.torch_rankers.histories import read_requests
 from policies.two_tower.base_policy import BasePolicy
@@ -19,7 +19,7 @@ from policies.two_tower.serving import plain_fusion
 def ground():
     rng = np.random.default_rng(0)
     specimen = make_specimen(400, 120, rng)
-    log = draw_log(specimen, Plan(10), rng)
+    log = draw_log(specimen, SyntheticLogPlan(10), rng)
     return specimen, log, draw_requests(log, np.arange(0, 400, 8), 60, 50, rng)
 
 
@@ -31,7 +31,7 @@ def test_rates_and_scores_are_those_of_the_base_ranker(ground):
     requests, candidates = read_requests(obs, 50), torch.from_numpy(obs.candidates).long()
     scores = weights.scores(requests, candidates, plain_fusion(1.0, 0.5)).numpy()
     assert np.array_equal(scores, base.scores(obs))
-    told = weights.told(requests, candidates)
+    told = weights.tower_features(requests, candidates)
     fused = torch.nn.functional.logsigmoid(told[..., 0]) + 0.5 * told[..., 1]
     assert told.shape == (*obs.candidates.shape, N_TOLD)
     np.testing.assert_allclose(fused.numpy(), scores, atol=1e-4)  # the kernel's logarithm is a table, good to 8e-6
@@ -44,7 +44,7 @@ def test_inf_tells_candidates_apart_better_with_the_rates_than_without(ground):
     for rates in (False, True):
         policy = InfPolicy(rates=rates, epochs=1, dropout=0.0)
         policy.fit(log, 0)
-        module = policy.core.found().module
+        module = policy.core.fitted_or_raise().module
         with torch.no_grad():
             z = module.net(read_requests(obs, 30), torch.from_numpy(obs.candidates).long())
         pairs = zip(-z[OBJECTIVES.index("skip")].numpy(), truth, strict=True)
@@ -56,6 +56,6 @@ def test_towers_are_not_trained_with_their_reader(ground):
     _, log, _ = ground
     policy = InfPolicy(epochs=1, max_targets=2_000)
     policy.fit(log, 5)
-    kept = policy.core.found().module.net.rates.towers.towers()
+    kept = policy.core.fitted_or_raise().module.net.rates.towers.towers()
     alone = fit_towers(log, Recipe(history=30), 5)
     assert all(np.array_equal(a, b) for a, b in zip(kept, alone, strict=True))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from policies.base import Event
-from policies.testing.synthetic_logs import Plan, draw_log, draw_requests, make_specimen, without_events
+from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, draw_requests, make_specimen, without_events
 from policies.two_tower.base_policy import BasePolicy
 from policies.two_tower.fit import Recipe, fit_towers
 from policies.two_tower.logistic import sigmoid
@@ -23,7 +23,7 @@ def play(answer_share, seed=0):
     """A specimen and its log."""
     rng = np.random.default_rng(seed)
     specimen = make_specimen(800, 200, rng)
-    return specimen, draw_log(specimen, Plan(10, answer_share), rng)
+    return specimen, draw_log(specimen, SyntheticLogPlan(10, answer_share), rng)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import torch
 from policies.base import Event
 from policies.histories import find_requests
 from policies.kernel import SIZE, fill_grades, log_sigmoid
-from policies.testing.synthetic_logs import Plan, draw_log, make_specimen
+from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, make_specimen
 from policies.two_tower.batches import ViewSource
 from policies.two_tower.model import TwoTower
 from policies.two_tower.serving import predict_rows
@@ -18,7 +18,7 @@ H = 20
 @pytest.fixture(scope="module")
 def log():
     rng = np.random.default_rng(0)
-    return draw_log(make_specimen(12, 40, rng), Plan(6), rng)
+    return draw_log(make_specimen(12, 40, rng), SyntheticLogPlan(6), rng)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from simulator.analysis.analyse import ReadoutWarning, analyse
-from simulator.analysis.decisions import Judging, adjust
+from simulator.analysis.decisions import DecisionRules, adjust
 from simulator.metrics import METRICS, Metric
 
 MAIN = [METRICS[key] for key in ("AUT", "AVT", "P2N")]
@@ -210,7 +210,9 @@ def losses(gain: float, n: int = 4_000, middle: float = -10.0) -> pd.DataFrame:
 @pytest.mark.parametrize("better", ["up", "down"])
 def test_a_lift_of_a_metric_below_zero_is_over_its_size(gain, verdict, better):
     metric = Metric("profit", "Profit", "$/user", better, ("profit",))
-    (row,) = analyse(losses(gain if better == "up" else -gain), [metric], "a", ["b"], Judging("none", {"profit": 0.02}))
+    (row,) = analyse(
+        losses(gain if better == "up" else -gain), [metric], "a", ["b"], DecisionRules("none", {"profit": 0.02})
+    )
     assert row.relative_effect == pytest.approx(row.effect / abs(row.control), rel=1e-9)
     assert row.ci_low < row.relative_effect < row.ci_high
     assert row.ci_low <= (gain if better == "up" else -gain) <= row.ci_high
@@ -233,7 +235,7 @@ def test_a_guardrail_without_a_lift_is_judged_by_the_difference(effect, verdict,
     users["profit"] += middle + (effect - middle * (effect < 0)) * (users["arm"] == "b")
     if middle and effect >= 0:
         return
-    (row,) = analyse(users, [PROFIT], "a", ["b"], Judging("none", {"profit": 0.02}))
+    (row,) = analyse(users, [PROFIT], "a", ["b"], DecisionRules("none", {"profit": 0.02}))
     assert (row.relative_effect, row.guardrail) == (None, verdict)
 
 
@@ -278,8 +280,8 @@ def test_metrics_and_treatments_may_come_one_by_one():
         ({"treatments": "b"}, r"treatments: 'b' given, want a list of arms: \['b'\]"),
         ({"treatments": ()}, "treatments: none given"),
         ({"treatments": ["b", "b"]}, "treatments: 'b' is given twice"),
-        ({"judging": Judging("none", {"LT7": 0.01})}, "guardrail 'LT7' given, want one of .* compared: AUT"),
-        ({"judging": Judging("holm", family=("AUT", "P2N"))}, "family 'P2N' given, want one of"),
+        ({"judging": DecisionRules("none", {"LT7": 0.01})}, "guardrail 'LT7' given, want one of .* compared: AUT"),
+        ({"judging": DecisionRules("holm", family=("AUT", "P2N"))}, "family 'P2N' given, want one of"),
         ({"confidence": 95}, "confidence: 95 given, want a share between 0 and 1"),
         ({"shares": {"a": 1}}, "shares: None given for arm 'b', want the planned share of each arm"),
         ({"shares": {"a": 1, "b": 0}}, "shares: 0 given for arm 'b'"),
@@ -295,9 +297,9 @@ def test_what_cannot_be_asked_is_refused_in_one_line(arguments, message):
 def test_holm_is_over_the_metrics_that_are_given():
     users = split(population(), np.random.default_rng(4)).assign(other=lambda f: f["views"] + 1)
     own = [Metric(key, key, "x", "up", (key,)) for key in ("views", "other")]
-    rows = analyse(users, own, "a", ["b"], Judging("holm"))
+    rows = analyse(users, own, "a", ["b"], DecisionRules("holm"))
     assert [row.adjusted_p_value for row in rows] == adjust([row.p_value for row in rows], "holm")
-    first, second = analyse(users, own, "a", ["b"], Judging("holm", family=("views",)))
+    first, second = analyse(users, own, "a", ["b"], DecisionRules("holm", family=("views",)))
     assert (first.adjusted_p_value, second.adjusted_p_value) == (first.p_value, None)
 
 

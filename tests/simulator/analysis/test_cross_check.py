@@ -11,7 +11,7 @@ from simulator.analysis import cross_check
 from simulator.analysis.cross_check import SecondReader, read_with_statsmodels
 from simulator.metrics import METRICS, Ratio
 from simulator.reports.report import Report
-from simulator.statistics.comparison import CUPED_NORMAL, PLAIN_NORMAL, Bucket, compare, difference_of
+from simulator.statistics.comparison import CUPED_NORMAL, PLAIN_NORMAL, ArmSample, compare, difference_of
 from simulator.statistics.moments import aggregates, bucket_spread
 
 Z = stats.norm.isf(0.025)
@@ -23,12 +23,12 @@ def buckets(resplits: ModuleType):
     people = resplits.population(3_000, 3)
     parts = {"a": slice(0, 1_100), "b": slice(1_100, None)}
 
-    def bucket(metric: str, arm: str) -> Bucket:
+    def bucket(metric: str, arm: str) -> ArmSample:
         test, before = (
             Ratio(r.numerator[parts[arm]], r.denominator[parts[arm]])
             for r in (people.test[metric], people.before[metric])
         )
-        return Bucket(arm, test, before)
+        return ArmSample(arm, test, before)
 
     return bucket
 

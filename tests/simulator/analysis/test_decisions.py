@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import simulator
-from simulator.analysis.decisions import Judging, adjust
+from simulator.analysis.decisions import DecisionRules, adjust
 from simulator.metrics import METRICS
 from simulator.reports.report import Estimate, MetricRow
 
@@ -68,19 +68,19 @@ def test_benjamini_and_hochbergs_own_example():
 
 def test_the_family_is_the_main_metrics_of_all_treatments():
     rows = [row(metric, p, arm=arm) for arm, p in (("b", 0.01), ("c", 0.04)) for metric in ("AUT", "P2N", "views")]
-    judged = Judging("holm").judge(rows)
+    judged = DecisionRules("holm").judge(rows)
     assert [r.adjusted_p_value for r in judged] == [0.04, 0.04, None, pytest.approx(0.08), pytest.approx(0.08), None]
 
 
 def test_a_metric_that_could_not_be_tested_does_not_count():
-    judged = Judging("holm").judge([row("AUT", 0.03), row("P2N", None)])
+    judged = DecisionRules("holm").judge([row("AUT", 0.03), row("P2N", None)])
     assert [r.adjusted_p_value for r in judged] == [0.03, None]
     assert judged[1].reasons["adjusted_p_value"] == "no hates"
 
 
 def test_no_adjustment_leaves_rows_alone():
     rows = [row("AUT", 0.03)]
-    assert Judging().judge(rows) == rows
+    assert DecisionRules().judge(rows) == rows
 
 
 @pytest.mark.parametrize(
@@ -97,13 +97,13 @@ def test_no_adjustment_leaves_rows_alone():
     ],
 )
 def test_a_guardrail_is_judged_by_the_end_of_its_interval(metric: str, low, high, verdict: str):
-    judged = Judging(guardrails={metric: 0.01}).judge([row(metric, 0.5, low, high)])[0]
+    judged = DecisionRules(guardrails={metric: 0.01}).judge([row(metric, 0.5, low, high)])[0]
     assert (judged.guardrail, judged.margin) == (verdict, 0.01)
 
 
 def test_a_guardrail_needs_a_good_direction():
     with pytest.raises(ValueError, match="want a metric with a good direction"):
-        Judging(guardrails={"answer_rate": 0.01}).judge([row("answer_rate", 0.5)])
+        DecisionRules(guardrails={"answer_rate": 0.01}).judge([row("answer_rate", 0.5)])
 
 
 def test_anybodys_frame_is_judged_through_the_package():
@@ -111,7 +111,7 @@ def test_anybodys_frame_is_judged_through_the_package():
     users = pd.DataFrame(
         {"user_id": np.arange(600), "arm": list("abc") * 200, "days": 7, "watch_s": rng.lognormal(3, 1, 600)}
     )
-    rows = simulator.analyse(users, [METRICS["AUT"]], "a", ["b", "c"], Judging("holm", {"AUT": 0.05}))
+    rows = simulator.analyse(users, [METRICS["AUT"]], "a", ["b", "c"], DecisionRules("holm", {"AUT": 0.05}))
     assert [r.adjusted_p_value for r in rows] == adjust([r.p_value for r in rows], "holm")
     assert all(r.guardrail for r in rows)
     with pytest.raises(AttributeError, match="no attribute 'analyze'"):
@@ -120,7 +120,7 @@ def test_anybodys_frame_is_judged_through_the_package():
 
 @pytest.mark.parametrize("multiplicity", ["bonferroni", "Holm", ""])
 def test_an_unknown_adjustment_is_refused(multiplicity):
-    judging = Judging()
+    judging = DecisionRules()
     object.__setattr__(judging, "multiplicity", multiplicity)  # the tests' shape checks would stop it before
     with pytest.raises(ValueError, match="given, want one of holm, benjamini-hochberg, none"):
         judging.__post_init__()
@@ -129,9 +129,9 @@ def test_an_unknown_adjustment_is_refused(multiplicity):
 @pytest.mark.parametrize("margin", [-0.5, 0.0, 1.0, 2.0, float("nan")])
 def test_a_margin_is_a_share(margin):
     with pytest.raises(ValueError, match=r"guardrail 'AUT': margin .* given, want a share between 0 and 1: 0.01 is 1%"):
-        Judging(guardrails={"AUT": margin})
+        DecisionRules(guardrails={"AUT": margin})
 
 
 def test_a_guardrail_without_a_row_is_refused():
     with pytest.raises(ValueError, match="guardrail 'LT7' given, want one of the metrics that are compared: AUT"):
-        Judging(guardrails={"LT7": 0.01}).judge([row("AUT", 0.03)])
+        DecisionRules(guardrails={"LT7": 0.01}).judge([row("AUT", 0.03)])

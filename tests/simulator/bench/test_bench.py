@@ -22,7 +22,7 @@ from simulator.bench.bench import (
     run_peers,
     usual_policies,
 )
-from simulator.bench.growth import Cost, Trial, trials
+from simulator.bench.growth import Cost, GrowthRun, trials
 from simulator.bench.made_up_run import make_run_folder
 from simulator.bench.peers import Peer, peer_rates
 from user_models.testing import toy_world
@@ -62,23 +62,23 @@ def test_every_figure_is_measured(quick):
 
 
 def test_growth_gives_time_and_memory_of_every_run(quick):
-    rows = run_growth(Trial(users=500, workers=2), (500, 1_000))
+    rows = run_growth(GrowthRun(users=500, workers=2), (500, 1_000))
     names = {row.name for row in rows}
     assert len(names) == 5
     assert len(rows) == 3 * len(names)
-    costs = {row.unit: row.value for row in rows if row.name == Trial(users=500).name}
+    costs = {row.unit: row.value for row in rows if row.name == GrowthRun(users=500).name}
     assert costs == {"s": 3.0, "MiB": 100.0, "µs/user-day": pytest.approx(3e6 / (500 * 8))}
 
 
 def test_one_thing_grows_at_a_time_and_no_further_than_memory():
-    base = Trial(users=500)
+    base = GrowthRun(users=500)
     grown = trials(base, (500, 1_000, 10**12))
     assert grown == [
         base,
-        Trial(users=1_000),
-        Trial(users=500, days=4),
-        Trial(users=500, arms=4),
-        Trial(users=500, workers=1),
+        GrowthRun(users=1_000),
+        GrowthRun(users=500, days=4),
+        GrowthRun(users=500, arms=4),
+        GrowthRun(users=500, workers=1),
     ]
 
 

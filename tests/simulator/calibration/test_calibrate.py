@@ -10,7 +10,7 @@ from policies.base import Event
 from simulator.calibration.calibrate import UNCERTAIN_ANSWERS, _stretched, cut_answers, gain, mean_world
 from simulator.calibration.exposure_mix import _mean_and_spread, by_degree, by_hour, composed, lack
 from simulator.calibration.simulated_impressions import people, play
-from simulator.validation.views import Views
+from simulator.validation.views import ValidationViews
 from user_models.dynamics.watch_thresholds import rungs
 from user_models.fit.matching.expected_outcomes import outcome
 from user_models.published import (
@@ -30,11 +30,11 @@ def trial():
     return play(WORLD, 4, 300, 2)
 
 
-def as_log(seen, world) -> Views:
+def as_log(seen, world) -> ValidationViews:
     """The sampled views as a log would have them, without their events."""
     n = len(seen.user)
     codes = people(world, seen.spec).profile_code[seen.user].astype(np.int16)
-    return Views(
+    return ValidationViews(
         user=seen.user,
         video=seen.video,
         hour=seen.hour.astype(np.int16),
@@ -48,7 +48,7 @@ def as_log(seen, world) -> Views:
 
 def test_meetings_in_the_world_that_was_played_are_as_they_were(trial):
     seen = trial.seen["base"]
-    met = seen.met_in(WORLD, WORLD)
+    met = seen.as_impressions_in(WORLD, WORLD)
     np.testing.assert_array_equal(met.appeal, seen.appeal)
     clicks = trial.days.lines["all:base"].per("clicks", "views")
     assert outcome(WORLD, met).nested()[0].mean() == pytest.approx(clicks, abs=0.02)
@@ -57,7 +57,7 @@ def test_meetings_in_the_world_that_was_played_are_as_they_were(trial):
 def test_meetings_in_another_world_follow_its_users(trial):
     seen = trial.seen["random"]
     stretched = _stretched(WORLD, "appeal", 2.0)
-    gained = seen.met_in(stretched, WORLD).appeal - seen.appeal
+    gained = seen.as_impressions_in(stretched, WORLD).appeal - seen.appeal
     np.testing.assert_allclose(gained, people(WORLD, seen.spec).latents.appeal[seen.user], atol=1e-5)
 
 
@@ -101,7 +101,7 @@ def test_lengths_that_the_log_has_more_of_come_more_often(trial):
 
 def test_hours_get_the_published_curve_of_clicks(trial):
     """With one curve for both regimes it is met; the world's own two are met half-way."""
-    random, base = (trial.seen[name].met_in(WORLD, WORLD) for name in ("random", "base"))
+    random, base = (trial.seen[name].as_impressions_in(WORLD, WORLD) for name in ("random", "base"))
     world = by_hour(WORLD, random, base)
     effect = world.tables.hour_effect
     assert world.tables.hour_share @ effect == pytest.approx(0, abs=1e-6)
@@ -124,7 +124,7 @@ def test_degrees_move_towards_their_published_clicks(trial):
     flat = WORLD.tables.user_mean.copy()
     flat[:, USER_LATENTS.index("appeal")] = 0
     world = replace(WORLD.with_tables(user_mean=flat), columns=(PublicColumn("degree", ("full_active", "low_active")),))
-    random, base = (trial.seen[name].met_in(world, WORLD) for name in ("random", "base"))
+    random, base = (trial.seen[name].as_impressions_in(world, WORLD) for name in ("random", "base"))
     found = by_degree(world, random, base)
     mean = found.tables.user_mean[:, USER_LATENTS.index("appeal")]
     assert mean[1] > mean[0] + 0.1
@@ -134,7 +134,7 @@ def test_degrees_move_towards_their_published_clicks(trial):
 
 
 def test_mean_and_spread_of_appeal_are_found_again_from_both_click_rates(trial):
-    met = tuple(trial.seen[name].met_in(WORLD, WORLD) for name in ("random", "base"))
+    met = tuple(trial.seen[name].as_impressions_in(WORLD, WORLD) for name in ("random", "base"))
     moved = (replace(m, appeal=m.appeal + np.float32(0.2) * (1 + m.luck - m.luck.mean())) for m in met)
     wanted = np.array([logit(outcome(WORLD, m).nested()[0].mean()) for m in moved])
     assert _mean_and_spread(WORLD, met, wanted) == pytest.approx((0.2, 1.2), abs=0.02)
@@ -159,7 +159,7 @@ def test_steps_shrink_but_not_too_fast():
 
 
 def test_answers_are_cut_where_their_published_shares_are(trial):
-    met = trial.seen["base"].met_in(WORLD, WORLD)
+    met = trial.seen["base"].as_impressions_in(WORLD, WORLD)
     world = cut_answers(WORLD, met)
     low, high = (world.value(f"questionnaire.{name}") for name in ("dissatisfied_below", "satisfied_above"))
     rng = np.random.default_rng(0)

@@ -17,9 +17,9 @@ from policies.base import Event, top_k
 from simulator.environment.episode import ROUNDS_PER_DAY
 from simulator.environment.wrappers import FlatNumbers
 from simulator.rollout.answer_model import constant_model
-from simulator.rollout.day import Engine, Line, Wanted, canonical, play_day
+from simulator.rollout.day import Engine, LoggingScope, Timeline, canonical, play_day
 from simulator.rollout.population import HISTORY, Size, make_blocks, make_stage
-from simulator.rollout.request import Course
+from simulator.rollout.request import RolloutSettings
 from user_models.testing import toy_world
 from user_models.world.parameters import PRESETS
 
@@ -96,10 +96,10 @@ def rollout_log(user_id, seed, days):
 
     stage, people = make_stage(WORLD.with_values(PRESETS["dense"]), Size(30, 300, 0.1), seed=0)
     blocks = make_blocks(people, ROUNDS_PER_DAY, stage.rules)
-    line = Line("all:a", (ByTaste(),), [np.zeros(30, np.int32)], blocks)
+    line = Timeline("all:a", (ByTaste(),), [np.zeros(30, np.int32)], blocks)
     engine = Engine(1)
-    course = Course(stage, seed, 4, 20, constant_model())
-    played = [play_day(course, line, day, ROUNDS_PER_DAY, Wanted(log_users=30), engine) for day in range(days)]
+    course = RolloutSettings(stage, seed, 4, 20, constant_model())
+    played = [play_day(course, line, day, ROUNDS_PER_DAY, LoggingScope(log_users=30), engine) for day in range(days)]
     engine.close()
     log = canonical([part for block_days in played for block_day in block_days for part in block_day.log])
     return log.take(log.user_id == user_id)

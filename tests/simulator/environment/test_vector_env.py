@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import simulator.registration  # noqa: F401 # registers askew/Feed-v0
-from simulator.environment.vector_queue import Queue
+from simulator.environment.vector_queue import UserQueue
 from user_models.testing import toy_world
 
 WORLD = toy_world()
@@ -116,7 +116,7 @@ def test_users_can_be_chosen_and_resets_without_a_seed_go_on():
 
 
 def test_nobody_is_met_twice_under_one_seed():
-    queue = Queue(np.random.default_rng(0), 7, 3)
+    queue = UserQueue(np.random.default_rng(0), 7, 3)
     users, seeds = (
         np.concatenate(parts) for parts in zip(*(queue.take(np.arange(n)) for n in (5, 5, 18)), strict=True)
     )

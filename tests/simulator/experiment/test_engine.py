@@ -12,8 +12,8 @@ from simulator.cli.run import choose_engine
 from simulator.errors import EngineError
 from simulator.experiment.engine import FEWEST_PARTS, PART_USERS, cut_parts
 from simulator.experiment.runner import prepare, run_experiment, world_of
-from simulator.experiment.schedule import Lesson, Scene, program
-from simulator.experiment.shard import Standing
+from simulator.experiment.schedule import SimulationStep, TrainingStep, plan_steps
+from simulator.experiment.shard import ShardState
 from simulator.rollout.population import Size, make_blocks, make_stage
 from simulator.run import run_with
 from simulator.spec.experiment import parse_spec
@@ -152,13 +152,13 @@ def test_parts_are_whole_blocks_in_order_and_about_even():
 def test_users_stand_after_unpacking_as_they_stood_before():
     stage, people = make_stage(toy_world(), Size(250, 50, 0.1), 0)
     blocks = make_blocks(people, 3, stage.rules, 100)
-    there = Standing.fresh([block.copy() for block in blocks])
+    there = ShardState.fresh([block.copy() for block in blocks])
     rng = np.random.default_rng(1)
     for block in there.blocks:
         for array in (*block.state, *vars(block.past).values()):
             array[...] = rng.integers(0, 100, array.shape)
     there.totals[2].sums[3] = 0.5
-    back = Standing.unpack(blocks, there.pack())
+    back = ShardState.unpack(blocks, there.pack())
     assert back.pack() == there.pack()
     assert back.totals[2].sums[3, 0] == 0.5
     assert not blocks[0].past.n_seen.any()
@@ -166,16 +166,16 @@ def test_users_stand_after_unpacking_as_they_stood_before():
 
 def test_users_of_another_shape_are_refused():
     stage, people = make_stage(toy_world(), Size(250, 50, 0.1), 0)
-    data = Standing.fresh(make_blocks(people, 3, stage.rules, 100)).pack()
+    data = ShardState.fresh(make_blocks(people, 3, stage.rules, 100)).pack()
     with pytest.raises(ValueError, match=r"state\.sessions_left is int16\(100, 3\), want int16\(100, 4\)"):
-        Standing.unpack(make_blocks(people, 4, stage.rules, 100), data)
+        ShardState.unpack(make_blocks(people, 4, stage.rules, 100), data)
 
 
 def test_a_learning_line_is_played_round_by_round_and_others_day_by_day(world):
     setting = prepare(spec_of(world), world_of(spec_of(world)))
-    steps = program(setting)
-    scenes = [step for step in steps if isinstance(step, Scene)]
-    assert [step.who for step in steps if isinstance(step, Lesson)] == ["pre", "arms"]
+    steps = plan_steps(setting)
+    scenes = [step for step in steps if isinstance(step, SimulationStep)]
+    assert [step.who for step in steps if isinstance(step, TrainingStep)] == ["pre", "arms"]
     by_line = {line: [scene.rounds for scene in scenes if scene.line == line] for line in setting.lines}
     assert by_line == {"all:control": [(0, 1, 2)], "all:treatment": [(0,), (1,), (2,)], "mixed": [(0,), (1,), (2,)]}
     assert scenes[0].launch

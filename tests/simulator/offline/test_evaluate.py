@@ -13,10 +13,10 @@ from simulator.errors import OfflineError, RunFolderError
 from simulator.offline import evaluate as study_module
 from simulator.offline.evaluate import Study, compare, run_offline, trainable
 from simulator.offline.metrics import by_user, paired_p, standard_error
-from simulator.offline.protocol import Rules, draw_candidates, make_task
+from simulator.offline.protocol import ProtocolRules, draw_candidates, make_task
 from simulator.offline.ranking import LESSONS, Answer, ask
-from simulator.offline.source import Source
-from simulator.offline.store import Answers, Protocol
+from simulator.offline.source import LogSource
+from simulator.offline.store import Protocol, ResultStore
 from simulator.reports.offline import METRICS, TRUE, TRUTH, load_offline, rows_json
 
 
@@ -77,7 +77,7 @@ def test_the_lead_is_tested_user_by_user():
 
 def test_popularity_finds_planted_hits(planted):
     """There are thirty hits; popularity puts them first, so a fan's test is among the first thirty, mostly sooner."""
-    task = make_task(planted, Rules())
+    task = make_task(planted, ProtocolRules())
     assert ask(task, "popular", 0).rank[:100].max() <= 30
     chance = ask(task, "random", 0).rank
     assert abs(chance.mean() - 50.5) < 3.29 * np.sqrt((100**2 - 1) / 12 / len(chance))
@@ -85,7 +85,7 @@ def test_popularity_finds_planted_hits(planted):
 
 def test_sequence_rankers_find_planted_hits(planted):
     """A fan's test is nearer to where it is if all hits come first than to where chance puts it."""
-    task = make_task(planted, Rules())
+    task = make_task(planted, ProtocolRules())
     hits, chance = (1 + 30) / 2, (1 + 100) / 2
     assert ask(task, "stamp", 0).rank[:100].mean() < (hits + chance) / 2
 
@@ -98,7 +98,7 @@ def test_what_is_taught_for_the_comparison_are_options(name):
 
 
 def test_a_plug_in_is_asked_by_its_address(planted):
-    task = make_task(planted, Rules())
+    task = make_task(planted, ProtocolRules())
     candidates = draw_candidates(task, 0)
     larger = (candidates > task.tests.video_id[:, None]).sum(axis=1)
     assert np.array_equal(ask(task, by_name(Backwards), 0).rank, 1 + larger)
@@ -106,14 +106,16 @@ def test_a_plug_in_is_asked_by_its_address(planted):
 
 def test_the_truth_ranks_by_itself_and_scores_one(planted):
     truth = lambda user, video: ((7 * video) % 50 + 0 * user[:, None]).astype(np.float32)  # noqa: E731
-    task = make_task(replace(planted, satisfaction=truth), Rules())
+    task = make_task(replace(planted, satisfaction=truth), ProtocolRules())
     assert ask(task, TRUTH, 0).true_gain == pytest.approx(1)
     assert abs(ask(task, "random", 0).true_gain) < 0.2
 
 
 def test_no_policy_is_handed_the_truth(planted):
     """A policy sees the log and observations alone: neither holds what the truth is made of."""
-    task = make_task(replace(planted, satisfaction=lambda user, video: (video * 1.0).astype(np.float32)), Rules())
+    task = make_task(
+        replace(planted, satisfaction=lambda user, video: (video * 1.0).astype(np.float32)), ProtocolRules()
+    )
     assert set(vars(task.train)) == {"feedback", "users", "videos"}
 
 
@@ -122,7 +124,7 @@ def test_no_policy_is_handed_the_truth(planted):
 )
 def test_a_policy_that_breaks_its_contract_is_named(planted, policy, message):
     with pytest.raises(OfflineError, match=message):
-        ask(make_task(planted, Rules()), by_name(policy), 0)
+        ask(make_task(planted, ProtocolRules()), by_name(policy), 0)
 
 
 @pytest.fixture
@@ -132,7 +134,7 @@ def read(planted, monkeypatch):
 
 
 def test_an_evaluation_is_kept_and_read_back(read, tmp_path):
-    result = run_offline(Source("any"), Study(("popular", "random"), seeds=2), tmp_path / "out", silent)
+    result = run_offline(LogSource("any"), Study(("popular", "random"), seeds=2), tmp_path / "out", silent)
     assert load_offline(tmp_path / "out") == result
     assert [row.policy for row in result.policies] == ["popular", "random"]
     assert result.lead is not None
@@ -145,12 +147,12 @@ def test_an_evaluation_is_kept_and_read_back(read, tmp_path):
 
 
 def test_nothing_is_computed_twice(read, tmp_path, monkeypatch):
-    first = run_offline(Source("any"), Study(("popular",)), tmp_path / "out", silent)
+    first = run_offline(LogSource("any"), Study(("popular",)), tmp_path / "out", silent)
     asked = []
     monkeypatch.setattr(
         study_module, "ask", lambda task, name, seed: asked.append((name, seed)) or ask(task, name, seed)
     )
-    again = run_offline(Source("any"), Study(("popular", "random"), seeds=2), tmp_path / "out", silent)
+    again = run_offline(LogSource("any"), Study(("popular", "random"), seeds=2), tmp_path / "out", silent)
     assert asked == [("random", 0), ("popular", 1), ("random", 1)]
     assert again.rows[0] == first.rows[0]
 
@@ -163,51 +165,51 @@ def test_an_interrupted_evaluation_goes_on(read, tmp_path, monkeypatch):
 
     monkeypatch.setattr(study_module, "ask", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_offline(Source("any"), Study(("popular", "random")), tmp_path / "out", silent)
+        run_offline(LogSource("any"), Study(("popular", "random")), tmp_path / "out", silent)
     monkeypatch.setattr(study_module, "ask", ask)
-    went_on = run_offline(Source("any"), Study(("popular", "random")), tmp_path / "out", silent)
-    assert went_on == run_offline(Source("any"), Study(("popular", "random")), tmp_path / "other", silent)
+    went_on = run_offline(LogSource("any"), Study(("popular", "random")), tmp_path / "out", silent)
+    assert went_on == run_offline(LogSource("any"), Study(("popular", "random")), tmp_path / "other", silent)
 
 
 def test_another_protocol_is_refused_in_one_line(read, tmp_path):
-    run_offline(Source("any"), Study(("random",)), tmp_path, silent)
+    run_offline(LogSource("any"), Study(("random",)), tmp_path, silent)
     with pytest.raises(OfflineError, match=r"negatives is 99 there, but 50 now; give another --out") as error:
-        run_offline(Source("any"), Study(("random",), rules=Rules(negatives=50)), tmp_path, silent)
+        run_offline(LogSource("any"), Study(("random",), rules=ProtocolRules(negatives=50)), tmp_path, silent)
     assert "\n" not in str(error.value)
 
 
 def test_another_log_is_refused(planted, tmp_path):
-    task = make_task(planted, Rules())
-    Answers.open(tmp_path, Protocol.of(task))
+    task = make_task(planted, ProtocolRules())
+    ResultStore.open(tmp_path, Protocol.of(task))
     changed = replace(task.train.feedback, watch_s=task.train.feedback.watch_s + 1)
     other = replace(task, train=replace(task.train, feedback=changed))
     with pytest.raises(OfflineError, match="content is"):
-        Answers.open(tmp_path, Protocol.of(other))
+        ResultStore.open(tmp_path, Protocol.of(other))
 
 
 def test_a_damaged_answer_is_refused(read, tmp_path):
-    run_offline(Source("any"), Study(("random",)), tmp_path, silent)
+    run_offline(LogSource("any"), Study(("random",)), tmp_path, silent)
     (answer,) = (tmp_path / "answers").iterdir()
     answer.write_text(answer.read_text()[:50])
     with pytest.raises(RunFolderError, match=r"cannot be read .*; delete it, and it is computed anew"):
-        run_offline(Source("any"), Study(("random",)), tmp_path, silent)
+        run_offline(LogSource("any"), Study(("random",)), tmp_path, silent)
 
 
 def test_a_folder_with_something_else_is_refused(read, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(RunFolderError, match=r"holds thesis\.txt already"):
-        run_offline(Source("any"), Study(("random",)), tmp_path, silent)
+        run_offline(LogSource("any"), Study(("random",)), tmp_path, silent)
 
 
 def test_one_policy_has_no_lead(planted):
-    protocol = Protocol.of(make_task(planted, Rules()))
+    protocol = Protocol.of(make_task(planted, ProtocolRules()))
     alone = compare(protocol, {"popular": [Answer(np.array([1, 2]), None)]})
     assert alone.lead is None
     assert alone.metrics == METRICS
 
 
 def test_true_satisfaction_is_a_metric_where_it_is_known(planted):
-    protocol = Protocol.of(make_task(planted, Rules()))
+    protocol = Protocol.of(make_task(planted, ProtocolRules()))
     found = {name: [Answer(np.array([1, 2]), 0.5)] for name in ("popular", TRUTH)}
     result = compare(protocol, found)
     assert result.metrics == (*METRICS, TRUE)
@@ -225,7 +227,7 @@ def test_a_study_that_cannot_be_done_is_refused(wrong, message):
 
 def test_an_unknown_policy_is_refused_before_anything_is_read(tmp_path):
     with pytest.raises(OfflineError, match="did you mean 'popular'"):
-        run_offline(Source("nowhere"), Study(("popula",)), tmp_path / "out", silent)
+        run_offline(LogSource("nowhere"), Study(("popula",)), tmp_path / "out", silent)
     assert not (tmp_path / "out").exists()
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from policies.base import Event
 from simulator.errors import OfflineError
-from simulator.offline.protocol import Rules, core, draw_candidates, first_clicks, last_two, make_task
+from simulator.offline.protocol import ProtocolRules, core, draw_candidates, first_clicks, last_two, make_task
 
 # Five users who click videos 1 to 5; user 6 leans on video 9, which only user 6 and 7 click, so both fall in turn.
 FULL = [(user, video, True) for user in range(5) for video in (1, 2, 3, 4, 5)]
@@ -57,7 +57,7 @@ def test_the_last_click_is_the_test_and_the_one_before_is_validation():
 
 
 def test_nothing_from_the_validation_click_on_is_learned_from(planted):
-    task = make_task(planted, Rules())
+    task = make_task(planted, ProtocolRules())
     for user in range(40):
         log = planted.log.feedback.take(planted.log.feedback.user_id == user)
         clicks = np.flatnonzero(log.has(Event.CLICK))
@@ -69,7 +69,7 @@ def test_nothing_from_the_validation_click_on_is_learned_from(planted):
 
 
 def test_candidates_are_different_hold_the_test_and_nothing_the_user_ever_met(planted):
-    task = make_task(planted, Rules())
+    task = make_task(planted, ProtocolRules())
     candidates = draw_candidates(task, seed=3)
     assert candidates.shape == (len(task.tests.video_id), 100)
     for user, row in enumerate(candidates):
@@ -80,30 +80,30 @@ def test_candidates_are_different_hold_the_test_and_nothing_the_user_ever_met(pl
 
 
 def test_a_seed_draws_the_same_and_another_seed_others(planted):
-    task = make_task(planted, Rules())
+    task = make_task(planted, ProtocolRules())
     assert np.array_equal(draw_candidates(task, 1), draw_candidates(task, 1))
     assert not np.array_equal(draw_candidates(task, 1), draw_candidates(task, 2))
 
 
 def test_the_place_of_the_test_tells_nothing(planted):
-    task = make_task(planted, Rules())
+    task = make_task(planted, ProtocolRules())
     place = [(draw_candidates(task, seed) == task.tests.video_id[:, None]).argmax(axis=1) for seed in range(20)]
     mean, n = np.mean(place), np.size(place)
     assert abs(mean - 49.5) < 3.29 * np.sqrt((100**2 - 1) / 12 / n)
 
 
 def test_fewer_users_are_the_same_ones_every_time(planted):
-    some = [make_task(planted, Rules(max_users=45, negatives=5)).train.users.features for _ in range(2)]
+    some = [make_task(planted, ProtocolRules(max_users=45, negatives=5)).train.users.features for _ in range(2)]
     assert np.array_equal(*some)
 
 
 def test_skips_of_kept_users_are_learned_from(planted):
-    assert make_task(planted, Rules()).train.feedback.has(Event.SKIP).any()
+    assert make_task(planted, ProtocolRules()).train.feedback.has(Event.SKIP).any()
 
 
 def test_truth_keeps_its_users_and_videos_under_new_numbers(planted):
     truth = lambda user, video: (1000 * user[:, None] + video).astype(np.float32)  # noqa: E731
-    task = make_task(replace(planted, satisfaction=truth), Rules())
+    task = make_task(replace(planted, satisfaction=truth), ProtocolRules())
     assert task.satisfaction is not None
     users = np.arange(3)
     videos = np.array([[0, 5], [1, 6], [2, 7]])
@@ -114,8 +114,8 @@ def test_truth_keeps_its_users_and_videos_under_new_numbers(planted):
 @pytest.mark.parametrize(
     ("views", "rules", "message"),
     [
-        (FULL[:20], Rules(), r"made up: no user and video with 5 clicks each among 20 clicks"),
-        (FULL, Rules(), r"has met all but 0 of 5 kept videos, want 99 others"),
+        (FULL[:20], ProtocolRules(), r"made up: no user and video with 5 clicks each among 20 clicks"),
+        (FULL, ProtocolRules(), r"has met all but 0 of 5 kept videos, want 99 others"),
     ],
 )
 def test_too_little_data_is_refused(clicked, views, rules, message):
@@ -126,4 +126,4 @@ def test_too_little_data_is_refused(clicked, views, rules, message):
 @pytest.mark.parametrize("wrong", [{"core": 2}, {"negatives": 0}, {"max_users": 0}])
 def test_impossible_rules_are_refused(wrong):
     with pytest.raises(OfflineError, match="want core of 3 or more"):
-        Rules(**wrong)
+        ProtocolRules(**wrong)

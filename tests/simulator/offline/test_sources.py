@@ -12,7 +12,7 @@ import pytest
 from policies.base import Event
 from simulator.cli.app import main
 from simulator.errors import OfflineError
-from simulator.offline.source import Source, read_source
+from simulator.offline.source import LogSource, read_source
 from user_models.data.layout import official_names
 
 ROWS = Path(__file__).parents[2] / "user_models" / "data" / "conftest.py"
@@ -66,7 +66,7 @@ def folder(rows, tmp_path_factory):
 
 
 def test_rows_of_a_folder_become_views_in_order(folder):
-    data = read_source(Source(str(folder)), silent)
+    data = read_source(LogSource(str(folder)), silent)
     feedback = data.log.feedback
     assert data.name == "small"
     assert feedback.user_id.tolist() == [1, 1, 1, 1, 2]
@@ -78,7 +78,7 @@ def test_rows_of_a_folder_become_views_in_order(folder):
 
 
 def test_likes_and_hates_stand_for_answers_and_both_for_none(folder):
-    feedback = read_source(Source(str(folder)), silent).log.feedback
+    feedback = read_source(LogSource(str(folder)), silent).log.feedback
     assert feedback.answer.tolist() == [0, 3, 0, 0, 1]
     assert feedback.has(Event.ANSWERED).tolist() == [False, True, False, False, True]
     assert feedback.has(Event.LIKE).tolist() == [False, True, True, False, False]
@@ -93,7 +93,7 @@ def exposures(path, user_ids=(1, 1, 1, 1, 2), **columns):
 
 
 def test_a_list_of_exposures_is_read_with_the_tables_of_a_folder(folder, tmp_path):
-    feedback = read_source(Source(str(exposures(tmp_path / "list.parquet")), features=folder), silent).log.feedback
+    feedback = read_source(LogSource(str(exposures(tmp_path / "list.parquet")), features=folder), silent).log.feedback
     assert feedback.video_id.tolist() == [3, 1, 2, 0, 2]
     assert feedback.has(Event.CLICK).tolist() == [False, True, False, True, True]
     assert feedback.answer.tolist() == [0, 3, 3, 0, 0]
@@ -105,9 +105,9 @@ def test_a_list_of_exposures_is_read_with_the_tables_of_a_folder(folder, tmp_pat
 
 def test_the_tables_are_looked_for_beside_the_list(folder, tmp_path):
     with pytest.raises(OfflineError, match=r"kuairand-pure-sample: no such folder; name .* with --features"):
-        read_source(Source(str(exposures(tmp_path / "list.parquet"))), silent)
+        read_source(LogSource(str(exposures(tmp_path / "list.parquet"))), silent)
     (tmp_path / "kuairand-pure-sample").symlink_to(folder)
-    assert len(read_source(Source(str(tmp_path / "list.parquet")), silent).log.feedback) == 5
+    assert len(read_source(LogSource(str(tmp_path / "list.parquet")), silent).log.feedback) == 5
 
 
 @pytest.mark.parametrize(
@@ -120,12 +120,12 @@ def test_the_tables_are_looked_for_beside_the_list(folder, tmp_path):
 def test_a_wrong_list_is_refused(folder, tmp_path, columns, message):
     path = exposures(tmp_path / "list.parquet", **columns)
     with pytest.raises(ValueError, match=message):
-        read_source(Source(str(path), features=folder), silent)
+        read_source(LogSource(str(path), features=folder), silent)
 
 
 def test_features_go_with_a_list_only(folder):
     with pytest.raises(OfflineError, match="is no list of exposures; leave it out"):
-        read_source(Source(str(folder), features=folder), silent)
+        read_source(LogSource(str(folder), features=folder), silent)
 
 
 SPEC = """
@@ -160,7 +160,7 @@ def traced(world, tmp_path_factory):
 
 
 def test_a_run_gives_everybodys_views_under_the_control_and_their_truth(traced):
-    data = read_source(Source(str(traced)), silent)
+    data = read_source(LogSource(str(traced)), silent)
     parts = [pd.read_parquet(path) for path in sorted((traced / "trace").glob("*.parquet"))]
     trace = pd.concat([part for part in parts if part["world"].iloc[0] == "all:control"])
     feedback = data.log.feedback
@@ -176,14 +176,14 @@ def test_a_run_gives_everybodys_views_under_the_control_and_their_truth(traced):
 
 def test_a_run_is_read_where_it_lies(traced, tilde):
     shutil.copytree(traced, tilde / "run")
-    here, there = (read_source(Source(str(path)), silent).log.feedback for path in (tilde / "run", traced))
+    here, there = (read_source(LogSource(str(path)), silent).log.feedback for path in (tilde / "run", traced))
     assert len(here) == len(there)
 
 
 def test_a_run_without_a_full_trace_is_refused(world, tmp_path):
     (tmp_path / "spec.toml").write_text(SPEC.replace("WORLD", world).replace("TRACE", "0.5"))
     with pytest.raises(OfflineError, match=r"trace = 0\.5 in its spec, want the whole"):
-        read_source(Source(str(tmp_path)), silent)
+        read_source(LogSource(str(tmp_path)), silent)
 
 
 def test_a_damaged_trace_is_refused(traced, tmp_path):
@@ -191,7 +191,7 @@ def test_a_damaged_trace_is_refused(traced, tmp_path):
     (tmp_path / "trace").mkdir()
     (tmp_path / "trace" / "part.parquet").write_bytes(b"PAR1")
     with pytest.raises(OfflineError, match="trace cannot be read"):
-        read_source(Source(str(tmp_path)), silent)
+        read_source(LogSource(str(tmp_path)), silent)
 
 
 def test_the_command_prints_rows_and_keeps_a_page(traced, tmp_path, capsys):
@@ -231,7 +231,7 @@ def test_a_wrong_command_ends_in_one_line(words, message, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_world_is_simulated_for_the_purpose(world):
-    data = read_source(Source(world, max_users=40), silent)
+    data = read_source(LogSource(world, max_users=40), silent)
     feedback = data.log.feedback
     assert set(feedback.user_id.tolist()) <= set(range(40))
     assert feedback.day.min() == 0

@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from simulator.errors import RunFolderError
-from simulator.reports.trace import ACTS, Scene, read_feed, traced_days, traced_users, traced_worlds
+from simulator.reports.trace import ACTS, TraceDay, read_feed, traced_days, traced_users, traced_worlds
 
-SCENE = Scene("all:a", 4, 1)
+SCENE = TraceDay("all:a", 4, 1)
 ROWS = {
     "world": ["all:a"] * 3,
     "user_id": [4, 4, 5],

@@ -5,9 +5,9 @@ import pytest
 
 from policies.base import top_k
 from simulator.rollout.answer_model import constant_model
-from simulator.rollout.day import Engine, Line, Wanted, canonical, play_day
+from simulator.rollout.day import Engine, LoggingScope, Timeline, canonical, play_day
 from simulator.rollout.population import Block, Size, make_blocks, make_stage
-from simulator.rollout.request import Course
+from simulator.rollout.request import RolloutSettings
 from simulator.rollout.user_day_table import Buckets, user_day_table
 from simulator.user_days import COUNTS
 from user_models.testing import toy_world
@@ -15,7 +15,7 @@ from user_models.world.parameters import PRESETS
 
 USERS, DAYS, ROUNDS = 56, 2, 2
 STAGE, PEOPLE = make_stage(toy_world().with_values(PRESETS["dense"]), Size(USERS, 300, 0.04), seed=0)
-COURSE = Course(STAGE, 0, 6, 20, constant_model())
+COURSE = RolloutSettings(STAGE, 0, 6, 20, constant_model())
 BUCKETS = Buckets(("a", "b"), (np.arange(USERS) % 3 == 0).astype(np.int32), ("all",), np.zeros(USERS, np.int32))
 
 
@@ -38,13 +38,13 @@ class Learner(Noisy):
     """Keeps what it is told, and ranks by how much of it there was."""
 
     def __init__(self):
-        self.told = []
+        self.tower_features = []
 
     def rank(self, obs, k, noise):
-        return top_k(obs, np.sin(obs.candidates * (1.0 + sum(map(len, self.told)))).astype(np.float32), k)
+        return top_k(obs, np.sin(obs.candidates * (1.0 + sum(map(len, self.tower_features)))).astype(np.float32), k)
 
     def update(self, feedback):
-        self.told.append(feedback)
+        self.tower_features.append(feedback)
 
     def fit(self, log, seed): ...
 
@@ -60,14 +60,14 @@ def fresh_blocks(size=8) -> list[Block]:
 
 def line_of(policies, blocks, served_by=None):
     served_by = served_by or [np.zeros(len(block.user_id), np.int32) for block in blocks]
-    return Line("mixed", tuple(policies), served_by, blocks)
+    return Timeline("mixed", tuple(policies), served_by, blocks)
 
 
 def play(line, workers=1, wanted=None, days=range(DAYS)):
     """Each day's block-days."""
     engine = Engine(workers)
     try:
-        return [play_day(COURSE, line, day, ROUNDS, wanted or Wanted(), engine) for day in days]
+        return [play_day(COURSE, line, day, ROUNDS, wanted or LoggingScope(), engine) for day in days]
     finally:
         engine.close()
 
@@ -106,7 +106,7 @@ def test_the_number_of_workers_does_not_matter_to_what_is_learnt():
     runs = []
     for workers in (1, 4):
         learner = Learner()
-        runs.append((totals(play(line_of([learner], fresh_blocks()), workers)), learner.told))
+        runs.append((totals(play(line_of([learner], fresh_blocks()), workers)), learner.tower_features))
     assert runs[0][0] == runs[1][0]
     assert len(runs[0][1]) == DAYS * ROUNDS
     for one, other in zip(runs[0][1], runs[1][1], strict=True):
@@ -159,17 +159,17 @@ def test_a_learner_hears_of_its_own_users_only_and_in_canonical_order():
     learners = Learner(), Learner()
     played = play(line_of(learners, blocks, [BUCKETS.arm_of[block.user_id] for block in blocks]))
     for arm, learner in enumerate(learners):
-        assert len(learner.told) == DAYS * ROUNDS
-        for feedback in learner.told:
+        assert len(learner.tower_features) == DAYS * ROUNDS
+        for feedback in learner.tower_features:
             assert (BUCKETS.arm_of[feedback.user_id] == arm).all()
             place = np.stack([feedback.user_id, feedback.request, feedback.position])
             assert np.array_equal(place, place[:, np.lexsort(place[::-1])])
-    heard = sum(len(feedback) for learner in learners for feedback in learner.told)
+    heard = sum(len(feedback) for learner in learners for feedback in learner.tower_features)
     assert heard == by_user(played)[:, :, COUNTS.index("views")].sum()
 
 
 def test_a_log_holds_the_first_users_in_canonical_order():
-    played = play(line_of([Noisy()], fresh_blocks()), wanted=Wanted(log_users=20))
+    played = play(line_of([Noisy()], fresh_blocks()), wanted=LoggingScope(log_users=20))
     log = canonical([part for block_days in played for block_day in block_days for part in block_day.log])
     views = by_user(played)[:, :, COUNTS.index("views")]
     assert np.array_equal(np.bincount(log.user_id, minlength=USERS)[:20], views[:, :20].sum(0))

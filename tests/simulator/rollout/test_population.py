@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from simulator.rollout.population import (
     HISTORY,
-    Offers,
-    Past,
+    CatalogueSchedule,
+    HistoryBuffer,
     Size,
     block_size,
     empty_response,
@@ -88,7 +88,7 @@ def response_of(viewed, watch_s, events):
 @given(st.integers(1, 4), st.integers(1, 7), st.integers(0, 30), st.integers(0, 2**32 - 1))
 def test_history_ring_equals_brute_force(n_users, k, n_requests, seed):
     rng = np.random.default_rng(seed)
-    past, plain = Past.empty(n_users), [[] for _ in range(n_users)]
+    past, plain = HistoryBuffer.empty(n_users), [[] for _ in range(n_users)]
     for request in range(n_requests):
         rows = np.flatnonzero(rng.random(n_users) < 0.7).astype(np.int64)
         slates = rng.integers(0, 1000, (len(rows), k)).astype(np.int32)
@@ -115,7 +115,7 @@ def test_history_ring_equals_brute_force(n_users, k, n_requests, seed):
 
 
 def test_as_many_videos_are_on_offer_on_every_day_as_new_ones_replace_old_ones():
-    offers = Offers.plan(n=100, share_per_day=0.025, first_day=-8, n_days=15, seed=3)
+    offers = CatalogueSchedule.plan(n=100, share_per_day=0.025, first_day=-8, n_days=15, seed=3)
     days = [set(offers.on(day).tolist()) for day in range(-8, 7)]
     assert days[0] == set(range(100))
     assert all(len(day) == 100 for day in days)
@@ -126,13 +126,13 @@ def test_as_many_videos_are_on_offer_on_every_day_as_new_ones_replace_old_ones()
 
 
 def test_without_arrivals_the_offer_stays_and_nothing_ages():
-    offers = Offers.plan(n=50, share_per_day=0.0, first_day=0, n_days=15, seed=3)
+    offers = CatalogueSchedule.plan(n=50, share_per_day=0.0, first_day=0, n_days=15, seed=3)
     assert offers.on(0).tolist() == offers.on(14).tolist()
     assert not offers.freshness(3).any()
 
 
 def test_freshness_is_centred_over_what_is_on_offer_and_falls_with_age():
-    offers = Offers.plan(n=2_000, share_per_day=0.02, first_day=0, n_days=40, seed=3)
+    offers = CatalogueSchedule.plan(n=2_000, share_per_day=0.02, first_day=0, n_days=40, seed=3)
     for day in (0, 20, 39):
         assert abs(offers.freshness(day)[offers.on(day)].mean()) < 0.02
     newest = offers.on(20)[-1]

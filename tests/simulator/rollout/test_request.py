@@ -9,18 +9,18 @@ from policies.base import Event, top_k
 from simulator.rollout.answer_model import constant_model
 from simulator.rollout.population import Size, make_blocks, make_stage
 from simulator.rollout.request import (
-    Course,
-    RankedBadlyError,
+    InvalidSlateError,
+    RolloutSettings,
     begin_day,
-    choose,
     clock,
     day_ring,
     end_day,
     in_session,
-    in_turn,
     logged,
     observe,
-    react,
+    rank_checked,
+    request_batches,
+    respond,
 )
 from user_models.testing import toy_world
 
@@ -46,7 +46,7 @@ class Stubborn:
 
 def start(world=WORLD, n_users=60, n_videos=300, n_candidates=20, slate_size=4, views_scale=0.1, seed=0):
     stage, people = make_stage(world, Size(n_users, n_videos, views_scale), seed)
-    course = Course(stage, seed, slate_size, n_candidates, constant_model())
+    course = RolloutSettings(stage, seed, slate_size, n_candidates, constant_model())
     block = make_blocks(people, 3, stage.rules)[0]
     begin_day(course, block, 0)
     return course, block
@@ -58,9 +58,9 @@ def requests(course, block, day=0, policy=None):
     for round_of_day in range(3):
         while len(rows := in_session(course, block, day, round_of_day)):
             obs = observe(course, block, ring, day, rows)
-            slates = choose(course, block, policy or Noisy(), obs, rows)
+            slates = rank_checked(course, block, policy or Noisy(), obs, rows)
             request = block.state.request[rows]
-            response = react(course, block, ring, day, rows, slates)
+            response = respond(course, block, ring, day, rows, slates)
             yield obs, slates, response, logged(block, day, rows, block.state.hour[rows], request, slates, response)
             block.state.request[rows] += 1
 
@@ -121,12 +121,12 @@ def test_nobody_waits_for_the_others_rounds():
         course, block = start(n_users=300)
         ring, calls = day_ring(course, 0), []
         for rounds in parts:
-            for rows in in_turn(course, block, 0, rounds, np.arange(300)):
-                slates = choose(course, block, Noisy(), observe(course, block, ring, 0, rows), rows)
+            for rows in request_batches(course, block, 0, rounds, np.arange(300)):
+                slates = rank_checked(course, block, Noisy(), observe(course, block, ring, 0, rows), rows)
                 calls += zip(
                     rows.tolist(), block.state.request[rows].tolist(), block.state.hour[rows].tolist(), strict=True
                 )
-                react(course, block, ring, 0, rows, slates)
+                respond(course, block, ring, 0, rows, slates)
                 block.state.request[rows] += 1
         seen.append((sorted(calls), [array.tobytes() for array in block.state]))
     assert len(seen[0][0]) > 300
@@ -137,7 +137,7 @@ def test_a_repeat_in_a_slate_is_refused():
     course, block = start()
     repeat = Stubborn(lambda candidates, k: candidates[:, [0, 1, 1, 2]])
     with pytest.raises(
-        RankedBadlyError, match=r"Stubborn\.rank returned slate \[.*\] for user \d+, want 4 different ids"
+        InvalidSlateError, match=r"Stubborn\.rank returned slate \[.*\] for user \d+, want 4 different ids"
     ):
         next(requests(course, block, policy=repeat))
 
@@ -145,13 +145,13 @@ def test_a_repeat_in_a_slate_is_refused():
 def test_a_video_that_is_not_on_offer_is_refused():
     course, block = start()
     stranger = Stubborn(lambda candidates, k: np.where(np.arange(k) == 2, 999, candidates[:, :k]))
-    with pytest.raises(RankedBadlyError, match=r"999.*from that user's 20 candidates"):
+    with pytest.raises(InvalidSlateError, match=r"999.*from that user's 20 candidates"):
         next(requests(course, block, policy=stranger))
 
 
 def test_slates_of_another_shape_are_refused():
     course, block = start()
-    with pytest.raises(RankedBadlyError, match=r"Stubborn\.rank returned slates of shape \(\d+, 3\), want \(\d+, 4\)"):
+    with pytest.raises(InvalidSlateError, match=r"Stubborn\.rank returned slates of shape \(\d+, 3\), want \(\d+, 4\)"):
         next(requests(course, block, policy=Stubborn(lambda candidates, k: candidates[:, : k - 1])))
 
 
@@ -221,7 +221,7 @@ def test_the_same_video_on_another_day_is_another_view():
     block.state.patience[:] = 1e6
     rows = np.zeros(1, np.int64)
     slate = np.arange(4, dtype=np.int32)[None]
-    a, b = (react(course, block, day_ring(course, day), day, rows, slate).satisfaction for day in (0, 1))
+    a, b = (respond(course, block, day_ring(course, day), day, rows, slate).satisfaction for day in (0, 1))
     assert not np.isclose(a, b).any()
 
 

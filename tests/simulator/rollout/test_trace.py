@@ -5,9 +5,9 @@ import pytest
 
 from policies.base import top_k
 from simulator.rollout.answer_model import constant_model
-from simulator.rollout.day import Engine, Line, Wanted, play_day
+from simulator.rollout.day import Engine, LoggingScope, Timeline, play_day
 from simulator.rollout.population import Size, make_blocks, make_stage
-from simulator.rollout.request import Course
+from simulator.rollout.request import RolloutSettings
 from simulator.rollout.trace import trace_table
 from simulator.user_days import COUNTS, SUMS
 from user_models.testing import toy_world
@@ -29,11 +29,11 @@ def played():
     """Two days: the traced impressions as a frame, and the totals of all users."""
     world = toy_world().with_values(PRESETS["dense"])
     stage, people = make_stage(world, Size(USERS, 300, 0.15), seed=2)
-    course = Course(stage, 2, 6, 20, constant_model())
+    course = RolloutSettings(stage, 2, 6, 20, constant_model())
     blocks = make_blocks(people, 2, stage.rules, size=40)
-    line = Line("all:a", (Noisy(),), [np.zeros(len(block.user_id), np.int32) for block in blocks], blocks)
+    line = Timeline("all:a", (Noisy(),), [np.zeros(len(block.user_id), np.int32) for block in blocks], blocks)
     engine = Engine(2)
-    days = [play_day(course, line, day, 2, Wanted(trace=TRACED), engine) for day in (0, 1)]
+    days = [play_day(course, line, day, 2, LoggingScope(trace=TRACED), engine) for day in (0, 1)]
     engine.close()
     parts = [part for block_days in days for block_day in block_days for part in block_day.trace]
     counts = sum(np.concatenate([block_day.totals.counts for block_day in block_days]) for block_days in days)

@@ -6,7 +6,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 from simulator.metrics import Ratio
-from simulator.statistics.comparison import Bucket, Comparison, compare
+from simulator.statistics.comparison import ArmSample, Comparison, compare
 
 ONES = np.ones(400)
 
@@ -19,9 +19,9 @@ def heavy(rng: np.random.Generator, n: int = 400, gain: float = 1.0) -> tuple[Ra
     return Ratio(watch_s, views), Ratio(before * taste * rng.lognormal(0, 0.2, n), before)
 
 
-def two_buckets(gain: float = 1.1) -> tuple[Bucket, Bucket]:
+def two_buckets(gain: float = 1.1) -> tuple[ArmSample, ArmSample]:
     rng = np.random.default_rng(11)
-    return Bucket("a", *heavy(rng)), Bucket("b", *heavy(rng, gain=gain))
+    return ArmSample("a", *heavy(rng)), ArmSample("b", *heavy(rng, gain=gain))
 
 
 def constant(value: float, n: int = 400) -> Ratio:
@@ -45,7 +45,7 @@ def test_the_plain_ratio_is_weighted_least_squares():
 def test_a_mean_is_welchs_test():
     rng = np.random.default_rng(5)
     x, y = rng.lognormal(0, 1, 400), rng.lognormal(0.2, 1, 400)
-    comparison = compare(Bucket("a", Ratio(x, ONES), None), Bucket("b", Ratio(y, ONES), None))
+    comparison = compare(ArmSample("a", Ratio(x, ONES), None), ArmSample("b", Ratio(y, ONES), None))
     known = stats.ttest_ind(y, x, equal_var=False)
     low, high = known.confidence_interval()
     assert comparison.plain.p_value == pytest.approx(known.pvalue, rel=1e-9)
@@ -82,19 +82,19 @@ def test_cuped_narrows_by_what_the_covariate_explains():
     x = rng.normal(10, 1, 2 * n)
     y = 10 + rho * (x - 10) + math.sqrt(1 - rho**2) * rng.normal(0, 1, 2 * n)
     ones = np.ones(n)
-    a, b = (Bucket(k, Ratio(y[s], ones), Ratio(x[s], ones)) for k, s in (("a", slice(n)), ("b", slice(n, None))))
+    a, b = (ArmSample(k, Ratio(y[s], ones), Ratio(x[s], ones)) for k, s in (("a", slice(n)), ("b", slice(n, None))))
     comparison = compare(a, b)
     factor = (_width(comparison.cuped) / _width(comparison.plain)) ** 2
     assert factor == pytest.approx(1 - np.corrcoef(x, y)[0, 1] ** 2, abs=1e-4)
 
 
 def test_without_a_time_before_the_test_there_is_no_cuped():
-    a, b = (Bucket(k.arm, k.test, None) for k in two_buckets())
+    a, b = (ArmSample(k.arm, k.test, None) for k in two_buckets())
     assert compare(a, b) == Comparison(compare(a, b).plain, None, "nothing known from before the test")
 
 
 def test_a_constant_covariate_means_no_cuped():
-    a, b = (Bucket(k.arm, k.test, constant(0.1)) for k in two_buckets())
+    a, b = (ArmSample(k.arm, k.test, constant(0.1)) for k in two_buckets())
     comparison = compare(a, b)
     assert comparison.cuped is None
     assert "same value before the test" in comparison.no_cuped
@@ -103,19 +103,19 @@ def test_a_constant_covariate_means_no_cuped():
 def test_a_pre_period_without_denominator_means_no_cuped():
     a, b = two_buckets()
     empty = Ratio(np.zeros(400), np.zeros(400))
-    comparison = compare(a, Bucket("b", b.test, empty))
+    comparison = compare(a, ArmSample("b", b.test, empty))
     assert comparison.cuped is None
     assert "too few users" in comparison.no_cuped
 
 
 def test_a_covariate_that_is_the_outcome_means_no_cuped():
-    a, b = (Bucket(k.arm, k.test, k.test) for k in two_buckets(gain=1.0))
+    a, b = (ArmSample(k.arm, k.test, k.test) for k in two_buckets(gain=1.0))
     assert "foretells" in compare(a, b).no_cuped
 
 
 def test_zero_denominators_say_why():
     a, b = two_buckets()
-    nothing = Bucket("b", Ratio(b.test.numerator, np.zeros(400)), b.before)
+    nothing = ArmSample("b", Ratio(b.test.numerator, np.zeros(400)), b.before)
     plain = compare(a, nothing).plain
     assert plain.p_value is None
     assert plain.reasons["p_value"] == "b has a denominator of 0"
@@ -124,18 +124,18 @@ def test_zero_denominators_say_why():
 @pytest.mark.parametrize("n", [0, 1])
 def test_too_few_users_say_why(n: int):
     _, b = two_buckets()
-    comparison = compare(Bucket("a", constant(1, n), None), b)
+    comparison = compare(ArmSample("a", constant(1, n), None), b)
     assert comparison.plain.reasons["effect"] == f"a has {n} users, want at least 2"
 
 
 def test_zeros_are_never_significant():
-    comparison = compare(Bucket("a", constant(0), None), Bucket("b", constant(0), None))
+    comparison = compare(ArmSample("a", constant(0), None), ArmSample("b", constant(0), None))
     assert (comparison.plain.effect, comparison.plain.p_value) == (0.0, None)
     assert comparison.plain.reasons["relative_effect"] == "control is 0"
 
 
 def test_two_constants_differ_without_an_interval():
-    plain = compare(Bucket("a", constant(2), None), Bucket("b", constant(3), None)).plain
+    plain = compare(ArmSample("a", constant(2), None), ArmSample("b", constant(3), None)).plain
     assert (plain.effect, plain.relative_effect) == (1.0, 0.5)
     assert (plain.ci_low, plain.p_value) == (None, None)
     assert "same value" in plain.reasons["ci_low"]
@@ -143,8 +143,8 @@ def test_two_constants_differ_without_an_interval():
 
 def test_the_lift_is_withheld_where_control_is_near_zero():
     rng = np.random.default_rng(1)
-    a = Bucket("a", Ratio(rng.normal(0, 1, 400), ONES), None)
-    b = Bucket("b", Ratio(rng.normal(1, 1, 400), ONES), None)
+    a = ArmSample("a", Ratio(rng.normal(0, 1, 400), ONES), None)
+    b = ArmSample("b", Ratio(rng.normal(1, 1, 400), ONES), None)
     plain = compare(a, b).plain
     assert plain.relative_effect is None
     assert "near 0" in plain.reasons["relative_effect"]
@@ -153,14 +153,14 @@ def test_the_lift_is_withheld_where_control_is_near_zero():
 
 def test_the_lift_is_withheld_where_treatment_is_zero():
     a, _ = two_buckets()
-    plain = compare(a, Bucket("b", constant(0), None)).plain
+    plain = compare(a, ArmSample("b", constant(0), None)).plain
     assert plain.ci_low is None
     assert plain.effect == pytest.approx(-a.test.value)
 
 
 def test_control_that_is_zero_by_chance_overflows_nothing():
     balanced = Ratio(np.where(np.arange(400) % 2, 1.0, -1.0) + 1e-14, ONES)
-    a, b = Bucket("a", balanced, None), Bucket("b", constant(1), None)
+    a, b = ArmSample("a", balanced, None), ArmSample("b", constant(1), None)
     assert compare(a, b).plain.relative_effect is None
 
 
@@ -173,7 +173,7 @@ def _welch_df(a: Ratio, b: Ratio) -> float:
     return sum(parts) ** 2 / sum(p**2 / 399 for p in parts)
 
 
-def _paired(a: Bucket, b: Bucket) -> list[list[tuple[np.ndarray, np.ndarray]]]:
+def _paired(a: ArmSample, b: ArmSample) -> list[list[tuple[np.ndarray, np.ndarray]]]:
     return [
         [(k.numerator, k.denominator) for k in (a.test, b.test)],
         [(k.numerator, k.denominator) for k in (a.before, b.before)],

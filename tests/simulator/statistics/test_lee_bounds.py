@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from simulator.statistics.lee_bounds import lee_bounds
-from simulator.statistics.moments import Spread
+from simulator.statistics.moments import Moments
 
 
 def spread_of(answered, satisfied, asked=None):
     """From one row per user: whether they answered, and whether they were satisfied if so."""
     asked = np.ones(len(answered)) if asked is None else asked
-    return Spread.of((asked, answered.astype(float), (answered * satisfied).astype(float)))
+    return Moments.of((asked, answered.astype(float), (answered * satisfied).astype(float)))
 
 
 def users(n, answers, satisfied):
@@ -71,11 +71,11 @@ def test_the_slopes_are_those_of_the_bounds():
             [found.lower, found.upper]
             for _ in range(400)
             for found in [
-                lee_bounds(*(Spread.of(tuple(x[:, rng.integers(0, x.shape[1], x.shape[1])])) for x in (a, b)))
+                lee_bounds(*(Moments.of(tuple(x[:, rng.integers(0, x.shape[1], x.shape[1])])) for x in (a, b)))
             ]
         ]
     )
-    found = lee_bounds(Spread.of(tuple(a)), Spread.of(tuple(b)))
+    found = lee_bounds(Moments.of(tuple(a)), Moments.of(tuple(b)))
     errors = np.array([found.lower - found.low, found.high - found.upper]) / 1.645
     assert errors == pytest.approx(draws.std(axis=0), rel=0.12)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from simulator.analysis.scorecard import compare_spreads
 from simulator.metrics import Ratio
-from simulator.statistics.comparison import Bucket, compare
-from simulator.statistics.moments import Spread, bucket_spread, paired_effect, paired_spread
+from simulator.statistics.comparison import ArmSample, compare
+from simulator.statistics.moments import Moments, bucket_spread, paired_effect, paired_spread
 from simulator.statistics.paired import true_effect
 
 
@@ -34,13 +34,13 @@ def merged(spread_of, n, width):
 @given(st.integers(2, 60), st.integers(1, 25), st.integers(0, 2**32))
 def test_merged_slices_have_the_covariances_of_the_whole(n, width, seed):
     columns = np.random.default_rng(seed).normal(100, 3, (3, n))
-    spread = merged(lambda some: Spread.of(tuple(columns[:, some])), n, width)
+    spread = merged(lambda some: Moments.of(tuple(columns[:, some])), n, width)
     np.testing.assert_allclose(spread.covariance, np.cov(columns), rtol=1e-8, atol=1e-8)
     np.testing.assert_allclose(spread.total, columns.sum(axis=1), rtol=1e-12)
 
 
 def test_a_slice_without_users_changes_nothing():
-    nobody, someone = Spread.of((np.zeros(0),)), Spread.of((np.array([1.0, 3.0]),))
+    nobody, someone = Moments.of((np.zeros(0),)), Moments.of((np.array([1.0, 3.0]),))
     for spread in (nobody + someone, someone + nobody):
         assert (spread.n, spread.total[0], spread.covariance[0, 0]) == (2, 4.0, 2.0)
 
@@ -53,7 +53,7 @@ def test_estimates_are_those_of_the_rows(known):
         before = ratio(rng, n)
         noise = ratio(rng, n, gain)
         test = Ratio(gain * before.numerator + noise.numerator, before.denominator + noise.denominator)
-        buckets[arm] = Bucket(arm, test, before if known else None)
+        buckets[arm] = ArmSample(arm, test, before if known else None)
     spreads = {
         arm: merged(lambda s, b=b: bucket_spread(cut(b.test, s), cut(b.before, s) if b.before else None), n, 701)
         for arm, b in buckets.items()
@@ -97,10 +97,10 @@ def test_a_metric_without_a_value_has_a_reason(numerator, denominator, reason):
 def test_a_variance_that_is_rounding_is_0_and_of_one_user_there_is_none():
     rng = np.random.default_rng(1)
     d = rng.normal(1e6, 1e3, 500)
-    spread = Spread.of((0.1 * d, d))
+    spread = Moments.of((0.1 * d, d))
     assert spread.variance_of(np.array([1.0, -0.1])) == 0.0
     assert spread.variance_of(np.array([0.0, 1.0])) == pytest.approx(d.var(ddof=1))
-    assert Spread.of((np.ones(1),)).variance_of(np.ones(1)) is None
+    assert Moments.of((np.ones(1),)).variance_of(np.ones(1)) is None
 
 
 @given(st.integers(0, 2**32), st.sampled_from([1e-12, 1.0, 1e12]), st.floats(0, 3))
@@ -121,7 +121,7 @@ def test_what_is_told_of_any_buckets_is_a_number_or_has_a_reason(seed, size, hea
         n = int(rng.integers(0, 5))
         d = side(n)
         whole = Ratio(0.1 * d if rng.random() < 0.3 else side(n), d)
-        return Bucket(arm, whole, Ratio(whole.numerator * 3, d) if rng.random() < 0.5 else Ratio(side(n), side(n)))
+        return ArmSample(arm, whole, Ratio(whole.numerator * 3, d) if rng.random() < 0.5 else Ratio(side(n), side(n)))
 
     comparison = compare(bucket("a"), bucket("b"))
     for told in (comparison.plain, comparison.cuped):

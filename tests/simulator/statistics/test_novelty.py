@@ -10,7 +10,15 @@ from scipy import stats
 
 from simulator.metrics import METRICS, Ratio
 from simulator.statistics.moments import paired_spread
-from simulator.statistics.novelty import COLUMNS, Ends, contrast, end_days, end_spread, novelty_row, true_contrast
+from simulator.statistics.novelty import (
+    COLUMNS,
+    FirstAndLastDays,
+    contrast,
+    end_days,
+    end_spread,
+    novelty_row,
+    true_contrast,
+)
 
 DAYS, HALF = 8, 4
 
@@ -84,7 +92,7 @@ def test_a_short_test_is_refused():
 
 
 def test_the_middle_day_is_left_out():
-    ends = Ends(5)
+    ends = FirstAndLastDays(5)
     for day in range(5):
         ends.add(day, pd.DataFrame({key: [10.0**day] for key in COLUMNS}))
     assert (ends.early["watch_s"][0], ends.late["watch_s"][0]) == (11.0, 11_000.0)

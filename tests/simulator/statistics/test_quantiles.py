@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.statistics.quantiles import LEVELS, Counts, quantile_effects
+from simulator.statistics.quantiles import LEVELS, BinCounts, quantile_effects
 
 LEVEL = np.array(LEVELS)
 
@@ -14,11 +14,11 @@ LEVEL = np.array(LEVELS)
 def test_quantiles_are_those_of_the_values_to_a_thousandth(n, seed):
     values = np.random.default_rng(seed).lognormal(5, 1.5, n)
     exact = np.quantile(values, LEVEL, method="inverted_cdf")
-    np.testing.assert_allclose(Counts.of(values).quantile(LEVEL), exact, rtol=6e-4)
+    np.testing.assert_allclose(BinCounts.of(values).quantile(LEVEL), exact, rtol=6e-4)
 
 
 def test_users_who_watch_nothing_count():
-    counts = Counts.of(np.array([0.0, 0.0, 0.0, 10.0]))
+    counts = BinCounts.of(np.array([0.0, 0.0, 0.0, 10.0]))
     assert counts.n == 4
     assert counts.quantile(np.array([0.5, 0.75])).tolist() == [0.0, 0.0]
     assert counts.quantile(np.array([0.8]))[0] == pytest.approx(10, rel=1e-3)
@@ -26,8 +26,8 @@ def test_users_who_watch_nothing_count():
 
 def test_slices_add_up_exactly():
     values = np.random.default_rng(3).lognormal(5, 2, 900)
-    parts = Counts.of(values[:200]) + Counts.of(values[200:])
-    assert np.array_equal(parts.users, Counts.of(values).users)
+    parts = BinCounts.of(values[:200]) + BinCounts.of(values[200:])
+    assert np.array_equal(parts.users, BinCounts.of(values).users)
 
 
 def test_intervals_cover_the_true_differences():
@@ -36,7 +36,7 @@ def test_intervals_cover_the_true_differences():
     true = np.quantile(1.1 * rng.lognormal(5, 1, 2_000_000), LEVEL) * (1 - 1 / 1.1)
     hits, lift_hits = np.zeros(len(LEVEL)), np.zeros(len(LEVEL))
     for _ in range(worlds):
-        buckets = (Counts.of(rng.lognormal(5, 1, n)), Counts.of(1.1 * rng.lognormal(5, 1, n)))
+        buckets = (BinCounts.of(rng.lognormal(5, 1, n)), BinCounts.of(1.1 * rng.lognormal(5, 1, n)))
         rows = quantile_effects(("a", "b"), buckets, None)
         hits += [row.low <= t <= row.high for row, t in zip(rows, true, strict=True)]
         lift_hits += [row.lift_low <= 0.1 <= row.lift_high for row in rows]
@@ -47,8 +47,8 @@ def test_intervals_cover_the_true_differences():
 def test_the_truth_stands_beside():
     rng = np.random.default_rng(5)
     control = rng.lognormal(5, 1, 2_000)
-    worlds = (Counts.of(control), Counts.of(1.2 * control))
-    rows = quantile_effects(("a", "b"), (Counts.of(control[:1_000]), Counts.of(1.2 * control[1_000:])), worlds)
+    worlds = (BinCounts.of(control), BinCounts.of(1.2 * control))
+    rows = quantile_effects(("a", "b"), (BinCounts.of(control[:1_000]), BinCounts.of(1.2 * control[1_000:])), worlds)
     assert [row.true_treatment / row.true_control for row in rows] == pytest.approx([1.2] * 19, rel=2e-3)
     assert [row.true_lift for row in rows] == pytest.approx([0.2] * 19, rel=2e-2)
     bare = quantile_effects(("a", "b"), worlds, None)[0]
@@ -57,7 +57,7 @@ def test_the_truth_stands_beside():
 
 
 def test_a_quantile_of_nothing_has_no_lift():
-    nothing = Counts.of(np.r_[np.zeros(60), np.arange(1.0, 41.0)])
+    nothing = BinCounts.of(np.r_[np.zeros(60), np.arange(1.0, 41.0)])
     rows = quantile_effects(("a", "b"), (nothing, nothing), None)
     assert [row.lift is None for row in rows] == [row.quantile <= 0.6 for row in rows]
     assert "watched nothing" in rows[0].reasons["lift"]
@@ -65,11 +65,11 @@ def test_a_quantile_of_nothing_has_no_lift():
 
 
 def test_an_empty_bucket_has_no_quantiles():
-    assert quantile_effects(("a", "b"), (Counts.of(np.zeros(0)), Counts.of(np.ones(9))), None) == []
+    assert quantile_effects(("a", "b"), (BinCounts.of(np.zeros(0)), BinCounts.of(np.ones(9))), None) == []
 
 
 def test_quantiles_too_far_apart_for_an_interval_of_the_lift_say_so():
-    few = [Counts.of(np.array([1e-3, 8e4])), Counts.of(np.array([8e4, 8e4]))]
+    few = [BinCounts.of(np.array([1e-3, 8e4])), BinCounts.of(np.array([8e4, 8e4]))]
     rows = quantile_effects(("a", "b"), (few[0], few[1]), None)
     assert all(row.lift is not None for row in rows)
     assert {row.reasons.get("lift_high") for row in rows if row.lift_high is None} == {"too wide to be told"}

@@ -12,7 +12,7 @@ import pytest
 from policies.base import top_k
 from simulator.cli.app import main
 from simulator.errors import OfflineError, SpecError
-from simulator.offline.source import Source
+from simulator.offline.source import LogSource
 from simulator.reports.leaderboard import load_leaderboard
 from simulator.reports.offline import Offline, PolicyRow
 from simulator.studies import leaderboard
@@ -121,7 +121,7 @@ def played(monkeypatch, run_folder, tmp_path):
 
 
 def test_each_step_is_done_once(played, tmp_path):
-    exam = Exam(Source("made up"), users=800, days=3)
+    exam = Exam(LogSource("made up"), users=800, days=3)
     board = examine(by_name(Short), exam, tmp_path, silent)
     assert load_leaderboard(tmp_path) == board
     assert played == [by_name(Short), "offline of 1"]
@@ -130,7 +130,7 @@ def test_each_step_is_done_once(played, tmp_path):
 
 
 def test_the_leaderboard_holds_scores_and_effects(played, tmp_path):
-    board = examine(by_name(Short), Exam(Source("made up"), users=800, days=3), tmp_path, silent)
+    board = examine(by_name(Short), Exam(LogSource("made up"), users=800, days=3), tmp_path, silent)
     (entry,) = board.entries
     assert entry.offline["mrr"] == 0.1
     assert entry.effects["AUT"].true_lift == pytest.approx(0.05)
@@ -139,7 +139,7 @@ def test_the_leaderboard_holds_scores_and_effects(played, tmp_path):
 
 def test_all_shipped_policies_are_examined_on_request(played, tmp_path, monkeypatch):
     monkeypatch.setattr(leaderboard, "POLICIES", {"random": None, "popular": None})
-    board = examine("random", Exam(Source("made up"), users=800, days=3), tmp_path, silent, all_shipped=True)
+    board = examine("random", Exam(LogSource("made up"), users=800, days=3), tmp_path, silent, all_shipped=True)
     assert {entry.policy for entry in board.entries} == {"random", "popular"}
 
 
@@ -163,6 +163,6 @@ def test_a_plug_in_is_evaluated_in_one_command(world, tmp_path, capsys, monkeypa
 
 
 def test_an_address_that_no_spec_takes_is_refused_in_one_line():
-    exam = Exam(Source("kuairand-pure"), 100, 1)
+    exam = Exam(LogSource("kuairand-pure"), 100, 1)
     with pytest.raises(SpecError, match=r"test of package\.x+:Ranker: arms\.1\.policy: .* at most 60 characters$"):
         exam.test_of(f"package.{'x' * 60}:Ranker")

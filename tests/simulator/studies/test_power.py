@@ -14,7 +14,7 @@ from simulator.reports.power import load_power
 from simulator.run import write_report
 from simulator.spec.experiment import load_spec, parse_spec
 from simulator.studies.potential_outcomes import read_lives
-from simulator.studies.power import Clock, Sizes, Wanted, plan_power, run_power
+from simulator.studies.power import Clock, PowerTarget, TestSizes, plan_power, run_power
 from simulator.studies.variance_components import Components, adjusted, components, influence
 
 R = 3.29
@@ -32,15 +32,17 @@ def lives(run_folder, spec):
 
 @pytest.fixture(scope="module")
 def plan(spec, lives):
-    return plan_power(spec, Wanted(effect=0.05), lives, {"training": 10.0, "the test": 4.0, "before the test": 4.0})
+    return plan_power(
+        spec, PowerTarget(effect=0.05), lives, {"training": 10.0, "the test": 4.0, "before the test": 4.0}
+    )
 
 
 @pytest.mark.parametrize("effect", [0.1, 0.3])
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.8, 0.2)])
 def test_the_users_asked_for_give_the_power_asked_for(effect, shares):
     """4,000 tests of normal users of the size that the formula names."""
-    wanted = Wanted(effect=effect, power=0.8)
-    users = Sizes(wanted, *shares, 1.0).users(0.64)
+    wanted = PowerTarget(effect=effect, power=0.8)
+    users = TestSizes(wanted, *shares, 1.0).users(0.64)
     n = [round(users * share) for share in shares]
     rng = np.random.default_rng(6)
     control, treatment = (rng.normal(at, 0.8, (4000, size)) for at, size in zip((0.0, effect), n, strict=True))
@@ -50,13 +52,15 @@ def test_the_users_asked_for_give_the_power_asked_for(effect, shares):
 
 def test_the_smallest_effect_of_so_many_users_takes_so_many_users():
     for effect in (0.001, 0.05):
-        sizes = Sizes(Wanted(effect=effect), 0.7, 0.3, 0.9)
+        sizes = TestSizes(PowerTarget(effect=effect), 0.7, 0.3, 0.9)
         assert sizes.effect(2.5, sizes.users(2.5)) == pytest.approx(effect, rel=1e-3)
 
 
 def test_users_in_other_arms_do_not_help():
-    wanted = Wanted()
-    assert Sizes(wanted, 0.5, 0.5, 0.5).users(1.0) == pytest.approx(2 * Sizes(wanted, 0.5, 0.5, 1.0).users(1.0), abs=1)
+    wanted = PowerTarget()
+    assert TestSizes(wanted, 0.5, 0.5, 0.5).users(1.0) == pytest.approx(
+        2 * TestSizes(wanted, 0.5, 0.5, 1.0).users(1.0), abs=1
+    )
 
 
 def test_components_of_a_made_up_panel_are_recovered():
@@ -126,7 +130,7 @@ def test_more_days_and_cuped_need_fewer_users(plan):
 
 
 def test_paired_truth_is_three_standard_errors_at_its_users(spec, lives):
-    plan = plan_power(spec, Wanted("P2N", 0.05), lives, {"the test": 1.0})
+    plan = plan_power(spec, PowerTarget("P2N", 0.05), lives, {"the test": 1.0})
     paired = plan.paired
     error = paired.standard_error * np.sqrt(len(lives.bucket) / paired.users)
     assert plan.effect / error == pytest.approx(3, rel=0.01)
@@ -138,7 +142,7 @@ def test_seconds_are_training_and_what_grows_with_users(plan, lives):
 
 
 def test_without_a_timed_pilot_there_are_no_seconds(spec, lives):
-    paired = plan_power(spec, Wanted(), lives, None).paired
+    paired = plan_power(spec, PowerTarget(), lives, None).paired
     assert paired.seconds is None
     assert "timed" in paired.reasons["seconds"]
 
@@ -147,7 +151,7 @@ def test_arms_that_are_the_same_have_nothing_of_their_own_to_resolve(sample_run,
     same = sample_run.SamplePlan(users=80, policies=("base", "base"))
     folder = sample_run.write_sample_run(tmp_path, same)
     spec = load_spec(str(folder / "spec.toml"))
-    paired = plan_power(spec, Wanted(), read_lives(folder, spec), {"the test": 1.0}).paired
+    paired = plan_power(spec, PowerTarget(), read_lives(folder, spec), {"the test": 1.0}).paired
     assert paired.resolved_users is None
     assert paired.reasons["resolved_users"] == "the pilot's true effect is 0"
 
@@ -168,11 +172,11 @@ def test_the_clock_adds_up_a_stage(monkeypatch):
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        (Wanted(metric="AUTT"), "'AUTT' given, want one of AUT, AVT"),
-        (Wanted(effect=0.0), "a lift that is not 0"),
-        (Wanted(effect=float("nan")), "a lift that is not 0"),
-        (Wanted(power=1.0), "between 0.05 and 1"),
-        (Wanted(power=0.01), "between 0.05 and 1"),
+        (PowerTarget(metric="AUTT"), "'AUTT' given, want one of AUT, AVT"),
+        (PowerTarget(effect=0.0), "a lift that is not 0"),
+        (PowerTarget(effect=float("nan")), "a lift that is not 0"),
+        (PowerTarget(power=1.0), "between 0.05 and 1"),
+        (PowerTarget(power=0.01), "between 0.05 and 1"),
     ],
 )
 def test_senseless_wishes_are_refused(spec, lives, wanted, said):
@@ -213,7 +217,7 @@ def test_an_interrupted_pilot_is_resumed_to_the_same_plan(small, tmp_path, monke
     words = ["power", str(tmp_path / "p.toml"), "--pilot", "100", "--workers", "1", "--out"]
     main([*words, str(tmp_path / "whole")])
     with pytest.raises(KeyboardInterrupt):
-        run_power(small, Wanted(), tmp_path / "parts", (100, 1), interrupt)
+        run_power(small, PowerTarget(), tmp_path / "parts", (100, 1), interrupt)
     with pytest.raises(SystemExit):
         main([*words, str(tmp_path / "parts")])
     assert "holds pilot already; give an empty or new folder as --out, or --resume" in capsys.readouterr().err
@@ -243,7 +247,7 @@ def test_a_folder_that_is_taken_is_not_offered_a_resume_that_does_nothing(finish
 
 def test_a_pilot_needs_two_users(small, tmp_path):
     with pytest.raises(SpecError, match="--pilot 1 given, want 2 users or more"):
-        run_power(small, Wanted(), tmp_path / "power", (1, 1), lambda *_: None)
+        run_power(small, PowerTarget(), tmp_path / "power", (1, 1), lambda *_: None)
     assert not (tmp_path / "power").exists()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simulator.rollout.population import Size
-from simulator.rollout.request import react
+from simulator.rollout.request import respond
 from simulator.validation.random_requests import random_course, requests
 from simulator.validation.recovery import _known, act_truths, climb_truth, recover, watch
 from user_models.recovery.watch_likelihood import fit_climb
@@ -48,7 +48,7 @@ def test_covariates_rebuild_the_appeal_that_the_kernel_used():
         context, _ = _known(course, request)
         effects = truth.hour_effect[block.state.hour[request.rows]] + truth.user_appeal[request.rows]
         wanted = context @ truth.context + effects + request.ring.videos.appeal[request.slates[:, 0]]
-        response = react(course, block, request.ring, request.day, request.rows, request.slates)
+        response = respond(course, block, request.ring, request.day, request.rows, request.slates)
         np.testing.assert_allclose(response.appeal[:, 0], wanted, atol=1e-4)
 
 

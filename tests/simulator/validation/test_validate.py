@@ -11,17 +11,17 @@ import pytest
 from policies.base import Event
 from simulator.errors import NotMeasuredError, RunFolderError, SpecError
 from simulator.experiment.runner import prepare, run_experiment
-from simulator.reports.validation import Recovery, load_validation
+from simulator.reports.validation import RecoveryReport, load_validation
 from simulator.validation import answer_bias
 from simulator.validation.answer_estimators import ESTIMATORS
 from simulator.validation.grouped_counts import FIGURES
 from simulator.validation.policy_rates import regime_spec
 from simulator.validation.real_views import read_real
 from simulator.validation.sections import Elsewhere, Subject, answering_row
-from simulator.validation.simulated_views import Plan, Reduction
+from simulator.validation.simulated_views import Reduction, SimulationPlan
 from simulator.validation.targets import checks, gate
 from simulator.validation.validate import judged, validate, write_validation
-from simulator.validation.verdict import doubt, mark
+from simulator.validation.verdict import warning, with_verdict
 from simulator.validation.views import faces_of
 from user_models.data.layout import official_names
 from user_models.testing import toy_world
@@ -175,7 +175,7 @@ def test_groups_of_users_are_those_of_the_world(reduced):
 def test_the_whole_report_is_measured_kept_and_read_again(folder, tmp_path):
     """The toy world is nobody's log, so it is refused."""
     subject = Subject(toy_world(), "toy", folder, None, 3)
-    found = validate(subject, Plan(100, 3, 2, videos=300), silent, NOTHING)
+    found = validate(subject, SimulationPlan(100, 3, 2, videos=300), silent, NOTHING)
     assert set(found.regimes) == {"random", "base"}
     assert set(found.presets) == {"easq", "saqrec", "dense"}
     assert set(found.activity) == {"sessions_per_user_day", "views_per_session", "return_next_day"}
@@ -233,7 +233,7 @@ def test_predictions_hardly_better_than_chance_are_refused(sound, made_up):
 
 
 def test_targets_tell_missed_from_not_measured(sound):
-    recovery = Recovery(parameters=10, share_within_two_se=0.8, missed=["a", "b"])
+    recovery = RecoveryReport(parameters=10, share_within_two_se=0.8, missed=["a", "b"])
     found = checks(sound.model_copy(update={"heldout": None, "recovery": recovery, "two_sample_auc": 0.7}))
     passed = {check.name: check.passed for check in found}
     assert passed["heldout.auc.click"] is None
@@ -250,8 +250,10 @@ def test_a_rate_six_percent_off_misses_its_target_and_refuses_nothing(sound):
 
 
 def test_answers_of_the_other_check_keep_their_numbers():
-    columns = {f.name: 0.25 for f in fields(answer_bias.AnsweringRow)}
-    row = answer_bias.AnsweringRow(**columns | {"slope": 0.3, "asked": 7, "predicted_sign": 1, "as_predicted": True})
+    columns = {f.name: 0.25 for f in fields(answer_bias.AnsweringSlopeResult)}
+    row = answer_bias.AnsweringSlopeResult(
+        **columns | {"slope": 0.3, "asked": 7, "predicted_sign": 1, "as_predicted": True}
+    )
     found = answering_row(row)
     assert set(found.estimates) == set(ESTIMATORS)
     assert found.estimates["naive"].bias == 0.25
@@ -259,15 +261,15 @@ def test_answers_of_the_other_check_keep_their_numbers():
 
 
 def test_a_verdict_travels_with_the_world():
-    assert doubt(toy_world()) is None
-    assert doubt(mark(toy_world(), [])) is None
-    told = doubt(mark(toy_world(), ["click under base: 2 times the real figure"]))
+    assert warning(toy_world()) is None
+    assert warning(with_verdict(toy_world(), [])) is None
+    told = warning(with_verdict(toy_world(), ["click under base: 2 times the real figure"]))
     assert told == "world 'toy' failed its validation; refused: click under base: 2 times the real figure"
 
 
 def test_too_few_users_are_refused_before_anything_runs():
     with pytest.raises(SpecError, match="users: 10 given, want at least 100"):
-        Plan(10, 1, 1)
+        SimulationPlan(10, 1, 1)
 
 
 def off(sound, regime, rate, factor):

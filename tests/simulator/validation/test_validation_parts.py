@@ -13,8 +13,8 @@ from simulator.errors import NotMeasuredError
 from simulator.validation.grouped_counts import BINS_S, BUCKETS, DURATION_CLASSES, tally, watch_counts
 from simulator.validation.sections import _next_day, _watch_time
 from simulator.validation.two_sample import auc, both_sides, two_sample
-from simulator.validation.user_spread import Counts, concentration, logit_spread, thin
-from simulator.validation.views import Sample, Views
+from simulator.validation.user_spread import EventCounts, concentration, logit_spread, thin
+from simulator.validation.views import ReservoirSample, ValidationViews
 
 
 def views(n, rng, **given):
@@ -28,7 +28,7 @@ def views(n, rng, **given):
         "tag": rng.integers(0, 3, n).astype(np.int32),
         "profile": rng.integers(0, 2, (n, 1)).astype(np.int16),
     }
-    return Views(**{**plain, **given})
+    return ValidationViews(**{**plain, **given})
 
 
 @pytest.mark.parametrize("spread", [0.5, 1.2])
@@ -36,24 +36,24 @@ def test_the_spread_of_rates_is_found_again(spread):
     """3 sigma: the standard error of a normal's standard deviation, inflated by the binomial noise of 20 views."""
     rng, n = np.random.default_rng(1), 6000
     rate = expit(rng.normal(-0.5, spread, n))
-    counts = Counts.of(rng.binomial(20, rate), np.full(n, 20))
+    counts = EventCounts.of(rng.binomial(20, rate), np.full(n, 20))
     noise = (spread**2 + 1 / (20 * 0.24)) / (spread * (2 * n) ** 0.5)
     assert abs(logit_spread(counts) - spread) < 3 * noise
 
 
 def test_users_who_do_not_differ_have_almost_no_spread():
     rng = np.random.default_rng(2)
-    assert logit_spread(Counts.of(rng.binomial(30, 0.3, 4000), np.full(4000, 30))) < 0.15
+    assert logit_spread(EventCounts.of(rng.binomial(30, 0.3, 4000), np.full(4000, 30))) < 0.15
 
 
 def test_a_spread_without_events_is_not_a_number():
-    assert np.isnan(logit_spread(Counts.of(np.zeros(5), np.ones(5))))
+    assert np.isnan(logit_spread(EventCounts.of(np.zeros(5), np.ones(5))))
 
 
 def test_thinned_users_have_the_others_views_and_their_own_rates():
     rng = np.random.default_rng(3)
     views_of = rng.integers(40, 400, 3000)
-    counts = Counts.of(rng.binomial(views_of, 0.4), views_of)
+    counts = EventCounts.of(rng.binomial(views_of, 0.4), views_of)
     wanted = rng.integers(1, 30, 800)
     thinned = thin(counts, wanted, rng)
     assert np.mean(thinned.views) == pytest.approx(wanted.mean(), rel=0.02)
@@ -64,7 +64,7 @@ def test_thinned_users_have_the_others_views_and_their_own_rates():
 
 
 def test_nobody_gets_more_views_than_they_had():
-    thinned = thin(Counts.of(np.array([1, 2]), np.array([2, 3])), np.array([50, 60]), np.random.default_rng(0))
+    thinned = thin(EventCounts.of(np.array([1, 2]), np.array([2, 3])), np.array([50, 60]), np.random.default_rng(0))
     assert thinned.views.tolist() == [2, 3]
     assert thinned.events.tolist() == [1, 2]
 
@@ -80,9 +80,9 @@ def test_concentration_of_known_hates():
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=5), st.integers(1, 80))
 def test_a_sample_is_as_large_as_it_may_be(sizes, size):
     rng = np.random.default_rng(4)
-    sample = Sample.of(views(0, rng), size, rng)
+    sample = ReservoirSample.of(views(0, rng), size, rng)
     for n in sizes:
-        sample = sample.merge(Sample.of(views(n, rng), size, rng), size)
+        sample = sample.merge(ReservoirSample.of(views(n, rng), size, rng), size)
     assert len(sample.views) == min(size, sum(sizes))
     assert len(sample.key) == len(sample.views)
 
@@ -92,7 +92,7 @@ def test_every_view_has_the_same_chance_to_be_sampled():
     rng, first = np.random.default_rng(5), []
     for _ in range(100):
         parts = [views(n, rng, user=np.full(n, at)) for at, n in enumerate((100, 300))]
-        one, two = (Sample.of(part, 40, rng) for part in parts)
+        one, two = (ReservoirSample.of(part, 40, rng) for part in parts)
         first.append((one.merge(two, 40).views.user == 0).mean())
     assert abs(np.mean(first) - 0.25) < 3 * (0.25 * 0.75 / 40 / 100) ** 0.5
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from user_models.data import reading
 from user_models.data.columns import Level, Real, Text, Whole
-from user_models.data.days import Day, DayNumber
+from user_models.data.days import DateColumn, DayNumber
 from user_models.data.folder import open_folder
 from user_models.data.layout import DataFile
 from user_models.data.reading import read
-from user_models.data.schema import Table
+from user_models.data.schema import TableSchema
 from user_models.errors import DataError
 
 LOG = "log_standard_4_22_to_5_08_pure.csv"
@@ -299,7 +299,7 @@ COLUMNS = (
     Real("x", "a mean", high=10.0),
     Level("x", "a label", ("0", "(0,10]")),
     Text("x", "a list", r"-?[0-9]+(,-?[0-9]+)*", "a list"),
-    Day("x", "a day"),
+    DateColumn("x", "a day"),
     DayNumber("x", "a day", 20220429, 20220502),
 )
 CELLS = ["0", "1", "-124", "7", "1.0", "11", "", "(0,10]", "3,4", "2022-04-30", "2022-04-31", "20220430", "20220431"]
@@ -309,7 +309,7 @@ CELLS += ["nan", "-1", "1e0", "9" * 19, "9" * 25, "abc", "20220503", "-0.0", "NU
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda column: f"{type(column).__name__} {column.meaning}")
 @pytest.mark.parametrize("text", CELLS)
 def test_batches_and_cells_are_judged_alike(column, text, tmp_path):
-    table = Table((column, Whole("y", "beside it")))
+    table = TableSchema((column, Whole("y", "beside it")))
     path = tmp_path / "one.csv"
     path.write_text(f'x,y\n"{text}",1\n', encoding="utf-8")
     if column.reads(text):

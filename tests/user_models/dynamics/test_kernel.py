@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.special import expit, ndtri
 
 from user_models.dynamics import kernel
-from user_models.dynamics.kernel import Response, State
+from user_models.dynamics.kernel import Response, UserState
 from user_models.dynamics.watch_thresholds import (
     CLICK_RUNG,
     COMPLETE_RUNG,
@@ -32,7 +32,7 @@ def blank(n: int, k: int) -> Response:
     return Response(*(np.zeros((n, k), dtype) for dtype in dtypes))
 
 
-def played(slates: np.ndarray, rows: list[np.ndarray], rested) -> tuple[Response, State]:
+def played(slates: np.ndarray, rows: list[np.ndarray], rested) -> tuple[Response, UserState]:
     """Responses of users 0, 1, ... to their slates, served in the given batches."""
     world = toy_world()
     users = world.draw_users(np.arange(len(slates)), seed=1).latents
@@ -69,7 +69,7 @@ def test_compiled_and_plain_python_agree():
 def test_an_event_happens_below_its_chance(u, logit):
     chance = expit(logit)
     if abs(u - chance) > 1e-12:
-        assert kernel.happens.py_func(u, logit) == (u < chance)
+        assert kernel.bernoulli.py_func(u, logit) == (u < chance)
 
 
 @given(

@@ -100,7 +100,7 @@ def nights(world, n_users, n_nights, rested):
     for night in range(n_nights):
         keys = np.empty(n_users, np.uint64)
         kernel.hash_keys(np.uint64(5), np.arange(n_users), night, np.zeros(n_users, np.int32), keys)
-        kernel.wake(keys, night, users, state, world.rules(1.0))
+        kernel.open_day(keys, night, users, state, world.rules(1.0))
     return state
 
 
@@ -118,7 +118,7 @@ def test_what_was_seen_fades_overnight(rested):
     state = rested(1)
     state.seen[:] = 1.0
     users = world.draw_users(np.arange(1), seed=1).latents
-    kernel.wake(np.ones(1, np.uint64), 0, users, state, world.rules(1.0))
+    kernel.open_day(np.ones(1, np.uint64), 0, users, state, world.rules(1.0))
     np.testing.assert_allclose(state.seen, 0.25)
 
 
@@ -131,7 +131,7 @@ def test_weekends_bring_more_sessions(rested):
     for day in (0, 5):
         state, keys = rested(4_000), np.empty(4_000, np.uint64)
         kernel.hash_keys(np.uint64(5), np.arange(4_000), day, np.zeros(4_000, np.int32), keys)
-        kernel.wake(keys, day, users, state, world.rules(1.0))
+        kernel.open_day(keys, day, users, state, world.rules(1.0))
         came = state.sessions_left.sum(axis=1) > 0
         extra.append((state.sessions_left.sum(axis=1)[came] - 1).mean())
     assert extra[1] / extra[0] == pytest.approx(3, rel=0.1)

@@ -10,7 +10,7 @@ import pytest
 from user_models.data.layout import official_names
 from user_models.dynamics.watch_thresholds import N_RUNGS, rungs
 from user_models.fit.rows.batches import NODES_S
-from user_models.fit.rows.log_rows import Rows
+from user_models.fit.rows.log_rows import LogRows
 from user_models.testing import toy_world
 from user_models.world.world import ACTIONS, World
 
@@ -25,10 +25,10 @@ class Known:
     user_appeal: np.ndarray
     video_appeal: np.ndarray
     log_duration: np.ndarray
-    rows: Rows
+    rows: LogRows
 
 
-def feed_rows(rng: np.random.Generator, n: int, duration_s: np.ndarray, passed: np.ndarray, **changed) -> Rows:
+def feed_rows(rng: np.random.Generator, n: int, duration_s: np.ndarray, passed: np.ndarray, **changed) -> LogRows:
     """Rows of the main feed, of users and videos 0 unless told otherwise."""
     zeros = np.zeros(n, np.int64)
     rungs_s = rungs(duration_s.astype(np.float32))
@@ -51,7 +51,7 @@ def feed_rows(rng: np.random.Generator, n: int, duration_s: np.ndarray, passed: 
         "time_ms": np.arange(n),
         "random": np.zeros(n, bool),
     }
-    return Rows(**{**plain, **changed})
+    return LogRows(**{**plain, **changed})
 
 
 @pytest.fixture(scope="session")

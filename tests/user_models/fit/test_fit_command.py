@@ -7,18 +7,18 @@ import pytest
 
 from simulator.calibration import calibrate
 from simulator.cli import app
-from simulator.reports.validation import Recovery
+from simulator.reports.validation import RecoveryReport
 from simulator.validation import validate
 from simulator.validation.sections import Elsewhere, heldout_section
 from user_models.fit import fitting, load_predictor
 from user_models.fit.prediction import lightgbm_baseline
-from user_models.fit.prediction.predictor import Plan
-from user_models.fit.prediction.training import Course
-from user_models.fit.watch_model.training import Schedule
+from user_models.fit.prediction.predictor import PredictorPlan
+from user_models.fit.prediction.training import TrainingSettings
+from user_models.fit.watch_model.training import WatchModelSchedule
 from user_models.world.store import load_world
 
-_COURSE = Course(epochs=1, batch=256, rate=0.003, decay=0.1, dropout=0.1)
-QUICK = Schedule(epochs=2, batch=128, plan=Plan(_COURSE, _COURSE, networks=1))
+_COURSE = TrainingSettings(epochs=1, batch=256, rate=0.003, decay=0.1, dropout=0.1)
+QUICK = WatchModelSchedule(epochs=2, batch=128, plan=PredictorPlan(_COURSE, _COURSE, networks=1))
 
 
 @pytest.mark.slow
@@ -36,7 +36,7 @@ def test_one_call_fits_calibrates_stores_and_validates(small_folder, tmp_path, m
     monkeypatch.setattr(calibrate, "STEPS", 1)
     monkeypatch.setattr(calibrate, "WATCHED", 1_000)
     cheap = Elsewhere(
-        heldout_section, lambda _: [], lambda _: Recovery(parameters=1, share_within_two_se=1.0, missed=[])
+        heldout_section, lambda _: [], lambda _: RecoveryReport(parameters=1, share_within_two_se=1.0, missed=[])
     )
     monkeypatch.setattr(validate, "validate", partial(validate.validate, elsewhere=cheap))
     monkeypatch.setattr(app, "validate_world", partial(app.validate_world, users=100))

@@ -11,18 +11,18 @@ from user_models.data.layout import official_names
 from user_models.errors import DataError, FitError
 from user_models.fit import fit_world, fitting
 from user_models.fit.prediction import lightgbm_baseline
-from user_models.fit.prediction.predictor import Plan
-from user_models.fit.prediction.training import Course
+from user_models.fit.prediction.predictor import PredictorPlan
+from user_models.fit.prediction.training import TrainingSettings
 from user_models.fit.rows.features import user_features, video_features
 from user_models.fit.rows.log_rows import read_rows
-from user_models.fit.watch_model.training import Schedule
+from user_models.fit.watch_model.training import WatchModelSchedule
 from user_models.testing import toy_world
 from user_models.world.parameters import DEFAULTS
 from user_models.world.store import load_world, save_world
 from user_models.world.world import table_names
 
-_COURSE = Course(epochs=1, batch=256, rate=0.003, decay=0.1, dropout=0.1)
-QUICK = Schedule(epochs=2, batch=128, plan=Plan(_COURSE, _COURSE, networks=1))
+_COURSE = TrainingSettings(epochs=1, batch=256, rate=0.003, decay=0.1, dropout=0.1)
+QUICK = WatchModelSchedule(epochs=2, batch=128, plan=PredictorPlan(_COURSE, _COURSE, networks=1))
 
 
 def untuned(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def test_rows_unlike_any_real_ones_give_a_world_that_can_be_read_again(
 ):
     untuned(monkeypatch)
     root = changed(small_folder, tmp_path / "odd", kind, **columns)
-    schedule = Schedule(epochs=1, batch=512, plan=Plan(_COURSE, _COURSE, networks=1))
+    schedule = WatchModelSchedule(epochs=1, batch=512, plan=PredictorPlan(_COURSE, _COURSE, networks=1))
     save_world(fit_world(open_folder(root), "odd", 0, schedule).world, tmp_path / "world")
     world = load_world(str(tmp_path / "world"))
     for drawn in (world.draw_users(np.arange(50), 0).latents, world.draw_videos(50, 0).latents):

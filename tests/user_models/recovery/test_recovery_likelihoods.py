@@ -11,9 +11,9 @@ from user_models.dynamics.kernel import MOST_FELT
 from user_models.dynamics.watch_thresholds import N_RUNGS, N_STRETCHES, STRETCH, rungs
 from user_models.recovery import action_likelihood as acts_module
 from user_models.recovery.action_likelihood import N_STAGES, Acts
-from user_models.recovery.newton import Curve, Frame, NoMaximumError, maximise
-from user_models.recovery.result import RecoveredRow, Recovery
-from user_models.recovery.views import CONTEXT, Views
+from user_models.recovery.newton import Frame, LocalCurvature, NoMaximumError, maximise
+from user_models.recovery.result import RecoveredRow, RecoveryResult
+from user_models.recovery.views import CONTEXT, RecoveryViews
 from user_models.recovery.watch_likelihood import N_HOURS, decide, log_likelihood
 
 NODES = np.log([5.0, 40.0, 600.0])
@@ -31,7 +31,7 @@ def views(rng):
     duration_s = np.exp(rng.uniform(1.7, 6, n)).astype(np.float32)
     stands = np.diff(rungs(duration_s), axis=1, prepend=-1) > 0
     passed = np.array([rng.choice(np.append(np.flatnonzero(row), N_RUNGS)) for row in stands])
-    return Views(
+    return RecoveryViews(
         user=rng.integers(N_USERS, size=n),
         hour=rng.integers(N_HOURS, size=n),
         log_duration=np.log(duration_s).astype(np.float64),
@@ -133,7 +133,7 @@ def quadratic(at):
     missed = np.array([3 - at[0] - at[1], 3 - at[0] - at[1], 2 - at[2]])
     information = np.array([[1.0, 1, 0], [1, 1, 0], [0, 0, 4]])
     value = -0.5 * missed[0] ** 2 - 2 * missed[2] ** 2
-    return Curve(value, missed * [1, 1, 4], information, information)
+    return LocalCurvature(value, missed * [1, 1, 4], information, information)
 
 
 def test_gauge_settles_what_the_likelihood_does_not():
@@ -152,7 +152,7 @@ def test_held_entries_stay_at_the_truth_without_error():
 
 def test_search_without_a_maximum_says_so():
     def rising(at):
-        return Curve(float(at[0]), np.ones(1), np.eye(1), np.eye(1))
+        return LocalCurvature(float(at[0]), np.ones(1), np.eye(1), np.eye(1))
 
     with pytest.raises(NoMaximumError, match="want more views"):
         maximise(rising, np.zeros(1), Frame(np.zeros(1), np.zeros(1, bool), np.zeros((0, 1))))
@@ -160,6 +160,6 @@ def test_search_without_a_maximum_says_so():
 
 def test_share_counts_those_within_two_errors():
     rows = tuple(RecoveredRow(str(z), 0.0, z, 1.0, z) for z in (-2.5, -2.0, 0.0, 1.0, 2.0, 0.3, 0.1, 0.2, 0.4, 0.5))
-    recovery = Recovery(rows, n_views=1, n_users=1, n_held=0)
+    recovery = RecoveryResult(rows, n_views=1, n_users=1, n_held=0)
     assert recovery.share_within_2 == pytest.approx(0.9)
     assert recovery.recovered

@@ -95,7 +95,7 @@ def test_kin_share_what_appeal_and_taste_tell_of_actions():
     root = WORLD.tables.user_root.copy()
     root[1, 0], root[-1, 0], root[-1, 1] = 0.6, 0.5, 0.4
     world, ids = WORLD.with_tables(user_root=root), np.arange(20_000)
-    users, kin = world.draw_users(ids, 2).latents, world.draw_kin(ids, 2)
+    users, kin = world.draw_users(ids, 2).latents, world.profile_means(ids, 2)
     rest = users.action - kin.action
     for known in (users.appeal, users.taste[:, -1]):
         assert np.abs([np.corrcoef(known, column)[0, 1] for column in rest.T]).max() < 4 / np.sqrt(len(ids))

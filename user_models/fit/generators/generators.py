@@ -55,7 +55,7 @@ class Uncertain:
 
 @final
 @dataclass(frozen=True)
-class Mixture:
+class NormalMixture:
     """Normal latents within kinds.
 
     Attributes:
@@ -101,7 +101,7 @@ def topics(tag: "pd.Series[str]", kept: np.ndarray) -> Kinds:
     return Kinds(kind.astype(np.int64), n / n.sum())
 
 
-def mixture(items: Uncertain, kinds: Kinds) -> Mixture:
+def mixture(items: Uncertain, kinds: Kinds) -> NormalMixture:
     """Means per kind and the covariance within kinds, the variance left open put back on its diagonal."""
     inside = kinds.kind >= 0
     x, kind = items.latents[inside], kinds.kind[inside]
@@ -109,7 +109,7 @@ def mixture(items: Uncertain, kinds: Kinds) -> Mixture:
     mean = np.stack([np.bincount(kind, weights=column, minlength=len(counts)) / counts for column in x.T], axis=1)
     within = x - mean[kind]
     covariance = within.T @ within / len(x) + np.diag(items.added + _JITTER)
-    return Mixture(mean, np.linalg.cholesky(covariance))
+    return NormalMixture(mean, np.linalg.cholesky(covariance))
 
 
 def length_shares(

@@ -8,7 +8,7 @@ from jaxtyping import Float64, Int64
 from scipy.optimize import minimize
 from scipy.special import gammaln, logsumexp
 
-from user_models.fit.rows.log_rows import Rows
+from user_models.fit.rows.log_rows import LogRows
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(60)
 
@@ -36,7 +36,7 @@ def rate_spread(counts: Int64[np.ndarray, " items"], views: Int64[np.ndarray, " 
     return float(np.clip(np.exp(found.x[1]), 0.05, 4.0))
 
 
-def action_spreads(rows: Rows, items: Int64[np.ndarray, " rows"]) -> Float64[np.ndarray, " kinds"]:
+def action_spreads(rows: LogRows, items: Int64[np.ndarray, " rows"]) -> Float64[np.ndarray, " kinds"]:
     """`rate_spread` of each action over the items that `items` names for every row."""
     views = np.bincount(items)
     seen = views > 0

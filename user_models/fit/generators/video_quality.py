@@ -18,7 +18,7 @@ from jaxtyping import Float32, Float64
 
 from user_models.fit.rows.batches import Batch
 from user_models.fit.rows.features import log_rate
-from user_models.fit.rows.log_rows import Rows
+from user_models.fit.rows.log_rows import LogRows
 from user_models.fit.watch_model.model import WatchModel
 from user_models.world.world import ACTIONS
 
@@ -104,7 +104,7 @@ def chance_to_judge(model: WatchModel, rows: Batch) -> Float64[np.ndarray, " row
 
 
 def satisfaction_weights(
-    rows: Rows, known: Float64[np.ndarray, "rows k"], chance: Float64[np.ndarray, " rows"]
+    rows: LogRows, known: Float64[np.ndarray, "rows k"], chance: Float64[np.ndarray, " rows"]
 ) -> Weights | None:
     """Weights of quality and bait from who was liked and who was hated, or None with too few hates or likes.
 

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from user_models.dynamics.kernel import MOST_FELT
-from user_models.fit.matching.expected_outcomes import Meetings, Outcome, outcome
+from user_models.fit.matching.expected_outcomes import ExpectedOutcome, SampledImpressions, outcome
 from user_models.world.world import World
 
 _PULL: Final = (-3.0, 3.0)
@@ -31,8 +31,8 @@ _SHARES = _WEIGHTS / _WEIGHTS.sum()
 
 def match_actions(
     world: World,
-    random: Meetings,
-    base: Meetings,
+    random: SampledImpressions,
+    base: SampledImpressions,
     rates: Float64[np.ndarray, "2 actions"],
     damping: float = 1.0,
 ) -> World:
@@ -58,8 +58,8 @@ def match_actions(
 
 def _solve(
     world: World,
-    met: tuple[Meetings, ...],
-    watched: tuple[Outcome, ...],
+    met: tuple[SampledImpressions, ...],
+    watched: tuple[ExpectedOutcome, ...],
     action: int,
     at: Float64[np.ndarray, " 2"],
     goal: Float64[np.ndarray, " 2"],
@@ -88,7 +88,9 @@ def _solve(
     return at
 
 
-def _rate(world: World, met: Meetings, watched: Outcome, action: int, at: Float64[np.ndarray, " 2"]) -> float:
+def _rate(
+    world: World, met: SampledImpressions, watched: ExpectedOutcome, action: int, at: Float64[np.ndarray, " 2"]
+) -> float:
     """Rate per view at a level and a pull, over all users who are alike."""
     t = world.tables
     felt = t.action_satisfaction[action] * np.clip(met.satisfaction, -MOST_FELT, MOST_FELT)

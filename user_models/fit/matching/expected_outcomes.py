@@ -21,7 +21,7 @@ from typing import Final, final
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
-from user_models.dynamics.kernel import MOST_FELT, Rules, Users, Videos
+from user_models.dynamics.kernel import MOST_FELT, KernelParameters, Users, Videos
 from user_models.dynamics.watch_thresholds import CLICK_RUNG, COMPLETE_RUNG, LONG_RUNG, LONGEST, STRETCH, rungs
 from user_models.world.world import ACTIONS, World
 
@@ -74,7 +74,9 @@ class Watching:
         return float(self.watch_s.mean(dtype=np.float64))
 
 
-def expected_watching(users: Users, videos: Videos, slates: Int32[np.ndarray, "users k"], rules: Rules) -> Watching:
+def expected_watching(
+    users: Users, videos: Videos, slates: Int32[np.ndarray, "users k"], rules: KernelParameters
+) -> Watching:
     """Climbs of users who meet the videos of their slates, hours of day in their usual shares."""
     k = slates.shape[1]
     hour = _hours(len(slates), rules)
@@ -86,7 +88,7 @@ def expected_watching(users: Users, videos: Videos, slates: Int32[np.ndarray, "u
 
 
 def expected_actions(
-    users: Users, videos: Videos, slates: Int32[np.ndarray, "users k"], rules: Rules, watching: Watching
+    users: Users, videos: Videos, slates: Int32[np.ndarray, "users k"], rules: KernelParameters, watching: Watching
 ) -> Float64[np.ndarray, " actions"]:
     """Rate of each action per view."""
     total = np.zeros(len(ACTIONS))
@@ -116,7 +118,7 @@ def _watching(
     users: Users,
     videos: Videos,
     slates: Int32[np.ndarray, "rows k"],
-    rules: Rules,
+    rules: KernelParameters,
     rows: Int64[np.ndarray, " rows"],
     hour: Int64[np.ndarray, " rows"],
 ) -> Watching:
@@ -167,7 +169,7 @@ def _mean_seconds(rungs_s: Float32[np.ndarray, "videos rungs"]) -> Float32[np.nd
     return np.concatenate([np.zeros((len(low), 1)), mean], axis=1).astype(np.float32)
 
 
-def _hours(n: int, rules: Rules) -> Int64[np.ndarray, " users"]:
+def _hours(n: int, rules: KernelParameters) -> Int64[np.ndarray, " users"]:
     """Hours for n users, in the shares of the world, spread evenly over the users."""
     at = (np.arange(n) * 0.6180339887498949) % 1
     return np.minimum(np.searchsorted(np.cumsum(rules.hour_share), at, side="right"), 23)
@@ -185,7 +187,7 @@ LOG_EVEN_S: Final = 7.0
 
 @final
 @dataclass(frozen=True)
-class Meetings:
+class SampledImpressions:
     """Views under one policy.
 
     Attributes:
@@ -211,14 +213,14 @@ class Meetings:
     def __len__(self) -> int:
         return len(self.appeal)
 
-    def take(self, chosen: Int64[np.ndarray, " chosen"] | Bool[np.ndarray, " n"]) -> "Meetings":
+    def take(self, chosen: Int64[np.ndarray, " chosen"] | Bool[np.ndarray, " n"]) -> "SampledImpressions":
         """Some of the meetings."""
-        return Meetings(*(getattr(self, field.name)[chosen] for field in fields(self)))
+        return SampledImpressions(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 @final
 @dataclass(frozen=True)
-class Outcome:
+class ExpectedOutcome:
     """What becomes of meetings, on average.
 
     Attributes:
@@ -244,7 +246,7 @@ class Outcome:
         return (self.stages * self.seconds).sum(axis=1, dtype=np.float64)
 
 
-def outcome(world: World, met: Meetings) -> Outcome:
+def outcome(world: World, met: SampledImpressions) -> ExpectedOutcome:
     """The climbs of meetings in a world."""
     rungs_s = rungs(met.duration_s)
     pull = np.exp(-met.appeal[:, None] * world.slopes(met.duration_s))[:, STRETCH]
@@ -252,7 +254,7 @@ def outcome(world: World, met: Meetings) -> Outcome:
     edge = np.ones((len(met), 1), np.float32)
     stages = -np.diff(np.concatenate([edge, survival, 0 * edge], axis=1), axis=1)
     stands = np.diff(rungs_s, axis=1, prepend=-1) > 0
-    return Outcome(stages.astype(np.float32), stands, mean_seconds(rungs_s))
+    return ExpectedOutcome(stages.astype(np.float32), stands, mean_seconds(rungs_s))
 
 
 def mean_seconds(rungs_s: Float32[np.ndarray, "n rungs"]) -> Float32[np.ndarray, "n stages"]:

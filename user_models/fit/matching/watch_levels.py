@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from user_models.dynamics.watch_thresholds import CLICK_RUNG, COMPLETE_RUNG, LONG_RUNG, N_RUNGS
-from user_models.fit.matching.expected_outcomes import Meetings, Outcome, outcome
+from user_models.fit.matching.expected_outcomes import ExpectedOutcome, SampledImpressions, outcome
 from user_models.fit.matching.random_exposure import RandomTargets
-from user_models.fit.rows.log_rows import Rows
+from user_models.fit.rows.log_rows import LogRows
 from user_models.published import DURATION_EDGES, RANDOM_BY_DURATION, STANDARD_BY_DURATION
 from user_models.world.world import World
 
@@ -67,7 +67,7 @@ class Climbs:
         return np.log((self.passed + 0.5) / (self.reached - self.passed + 0.5))
 
 
-def climbs(rows: Rows) -> Climbs:
+def climbs(rows: LogRows) -> Climbs:
     """Count the climbs of a log, all pages together: a world has one feed for all of them."""
     rung = np.arange(N_RUNGS)
     reached = rows.stands & (rung <= rows.passed[:, None])
@@ -83,7 +83,7 @@ def classes(duration_s: Float64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
 
 @final
 @dataclass(frozen=True)
-class Aims:
+class LevelTargets:
     """What both regimes shall give.
 
     Attributes:
@@ -108,7 +108,9 @@ def _rates(published: dict[str, tuple[float, ...]]) -> Float64[np.ndarray, "part
     return rates
 
 
-def match_watching(world: World, random: Meetings, base: Meetings, aims: Aims, damping: float = 1.0) -> World:
+def match_watching(
+    world: World, random: SampledImpressions, base: SampledImpressions, aims: LevelTargets, damping: float = 1.0
+) -> World:
     """The same world with ladder and slopes such that both kinds of meetings give what they shall.
 
     Alternates two fixed points: every rung's level by the log-odds that its class lacks under `base`, and every slope
@@ -142,19 +144,21 @@ def match_watching(world: World, random: Meetings, base: Meetings, aims: Aims, d
     return found
 
 
-def _part_of_way(world: World, found: World, base: Meetings, damping: float) -> Float32[np.ndarray, "nodes stretches"]:
+def _part_of_way(
+    world: World, found: World, base: SampledImpressions, damping: float
+) -> Float32[np.ndarray, "nodes stretches"]:
     """Slopes between those of two worlds; what the views of `base` turn by on average is common to all lengths."""
     turn, log_s = np.log(found.tables.slope / world.tables.slope), np.log(base.duration_s)
     common = np.array([np.interp(log_s, world.tables.node_log_duration, along).mean() for along in turn.T])
     return (world.tables.slope * np.exp(damping * common + damping**2 * (turn - common))).astype(np.float32)
 
 
-def _short_of_seconds(world: World, met: Meetings, wanted: RandomTargets) -> float:
+def _short_of_seconds(world: World, met: SampledImpressions, wanted: RandomTargets) -> float:
     """Log of the wanted seconds per view over the present ones."""
     return float(np.log(wanted.watch_s / outcome(world, met).watch_s().mean()))
 
 
-def _short_of_lift(world: World, random: Meetings, base: Meetings, aims: Aims) -> float:
+def _short_of_lift(world: World, random: SampledImpressions, base: SampledImpressions, aims: LevelTargets) -> float:
     """Log-seconds that the ranker is to gain, over what it gains."""
     wanted = np.log(aims.base.watch_s / aims.random.watch_s)
     now = np.log(outcome(world, base).watch_s().mean() / outcome(world, random).watch_s().mean())
@@ -171,7 +175,7 @@ class _Goals:
 
 
 def _goal(
-    overall: RandomTargets, by_length: Float64[np.ndarray, "parts lengths"], met: Meetings
+    overall: RandomTargets, by_length: Float64[np.ndarray, "parts lengths"], met: SampledImpressions
 ) -> Float64[np.ndarray, "lengths parts"]:
     """Log-odds by length, moved together half-way to where the meetings give the overall figures.
 
@@ -188,12 +192,12 @@ def _goal(
     return (log_odds + shift / 2).T
 
 
-def length_classes(met: Meetings) -> Int64[np.ndarray, " n"]:
+def length_classes(met: SampledImpressions) -> Int64[np.ndarray, " n"]:
     """Class of length in which figures are published."""
     return np.searchsorted(DURATION_EDGES, met.duration_s, side="right").astype(np.int64)
 
 
-def _conditionals(world: World, met: Meetings) -> Float64[np.ndarray, "lengths parts"]:
+def _conditionals(world: World, met: SampledImpressions) -> Float64[np.ndarray, "lengths parts"]:
     """Log-odds of click, long view given click, complete given long view, by class of length."""
     kind, nested = length_classes(met), outcome(world, met).nested()
     sums = np.stack([np.bincount(kind, chance, N_LENGTH_CLASSES) for chance in nested])
@@ -207,7 +211,7 @@ def _by_rung(shift: Float64[np.ndarray, "lengths parts"], replays: float) -> Flo
     return np.clip(parts, -_MOST, _MOST)[_PUBLISHED][:, _PART]
 
 
-def _level(world: World, base: Meetings, wanted: Float64[np.ndarray, "classes rungs"]) -> World:
+def _level(world: World, base: SampledImpressions, wanted: Float64[np.ndarray, "classes rungs"]) -> World:
     """One step of the ladder's levels towards wanted log-odds; NaN where the log has too few views."""
     found = _climbs(outcome(world, base), base)
     gap = np.where(found.reached >= _FEW, wanted - found.log_odds(), 0)
@@ -215,7 +219,7 @@ def _level(world: World, base: Meetings, wanted: Float64[np.ndarray, "classes ru
     return world.with_tables(stage=(world.tables.stage + _at_nodes(world, shift)).astype(np.float32))
 
 
-def _steepen(world: World, random: Meetings, base: Meetings, goals: _Goals, lift: float) -> World:
+def _steepen(world: World, random: SampledImpressions, base: SampledImpressions, goals: _Goals, lift: float) -> World:
     """One step of the slopes: the gap between the regimes, as it is and as it shall be, by class of length.
 
     Replays take up what is lacking of the gap in seconds, for all lengths alike.
@@ -242,7 +246,7 @@ def _logit(share: Float64[np.ndarray, "*any"]) -> Float64[np.ndarray, "*any"]:
     return np.log(inside / (1 - inside))
 
 
-def _climbs(now: Outcome, met: Meetings) -> Climbs:
+def _climbs(now: ExpectedOutcome, met: SampledImpressions) -> Climbs:
     """Expected climbs of meetings."""
     survival = np.cumsum(now.stages[:, ::-1], axis=1, dtype=np.float64)[:, ::-1]
     kind = classes(met.duration_s.astype(np.float64))

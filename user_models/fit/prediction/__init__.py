@@ -2,15 +2,15 @@
 
 from user_models.fit.prediction.exposures import Exposures, read_exposures
 from user_models.fit.prediction.heldout import BucketDistance, HeldOut, check_heldout
-from user_models.fit.prediction.predictor import Plan, Predictor, learn_predictor
+from user_models.fit.prediction.predictor import Predictor, PredictorPlan, learn_predictor
 from user_models.fit.prediction.store import load_predictor, save_predictor
 
 __all__ = [
     "BucketDistance",
     "Exposures",
     "HeldOut",
-    "Plan",
     "Predictor",
+    "PredictorPlan",
     "check_heldout",
     "learn_predictor",
     "load_predictor",

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Int64
 
 from user_models.errors import DataError
-from user_models.fit.prediction.inputs import Past, nothing_seen
+from user_models.fit.prediction.inputs import PriorViews, nothing_seen
 from user_models.fit.prediction.running_counts import add_up, empty_ledger, exposure_sums
 
 LAST_DATE: Final = 20220424
@@ -60,10 +60,10 @@ def read_exposures(path: Path, last_date: int = LAST_DATE) -> Exposures:
     return Exposures(user.astype(np.int64), video.astype(np.int64), long_view == 1, like == 1, last_date)
 
 
-def past_of(exposures: Exposures | None) -> Past:
+def past_of(exposures: Exposures | None) -> PriorViews:
     """What the exposures say was seen; nothing without them."""
     if exposures is None:
         return nothing_seen()
     added = exposure_sums(exposures.long_view, exposures.like)
     users, videos = (add_up(empty_ledger(), ids, added) for ids in (exposures.user_id, exposures.video_id))
-    return Past(users, videos, exposures.last_date)
+    return PriorViews(users, videos, exposures.last_date)

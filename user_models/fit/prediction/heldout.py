@@ -25,13 +25,13 @@ from user_models.fit.prediction.distribution import (
     mean_watch_s,
     transform,
 )
-from user_models.fit.prediction.inputs import Past, known_before
+from user_models.fit.prediction.inputs import PriorViews, known_before
 from user_models.fit.prediction.lightgbm_baseline import Reference, labels, plain_inputs, reference
-from user_models.fit.prediction.predictor import Forecast, Predictor, forecast
-from user_models.fit.prediction.running_counts import EXPOSED, Ledger
+from user_models.fit.prediction.predictor import Prediction, Predictor, forecast
+from user_models.fit.prediction.running_counts import EXPOSED, RunningCounts
 from user_models.fit.prediction.scores import auc, log_loss, spearman
-from user_models.fit.prediction.views import Catalogue, Views, merged, read_views
-from user_models.fit.rows.log_rows import Rows
+from user_models.fit.prediction.views import FolderTables, LoggedViews, merged, read_views
+from user_models.fit.rows.log_rows import LogRows
 
 LABELS: Final = ("click", "long_view", "like")
 
@@ -127,7 +127,7 @@ def check_heldout(
 
 def _rows_of(
     predictor: Predictor, data: KuaiRandFolder, heldout: KuaiRandFolder | None
-) -> tuple[Views, Views, Catalogue]:
+) -> tuple[LoggedViews, LoggedViews, FolderTables]:
     """Views that may be known, views to predict, and the tables of both."""
     known, catalogue = read_views(data)
     if heldout is None:
@@ -136,7 +136,7 @@ def _rows_of(
             last = predictor.past.last_date
             raise DataError(f"the log has no usable rows after {last}, the last day learned from; give held-out rows")
         return known.take(~later), known.take(later), catalogue
-    own = Catalogue(heldout.users(), heldout.videos(), heldout.video_statistics())
+    own = FolderTables(heldout.users(), heldout.videos(), heldout.video_statistics())
     both = merged(catalogue, own)
     asked, _ = read_views(heldout, both)
     if not len(asked):
@@ -144,7 +144,7 @@ def _rows_of(
     return _without(known, asked), asked, both
 
 
-def _without(views: Views, others: Views) -> Views:
+def _without(views: LoggedViews, others: LoggedViews) -> LoggedViews:
     """Views that are not among the others: by user, video and time."""
     ours, theirs = (
         np.stack([v.user_id, v.video_id, v.rows.time_ms], axis=1).view("i8,i8,i8")[:, 0] for v in (views, others)
@@ -153,7 +153,7 @@ def _without(views: Views, others: Views) -> Views:
 
 
 def _checked(
-    predictor: Predictor, told: Views, asked: Views, catalogue: Catalogue, rng: np.random.Generator
+    predictor: Predictor, told: LoggedViews, asked: LoggedViews, catalogue: FolderTables, rng: np.random.Generator
 ) -> HeldOut:
     """The check on one thread."""
     public = predictor.public(catalogue)
@@ -164,7 +164,7 @@ def _checked(
 
 
 def _numbers(
-    predictor: Predictor, told: Views, asked: Views, catalogue: Catalogue
+    predictor: Predictor, told: LoggedViews, asked: LoggedViews, catalogue: FolderTables
 ) -> Float32[np.ndarray, "rows numbers"]:
     """What is known before each held-out view."""
     past = _before(predictor.past, asked)
@@ -176,25 +176,25 @@ def _numbers(
     return known_before(past, every, user_counted, video_counted, catalogue.author_of())[len(told) :]
 
 
-def _before(past: Past, asked: Views) -> Past:
+def _before(past: PriorViews, asked: LoggedViews) -> PriorViews:
     """The past without users and videos of which it may hold the very views to be predicted."""
     inside = asked.rows.date <= past.last_date
     users, videos = asked.user_id[inside], asked.video_id[inside]
-    return Past(_except(past.users, users), _except(past.videos, videos), past.last_date)
+    return PriorViews(_except(past.users, users), _except(past.videos, videos), past.last_date)
 
 
-def _except(ledger: Ledger, ids: np.ndarray) -> Ledger:
+def _except(ledger: RunningCounts, ids: np.ndarray) -> RunningCounts:
     """The ledger without some items."""
     kept = ~np.isin(ledger.ids, ids)
-    return Ledger(ledger.ids[kept], ledger.sums[kept])
+    return RunningCounts(ledger.ids[kept], ledger.sums[kept])
 
 
 def _rival(
     predictor: Predictor,
-    told: Views,
-    asked: Views,
+    told: LoggedViews,
+    asked: LoggedViews,
     numbers: Float32[np.ndarray, "rows numbers"],
-    catalogue: Catalogue,
+    catalogue: FolderTables,
 ) -> Reference:
     """The reference, learned from the views that may be known, as they came."""
     first = int(asked.rows.date.min())
@@ -214,24 +214,26 @@ def _rival(
     )
 
 
-def _usable(rows: Rows, first_held_out: int) -> Bool[np.ndarray, " rows"]:
+def _usable(rows: LogRows, first_held_out: int) -> Bool[np.ndarray, " rows"]:
     """Rows the reference learns from: those before the held-out days, or all where there are none."""
     before = rows.date < first_held_out
     return before if before.any() else np.ones(len(rows), bool)
 
 
-def _exposed_only(past: Past) -> Past:
+def _exposed_only(past: PriorViews) -> PriorViews:
     """What the earlier exposures alone say."""
 
-    def bare(ledger: Ledger) -> Ledger:
+    def bare(ledger: RunningCounts) -> RunningCounts:
         sums = ledger.sums.copy()
         sums[:, : -len(EXPOSED)] = 0
-        return Ledger(ledger.ids, sums)
+        return RunningCounts(ledger.ids, sums)
 
     return replace(past, users=bare(past.users), videos=bare(past.videos))
 
 
-def _compared(predictor: Predictor, rows: Rows, said: Forecast, rival: Reference, rng: np.random.Generator) -> HeldOut:
+def _compared(
+    predictor: Predictor, rows: LogRows, said: Prediction, rival: Reference, rng: np.random.Generator
+) -> HeldOut:
     """What was said beside what came."""
     duration_s = np.exp(rows.log_duration)
     chances = {"click": said.click, "long_view": said.long_view, "like": said.like}
@@ -254,7 +256,7 @@ def _compared(predictor: Predictor, rows: Rows, said: Forecast, rival: Reference
 
 
 def _distances(
-    said: Forecast, duration_s: Float32[np.ndarray, " rows"], watch_s: Float32[np.ndarray, " rows"]
+    said: Prediction, duration_s: Float32[np.ndarray, " rows"], watch_s: Float32[np.ndarray, " rows"]
 ) -> tuple[BucketDistance, ...]:
     """Distances in the seven buckets."""
     bucket = duration_bucket(duration_s)

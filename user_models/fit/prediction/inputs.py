@@ -17,7 +17,7 @@ from user_models.fit.prediction.running_counts import (
     GROUPS,
     OVERALL,
     PER_GROUP,
-    Ledger,
+    RunningCounts,
     add_up,
     empty_ledger,
     page_group,
@@ -25,7 +25,7 @@ from user_models.fit.prediction.running_counts import (
     sums_before,
     view_sums,
 )
-from user_models.fit.prediction.views import Views
+from user_models.fit.prediction.views import LoggedViews
 from user_models.fit.rows.batches import log_nodes, place
 from user_models.fit.rows.log_rows import TABS
 
@@ -48,7 +48,7 @@ _MIDDLE: Final = 4.0
 
 @final
 @dataclass(frozen=True)
-class Past:
+class PriorViews:
     """What was seen before the views at hand.
 
     Attributes:
@@ -57,21 +57,21 @@ class Past:
         last_date: Last day counted, yyyymmdd; 0 if none.
     """
 
-    users: Ledger
-    videos: Ledger
+    users: RunningCounts
+    videos: RunningCounts
     last_date: int
 
 
-def nothing_seen() -> Past:
+def nothing_seen() -> PriorViews:
     """No past at all."""
-    return Past(empty_ledger(), empty_ledger(), 0)
+    return PriorViews(empty_ledger(), empty_ledger(), 0)
 
 
-def seen(past: Past, views: Views) -> Past:
+def seen(past: PriorViews, views: LoggedViews) -> PriorViews:
     """The past with more views counted."""
     added = view_sums(views.rows)
     last = int(views.rows.date.max()) if len(views) else 0
-    return Past(
+    return PriorViews(
         add_up(past.users, views.user_id, added),
         add_up(past.videos, views.video_id, added),
         max(past.last_date, last),
@@ -79,8 +79,8 @@ def seen(past: Past, views: Views) -> Past:
 
 
 def known_before(
-    past: Past,
-    views: Views,
+    past: PriorViews,
+    views: LoggedViews,
     user_counted: Bool[np.ndarray, " rows"],
     video_counted: Bool[np.ndarray, " rows"],
     authors: "pd.Series[int]",
@@ -113,7 +113,7 @@ def known_before(
     return np.concatenate([_moment(views), *columns, *(_last(views, back) for back in _BACK)], axis=1)
 
 
-def _by_author(videos: Ledger, authors: "pd.Series[int]") -> Ledger:
+def _by_author(videos: RunningCounts, authors: "pd.Series[int]") -> RunningCounts:
     """Sums over all videos of each author."""
     author = authors.reindex(videos.ids)
     known = author.notna().to_numpy()
@@ -124,7 +124,7 @@ def _typical_views(
     key: Int64[np.ndarray, " rows"],
     time_ms: Int64[np.ndarray, " rows"],
     new: Bool[np.ndarray, " rows"],
-    ledger: Ledger,
+    ledger: RunningCounts,
 ) -> Float32[np.ndarray, " rows"]:
     """Views seen so far per user, video or author, at the time of each view."""
     start = ledger.sums[:, : GROUPS * len(PER_GROUP) : len(PER_GROUP)].sum(dtype=np.float64)
@@ -172,7 +172,7 @@ def _rates(
     return np.where(is_mean, rate, np.log(bounded / (1 - bounded))).astype(np.float32)
 
 
-def _moment(views: Views) -> Float32[np.ndarray, "rows numbers"]:
+def _moment(views: LoggedViews) -> Float32[np.ndarray, "rows numbers"]:
     """Length (as a linear interpolation between the fit's nodes), page, hour, weekday, chosen at random or not."""
     rows = views.rows
     right, part = place(rows.log_duration)
@@ -187,7 +187,7 @@ def _moment(views: Views) -> Float32[np.ndarray, "rows numbers"]:
     return np.concatenate([hats, page, page * length, *single], axis=1).astype(np.float32)
 
 
-def _last(views: Views, back: int) -> Float32[np.ndarray, "rows numbers"]:
+def _last(views: LoggedViews, back: int) -> Float32[np.ndarray, "rows numbers"]:
     """An earlier view of the same user: what came of it, where it was, and how long ago; zeros if there is none."""
     rows = views.rows
     at = places_before(views.user_id, rows.time_ms, back)

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float32, Float64
 
 from user_models.fit.prediction.network import Public
 from user_models.fit.prediction.scores import log_loss
-from user_models.fit.rows.log_rows import Rows
+from user_models.fit.rows.log_rows import LogRows
 
 ABSENT: Final = "lightgbm is not installed; pip install lightgbm"
 _LEAVES: Final = {"click": 31, "long_view": 31, "like": 15}
@@ -39,13 +39,13 @@ class Reference:
     reason: Mapping[str, str]
 
 
-def labels(rows: Rows) -> dict[str, Bool[np.ndarray, " rows"]]:
+def labels(rows: LogRows) -> dict[str, Bool[np.ndarray, " rows"]]:
     """What is predicted of each view."""
     return {"click": rows.click, "long_view": rows.long_view, "like": rows.acted[:, 0] > 0}
 
 
 def plain_inputs(
-    rows: Rows, numbers: Float32[np.ndarray, "rows numbers"], public: Public
+    rows: LogRows, numbers: Float32[np.ndarray, "rows numbers"], public: Public
 ) -> Float32[np.ndarray, "rows columns"]:
     """All inputs side by side, public categories as their codes."""
     sides = [
@@ -58,9 +58,9 @@ def plain_inputs(
 
 def reference(
     known: Float32[np.ndarray, "rows columns"],
-    told: Rows,
+    told: LogRows,
     asked: Float32[np.ndarray, "asked columns"],
-    held_out: Rows,
+    held_out: LogRows,
 ) -> Reference:
     """Fit on earlier rows, and score on those held out.
 

@@ -30,7 +30,7 @@ class Public:
 
 @final
 @dataclass(frozen=True)
-class Known:
+class ViewInputs:
     """Views with what is known before each.
 
     Attributes:
@@ -46,9 +46,9 @@ class Known:
     def __len__(self) -> int:
         return len(self.batch)
 
-    def take(self, chosen: Tensor) -> "Known":
+    def take(self, chosen: Tensor) -> "ViewInputs":
         """Some of the views."""
-        return Known(self.batch.take(chosen), self.numbers[chosen], self.public)
+        return ViewInputs(self.batch.take(chosen), self.numbers[chosen], self.public)
 
 
 @final
@@ -101,7 +101,7 @@ class Network(nn.Module):
         self.direct = nn.Parameter(torch.zeros(n, shape.outputs))
         self.level = nn.Parameter(torch.zeros(shape.outputs))
 
-    def forward(self, known: Known, generator: torch.Generator | None = None) -> Float[Tensor, "rows outputs"]:
+    def forward(self, known: ViewInputs, generator: torch.Generator | None = None) -> Float[Tensor, "rows outputs"]:
         """Log-odds; with a generator, hidden units are left out at random."""
         user, video = known.batch.user, known.batch.video
         standard = ((known.numbers - self.mean) / self.spread).clamp(-5, 5)

@@ -19,14 +19,14 @@ from torch import Tensor
 from user_models.dynamics.watch_thresholds import CLICK_RUNG, LONG_RUNG, N_RUNGS
 from user_models.fit.prediction.exposures import Exposures, past_of
 from user_models.fit.prediction.feature_encoder import Coding
-from user_models.fit.prediction.inputs import Past, known_before, seen
-from user_models.fit.prediction.network import Known, Network, Public, Shape
+from user_models.fit.prediction.inputs import PriorViews, known_before, seen
+from user_models.fit.prediction.network import Network, Public, Shape, ViewInputs
 from user_models.fit.prediction.running_counts import kept
-from user_models.fit.prediction.training import ACTING, WATCHING, Course, Loss, action_loss, climb_loss, learn
-from user_models.fit.prediction.views import Catalogue, Views
+from user_models.fit.prediction.training import ACTING, WATCHING, Loss, TrainingSettings, action_loss, climb_loss, learn
+from user_models.fit.prediction.views import FolderTables, LoggedViews
 from user_models.fit.rows.batches import as_batch
 from user_models.fit.rows.features import Features, user_categories, user_numbers, video_categories, video_numbers
-from user_models.fit.rows.log_rows import Rows
+from user_models.fit.rows.log_rows import LogRows
 from user_models.world.world import ACTIONS
 
 CLICK_S: Final = 7.0
@@ -40,7 +40,7 @@ _LEVELS: Final = (1.5, -5.0)
 
 @final
 @dataclass(frozen=True)
-class Plan:
+class PredictorPlan:
     """How a predictor learns.
 
     Attributes:
@@ -49,8 +49,8 @@ class Plan:
         networks: Of each; their chances are averaged.
     """
 
-    watching: Course = WATCHING
-    acting: Course = ACTING
+    watching: TrainingSettings = WATCHING
+    acting: TrainingSettings = ACTING
     networks: int = 3
 
 
@@ -73,11 +73,11 @@ class Predictor:
     acting: tuple[Network, ...]
     users: Coding
     videos: Coding
-    past: Past
+    past: PriorViews
     grid_pages: tuple[int, ...]
     n_rows: int
 
-    def public(self, catalogue: Catalogue) -> Public:
+    def public(self, catalogue: FolderTables) -> Public:
         """Public features of the items of any tables."""
         return Public(
             self.users.encode(user_categories(catalogue.users), user_numbers(catalogue.users)),
@@ -89,7 +89,7 @@ class Predictor:
 
 @final
 @dataclass(frozen=True)
-class Forecast:
+class Prediction:
     """What is said of views.
 
     Attributes:
@@ -114,7 +114,11 @@ class Forecast:
 
 
 def learn_predictor(
-    views: Views, catalogue: Catalogue, exposures: Exposures | None, seed: int, plan: Plan | None = None
+    views: LoggedViews,
+    catalogue: FolderTables,
+    exposures: Exposures | None,
+    seed: int,
+    plan: PredictorPlan | None = None,
 ) -> Predictor:
     """A predictor that has seen the views given, and no others.
 
@@ -125,16 +129,16 @@ def learn_predictor(
         seed: The same views and seed give the same predictor on the same machine.
         plan: How to learn.
     """
-    plan = plan or Plan()
+    plan = plan or PredictorPlan()
     before = past_of(exposures)
     fresh = views.take(views.rows.date > before.last_date)
     numbers = known_before(before, fresh, no_rows(fresh), no_rows(fresh), catalogue.author_of())
     chosen = np.sort(np.argsort(fresh.rows.time_ms, kind="stable")[-MOST_ROWS:])
     coding = catalogue.codings()
     past = seen(before, fresh)
-    past = Past(kept(past.users), kept(past.videos), past.last_date)
+    past = PriorViews(kept(past.users), kept(past.videos), past.last_date)
     untaught = Predictor((), (), *coding, past, grid_pages(fresh.rows), len(chosen))
-    known = Known(as_batch(fresh.rows.take(chosen)), torch.from_numpy(numbers[chosen]), untaught.public(catalogue))
+    known = ViewInputs(as_batch(fresh.rows.take(chosen)), torch.from_numpy(numbers[chosen]), untaught.public(catalogue))
     return Predictor(
         _taught(known, N_RUNGS, _LEVELS[0], plan.watching, climb_loss, seed, plan.networks),
         _taught(known, len(ACTIONS), _LEVELS[1], plan.acting, action_loss, seed, plan.networks),
@@ -146,8 +150,8 @@ def learn_predictor(
 
 
 def forecast(
-    predictor: Predictor, rows: Rows, numbers: Float32[np.ndarray, "rows numbers"], public: Public
-) -> Forecast:
+    predictor: Predictor, rows: LogRows, numbers: Float32[np.ndarray, "rows numbers"], public: Public
+) -> Prediction:
     """Chances of what will become of views.
 
     Args:
@@ -156,19 +160,19 @@ def forecast(
         numbers: What is known before each, from `known_before`.
         public: Features of the tables that the rows point into.
     """
-    known = Known(as_batch(rows), torch.from_numpy(numbers), public)
+    known = ViewInputs(as_batch(rows), torch.from_numpy(numbers), public)
     survival = _mean(predictor.watching, known, _survival)
     acted = _mean(predictor.acting, known, lambda _, x: torch.sigmoid(x))
     on_grid = np.isin(rows.page, predictor.grid_pages)
-    return Forecast(survival, acted, np.where(on_grid, survival[:, 0], survival[:, CLICK_RUNG]))
+    return Prediction(survival, acted, np.where(on_grid, survival[:, 0], survival[:, CLICK_RUNG]))
 
 
-def no_rows(views: Views) -> Bool[np.ndarray, " rows"]:
+def no_rows(views: LoggedViews) -> Bool[np.ndarray, " rows"]:
     """None of the views."""
     return np.zeros(len(views), bool)
 
 
-def grid_pages(rows: Rows) -> tuple[int, ...]:
+def grid_pages(rows: LogRows) -> tuple[int, ...]:
     """Pages on which a click means that anything was played, rather than over 7 s; decided by which agrees better."""
     duration_s = np.exp(rows.log_duration)
     played, valid = rows.watch_s > 0, (rows.watch_s > CLICK_S) | (rows.watch_s >= duration_s)
@@ -177,7 +181,7 @@ def grid_pages(rows: Rows) -> tuple[int, ...]:
 
 
 def _taught(
-    known: Known, outputs: int, level: float, course: Course, loss: Loss, seed: int, n: int
+    known: ViewInputs, outputs: int, level: float, course: TrainingSettings, loss: Loss, seed: int, n: int
 ) -> tuple[Network, ...]:
     """Networks that differ in their seed."""
     numbers = known.numbers.numpy()
@@ -201,7 +205,7 @@ def shape_of(users: Features, videos: Features, numbers: int, outputs: int) -> S
 
 @torch.no_grad()
 def _mean(
-    networks: tuple[Network, ...], known: Known, chances: Callable[[Known, Tensor], Tensor]
+    networks: tuple[Network, ...], known: ViewInputs, chances: Callable[[ViewInputs, Tensor], Tensor]
 ) -> Float32[np.ndarray, "rows outputs"]:
     """Chances averaged over networks, in parts."""
     parts = [known.take(part) for part in torch.arange(len(known)).split(_CHUNK)]
@@ -209,6 +213,6 @@ def _mean(
     return torch.cat(means).numpy()
 
 
-def _survival(part: Known, log_odds: Tensor) -> Tensor:
+def _survival(part: ViewInputs, log_odds: Tensor) -> Tensor:
     """Chance of passing each rung from the start; rungs without length are free."""
     return torch.where(part.batch.stands, torch.sigmoid(log_odds), 1.0).cumprod(dim=1)

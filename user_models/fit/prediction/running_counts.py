@@ -1,7 +1,7 @@
 """What was seen of users and videos before each view: running sums, in time order, so that no view tells of itself.
 
-A `Ledger` keeps the sums of every user, or every video, at some moment; `sums_before` carries them on view by view.
-Views of one request share a time, and none of them counts for another.
+A `RunningCounts` keeps the sums of every user, or every video, at some moment; `sums_before` carries them on view by
+view. Views of one request share a time, and none of them counts for another.
 
 Axes: `rows` views; `items` users or videos; `sums` as `N_SUMS` counts them.
 """
@@ -12,7 +12,7 @@ from typing import Final, final
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from user_models.fit.rows.log_rows import Rows
+from user_models.fit.rows.log_rows import LogRows
 
 GROUPS: Final = 4
 """Kinds of page with sums of their own: main feed, two columns, all others, and views shown at random."""
@@ -32,7 +32,7 @@ _LARGEST: Final = 60_000.0
 
 @final
 @dataclass(frozen=True)
-class Ledger:
+class RunningCounts:
     """Sums of users, or of videos, by id.
 
     Attributes:
@@ -59,28 +59,32 @@ class Ledger:
         return at.astype(np.int64), self.ids[at] == wanted
 
 
-def empty_ledger() -> Ledger:
+def empty_ledger() -> RunningCounts:
     """Nothing seen of anyone."""
-    return Ledger(np.zeros(0, np.int64), _nothing(0))
+    return RunningCounts(np.zeros(0, np.int64), _nothing(0))
 
 
-def add_up(ledger: Ledger, ids: Int64[np.ndarray, " rows"], sums: Float32[np.ndarray, "rows sums"]) -> Ledger:
+def add_up(
+    ledger: RunningCounts, ids: Int64[np.ndarray, " rows"], sums: Float32[np.ndarray, "rows sums"]
+) -> RunningCounts:
     """The ledger with more views counted."""
     every, at = np.unique(np.concatenate([ledger.ids, ids]), return_inverse=True)
     total = np.zeros((len(every), N_SUMS))
     np.add.at(total, at, np.concatenate([ledger.sums, sums]).astype(np.float64))
-    return Ledger(every.astype(np.int64), total.astype(np.float32))
+    return RunningCounts(every.astype(np.int64), total.astype(np.float32))
 
 
-def kept(ledger: Ledger) -> Ledger:
+def kept(ledger: RunningCounts) -> RunningCounts:
     """What a predictor keeps: the most seen items, in numbers that half precision holds."""
     seen = ledger.sums[:, : GROUPS * len(PER_GROUP) : len(PER_GROUP)].sum(axis=1) + ledger.sums[:, -len(EXPOSED)]
     most = np.argsort(-seen, kind="stable")[:MOST_KEPT]
     chosen = np.sort(most[seen[most] >= FEWEST_VIEWS])
-    return Ledger(ledger.ids[chosen], np.minimum(ledger.sums[chosen], _LARGEST).astype(np.float16).astype(np.float32))
+    return RunningCounts(
+        ledger.ids[chosen], np.minimum(ledger.sums[chosen], _LARGEST).astype(np.float16).astype(np.float32)
+    )
 
 
-def view_sums(rows: Rows) -> Float32[np.ndarray, "rows sums"]:
+def view_sums(rows: LogRows) -> Float32[np.ndarray, "rows sums"]:
     """What each view adds to the sums of its user and of its video."""
     own = [
         np.ones(len(rows)),
@@ -108,7 +112,7 @@ def exposure_sums(
     return added
 
 
-def page_group(rows: Rows) -> Int64[np.ndarray, " rows"]:
+def page_group(rows: LogRows) -> Int64[np.ndarray, " rows"]:
     """0 main feed, 1 two columns, 2 other pages, 3 shown at random."""
     return np.where(rows.random, GROUPS - 1, np.minimum(rows.tab, 2)).astype(np.int64)
 

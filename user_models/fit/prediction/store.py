@@ -12,10 +12,10 @@ from safetensors.numpy import save as save_arrays
 from user_models.dynamics.watch_thresholds import N_RUNGS
 from user_models.errors import WorldError
 from user_models.fit.prediction.feature_encoder import Coding
-from user_models.fit.prediction.inputs import Past
+from user_models.fit.prediction.inputs import PriorViews
 from user_models.fit.prediction.network import Network
 from user_models.fit.prediction.predictor import Predictor, shape_of
-from user_models.fit.prediction.running_counts import N_SUMS, Ledger
+from user_models.fit.prediction.running_counts import N_SUMS, RunningCounts
 from user_models.fit.rows.features import Features
 from user_models.world.checked_files import read_description, read_weights
 from user_models.world.store import bundled_worlds
@@ -111,16 +111,16 @@ def _assembled(content: _PredictorFile, arrays: dict[str, np.ndarray]) -> Predic
         tuple(_network(f"{kind}.{index}.", arrays, (users, videos), outputs) for index in range(content.networks))
         for kind, outputs in zip(_KINDS, (N_RUNGS, len(ACTIONS)), strict=True)
     )
-    past = Past(_ledger(arrays, "users"), _ledger(arrays, "videos"), content.last_date)
+    past = PriorViews(_ledger(arrays, "users"), _ledger(arrays, "videos"), content.last_date)
     return Predictor(watching, acting, users, videos, past, content.grid_pages, content.n_rows)
 
 
-def _ledger(arrays: dict[str, np.ndarray], name: str) -> Ledger:
+def _ledger(arrays: dict[str, np.ndarray], name: str) -> RunningCounts:
     """The sums of users or videos."""
     ids, sums = arrays[f"{name}.ids"], arrays[f"{name}.sums"]
     if sums.shape != (len(ids), N_SUMS) or not np.isfinite(sums).all() or (np.diff(ids) <= 0).any():
         raise ValueError(f"{name}.sums are not finite sums of ascending ids")
-    return Ledger(ids, sums.astype(np.float32))
+    return RunningCounts(ids, sums.astype(np.float32))
 
 
 def _network(prefix: str, arrays: dict[str, np.ndarray], codings: tuple[Coding, Coding], outputs: int) -> Network:

@@ -14,15 +14,15 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
-from user_models.fit.prediction.network import Known, Network
+from user_models.fit.prediction.network import Network, ViewInputs
 from user_models.fit.watch_model.objective import climb_log_likelihood
 
-Loss = Callable[[Float[Tensor, "rows outputs"], Known], Float[Tensor, ""]]
+Loss = Callable[[Float[Tensor, "rows outputs"], ViewInputs], Float[Tensor, ""]]
 
 
 @final
 @dataclass(frozen=True)
-class Course:
+class TrainingSettings:
     """How a network learns.
 
     Attributes:
@@ -40,21 +40,23 @@ class Course:
     dropout: float
 
 
-WATCHING: Final = Course(epochs=7, batch=1024, rate=0.003, decay=0.1, dropout=0.1)
-ACTING: Final = Course(epochs=5, batch=1024, rate=0.002, decay=0.3, dropout=0.2)
+WATCHING: Final = TrainingSettings(epochs=7, batch=1024, rate=0.003, decay=0.1, dropout=0.1)
+ACTING: Final = TrainingSettings(epochs=5, batch=1024, rate=0.002, decay=0.3, dropout=0.2)
 
 
-def climb_loss(log_odds: Float[Tensor, "rows outputs"], known: Known) -> Float[Tensor, ""]:
+def climb_loss(log_odds: Float[Tensor, "rows outputs"], known: ViewInputs) -> Float[Tensor, ""]:
     """Mean negative log-likelihood of where the climbs ended, in nats per view."""
     return -climb_log_likelihood(log_odds, known.batch).mean()
 
 
-def action_loss(log_odds: Float[Tensor, "rows outputs"], known: Known) -> Float[Tensor, ""]:
+def action_loss(log_odds: Float[Tensor, "rows outputs"], known: ViewInputs) -> Float[Tensor, ""]:
     """Mean negative log-likelihood of the actions, in nats per view."""
     return binary_cross_entropy_with_logits(log_odds, known.batch.acted, reduction="none").sum(dim=1).mean()
 
 
-def learn(network: Network, known: Known, course: Course, loss: Loss, generator: torch.Generator, title: str) -> None:
+def learn(
+    network: Network, known: ViewInputs, course: TrainingSettings, loss: Loss, generator: torch.Generator, title: str
+) -> None:
     """Fit a network in place; the same generator state gives the same weights."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=course.rate, weight_decay=course.decay, betas=(0.9, 0.99))
     steps = course.epochs * -(-len(known) // course.batch)

@@ -13,12 +13,12 @@ from jaxtyping import Bool, Int64
 from user_models.data.folder import KuaiRandFolder
 from user_models.fit.prediction.feature_encoder import Coding, learn_coding
 from user_models.fit.rows.features import user_categories, user_numbers, video_categories, video_numbers
-from user_models.fit.rows.log_rows import Rows, read_rows
+from user_models.fit.rows.log_rows import LogRows, read_rows
 
 
 @final
 @dataclass(frozen=True)
-class Views:
+class LoggedViews:
     """Views, each with its ids.
 
     Attributes:
@@ -28,7 +28,7 @@ class Views:
         author_id: Of the video.
     """
 
-    rows: Rows
+    rows: LogRows
     user_id: Int64[np.ndarray, " rows"]
     video_id: Int64[np.ndarray, " rows"]
     author_id: Int64[np.ndarray, " rows"]
@@ -36,22 +36,22 @@ class Views:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, chosen: Int64[np.ndarray, " chosen"] | Bool[np.ndarray, " rows"]) -> "Views":
+    def take(self, chosen: Int64[np.ndarray, " chosen"] | Bool[np.ndarray, " rows"]) -> "LoggedViews":
         """Some of the views."""
         ids = (getattr(self, field.name)[chosen] for field in fields(self)[1:])
-        return Views(self.rows.take(chosen), *ids)
+        return LoggedViews(self.rows.take(chosen), *ids)
 
-    def and_then(self, later: "Views") -> "Views":
+    def and_then(self, later: "LoggedViews") -> "LoggedViews":
         """These views, then others of the same tables."""
         ours, theirs = self.rows, later.rows
-        joined = [np.concatenate([getattr(ours, f.name), getattr(theirs, f.name)]) for f in fields(Rows)]
-        ids = (np.concatenate([getattr(self, f.name), getattr(later, f.name)]) for f in fields(Views)[1:])
-        return Views(Rows(*joined), *ids)
+        joined = [np.concatenate([getattr(ours, f.name), getattr(theirs, f.name)]) for f in fields(LogRows)]
+        ids = (np.concatenate([getattr(self, f.name), getattr(later, f.name)]) for f in fields(LoggedViews)[1:])
+        return LoggedViews(LogRows(*joined), *ids)
 
 
 @final
 @dataclass(frozen=True)
-class Catalogue:
+class FolderTables:
     """The tables of a folder."""
 
     users: pd.DataFrame
@@ -63,20 +63,20 @@ class Catalogue:
         users = learn_coding(user_categories(self.users), user_numbers(self.users))
         return users, learn_coding(video_categories(self.videos), video_numbers(self.videos, self.statistics))
 
-    def views(self, rows: Rows) -> Views:
+    def views(self, rows: LogRows) -> LoggedViews:
         """Rows that point into these tables, with their ids."""
         users, videos, authors = (
             column.to_numpy(np.int64)
             for column in (self.users["user_id"], self.videos["video_id"], self.videos["author_id"])
         )
-        return Views(rows, users[rows.user], videos[rows.video], authors[rows.video])
+        return LoggedViews(rows, users[rows.user], videos[rows.video], authors[rows.video])
 
     def author_of(self) -> "pd.Series[int]":
         """Authors by video id."""
         return self.videos.set_index("video_id")["author_id"]
 
 
-def read_views(folder: KuaiRandFolder, catalogue: Catalogue | None = None) -> tuple[Views, Catalogue]:
+def read_views(folder: KuaiRandFolder, catalogue: FolderTables | None = None) -> tuple[LoggedViews, FolderTables]:
     """All usable views of a folder, standard and random.
 
     Args:
@@ -86,16 +86,16 @@ def read_views(folder: KuaiRandFolder, catalogue: Catalogue | None = None) -> tu
     Raises:
         DataError: Damage in the files, or a user or video without features.
     """
-    own = Catalogue(folder.users(), folder.videos(), folder.video_statistics())
+    own = FolderTables(folder.users(), folder.videos(), folder.video_statistics())
     found = own.views(read_rows(folder).rows)
     if catalogue is None:
         return found, own
     return _repointed(found, catalogue), catalogue
 
 
-def merged(one: Catalogue, other: Catalogue) -> Catalogue:
+def merged(one: FolderTables, other: FolderTables) -> FolderTables:
     """Both catalogues as one; where both know an item, the first one counts."""
-    return Catalogue(
+    return FolderTables(
         _merged(one.users, other.users, "user_id"),
         _merged(one.videos, other.videos, "video_id"),
         _merged(one.statistics, other.statistics, "video_id"),
@@ -106,7 +106,7 @@ def _merged(one: pd.DataFrame, other: pd.DataFrame, key: str) -> pd.DataFrame:
     return pd.concat([one, other[~other[key].isin(one[key])]], ignore_index=True)
 
 
-def _repointed(views: Views, catalogue: Catalogue) -> Views:
+def _repointed(views: LoggedViews, catalogue: FolderTables) -> LoggedViews:
     """The same views, pointing into other tables."""
     user = pd.Index(catalogue.users["user_id"]).get_indexer(pd.Index(views.user_id))
     video = pd.Index(catalogue.videos["video_id"]).get_indexer(pd.Index(views.video_id))

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
-from user_models.fit.rows.log_rows import Rows
+from user_models.fit.rows.log_rows import LogRows
 
 NODES_S: Final = np.array([5, 6, 7, 8.5, 10, 13, 18, 25, 35, 50, 70, 100, 150, 220, 350, 600])
 """Lengths at which the ladder is tabulated, in seconds; the first and last stand for what is beyond."""
@@ -67,7 +67,7 @@ class Batch:
         return Batch(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def as_batch(rows: Rows) -> Batch:
+def as_batch(rows: LogRows) -> Batch:
     """All rows at once."""
     right, part = place(rows.log_duration)
     own = (rows.user, rows.video, rows.tab, rows.hour, rows.before)
@@ -76,12 +76,12 @@ def as_batch(rows: Rows) -> Batch:
     return Batch(*(torch.from_numpy(array.copy()) for array in (*own, *ladder, *rest)))
 
 
-def _chosen(rows: Rows) -> Float32[np.ndarray, " rows"]:
+def _chosen(rows: LogRows) -> Float32[np.ndarray, " rows"]:
     """Where the ranker's selection has terms of its own."""
     return (~rows.random & rows.random.any()).astype(np.float32)
 
 
-def _activity(rows: Rows) -> Float32[np.ndarray, " rows"]:
+def _activity(rows: LogRows) -> Float32[np.ndarray, " rows"]:
     """Log of each user's number of views, its mean over the views taken off."""
     if not len(rows):
         return np.zeros(0, np.float32)

@@ -27,7 +27,7 @@ _COLUMNS: Final = (
 
 @final
 @dataclass(frozen=True)
-class Rows:
+class LogRows:
     """Views of the standard and the random log, by user and time.
 
     Attributes:
@@ -69,14 +69,14 @@ class Rows:
     def __len__(self) -> int:
         return len(self.user)
 
-    def take(self, chosen: Int64[np.ndarray, " chosen"] | Bool[np.ndarray, " rows"]) -> "Rows":
+    def take(self, chosen: Int64[np.ndarray, " chosen"] | Bool[np.ndarray, " rows"]) -> "LogRows":
         """Some of the rows."""
-        return Rows(*(getattr(self, field.name)[chosen] for field in fields(self)))
+        return LogRows(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 @final
 @dataclass(frozen=True)
-class Reading:
+class LogReading:
     """The rows, and what was left out of them.
 
     Attributes:
@@ -86,7 +86,7 @@ class Reading:
         n_lengthless: Rows whose video has no known length, left out.
     """
 
-    rows: Rows
+    rows: LogRows
     n_read: int
     n_duplicates: int
     n_lengthless: int
@@ -97,7 +97,7 @@ class Reading:
         return int(self.rows.random.sum())
 
 
-def read_rows(folder: KuaiRandFolder) -> Reading:
+def read_rows(folder: KuaiRandFolder) -> LogReading:
     """The logs of a folder, the random one too if it has one; a length of 0 is looked up in the video table.
 
     Raises:
@@ -112,7 +112,7 @@ def read_rows(folder: KuaiRandFolder) -> Reading:
     lasting = duration_s > 0
     kept = once.assign(duration_s=duration_s)[lasting].sort_values(["user_id", "time_ms"], kind="stable")
     users = folder.users(("user_id",))
-    return Reading(
+    return LogReading(
         rows=_rows(kept, _places(kept["user_id"], users["user_id"]), _places(kept["video_id"], videos["video_id"])),
         n_read=len(log),
         n_duplicates=len(log) - len(once),
@@ -138,14 +138,14 @@ def _places(wanted: "pd.Series[int]", table: "pd.Series[int]") -> Int64[np.ndarr
     return places.astype(np.int64)
 
 
-def _rows(log: pd.DataFrame, user: Int64[np.ndarray, " rows"], video: Int64[np.ndarray, " rows"]) -> Rows:
+def _rows(log: pd.DataFrame, user: Int64[np.ndarray, " rows"], video: Int64[np.ndarray, " rows"]) -> LogRows:
     """Columns of the sorted log in the units of the fit."""
     watch_s = log["watch_s"].to_numpy(np.float32)
     duration_s = log["duration_s"].to_numpy(np.float32)
     rungs_s = rungs(duration_s)
     page = log["tab"].to_numpy(np.int64)
     places = {tab: code for code, tab in enumerate(TABS)}
-    return Rows(
+    return LogRows(
         user=user,
         video=video,
         date=log["date"].to_numpy(np.int64),

@@ -11,7 +11,7 @@ from typing import Final, final
 import torch
 from tqdm import tqdm
 
-from user_models.fit.prediction.predictor import Plan
+from user_models.fit.prediction.predictor import PredictorPlan
 from user_models.fit.rows.batches import Batch
 from user_models.fit.watch_model.model import WatchModel
 from user_models.fit.watch_model.objective import loss, negative_log_likelihood
@@ -19,7 +19,7 @@ from user_models.fit.watch_model.objective import loss, negative_log_likelihood
 
 @final
 @dataclass(frozen=True)
-class Schedule:
+class WatchModelSchedule:
     """How long and how fast to learn.
 
     Attributes:
@@ -38,7 +38,7 @@ class Schedule:
     item_rate: float = 0.05
     validation: float = 0.04
     patience: int = 3
-    plan: Plan = field(default_factory=Plan)
+    plan: PredictorPlan = field(default_factory=PredictorPlan)
 
 
 @final
@@ -59,7 +59,7 @@ _SPREAD_RATE: Final = 0.03
 
 
 def train(
-    model: WatchModel, rows: Batch, schedule: Schedule, generator: torch.Generator, title: str = "fit"
+    model: WatchModel, rows: Batch, schedule: WatchModelSchedule, generator: torch.Generator, title: str = "fit"
 ) -> Trained:
     """Fit the model in place; the parameters of the best validation loss are kept.
 
@@ -120,7 +120,7 @@ def _pass(
         pace.step()
 
 
-def _optimiser(model: WatchModel, schedule: Schedule) -> torch.optim.Adam:
+def _optimiser(model: WatchModel, schedule: WatchModelSchedule) -> torch.optim.Adam:
     """Adam with a rate of its own for deviations and for prior spreads."""
     items = [t for e in (model.users, model.videos) for t in (e.centre, e.log_spread)]
     spreads = [model.users.log_prior, model.videos.log_prior]

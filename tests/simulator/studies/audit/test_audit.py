@@ -20,7 +20,7 @@ from simulator.spec.experiment import load_spec, parse_spec
 from simulator.statistics.resplits import Readings
 from simulator.studies.audit.audit import AuditPlan, a_a_rows, run_audit
 from simulator.studies.audit.error_rates import audit_row
-from simulator.studies.audit.readings import Evidence, join
+from simulator.studies.audit.readings import MethodReadings, join
 from simulator.studies.audit.replications import FOLDER, gather, replication_seed
 
 
@@ -65,7 +65,7 @@ def evidence(**changes):
         "truth": np.full(10, 0.1),
         "truth_se": np.full(10, 0.01),
     }
-    return Evidence(**(fields | changes))
+    return MethodReadings(**(fields | changes))
 
 
 def test_rates_are_counted_by_hand():

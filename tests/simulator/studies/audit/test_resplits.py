@@ -12,11 +12,11 @@ from simulator.reports.audit import RESPLITS
 from simulator.runs.user_day_reader import TOTALS
 from simulator.spec.experiment import load_spec
 from simulator.statistics.paired import true_effect
-from simulator.statistics.resplits import Readings, Sheet
+from simulator.statistics.resplits import Readings, SplitDesign
 from simulator.studies.audit.error_rates import audit_row
-from simulator.studies.audit.methods import Z, stopped
-from simulator.studies.audit.readings import Reader, resplit
-from simulator.studies.potential_outcomes import Life, Lives, read_lives
+from simulator.studies.audit.methods import Z, apply_stopping_rule
+from simulator.studies.audit.readings import SplitReader, resplit
+from simulator.studies.potential_outcomes import AllPotentialOutcomes, PotentialOutcomes, read_lives
 
 FIELDS = ("relative_effect", "ci_low", "ci_high", "p_value")
 R = 3.29
@@ -40,7 +40,7 @@ def buckets(lives):
 @pytest.fixture(scope="module")
 def read(lives, buckets):
     """Evidence of those splits by metric and method."""
-    return {(e.metric.key, e.method): e for e in Reader(lives).read(buckets)}
+    return {(e.metric.key, e.method): e for e in SplitReader(lives).read(buckets)}
 
 
 def split_frame(lives, bucket, treatment):
@@ -91,7 +91,7 @@ def test_a_peeker_stops_at_the_first_significant_day(lives, read):
     """Whoever finds something must have found it on some day; whoever does not, on none."""
     rng = np.random.default_rng(0)
     bucket = rng.integers(0, 2, (200, len(lives.bucket)))
-    found = {e.method: e for e in Reader(lives).read(bucket) if e.metric.key == "AUT"}
+    found = {e.method: e for e in SplitReader(lives).read(bucket) if e.metric.key == "AUT"}
     ends, peeks = found["plain"].a_a.p_value, found["daily_peeking"].a_a.p_value
     assert (peeks[ends < 0.05] < 0.05).all()
     assert (peeks[peeks >= 0.05] == ends[peeks >= 0.05]).all()
@@ -113,7 +113,7 @@ def test_looks_that_are_paid_for_reject_no_more_than_one_look():
 def test_a_reading_at_another_bound_is_significant_where_it_lies_beyond(bound):
     z = np.array([1.0, 2.0, 3.0])
     day = Readings(*np.expm1(0.1 * np.array([z, z - Z, z + Z])), p_value=2 * stats.norm.sf(z))
-    wide = stopped([day], np.array([bound]))
+    wide = apply_stopping_rule([day], np.array([bound]))
     assert ((wide.p_value < 0.05) == (z > bound)).all()
     assert wide.ci_low == pytest.approx(np.expm1(0.1 * (z - bound)))
     assert wide.ci_high == pytest.approx(np.expm1(0.1 * (z + bound)))
@@ -123,7 +123,7 @@ def test_moments_keep_their_digits_far_from_zero():
     columns = np.random.default_rng(1).normal(size=(500, 2)) + np.array([1e6, -1e7])
     members = np.zeros((1, 500))
     members[0, ::3] = 1
-    found = Sheet.of({"x": columns}).moments(members)["x"]
+    found = SplitDesign.of({"x": columns}).moments(members)["x"]
     assert found.covariance[0] == pytest.approx(np.cov(columns[::3].T), rel=1e-9)
     assert found.mean[0] == pytest.approx(columns[::3].mean(axis=0), rel=1e-14)
 
@@ -142,10 +142,12 @@ def made_up_lives(n=2000, days=2, seed=5):
             fields = dict.fromkeys(TOTALS, total) | {"days": np.full(n, day + 1), "views": np.full(n, 9 * (day + 1))}
             looks.append(pd.DataFrame({"user_id": np.arange(n), **fields}))
         before = pd.DataFrame(dict.fromkeys(TOTALS, level * noise.lognormal(0, 0.5, n))).add_prefix(PRE)
-        return Life(pd.concat([looks[-1], before.assign(pre_views=9.0, pre_days=1.0)], axis=1), tuple(looks))
+        return PotentialOutcomes(
+            pd.concat([looks[-1], before.assign(pre_views=9.0, pre_days=1.0)], axis=1), tuple(looks)
+        )
 
     lives = {"control": life(1.0), "treatment": life(gain)}
-    return Lives(("control", "treatment"), np.array([0.5, 0.5]), rng.integers(0, 2, n), lives, lives)
+    return AllPotentialOutcomes(("control", "treatment"), np.array([0.5, 0.5]), rng.integers(0, 2, n), lives, lives)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from user_models.dynamics import kernel
-from user_models.dynamics.kernel import Response, State
+from user_models.dynamics.kernel import Response, UserState
 from user_models.dynamics.watch_thresholds import CLICK_RUNG
 from user_models.fit.matching.expected_outcomes import expected_watching
 from user_models.fit.matching.random_exposure import (
@@ -32,7 +32,7 @@ def simulated(world, n_users: int, k: int) -> tuple[Response, object]:
     f32, i16 = np.float32, np.int16
     ints, floats = np.zeros(n_users, i16), np.zeros(n_users, f32)
     hours = np.random.default_rng(0).choice(24, n_users, p=rules.hour_share).astype(np.int8)
-    state = State(
+    state = UserState(
         np.full(n_users, 1e9, f32), np.zeros((n_users, 4), i16), ints, ints.copy(), np.zeros(n_users, np.int32), hours,
         np.full(n_users, 0.5, f32), ints.copy(), floats, floats.copy(), ints.copy(), floats.copy(), ints.copy() - 9,
         ints.copy(), np.zeros_like(crowd.users.taste), np.zeros_like(crowd.users.taste), floats.copy(),

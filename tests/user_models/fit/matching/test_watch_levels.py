@@ -9,13 +9,13 @@ from scipy.stats import norm
 from user_models.dynamics.kernel import MOST_FELT, climb, seconds
 from user_models.dynamics.watch_thresholds import CLICK_RUNG, COMPLETE_RUNG, LONG_RUNG, N_RUNGS, rungs
 from user_models.fit.matching.action_levels import match_actions
-from user_models.fit.matching.expected_outcomes import Meetings, outcome
+from user_models.fit.matching.expected_outcomes import SampledImpressions, outcome
 from user_models.fit.matching.random_exposure import RandomTargets
 from user_models.fit.matching.watch_levels import (
     KNOTS,
     N_LENGTH_CLASSES,
-    Aims,
     Climbs,
+    LevelTargets,
     classes,
     climbs,
     length_classes,
@@ -29,11 +29,11 @@ N = 6_000
 LIFT = 1.2
 
 
-def meetings(lift: float, seed: int) -> Meetings:
+def meetings(lift: float, seed: int) -> SampledImpressions:
     """Views of random lengths; a ranker lifts appeal and satisfaction."""
     rng = np.random.default_rng(seed)
     f32 = np.float32
-    return Meetings(
+    return SampledImpressions(
         duration_s=np.exp(rng.uniform(np.log(6.0), np.log(400.0), N)).astype(f32),
         appeal=rng.normal(lift, 1.0, N).astype(f32),
         match=rng.normal(lift / 2, 0.9, N).astype(f32),
@@ -90,7 +90,7 @@ def other_world():
 @pytest.fixture(scope="module")
 def aims():
     lengths = (by_length(WORLD, met) for met in (BASE, RANDOM))
-    return Aims(expected_climbs(WORLD, BASE), targets(WORLD, BASE), targets(WORLD, RANDOM), *lengths)
+    return LevelTargets(expected_climbs(WORLD, BASE), targets(WORLD, BASE), targets(WORLD, RANDOM), *lengths)
 
 
 @pytest.fixture(scope="module")

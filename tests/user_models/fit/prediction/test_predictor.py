@@ -14,8 +14,8 @@ from user_models.data.folder import open_folder
 from user_models.errors import DataError, WorldError
 from user_models.fit.prediction import (
     HeldOut,
-    Plan,
     Predictor,
+    PredictorPlan,
     check_heldout,
     learn_predictor,
     lightgbm_baseline,
@@ -26,11 +26,11 @@ from user_models.fit.prediction import (
 from user_models.fit.prediction.inputs import known_before
 from user_models.fit.prediction.predictor import forecast, no_rows
 from user_models.fit.prediction.running_counts import empty_ledger
-from user_models.fit.prediction.training import Course
+from user_models.fit.prediction.training import TrainingSettings
 from user_models.fit.prediction.views import read_views
 
-QUICK = Course(epochs=2, batch=256, rate=0.003, decay=0.1, dropout=0.1)
-PLAN = Plan(QUICK, QUICK, networks=2)
+QUICK = TrainingSettings(epochs=2, batch=256, rate=0.003, decay=0.1, dropout=0.1)
+PLAN = PredictorPlan(QUICK, QUICK, networks=2)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def test_real_days_are_foreseen(kuairand):
     views, catalogue = read_views(data)
     exposures = read_exposures(kuairand / "kuairand-pure-exposures-4_09_to_4_24.parquet")
     before = views.take(views.rows.date < 20220503)
-    found = check_heldout(learn_predictor(before, catalogue, exposures, 0, Plan(networks=1)), data)
+    found = check_heldout(learn_predictor(before, catalogue, exposures, 0, PredictorPlan(networks=1)), data)
     assert found.auc["click"] > 0.753 - 0.008
     assert found.auc["long_view"] > 0.757 - 0.008
     assert found.auc["like"] > 0.889 - 0.02

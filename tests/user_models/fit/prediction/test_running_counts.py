@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from user_models.fit.prediction.inputs import Past, known_before, nothing_seen, seen
+from user_models.fit.prediction.inputs import PriorViews, known_before, nothing_seen, seen
 from user_models.fit.prediction.running_counts import (
     N_SUMS,
-    Ledger,
+    RunningCounts,
     add_up,
     empty_ledger,
     kept,
@@ -19,20 +19,20 @@ from user_models.fit.prediction.running_counts import (
     sums_before,
     view_sums,
 )
-from user_models.fit.prediction.views import Views
+from user_models.fit.prediction.views import LoggedViews
 
 
-def views_of(known, n: int) -> Views:
+def views_of(known, n: int) -> LoggedViews:
     """The first views of the known world, each video its own author's."""
     rows = known.rows.take(np.arange(n))
-    return Views(rows, rows.user + 1000, rows.video + 50, rows.video)
+    return LoggedViews(rows, rows.user + 1000, rows.video + 50, rows.video)
 
 
-def authors(views: Views) -> "pd.Series[int]":
+def authors(views: LoggedViews) -> "pd.Series[int]":
     return pd.Series(views.author_id, index=views.video_id).groupby(level=0).first()
 
 
-def told(past: Past, views: Views) -> np.ndarray:
+def told(past: PriorViews, views: LoggedViews) -> np.ndarray:
     nothing = np.zeros(len(views), bool)
     return known_before(past, views, nothing, nothing, authors(views))
 
@@ -120,7 +120,7 @@ def test_adding_in_two_parts_is_adding_at_once(known):
 
 
 def test_what_is_kept_fits_into_half_precision():
-    ledger = Ledger(np.array([1]), np.full((1, N_SUMS), 1e9, np.float32))
+    ledger = RunningCounts(np.array([1]), np.full((1, N_SUMS), 1e9, np.float32))
     sums = kept(ledger).sums
     assert np.isfinite(sums.astype(np.float16)).all()
     np.testing.assert_array_equal(sums, sums.astype(np.float16))

@@ -11,10 +11,10 @@ from user_models.dynamics.watch_thresholds import N_RUNGS, STRETCH, rungs
 from user_models.fit.generators.latents import world_terms
 from user_models.fit.rows.batches import as_batch
 from user_models.fit.rows.features import Features
-from user_models.fit.rows.log_rows import Rows
+from user_models.fit.rows.log_rows import LogRows
 from user_models.fit.watch_model.model import Priors, WatchModel
 from user_models.fit.watch_model.objective import climb_log_likelihood
-from user_models.fit.watch_model.training import Schedule, train, validation_loss
+from user_models.fit.watch_model.training import WatchModelSchedule, train, validation_loss
 
 
 def plain_features(n: int) -> Features:
@@ -30,12 +30,12 @@ def plain_model(known, seed: int) -> WatchModel:
 
 def fitted(known, seed: int = 0) -> WatchModel:
     model = plain_model(known, seed)
-    schedule = Schedule(epochs=10, batch=1024, rate=0.03)
+    schedule = WatchModelSchedule(epochs=10, batch=1024, rate=0.03)
     train(model, as_batch(known.rows), schedule, torch.Generator().manual_seed(seed))
     return model
 
 
-def shuffled(rows: Rows) -> Rows:
+def shuffled(rows: LogRows) -> LogRows:
     """The same views, users and videos dealt out at random: all that is left to learn is the ladder."""
     rng = np.random.default_rng(0)
     return replace(rows, user=rng.permutation(rows.user), video=rng.permutation(rows.video))
@@ -95,16 +95,21 @@ def test_a_model_beats_guessing_on_later_days(known):
     early = known.rows.date < 20220424
     model = plain_model(known, 1)
     before, after = known.rows.take(early), known.rows.take(~early)
-    train(model, as_batch(before), Schedule(epochs=6, batch=1024, rate=0.03), torch.Generator().manual_seed(0))
+    train(
+        model, as_batch(before), WatchModelSchedule(epochs=6, batch=1024, rate=0.03), torch.Generator().manual_seed(0)
+    )
     guess = plain_model(known, 1)
     train(
-        guess, as_batch(shuffled(before)), Schedule(epochs=6, batch=1024, rate=0.03), torch.Generator().manual_seed(0)
+        guess,
+        as_batch(shuffled(before)),
+        WatchModelSchedule(epochs=6, batch=1024, rate=0.03),
+        torch.Generator().manual_seed(0),
     )
     assert validation_loss(model, as_batch(after)) < validation_loss(guess, as_batch(after)) - 0.05
 
 
 def test_the_same_seed_gives_the_same_model(known):
-    schedule = Schedule(epochs=1, batch=4096)
+    schedule = WatchModelSchedule(epochs=1, batch=4096)
     models = [plain_model(known, 3) for _ in range(2)]
     losses = [
         train(model, as_batch(known.rows), schedule, torch.Generator().manual_seed(5)).validation_loss
@@ -116,7 +121,7 @@ def test_the_same_seed_gives_the_same_model(known):
 
 
 def test_learning_stops_when_it_gets_no_better(known):
-    schedule = Schedule(epochs=30, batch=256, rate=0.5, item_rate=0.5, patience=2)
+    schedule = WatchModelSchedule(epochs=30, batch=256, rate=0.5, item_rate=0.5, patience=2)
     rows = as_batch(known.rows.take(np.arange(600)))
     trained = train(plain_model(known, 0), rows, schedule, torch.Generator().manual_seed(0))
     assert trained.epochs < 30

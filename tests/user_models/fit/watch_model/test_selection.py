@@ -10,14 +10,14 @@ from user_models.dynamics.watch_thresholds import LONG_RUNG
 from user_models.fit.generators.latents import world_terms
 from user_models.fit.rows.batches import as_batch
 from user_models.fit.rows.features import Features
-from user_models.fit.rows.log_rows import Rows
+from user_models.fit.rows.log_rows import LogRows
 from user_models.fit.watch_model.model import Priors, WatchModel
-from user_models.fit.watch_model.training import Schedule, train
+from user_models.fit.watch_model.training import WatchModelSchedule, train
 
 SLOPE, LIFT, CANDIDATES = 0.8, 1.0, 5
 
 
-def both_logs(known) -> Rows:
+def both_logs(known) -> LogRows:
     """The first half shown at random; the second chosen by a ranker, by the video's appeal and by the moment's."""
     rng = np.random.default_rng(11)
     rows, n = known.rows, len(known.rows)
@@ -33,7 +33,7 @@ def both_logs(known) -> Rows:
     return replace(rows, video=video, log_duration=length, passed=passed, random=random)
 
 
-def level_off(known, rows: Rows) -> float:
+def level_off(known, rows: LogRows) -> float:
     """How far the fitted ladder lies above the true one, up to a long view."""
     n_users, n_videos = len(known.user_appeal), len(known.video_appeal)
     plain = [Features(np.zeros((n, 1), np.int64), 1, np.zeros((n, 0), np.float32)) for n in (n_users, n_videos)]
@@ -41,7 +41,7 @@ def level_off(known, rows: Rows) -> float:
     rate = np.clip(rows.acted.mean(axis=0), 1e-4, None).astype(np.float32)
     model = WatchModel(*plain, Priors(spread, spread, rate), 2, torch.Generator().manual_seed(0))
     batch = as_batch(rows)
-    train(model, batch, Schedule(epochs=10, batch=1024, rate=0.03), torch.Generator().manual_seed(0))
+    train(model, batch, WatchModelSchedule(epochs=10, batch=1024, rate=0.03), torch.Generator().manual_seed(0))
     terms = world_terms(model, batch, known.log_duration)
     middle = np.searchsorted(known.world.tables.node_log_duration, np.log(60))
     off = terms.stage[middle, : LONG_RUNG + 1] - known.world.tables.stage[middle, : LONG_RUNG + 1]
