@@ -162,7 +162,10 @@ def test_a_full_disk_is_one_line_and_what_was_finished_is_kept(spec, undisturbed
 
     with monkeypatch.context() as full:
         full.setattr(os, "fsync", fills_up)
-        with pytest.raises(RunFolderError, match=r"cannot be written: No space left on device; make room and go on"):
+        with pytest.raises(
+            RunFolderError,
+            match=r"cannot be written: No space left on device; make room and run it again, with --resume",
+        ):
             run_to_folder(spec, tmp_path / "run", 1, silent)
     assert not list((tmp_path / "run").rglob(".*"))
     run_to_folder(spec, tmp_path / "run", 1, silent, resume=(tmp_path / "run" / "spec.toml").exists())

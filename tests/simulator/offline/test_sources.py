@@ -216,8 +216,8 @@ def test_the_command_prints_rows_and_keeps_a_page(traced, tmp_path, capsys):
     [
         (("nowhere",), "nowhere: no such world"),
         (("kuairand-pure", "--policy", "popula"), "did you mean 'popular'"),
-        (("kuairand-pure", "--seeds", "0"), "--seeds 0 given"),
-        (("kuairand-pure", "--max-users", "0"), "want core of 3 or more, and at least one negative and user"),
+        (("kuairand-pure", "--seeds", "0"), "--seeds: '0' given, want a whole number from 1 to"),
+        (("kuairand-pure", "--max-users", "0"), "--max-users: '0' given, want a whole number from 1 to"),
     ],
 )
 def test_a_wrong_command_ends_in_one_line(words, message, tmp_path, capsys):
