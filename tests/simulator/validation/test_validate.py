@@ -198,7 +198,7 @@ def test_what_is_written_is_read_again(sound, tmp_path):
 
 def test_a_damaged_file_is_named(tmp_path):
     with pytest.raises(
-        RunFolderError, match="holds no validation.json; give the folder that `askew validate --out` wrote"
+        RunFolderError, match=r"holds no validation.json; give the folder that `askew validate --out` wrote"
     ):
         load_validation(tmp_path)
     for text in ("{", "9" * 5000, "[" * 100_000):
