@@ -1,1 +1,8 @@
-"""What is shown: the policy contract and every ranker."""
+"""Ranking policies: the contract and every ranker.
+
+The public names are listed in `__init__.pyi`. Each is imported when it is first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

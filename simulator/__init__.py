@@ -1,19 +1,8 @@
-"""What happens and what it means: rollout, experiment, environments, statistics, report.
+"""Simulated A/B tests: experiments, environments, statistics and reports.
 
-`simulator.analyse` reads out anybody's test from a frame with one row per user; see
-`simulator.analysis.analyse.analyse`.
+The public names are listed in `__init__.pyi`. Each is imported when it is first used, so `import simulator` is quick.
 """
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
-if TYPE_CHECKING:
-    from simulator.analysis.analyse import analyse as analyse
-
-
-def __getattr__(name: str) -> object:
-    """Fetch `analyse` when it is asked for, so that importing the package stays quick."""
-    if name == "analyse":
-        from simulator.analysis.analyse import analyse
-
-        return analyse
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -46,7 +46,7 @@ LONGEST_FUNCTION: Final = 50
 LONG_WITH_REASON: Final = {
     "user_models/dynamics/kernel.py": "numba's cache looks at one file's date, so a kernel's helpers live with it",
     "policies/kernel.py": "the same",
-    "user_models/dynamics/kernel.py: view": "one view in the order it is lived, on scalars",
+    "user_models/dynamics/kernel.py: simulate_view": "one view in the order it is lived, on scalars",
     "user_models/dynamics/kernel.py: normal": "two polynomials",
 }
 

@@ -1,1 +1,8 @@
-"""Who watches: the KuaiRand schema and loader, the user models, their fit, and the World that holds them."""
+"""User models: KuaiRand's files, the models of watching and acting, their fit, and the World that holds them.
+
+The public names are listed in `__init__.pyi`. Each is imported when it is first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

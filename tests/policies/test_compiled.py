@@ -10,7 +10,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 KEYED: Final = """
 import numpy as np
 from policies import kernel as served
-from user_models import kernel as lived
+from user_models.dynamics import kernel as lived
 
 shown, felt = np.empty((1, 3), np.float32), np.empty(2)
 served.fill_uniform(np.array([5], np.uint64), np.uint64(7), shown)
@@ -25,7 +25,9 @@ def without_folders(package: Path, tree: Path) -> None:
     here.mkdir()
     (here / "__pycache__").touch()
     for path in package.iterdir():
-        if path.name != "__pycache__":
+        if path.is_dir() and path.name != "__pycache__":
+            without_folders(path, here)
+        elif path.is_file():
             (here / path.name).symlink_to(path)
 
 

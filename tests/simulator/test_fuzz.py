@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -257,7 +258,9 @@ def words_for(kind, folder, out, sound):
 @pytest.fixture
 def only_reads(monkeypatch):
     """Commands go as far as they read and check."""
-    monkeypatch.setattr("simulator.run.run_with", lambda start, spec, *rest: prepare(spec, world_of(spec)))
+    monkeypatch.setattr(
+        import_module("simulator.run"), "run_with", lambda start, spec, *rest: prepare(spec, world_of(spec))
+    )
     monkeypatch.setattr(
         "simulator.calibration.calibrate.fit_and_calibrate", lambda order, *rest: open_folder(order.data).check()
     )

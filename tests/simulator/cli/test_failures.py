@@ -13,14 +13,14 @@ from simulator.cli.failures import Interruption
 
 START = """
 import sys, time
-import simulator.run
+from importlib import import_module
 from simulator.cli import main
 
 def begin(*_):
     print("at work", flush=True)
     {work}
 
-simulator.run.run_with = begin
+import_module("simulator.run").run_with = begin
 sys.argv = ["askew", *sys.argv[1:]]
 main()
 """

@@ -1,6 +1,7 @@
 """Every option of every command with odd values: a quick run, or one line and exit code 2."""
 
 import shutil
+from importlib import import_module
 
 import pytest
 import tomli_w
@@ -86,7 +87,7 @@ def stopped_at_work(monkeypatch):
     monkeypatch.setattr("simulator.offline.evaluate.read_source", reached)
     monkeypatch.setattr("simulator.studies.power.run_to_folder", reached)
     monkeypatch.setattr("simulator.validation.policy_rates.run_experiment", reached)
-    monkeypatch.setattr("simulator.run.play", reached)
+    monkeypatch.setattr(import_module("simulator.run"), "play", reached)
     monkeypatch.setattr("simulator.analysis.summarise._report", reached)
     monkeypatch.setattr("simulator.environment.transitions._trace", reached)
     monkeypatch.setattr("simulator.validation.validate.validate", reached)
