@@ -35,7 +35,7 @@ def feedback_rank(events: Int64[Tensor, "*b"], watch_s: Float32[Tensor, "*b"]) -
     """How well views went, to be compared within a request.
 
     >>> two_acts = int(Event.LONG_VIEW | Event.LIKE)
-    >>> posterior(torch.tensor([two_acts, int(Event.LIKE), 0, int(Event.HATE)]), torch.zeros(4)).tolist()
+    >>> feedback_rank(torch.tensor([two_acts, int(Event.LIKE), 0, int(Event.HATE)]), torch.zeros(4)).tolist()
     [2.0, 1.0, 0.0, -1.0]
     """
     n_positive = torch.stack([(events & int(event)) > 0 for event in _POSITIVE]).sum(0)

@@ -113,7 +113,7 @@ def train_stages(
 def phases(lesson: TrainingPlan) -> list[tuple[bool, int]]:
     """Whether labels are corrected, and for how many epochs; the first `n_mix` epochs are not.
 
-    >>> phases(Lesson(n_mix=3, epochs=5)), phases(Lesson(n_mix=3, epochs=2))
+    >>> phases(TrainingPlan(n_mix=3, epochs=5)), phases(TrainingPlan(n_mix=3, epochs=2))
     ([(False, 3), (True, 2)], [(False, 2)])
     """
     plain = min(lesson.n_mix, lesson.epochs)

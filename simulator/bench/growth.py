@@ -40,7 +40,7 @@ class GrowthRun:
     def name(self) -> str:
         """For a table.
 
-        >>> Trial().name
+        >>> GrowthRun().name
         'run of 10,000 users, 2 days, 2 arms, 2 workers'
         """
         return f"run of {self.users:,} users, {self.days} days, {self.arms} arms, {self.workers} workers"

@@ -234,7 +234,7 @@ class TestSizes:
     def users(self, variance: float) -> int:
         """Users over all arms that find the effect, given the relative variance of a user's mean.
 
-        >>> Sizes(Wanted(effect=0.02), 0.5, 0.5, 1.0).users(0.25)
+        >>> TestSizes(PowerTarget(effect=0.02), 0.5, 0.5, 1.0).users(0.25)
         19623
         """
         return math.ceil(self._unit * variance / self.wanted.effect**2 / self.control / self.both)

@@ -19,7 +19,7 @@ def with_verdict(world: World, faults: Sequence[str]) -> World:
     """The world with the verdict of the gate.
 
     >>> from user_models.testing import toy_world
-    >>> mark(toy_world(), ["hate under base: 3 times the real figure"]).provenance["validated"]
+    >>> with_verdict(toy_world(), ["hate under base: 3 times the real figure"]).provenance["validated"]
     'refused: hate under base: 3 times the real figure'
     """
     verdict = f"refused: {'; '.join(faults)}" if faults else _SOUND
