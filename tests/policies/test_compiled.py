@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 KEYED: Final = """
 import numpy as np
@@ -51,3 +53,33 @@ def test_where_no_folder_can_be_written_kernels_work_and_one_line_says_so(tmp_pa
     assert kept.stderr == ""
     assert kept.stdout == nowhere.stdout
     assert list((tmp_path / "compiled").rglob("*.nbc"))
+
+
+@pytest.mark.parametrize("decorators", ["policies.compiled", "user_models.dynamics.compiled"])
+def test_code_compiled_before_a_class_was_renamed_is_compiled_anew(tmp_path, decorators):
+    source = f"""
+from typing import NamedTuple
+import numpy as np
+from {decorators} import compiled
+
+class Before(NamedTuple):
+    x: np.ndarray
+
+@compiled
+def total(pair):
+    return pair.x[0] + pair.x[1]
+
+if __name__ == "__main__":
+    import scores
+    print(scores.total(scores.Before(np.array([1.0, 2.0]))))
+"""
+    environment = os.environ | {
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}",
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+    }
+    for text in (source, source.replace("Before", "Renamed")):
+        (tmp_path / "scores.py").write_text(text)
+        end = subprocess.run(
+            [sys.executable, "scores.py"], capture_output=True, check=False, text=True, cwd=tmp_path, env=environment
+        )
+        assert end.stdout == "3.0\n", end.stderr

@@ -19,12 +19,32 @@ _NO_FOLDER: Final = (
 """Said by whichever package compiles first."""
 
 
+def _past_renames(kernel: Any) -> Any:  # noqa: ANN401 - numba's own type
+    """Compile anew where the index on disk names a class that an update of the code has renamed or moved.
+
+    numba reads the whole index before it looks at the date of the source file, and ends in AttributeError there.
+    """
+    index = kernel._cache._cache_file
+    read = index._load_index
+
+    def read_or_nothing() -> dict[Any, str]:
+        try:
+            return read()
+        except (AttributeError, ImportError):
+            return {}
+
+    index._load_index = read_or_nothing
+    return kernel
+
+
 def _kept(**options: Any) -> Callable[[F], F]:  # noqa: ANN401 - what numba takes
     """Compile without the GIL and keep the result on disk, or in memory where numba finds no folder to write to."""
 
     def keep(function: F) -> F:
         try:
-            return cast("F", numba.njit(nogil=True, error_model="numpy", cache=True, **options)(function))
+            return cast(
+                "F", _past_renames(numba.njit(nogil=True, error_model="numpy", cache=True, **options)(function))
+            )
         except RuntimeError as error:
             if "cannot cache" not in str(error):
                 raise
