@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
-from jaxtyping import Bool, Float32, Float64, Int32, Int64
+from jaxtyping import Bool, Float32, Float64, Int, Int32, Int64
 
 from policies.agents.flat_observation import numbers_of
 from policies.base import Event, Feedback, FixedHistory, History, Observation
@@ -108,6 +108,8 @@ def read_transitions(folder: Path, arm: str | None, reward: str) -> Transitions:
     ends = np.append((np.diff(days) != 0).any(axis=0), True)
     policy = next(each.policy for each in spec.arms if each.name == arm)
     stage = stage_of(spec, world_of(spec))[0]
+    if fault := _id_fault("video_id", log.video_id, len(stage.video_table.duration_s)):  # later days add videos
+        raise RunFolderError(f"{folder / 'trace'}: {fault}; run the spec anew")
     offered, request = _offered(
         log, RolloutSettings(stage, spec.seed, spec.slate_size, spec.candidates, constant_model()), folder
     )
@@ -152,10 +154,13 @@ def _fault(table: pa.Table, spec: ExperimentSpec) -> str:
         return f"column {missing[0]} is missing"
     if fault := trace_fault(table):
         return fault
-    for name, n in (("user_id", spec.users), ("video_id", spec.videos)):
-        ids = table[name].to_numpy()
-        if len(ids) and not 0 <= ids.min() <= ids.max() < n:
-            return f"{name} from {ids.min()} to {ids.max()} given, want 0 to {n - 1}"
+    return _id_fault("user_id", table["user_id"].to_numpy(), spec.users)
+
+
+def _id_fault(name: str, ids: Int[np.ndarray, " rows"], n: int) -> str:
+    """Which ids of a column are not below `n`, or nothing."""
+    if len(ids) and not 0 <= ids.min() <= ids.max() < n:
+        return f"{name} from {ids.min()} to {ids.max()} given, want 0 to {n - 1}"
     return ""
 
 

@@ -148,6 +148,11 @@ def test_a_mixed_course_of_events_is_exported_by_bucket(play):
     assert (arms["treatment"].propensity == 1).all()
 
 
+def test_videos_that_came_on_later_days_are_exported(play):
+    trace = read_transitions(play(world="kuairand-pure", videos=500), None, "watch_s").trace
+    assert trace["video_id"].max() >= 500
+
+
 def test_a_trace_of_another_world_is_refused(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "run")
     spec = (folder / "spec.toml").read_text()
