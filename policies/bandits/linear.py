@@ -22,8 +22,8 @@ from jaxtyping import Float32, Float64, Int
 from scipy.linalg import solve_triangular
 
 from policies.base import Event, Feedback, Log, Observation, VideoTable
+from policies.checks import check_log
 from policies.storage import want_shapes
-from policies.two_tower.fit import check_log
 
 _COMPONENTS: Final = 4
 _PRIOR_VIEWS: Final = 20.0

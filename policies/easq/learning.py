@@ -16,13 +16,14 @@ from jaxtyping import Bool, Float32
 from torch import Tensor, nn
 
 from policies.base import Feedback, Log
+from policies.checks import check_log
 from policies.easq.answer_buffer import AnswerBuffer, draw_pairs, read_answers
 from policies.easq.inputs import N_RATES, FrozenInputs, Slates, freeze_inputs, read_slates
 from policies.easq.losses import pair_loss, preference_loss, prior_loss, request_loss
 from policies.easq.model import EasqNetwork, EasqShape
 from policies.histories import find_requests
 from policies.torch_rankers.training import TrainingSchedule, one_thread, train
-from policies.two_tower.fit import Recipe, check_log, fit_towers
+from policies.two_tower.fit import Recipe, fit_towers
 
 Use: TypeAlias = Literal["side", "main", "none"]
 """What answers teach: side path and preferences (EASQ), the main loss (EMER_S), or nothing (EMER)."""

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float32
 
 from policies.base import Feedback, Log, Noise, Observation, Slates, top_k
+from policies.checks import check_tables
 from policies.easq.learning import EasqRecipe, RankerState, learn_log, learn_round
 from policies.easq.storage import name_state, read_state
 from policies.storage import Stored, read_policy, rebuild, write_policy
@@ -59,7 +60,7 @@ def _scores(policy: Learning, obs: Observation) -> Float32[np.ndarray, "users n"
     """See `policies.testing.conformance.Scoring.scores`; the behaviour head alone."""
     state = policy.learner.fitted_or_raise()
     known = state.known
-    check_tables(state, obs)
+    check_tables(obs, len(known.group), len(known.towers.feature_mean))
     h = policy.learner.recipe.history
     vectors = torch.from_numpy(encode(known.towers, obs.users.features, obs.user_id, obs.history, h))
     candidates = torch.from_numpy(obs.candidates.astype(np.int64))
@@ -107,20 +108,6 @@ def _learner(policy: object) -> Learner:
 def _shared(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that a recipe has too."""
     return {part.name: options[part.name] for part in fields(EasqRecipe) if part.name in options}
-
-
-def check_tables(state: RankerState, obs: Observation) -> None:
-    """Refuse tables of another size before a lookup reads past their end.
-
-    Raises:
-        ValueError: The catalogue or the user features are not those of the log that was learned from.
-    """
-    given = (len(obs.videos.duration_s), obs.users.features.shape[1])
-    fitted = (len(state.known.group), len(state.known.towers.feature_mean))
-    if given != fitted:
-        raise ValueError(
-            f"{given[0]} videos and {given[1]} user features given, but fitted on {fitted[0]} and {fitted[1]}; fit anew"
-        )
 
 
 @final

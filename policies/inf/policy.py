@@ -23,6 +23,7 @@ from torch.nn import functional
 from typing_extensions import override
 
 from policies.base import Log
+from policies.checks import check_log
 from policies.inf.encoder import FeedbackAttention, FeedbackTargetAttention, FeedbackTokens, RequestContext, positive
 from policies.inf.objectives import (
     FIRST_LOGIT,
@@ -44,7 +45,7 @@ from policies.torch_rankers.layers import Dropout, Mmoe
 from policies.torch_rankers.ranker import FittedRanker, RankerSpec, TorchRanker
 from policies.torch_rankers.slate_samples import PER_STEP, SlateSample, SlateSource
 from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
-from policies.two_tower.fit import Recipe, check_log, fit_towers
+from policies.two_tower.fit import Recipe, fit_towers
 from policies.two_tower.frozen_towers import N_TOLD, TowerWeights
 
 _PARTS: Final = 5

@@ -19,6 +19,7 @@ from torch.nn import functional
 from typing_extensions import override
 
 from policies.base import Log
+from policies.checks import check_log
 from policies.saqrec.fit import OBSERVED, Observed, TrainingPlan, click_loss, train_stages
 from policies.saqrec.interests import VARIANTS, Variant
 from policies.saqrec.losses import LAMBDA_MODES, NORMALISE, LambdaMode, Normalise
@@ -28,7 +29,7 @@ from policies.torch_rankers.feature_tables import FeatureTables, catalogue_of
 from policies.torch_rankers.histories import Answers, RequestBatch
 from policies.torch_rankers.ranker import FittedRanker, RankerSpec, TorchRanker
 from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
-from policies.two_tower.fit import Recipe, check_log, fit_towers
+from policies.two_tower.fit import Recipe, fit_towers
 from policies.two_tower.frozen_towers import TowerWeights
 from policies.two_tower.serving import plain_fusion
 

@@ -18,12 +18,12 @@ from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
 from policies.base import Log, Noise, Observation, Slates, top_k
+from policies.checks import check_log, check_tables
 from policies.storage import PolicyFolderError, Stored, read_policy, rebuild, want_shapes, write_policy
 from policies.torch_rankers.feature_tables import FeatureTables, catalogue_of, read_catalogue
 from policies.torch_rankers.histories import Answers, read_requests, rows_of
 from policies.torch_rankers.training import TrainingSchedule, one_thread, train
 from policies.torch_rankers.view_samples import Negatives, SampleSource, Sampling, Unshown
-from policies.two_tower.fit import check_log
 
 Make: TypeAlias = Callable[[FeatureTables, torch.Generator], nn.Module]
 """Builds the module with its first weights."""
@@ -154,7 +154,7 @@ def rank(policy: Neural, obs: Observation, k: int, noise: Noise) -> Slates:  # n
 def scores(policy: Neural, obs: Observation) -> Float32[np.ndarray, "users n"]:
     """See `policies.testing.conformance.Scoring.scores`."""
     found = policy.core.fitted_or_raise()
-    check_tables(found.catalogue, obs)
+    check_tables(obs, len(found.catalogue.tag), len(found.catalogue.user_mean))
     requests = read_requests(obs, policy.core.design.sampling.history)
     candidates = torch.from_numpy(obs.candidates.astype(np.int64))
     out = np.empty(obs.candidates.shape, np.float32)
@@ -229,20 +229,6 @@ def learn(module: nn.Module, design: RankerSpec, source: TrainingSource, generat
         return design.loss(module, source.take(users, draws))
 
     train(module, loss_of, partial(torch.zeros, ()), source.n_users, schedule, generator)
-
-
-def check_tables(catalogue: FeatureTables, obs: Observation) -> None:
-    """Refuse tables of another size before a lookup reads past their end.
-
-    Raises:
-        ValueError: The catalogue or the user features are not those of the log that was learned from.
-    """
-    given = (len(obs.videos.duration_s), obs.users.features.shape[1])
-    fitted = (len(catalogue.tag), len(catalogue.user_mean))
-    if given != fitted:
-        raise ValueError(
-            f"{given[0]} videos and {given[1]} user features given, but fitted on {fitted[0]} and {fitted[1]}; fit anew"
-        )
 
 
 def _core(policy: object) -> TorchRanker:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from policies.base import Log
+from policies.checks import check_log
 from policies.kernel import Towers
 from policies.torch_rankers.training import TrainingSchedule, train
 from policies.two_tower.batches import ViewSource
@@ -67,22 +68,6 @@ def fit_towers(log: Log, recipe: Recipe, seed: int) -> Towers:
     )
     seen = np.bincount(kept.feedback.video_id, minlength=len(log.videos.duration_s)) > 0
     return model.export(seen)
-
-
-def check_log(log: Log) -> None:
-    """Refuse a log that nothing can be learned from.
-
-    Raises:
-        ValueError: It has no views, or features that are not finite.
-    """
-    if len(log.feedback) == 0:
-        raise ValueError("a log of 0 views given, want at least one; play some days before fitting")
-    for kind, table in (("user", log.users), ("video", log.videos)):
-        bad = np.flatnonzero(~np.isfinite(table.features).all(axis=0))
-        if len(bad):
-            raise ValueError(
-                f"{kind} feature {table.names[bad[0]]!r} holds numbers that are not finite; fill them first"
-            )
 
 
 def keep_users(log: Log, max_views: int, generator: torch.Generator) -> Log:

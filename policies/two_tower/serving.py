@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from policies.base import Feedback, History, Observation, UserTable
+from policies.checks import check_tables
 from policies.histories import LoggedRequests, gather_history
 from policies.kernel import (
     N_GRADES,
@@ -38,7 +39,7 @@ def score(towers: Towers, fusion: ScoreFusion, obs: Observation, h: int) -> Floa
     Raises:
         ValueError: The catalogue or the user features are not those of the log that the towers were fitted on.
     """
-    _check_tables(towers, obs)
+    check_tables(obs, len(towers.items), len(towers.feature_mean))
     scores = np.empty(obs.candidates.shape, np.float32)
     candidates = np.ascontiguousarray(obs.candidates, np.int32)
     features = np.ascontiguousarray(obs.users.features, np.float32)
@@ -110,13 +111,3 @@ def _views(history: History, h: int) -> HistoryArrays:
     """The newest `h` columns, laid out for the kernel."""
     arrays = (history.video_id, history.watch_s, history.events, history.mask)
     return HistoryArrays(*(np.ascontiguousarray(array[:, -h:]) for array in arrays))
-
-
-def _check_tables(towers: Towers, obs: Observation) -> None:
-    """Refuse tables of another size before a kernel reads past their end."""
-    given = (len(obs.videos.duration_s), obs.users.features.shape[1])
-    fitted = (len(towers.items), len(towers.feature_mean))
-    if given != fitted:
-        raise ValueError(
-            f"{given[0]} videos and {given[1]} user features given, but fitted on {fitted[0]} and {fitted[1]}; fit anew"
-        )
