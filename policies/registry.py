@@ -7,7 +7,7 @@ or registered by its package under the entry-point group `askew.policies`.
 import difflib
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, final
 
@@ -28,13 +28,15 @@ class Shipped:
 
     Attributes:
         address: `"module:Class"`.
-        line: The first line of its docstring.
+        line: One line about it: the first of its docstring, unless options set it apart.
         draws: Whether chance decides what it shows; if not, there is one slate that it can show.
+        options: Options of the class that this name stands for.
     """
 
     address: str
     line: str
     draws: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 POLICIES: Final[dict[str, Shipped]] = {
@@ -103,16 +105,19 @@ POLICIES: Final[dict[str, Shipped]] = {
         "Rank by FeedRec: a transformer over all feedback and one per kind, positive and negative kept apart.",
     ),
     "gru4rec_m": Shipped(
-        "policies.sequential.gru4rec:Gru4RecMergedPolicy",
+        "policies.sequential.gru4rec:Gru4RecPolicy",
         "Rank by GRU4Rec_M: a recurrent net over clicked, satisfied and dissatisfied views by time.",
+        options={"merged": True},
     ),
     "sasrec_m": Shipped(
-        "policies.sequential.sasrec:SasRecMergedPolicy",
+        "policies.sequential.sasrec:SasRecPolicy",
         "Rank by SASRec_M: self-attention over clicked, satisfied and dissatisfied views by time.",
+        options={"merged": True},
     ),
     "fmlprec_m": Shipped(
-        "policies.sequential.fmlprec:FmlpRecMergedPolicy",
+        "policies.sequential.fmlprec:FmlpRecPolicy",
         "Rank by FMLP-Rec_M: learnable filters over clicked, satisfied and dissatisfied views by time.",
+        options={"merged": True},
     ),
     "agent": Shipped(
         "policies.agents.agent_policy:AgentPolicy",
@@ -143,7 +148,7 @@ def known_policies() -> dict[str, str]:
 
 
 def find_policy(name: str) -> type[Policy]:
-    """The class behind a name.
+    """The class behind a name; where the name stands for options too, `build_policy` adds them.
 
     Args:
         name: One of `known_policies`, or `"package.module:Class"`.
@@ -173,12 +178,15 @@ def build_policy(name: str, options: Mapping[str, Any]) -> Policy:
 
     Args:
         name: One of `known_policies`, or `"package.module:Class"`.
-        options: Keyword arguments of its class.
+        options: Keyword arguments of its class, without those that the name stands for.
 
     Raises:
         ValueError: No such policy, an option that it does not take, or a value that it refuses.
     """
-    return build(find_policy(name), options, name)
+    own = POLICIES[name].options if name in POLICIES else {}
+    for option in own.keys() & options.keys():
+        raise ValueError(f"policy {name!r} with {option} given, but it stands for {option}={own[option]}; leave it out")
+    return build(find_policy(name), {**options, **own}, name)
 
 
 def propensity(name: str, n: int, position: Int[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:

@@ -54,16 +54,21 @@ def write_policy(folder: Path, stored: Stored) -> None:
     (folder / _SETTINGS).write_text(json.dumps(head, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def read_policy(folder: Path, kind: str) -> Stored:
+def read_policy(folder: Path, *kinds: str) -> Stored:
     """Read a policy's folder.
+
+    Args:
+        folder: What `write_policy` wrote.
+        kinds: Of policy that it may hold; one or more.
 
     Raises:
         PolicyFolderError: A file is missing or damaged, or holds another kind of policy.
     """
     head = _read_head(folder / _SETTINGS)
-    if head["policy"] != kind:
-        raise PolicyFolderError(f"{folder} holds policy {head['policy']!r}, want {kind!r}; load it with its own class")
-    return Stored(kind, head["settings"], _read_weights(folder / _WEIGHTS))
+    if head["policy"] not in kinds:
+        want = " or ".join(map(repr, kinds))
+        raise PolicyFolderError(f"{folder} holds policy {head['policy']!r}, want {want}; load it with its own class")
+    return Stored(head["policy"], head["settings"], _read_weights(folder / _WEIGHTS))
 
 
 def rebuild(make: Callable[..., T], folder: Path, stored: Stored) -> T:

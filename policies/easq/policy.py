@@ -3,20 +3,22 @@
 Axes: `users` requests served together, `n` candidates.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Final, Protocol, TypeVar, final, runtime_checkable
+from typing import Any, Final, final
 
 import numpy as np
 import torch
 from jaxtyping import Float32
+from typing_extensions import override
 
-from policies.base import Feedback, Log, Noise, Observation, Slates, top_k
+from policies.base import Feedback, Log, Observation
 from policies.checks import check_tables
 from policies.easq.learning import EasqRecipe, RankerState, learn_log, learn_round
 from policies.easq.storage import name_state, read_state
-from policies.storage import Stored, read_policy, rebuild, write_policy
+from policies.torch_rankers.ranker import TorchPolicy
 from policies.torch_rankers.training import one_thread
 from policies.two_tower.serving import encode
 
@@ -25,94 +27,74 @@ _ROWS: Final = 128
 
 
 @final
-class Learner:
-    """A recipe and what was learned by it."""
+@dataclass(frozen=True)
+class EasqSpec:
+    """What sets one ranker of this family apart from another; a `policies.torch_rankers.ranker.Spec`.
 
-    def __init__(self, kind: str, recipe: EasqRecipe) -> None:
-        """Begin unfitted."""
-        self.kind, self.recipe = kind, recipe
-        self.state: RankerState | None = None
+    Attributes:
+        kind: The policy's name.
+        recipe: How it is learned.
+    """
 
-    def fitted_or_raise(self) -> RankerState:
-        """What was learned, or a clear refusal."""
-        if self.state is None:
-            raise ValueError(f"{self.kind} is not fitted yet; call fit or load before it ranks, learns or is saved")
-        return self.state
+    kind: str
+    recipe: EasqRecipe
 
+    def fit(self, log: Log, seed: int) -> RankerState:
+        """Learn from a log before the test."""
+        return learn_log(log, self.recipe, seed)
 
-@runtime_checkable
-class Learning(Protocol):
-    """A policy with a learner: a dataclass whose fields are its options."""
+    def scores(self, fitted: RankerState, obs: Observation) -> Float32[np.ndarray, "users n"]:
+        """Score every candidate of every request, by the behaviour head alone.
 
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-    learner: Learner
+        Raises:
+            ValueError: The catalogue or the user features are not those of the log that was learned from.
+        """
+        frozen = fitted.known
+        check_tables(obs, len(frozen.group), len(frozen.towers.feature_mean))
+        h = self.recipe.history
+        vectors = torch.from_numpy(encode(frozen.towers, obs.users.features, obs.user_id, obs.history, h))
+        candidates = torch.from_numpy(obs.candidates.astype(np.int64))
+        out = np.empty(candidates.shape, np.float32)
+        with one_thread(), torch.inference_mode():
+            for begin in range(0, len(out), _ROWS):
+                rows = slice(begin, begin + _ROWS)
+                inputs = frozen.inputs(vectors[rows], candidates[rows])
+                out[rows] = fitted.network.served(candidates[rows], inputs).numpy()
+        return out
 
+    def arrays(self, fitted: RankerState) -> dict[str, np.ndarray]:
+        """Return the whole state by the names that it is stored under."""
+        return name_state(fitted)
 
-P = TypeVar("P")
+    def restore(self, folder: Path, arrays: Mapping[str, np.ndarray]) -> RankerState:
+        """Rebuild the state.
 
-
-def _rank(policy: Learning, obs: Observation, k: int, noise: Noise) -> Slates:  # noqa: ARG001 - the contract's signature
-    """See `policies.base.Policy.rank`."""
-    return top_k(obs, _scores(policy, obs), k)
-
-
-def _scores(policy: Learning, obs: Observation) -> Float32[np.ndarray, "users n"]:
-    """See `policies.testing.conformance.Scoring.scores`; the behaviour head alone."""
-    state = policy.learner.fitted_or_raise()
-    known = state.known
-    check_tables(obs, len(known.group), len(known.towers.feature_mean))
-    h = policy.learner.recipe.history
-    vectors = torch.from_numpy(encode(known.towers, obs.users.features, obs.user_id, obs.history, h))
-    candidates = torch.from_numpy(obs.candidates.astype(np.int64))
-    out = np.empty(candidates.shape, np.float32)
-    with one_thread(), torch.inference_mode():
-        for begin in range(0, len(out), _ROWS):
-            rows = slice(begin, begin + _ROWS)
-            inputs = known.inputs(vectors[rows], candidates[rows])
-            out[rows] = state.network.served(candidates[rows], inputs).numpy()
-    return out
-
-
-def _fit(policy: Learning, log: Log, seed: int) -> None:
-    """See `policies.base.TrainablePolicy.fit`."""
-    policy.learner.state = learn_log(log, policy.learner.recipe, seed)
+        Raises:
+            PolicyFolderError: An array is missing, damaged or does not fit the others.
+        """
+        return read_state(folder, arrays, self.recipe)
 
 
-def _update(policy: Learning, feedback: Feedback) -> None:
-    """See `policies.base.LearningPolicy.update`."""
-    learn_round(policy.learner.fitted_or_raise(), feedback, policy.learner.recipe)
+class EasqFamilyPolicy(TorchPolicy):
+    """A ranker of this family as a policy, which learns on during the test."""
 
+    @override
+    @abstractmethod
+    def spec(self) -> EasqSpec: ...
 
-def _save(policy: Learning, folder: Path) -> None:
-    """See `policies.base.TrainablePolicy.save`."""
-    settings = {option.name: getattr(policy, option.name) for option in fields(policy) if option.init}
-    write_policy(folder, Stored(policy.learner.kind, settings, name_state(policy.learner.fitted_or_raise())))
-
-
-def _load(cls: type[P], folder: Path) -> P:
-    """See `policies.base.TrainablePolicy.load`."""
-    stored = read_policy(folder, _learner(cls()).kind)
-    policy = rebuild(cls, folder, stored)
-    learner = _learner(policy)
-    learner.state = read_state(folder, stored.arrays, learner.recipe)
-    return policy
-
-
-def _learner(policy: object) -> Learner:
-    """The learner of a policy."""
-    if not isinstance(policy, Learning):
-        raise TypeError(f"{type(policy).__name__} given, want a policy with a learner")
-    return policy.learner
+    def update(self, feedback: Feedback) -> None:
+        """See `policies.base.LearningPolicy.update`."""
+        learn_round(self.core.fitted_or_raise(), feedback, self.spec().recipe)
 
 
 def _shared(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that a recipe has too."""
+    """Return the options that a recipe has too."""
     return {part.name: options[part.name] for part in fields(EasqRecipe) if part.name in options}
 
 
 @final
 @dataclass(eq=False)
-class EasqPolicy:
+class EasqPolicy(EasqFamilyPolicy):
     """Rank by EASQ: behaviour, aligned with questionnaires round by round.
 
     See `policies.easq.model` and `policies.easq.losses`. No correction for who answers, as in the paper.
@@ -144,23 +126,16 @@ class EasqPolicy:
     capacity: int = 30_000
     learning_rate: float = 1e-3
     online_rate: float = 1e-4
-    learner: Learner = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
+    @override
+    def spec(self) -> EasqSpec:
         recipe = EasqRecipe(**_shared(vars(self)), rank=8 if self.lora else 0, experts=(4, 2) if self.moe else (0, 0))
-        self.learner = Learner("easq", recipe if self.dpo else replace(recipe, preference_weight=0.0))
-
-    rank = _rank
-    scores = _scores
-    fit = _fit
-    update = _update
-    save = _save
-    load = classmethod(_load)
+        return EasqSpec("easq", recipe if self.dpo else replace(recipe, preference_weight=0.0))
 
 
 @final
 @dataclass(eq=False)
-class EmerPolicy:
+class EmerPolicy(EasqFamilyPolicy):
     """Rank by EMER: pairs of behaviour within a request, learned on round by round; no questionnaires.
 
     After https://arxiv.org/abs/2508.05093, as far as `policies.easq.model` needs it: EASQ without all that hears
@@ -179,22 +154,15 @@ class EmerPolicy:
     max_requests: int = 60_000
     learning_rate: float = 1e-3
     online_rate: float = 1e-4
-    learner: Learner = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        self.learner = Learner("emer", EasqRecipe(**_shared(vars(self)), answers="none", rank=0))
-
-    rank = _rank
-    scores = _scores
-    fit = _fit
-    update = _update
-    save = _save
-    load = classmethod(_load)
+    @override
+    def spec(self) -> EasqSpec:
+        return EasqSpec("emer", EasqRecipe(**_shared(vars(self)), answers="none", rank=0))
 
 
 @final
 @dataclass(eq=False)
-class EmerSPolicy:
+class EmerSPolicy(EasqFamilyPolicy):
     """Rank by EMER_S: EMER with pairs of answers in its one loss, which EASQ is compared with.
 
     Attributes:
@@ -214,14 +182,7 @@ class EmerSPolicy:
     capacity: int = 30_000
     learning_rate: float = 1e-3
     online_rate: float = 1e-4
-    learner: Learner = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        self.learner = Learner("emer_s", EasqRecipe(**_shared(vars(self)), answers="main", rank=0))
-
-    rank = _rank
-    scores = _scores
-    fit = _fit
-    update = _update
-    save = _save
-    load = classmethod(_load)
+    @override
+    def spec(self) -> EasqSpec:
+        return EasqSpec("emer_s", EasqRecipe(**_shared(vars(self)), answers="main", rank=0))

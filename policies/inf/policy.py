@@ -11,9 +11,9 @@ are whole slates, so that a history is encoded once for all that was shown after
 Axes: `b` requests, `n` candidates, `d` vector size.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Final, final
 
 import torch
@@ -37,13 +37,13 @@ from policies.inf.objectives import (
     thresholds_of,
 )
 from policies.kernel import TASKS
-from policies.torch_rankers import ranker
 from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding, catalogue_of
 from policies.torch_rankers.histories import RequestBatch, trimmed
 from policies.torch_rankers.initialisers import linear
 from policies.torch_rankers.layers import Dropout, Mmoe
-from policies.torch_rankers.ranker import FittedRanker, RankerSpec, TorchRanker
+from policies.torch_rankers.ranker import TorchPolicy
 from policies.torch_rankers.slate_samples import PER_STEP, SlateSample, SlateSource
+from policies.torch_rankers.spec import FittedRanker, RankerSpec, learn
 from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
 from policies.two_tower.fit import Recipe, fit_towers
 from policies.two_tower.frozen_towers import N_TOLD, TowerWeights
@@ -152,9 +152,35 @@ def inf_loss(scorer: InfScorer, slates: SlateSample, thresholds: Thresholds) -> 
     return loss(scorer.net(slates.requests, slates.candidates)[:, kept], labels, ordinal=scorer.ordinal)
 
 
+def make_scorer(
+    catalogue: FeatureTables, generator: torch.Generator, *, shape: InfShape, fusion: ObjectiveFusion, ordinal: bool
+) -> InfScorer:
+    """Return the module with its first weights."""
+    return InfScorer(Inf(catalogue, shape, generator), fusion, ordinal=ordinal)
+
+
+def fit_scorer(
+    spec: RankerSpec, log: Log, seed: int, *, make: Callable[[FeatureTables, torch.Generator], InfScorer]
+) -> FittedRanker:
+    """Fit the base ranker's towers, if they are read, then the network, with the log's own thresholds.
+
+    Raises:
+        ValueError: The log has no views, or features that are not finite.
+    """
+    check_log(log)
+    spec = replace(spec, loss=partial(inf_loss, thresholds=thresholds_of(log)))
+    generator = torch.Generator().manual_seed(seed)
+    catalogue = catalogue_of(log)
+    scorer = make(catalogue, generator)
+    if scorer.net.rates is not None:
+        scorer.net.rates.towers.fill(fit_towers(log, Recipe(spec.sampling.history), seed))
+    learn(scorer, spec, SlateSource(log, spec.sampling, generator), generator)
+    return FittedRanker(catalogue, scorer.eval())
+
+
 @final
 @dataclass(eq=False)
-class InfPolicy:
+class InfPolicy(TorchPolicy):
     """Rank by expected watch time, against predicted skips and hates (implicit negative feedback).
 
     Attributes:
@@ -193,41 +219,23 @@ class InfPolicy:
     max_targets: int = 500_000
     unshown: Unshown = "none"
     learning_rate: float = 0.01
-    core: TorchRanker = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        self._fusion()
-        ranker.check_options(self)
+    @override
+    def spec(self) -> RankerSpec:
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        learn = partial(inf_loss, thresholds=_NO_VIDEOS)
-        design = RankerSpec("inf", self._make, learn, sampling, self.epochs, self.learning_rate, PER_STEP, SlateSource)
-        self.core = TorchRanker(design)
-
-    rank = ranker.rank
-    scores = ranker.scores
-    save = ranker.save
-
-    def fit(self, log: Log, seed: int) -> None:
-        """See `policies.base.TrainablePolicy.fit`."""
-        check_log(log)
-        design = replace(self.core.design, loss=partial(inf_loss, thresholds=thresholds_of(log)))
-        generator = torch.Generator().manual_seed(seed)
-        catalogue = catalogue_of(log)
-        scorer = self._make(catalogue, generator)
-        if scorer.net.rates is not None:
-            scorer.net.rates.towers.fill(fit_towers(log, Recipe(self.history), seed))
-        ranker.learn(scorer, design, SlateSource(log, design.sampling, generator), generator)
-        self.core.fitted = FittedRanker(catalogue, scorer.eval())
-
-    @classmethod
-    def load(cls, folder: Path) -> "InfPolicy":
-        """See `policies.base.TrainablePolicy.load`."""
-        return ranker.load(cls, folder)
-
-    def _make(self, catalogue: FeatureTables, generator: torch.Generator) -> InfScorer:
-        """The module with its first weights."""
         shape = InfShape(self.size, self.history, self.experts, self.dropout, self.rates)
-        return InfScorer(Inf(catalogue, shape, generator), self._fusion(), ordinal=self.ordinal)
+        make = partial(make_scorer, shape=shape, fusion=self._fusion(), ordinal=self.ordinal)
+        return RankerSpec(
+            "inf",
+            make,
+            partial(inf_loss, thresholds=_NO_VIDEOS),
+            sampling,
+            self.epochs,
+            self.learning_rate,
+            PER_STEP,
+            SlateSource,
+            fit_with=partial(fit_scorer, make=make),
+        )
 
     def _fusion(self) -> ObjectiveFusion:
         """What is served."""

@@ -23,8 +23,8 @@ from policies.saqrec.losses import LambdaMode, Normalise, inverse_propensity_los
 from policies.saqrec.model import PairNetwork, Saqrec, SaqrecBase
 from policies.torch_rankers.feature_tables import catalogue_of
 from policies.torch_rankers.losses import Scorer
-from policies.torch_rankers.ranker import RankerSpec, learn
 from policies.torch_rankers.slate_samples import SlateSample, SlateSource
+from policies.torch_rankers.spec import RankerSpec, learn
 from policies.torch_rankers.training import TrainingSchedule, one_thread, train
 from policies.torch_rankers.view_samples import SampleSource, choose_rows
 
@@ -93,31 +93,29 @@ class Pairs:
         return Pairs(self.user[rows], self.video[rows], self.events[rows], self.weight[rows])
 
 
-def train_stages(
-    saqrec: Saqrec, design: RankerSpec, lesson: TrainingPlan, log: Log, generator: torch.Generator
-) -> None:
+def train_stages(saqrec: Saqrec, spec: RankerSpec, plan: TrainingPlan, log: Log, generator: torch.Generator) -> None:
     """Learn all stages from a log; without answers the teacher says 1/2 of everything."""
-    source = SlateSource(log, design.sampling, generator)
+    source = SlateSource(log, spec.sampling, generator)
     base = SaqrecBase(catalogue_of(log), saqrec.shape, generator)
-    learn(base, replace(design, loss=click_loss, epochs=_BASE_EPOCHS), source, generator)
+    learn(base, replace(spec, loss=click_loss, epochs=_BASE_EPOCHS), source, generator)
     saqrec.embeddings.load_state_dict(base.embeddings.state_dict())
     saqrec.teacher.base.load_state_dict(base.state_dict())
     net = PairNetwork(saqrec.shape.d, generator)
-    fit_satisfaction(net, gather_pairs(base.eval(), source.views, log, generator), lesson, generator)
+    fit_satisfaction(net, gather_pairs(base.eval(), source.views, log, generator), plan, generator)
     saqrec.teacher.satisfaction.load_state_dict(net.state_dict())
-    for mixed, epochs in phases(lesson):
-        loss = partial(main_loss, lesson=lesson, mixed=mixed)
-        learn(saqrec, replace(design, loss=loss, epochs=epochs), source, generator)
+    for mixed, epochs in phases(plan):
+        loss = partial(main_loss, plan=plan, mixed=mixed)
+        learn(saqrec, replace(spec, loss=loss, epochs=epochs), source, generator)
 
 
-def phases(lesson: TrainingPlan) -> list[tuple[bool, int]]:
+def phases(plan: TrainingPlan) -> list[tuple[bool, int]]:
     """Whether labels are corrected, and for how many epochs; the first `n_mix` epochs are not.
 
     >>> phases(TrainingPlan(n_mix=3, epochs=5)), phases(TrainingPlan(n_mix=3, epochs=2))
     ([(False, 3), (True, 2)], [(False, 2)])
     """
-    plain = min(lesson.n_mix, lesson.epochs)
-    return [(mixed, n) for mixed, n in ((False, plain), (True, lesson.epochs - plain)) if n]
+    plain = min(plan.n_mix, plan.epochs)
+    return [(mixed, n) for mixed, n in ((False, plain), (True, plan.epochs - plain)) if n]
 
 
 def click_loss(scorer: Scorer, slates: SlateSample) -> Float32[Tensor, ""]:
@@ -125,21 +123,21 @@ def click_loss(scorer: Scorer, slates: SlateSample) -> Float32[Tensor, ""]:
     return _clicks_apart(scorer(slates.requests, slates.candidates), slates)
 
 
-def main_loss(saqrec: Saqrec, slates: SlateSample, lesson: TrainingPlan, *, mixed: bool) -> Float32[Tensor, ""]:
+def main_loss(saqrec: Saqrec, slates: SlateSample, plan: TrainingPlan, *, mixed: bool) -> Float32[Tensor, ""]:
     """L_C + beta L_S (equation 19); L_S of what was clicked and of the rest are corrected apart."""
     taught = saqrec.teacher.user(slates.requests)
     click, felt = saqrec.score(slates.requests, slates.candidates, taught)
     loss = _clicks_apart(click, slates)
-    if saqrec.felt is None or lesson.beta == 0:
+    if saqrec.felt is None or plan.beta == 0:
         return loss
     teacher = saqrec.teacher.felt(taught, slates.candidates)
     student, label = torch.sigmoid(felt.detach()), torch.zeros_like(teacher)
     clicked = slates.has(Event.CLICK) > 0
     for part in (slates.mask & clicked, slates.mask & ~clicked):
         if part.any():
-            label[part] = pseudo_label(student[part], teacher[part], mixed, lesson.lambda_mode)
+            label[part] = pseudo_label(student[part], teacher[part], mixed, plan.lambda_mode)
     kept = slates.mask
-    return loss + lesson.beta * functional.binary_cross_entropy_with_logits(felt[kept], label[kept])
+    return loss + plan.beta * functional.binary_cross_entropy_with_logits(felt[kept], label[kept])
 
 
 def _clicks_apart(logits: Float32[Tensor, "b n"], slates: SlateSample) -> Float32[Tensor, ""]:
@@ -148,27 +146,27 @@ def _clicks_apart(logits: Float32[Tensor, "b n"], slates: SlateSample) -> Float3
     return functional.binary_cross_entropy_with_logits(logits[kept], slates.has(Event.CLICK)[kept])
 
 
-def fit_satisfaction(net: PairNetwork, pairs: Pairs, lesson: TrainingPlan, generator: torch.Generator) -> None:
+def fit_satisfaction(net: PairNetwork, pairs: Pairs, plan: TrainingPlan, generator: torch.Generator) -> None:
     """Stage 1: propensities of all views (equation 5), then satisfaction from the answers (equation 6)."""
     told = torch.nonzero(pairs.has(Event.SATISFIED | Event.DISSATISFIED))[:, 0]
     if len(told) == 0:
         return
-    chance = propensities(pairs, lesson, generator) if lesson.unbiased else torch.ones(len(pairs))
-    clip = lesson.clip * float((chance * pairs.weight).sum() / pairs.weight.sum())
+    chance = propensities(pairs, plan, generator) if plan.unbiased else torch.ones(len(pairs))
+    clip = plan.clip * float((chance * pairs.weight).sum() / pairs.weight.sum())
     answers, chance = pairs.take(told), chance[told]
 
     def loss(rows: Tensor) -> Tensor:
         some = answers.take(rows)
         satisfied = some.has(Event.SATISFIED).float()
-        return inverse_propensity_loss(net(some.user, some.video), satisfied, chance[rows], clip, lesson.normalise)
+        return inverse_propensity_loss(net(some.user, some.video), satisfied, chance[rows], clip, plan.normalise)
 
     _descend(net, loss, len(answers), generator)
 
 
-def propensities(pairs: Pairs, lesson: TrainingPlan, generator: torch.Generator) -> Float32[Tensor, " rows"]:
+def propensities(pairs: Pairs, plan: TrainingPlan, generator: torch.Generator) -> Float32[Tensor, " rows"]:
     """Chance that each view is answered, or asked about."""
     net = PairNetwork(pairs.user.shape[1], generator)
-    seen = pairs.has(Event.ANSWERED if lesson.observed == "answered" else Event.ASKED).float()
+    seen = pairs.has(Event.ANSWERED if plan.observed == "answered" else Event.ASKED).float()
 
     def loss(rows: Tensor) -> Tensor:
         some = pairs.take(rows)

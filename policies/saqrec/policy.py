@@ -8,9 +8,10 @@ far.
 Axes: `b` requests, `n` candidates.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Final, Literal, TypeAlias, final, get_args
+from typing import Final, Literal, TypeAlias, final
 
 import torch
 from jaxtyping import Float32, Int64
@@ -24,10 +25,10 @@ from policies.saqrec.fit import OBSERVED, Observed, TrainingPlan, click_loss, tr
 from policies.saqrec.interests import VARIANTS, Variant
 from policies.saqrec.losses import LAMBDA_MODES, NORMALISE, LambdaMode, Normalise
 from policies.saqrec.model import Saqrec, SaqrecShape
-from policies.torch_rankers import ranker
 from policies.torch_rankers.feature_tables import FeatureTables, catalogue_of
 from policies.torch_rankers.histories import Answers, RequestBatch
-from policies.torch_rankers.ranker import FittedRanker, RankerSpec, TorchRanker
+from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.spec import FittedRanker, RankerSpec
 from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
 from policies.two_tower.fit import Recipe, fit_towers
 from policies.two_tower.frozen_towers import TowerWeights
@@ -84,9 +85,32 @@ class Served(nn.Module):
         return self.towers.scores(requests, candidates, _BASE_FUSION) + self.fusing.own * own
 
 
+def fit_served(
+    spec: RankerSpec,
+    log: Log,
+    seed: int,
+    *,
+    make: Callable[[FeatureTables, torch.Generator], Served],
+    plan: TrainingPlan,
+) -> FittedRanker:
+    """Fit SAQRec stage by stage, after the base ranker's towers if they are served.
+
+    Raises:
+        ValueError: The log has no views, or features that are not finite.
+    """
+    check_log(log)
+    generator = torch.Generator().manual_seed(seed)
+    catalogue = catalogue_of(log)
+    served = make(catalogue, generator)
+    if served.towers is not None:
+        served.towers.fill(fit_towers(log, Recipe(), seed))
+    train_stages(served.saqrec, spec, plan, log, generator)
+    return FittedRanker(catalogue, served.eval())
+
+
 @final
 @dataclass(eq=False)
-class SaqrecPolicy:
+class SaqrecPolicy(TorchPolicy):
     """Rank by SAQRec: clicks as seen through satisfied, dissatisfied and graded interests.
 
     Attributes:
@@ -116,6 +140,7 @@ class SaqrecPolicy:
             `policies.torch_rankers.view_samples.Unshown`; none is the paper's D, popular its code's.
     """
 
+    may_be_zero = ("n_mix",)
     serving: Serving = "click"
     satisfaction_weight: float = 1.0
     fuse_base: bool = False
@@ -139,9 +164,9 @@ class SaqrecPolicy:
     max_targets: int = 500_000
     learning_rate: float = 0.003
     unshown: Unshown = "none"
-    core: TorchRanker = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
+    @override
+    def spec(self) -> RankerSpec:
         self._check()
         shape = SaqrecShape(
             self.size, self.n_groups, self.dropout, self.variant, self.answers, self.sid, self.mlse, self.mtl
@@ -149,29 +174,20 @@ class SaqrecPolicy:
         felt = self.satisfaction_weight if self.serving != "click" else 0.0
         fusing = Fusing(float(self.serving != "satisfaction"), felt, self.fuse_base, self.fuse_weight)
         sampling = with_unshown(Sampling(max_targets=self.max_targets, targets="shown"), self.unshown)
-        self._make = partial(Served, shape=shape, fusing=fusing)
-        self.core = TorchRanker(
-            RankerSpec("saqrec", self._make, click_loss, sampling, self.epochs, self.learning_rate, _PER_STEP)
+        make = partial(Served, shape=shape, fusing=fusing)
+        return RankerSpec(
+            "saqrec",
+            make,
+            click_loss,
+            sampling,
+            self.epochs,
+            self.learning_rate,
+            _PER_STEP,
+            fit_with=partial(fit_served, make=make, plan=self._training_plan()),
         )
 
-    def fit(self, log: Log, seed: int) -> None:
-        """See `policies.base.TrainablePolicy.fit`."""
-        check_log(log)
-        generator = torch.Generator().manual_seed(seed)
-        catalogue = catalogue_of(log)
-        served = self._make(catalogue, generator)
-        if served.towers is not None:
-            served.towers.fill(fit_towers(log, Recipe(), seed))
-        train_stages(served.saqrec, self.core.design, self._lesson(), log, generator)
-        self.core.fitted = FittedRanker(catalogue, served.eval())
-
-    rank = ranker.rank
-    scores = ranker.scores
-    save = ranker.save
-    load = classmethod(ranker.load)
-
-    def _lesson(self) -> TrainingPlan:
-        """How it is taught."""
+    def _training_plan(self) -> TrainingPlan:
+        """The options of training."""
         return TrainingPlan(
             self.beta,
             self.n_mix,
@@ -185,14 +201,14 @@ class SaqrecPolicy:
 
     def _check(self) -> None:
         """Refuse options out of range."""
-        known = {
+        choices_of = {
             "serving": _SERVINGS, "variant": VARIANTS, "normalise": NORMALISE, "lambda_mode": LAMBDA_MODES,
-            "observed": OBSERVED, "answers": get_args(Answers), "unshown": get_args(Unshown),
+            "observed": OBSERVED,
         }  # fmt: skip
-        for name, choices in known.items():
+        for name, choices in choices_of.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r} given, want one of {', '.join(choices)}")
-        least = {"n_groups": 1, "beta": 0, "n_mix": 0, "clip": 0, "size": 2, "epochs": 1}
+        least = {"beta": 0, "n_mix": 0, "clip": 0, "size": 2}
         for name, value in least.items():
             if not getattr(self, name) >= value:
                 raise ValueError(f"{name}={getattr(self, name)} given, want at least {value}")

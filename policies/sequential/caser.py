@@ -6,7 +6,7 @@ https://arxiv.org/abs/1809.07426.
 Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, final
 
@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from policies.torch_rankers import ranker
 from policies.torch_rankers.click_sequence import ClickSequenceReader, SequenceOptions
 from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding
 from policies.torch_rankers.histories import RequestBatch
 from policies.torch_rankers.initialisers import linear
 from policies.torch_rankers.layers import Dropout, match
 from policies.torch_rankers.losses import binary_loss
-from policies.torch_rankers.ranker import RankerSpec, TorchRanker
+from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Negatives, Sampling
 
 _ACROSS: Final = 8
@@ -72,7 +72,7 @@ class Caser(nn.Module):
 
 @final
 @dataclass(eq=False)
-class CaserPolicy:
+class CaserPolicy(TorchPolicy):
     """Rank by Caser: convolutions over the last clicks, beside the user's own vector.
 
     Learned by binary cross-entropy with sampled negatives, one next click per sample (the paper's T = 1).
@@ -94,16 +94,9 @@ class CaserPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: TorchRanker = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        ranker.check_options(self)
+    @override
+    def spec(self) -> RankerSpec:
         make = partial(Caser, d=self.size, length=self.length, dropout=self.dropout)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        self.core = TorchRanker(RankerSpec("caser", make, binary_loss, sampling, self.epochs))
-
-    rank = ranker.rank
-    scores = ranker.scores
-    fit = ranker.fit
-    save = ranker.save
-    load = classmethod(ranker.load)
+        return RankerSpec("caser", make, binary_loss, sampling, self.epochs)

@@ -10,7 +10,7 @@ the views alone and $p_{jt}$ the share of its attention that goes to $t$.
 Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, final
 
@@ -21,13 +21,13 @@ from torch.nn import functional
 from typing_extensions import override
 
 from policies.base import Event
-from policies.torch_rankers import ranker
 from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding
 from policies.torch_rankers.histories import Answers, Behaviour, RequestBatch, subsequence, trimmed
 from policies.torch_rankers.initialisers import linear
 from policies.torch_rankers.layers import Mlp, TargetAttention
-from policies.torch_rankers.ranker import RankerSpec, TorchRanker
+from policies.torch_rankers.ranker import TorchPolicy
 from policies.torch_rankers.slate_samples import PER_STEP, SlateSample, SlateSource
+from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
 
 _BEHAVIOURS: Final = {Behaviour.CLICKED: 30, Behaviour.UNCLICKED: 30, Behaviour.DISSATISFIED: 10}
@@ -121,7 +121,7 @@ def slate_loss(model: Dfn, slates: SlateSample) -> Float32[Tensor, ""]:
 
 @final
 @dataclass(eq=False)
-class DfnPolicy:
+class DfnPolicy(TorchPolicy):
     """Rank by DFN: clicked, unclicked and disliked views, read with the candidate among them.
 
     Attributes:
@@ -140,18 +140,9 @@ class DfnPolicy:
     epochs: int = 4
     max_targets: int = 300_000
     unshown: Unshown = "none"
-    core: TorchRanker = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        ranker.check_options(self)
+    @override
+    def spec(self) -> RankerSpec:
         make = partial(Dfn, d=self.size, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        self.core = TorchRanker(
-            RankerSpec("dfn", make, slate_loss, sampling, self.epochs, per_step=PER_STEP, source=SlateSource)
-        )
-
-    rank = ranker.rank
-    scores = ranker.scores
-    fit = ranker.fit
-    save = ranker.save
-    load = classmethod(ranker.load)
+        return RankerSpec("dfn", make, slate_loss, sampling, self.epochs, per_step=PER_STEP, source=SlateSource)

@@ -7,7 +7,7 @@ user buys; that its user vector is multiplied with candidates, and which behavio
 Axes: `b` requests, `n` candidates, `k` behaviours, `h` views of a sequence, `d` embedding size.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, final
 
@@ -18,13 +18,13 @@ from torch.nn import functional
 from typing_extensions import override
 
 from policies.base import Event
-from policies.torch_rankers import ranker
 from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding
 from policies.torch_rankers.histories import Answers, Behaviour, RequestBatch, ViewSequence, subsequence, trimmed
 from policies.torch_rankers.initialisers import linear, normal_table
 from policies.torch_rankers.layers import AttentivePool, Dropout, Gru, Mlp, match
 from policies.torch_rankers.losses import cross_entropy
-from policies.torch_rankers.ranker import RankerSpec, TorchRanker
+from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Negatives, Sampling, ViewSample
 
 _BEHAVIOURS: Final = {
@@ -108,7 +108,7 @@ def click_and_long_view_loss(model: Dipn, sample: ViewSample) -> Float32[Tensor,
 
 @final
 @dataclass(eq=False)
-class DipnPolicy:
+class DipnPolicy(TorchPolicy):
     """Rank by DIPN: a recurrent net per behaviour, with attention between behaviours.
 
     Attributes:
@@ -128,16 +128,9 @@ class DipnPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: TorchRanker = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        ranker.check_options(self)
+    @override
+    def spec(self) -> RankerSpec:
         make = partial(Dipn, d=self.size, dropout=self.dropout, answers=self.answers)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        self.core = TorchRanker(RankerSpec("dipn", make, click_and_long_view_loss, sampling, self.epochs))
-
-    rank = ranker.rank
-    scores = ranker.scores
-    fit = ranker.fit
-    save = ranker.save
-    load = classmethod(ranker.load)
+        return RankerSpec("dipn", make, click_and_long_view_loss, sampling, self.epochs)

@@ -8,7 +8,7 @@ the slate but not the neighbours (ours).
 Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size, `tasks` click and long view.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, final
 
@@ -19,13 +19,13 @@ from torch.nn import functional
 from typing_extensions import override
 
 from policies.base import Event
-from policies.torch_rankers import ranker
 from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding
 from policies.torch_rankers.histories import Answers, Behaviour, RequestBatch, subsequence, trimmed
 from policies.torch_rankers.initialisers import normal_table
 from policies.torch_rankers.layers import Attention, Dropout, EncoderShape, FeedForward, Mlp, Mmoe, SequenceEncoder
-from policies.torch_rankers.ranker import RankerSpec, TorchRanker
+from policies.torch_rankers.ranker import TorchPolicy
 from policies.torch_rankers.slate_samples import PER_STEP, SlateSample, SlateSource
+from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
 
 _BEHAVIOURS: Final = {Behaviour.CLICKED: 50, Behaviour.SATISFIED: 20, Behaviour.DISSATISFIED: 10}
@@ -108,7 +108,7 @@ def slate_loss(model: Dmt, slates: SlateSample) -> Float32[Tensor, ""]:
 
 @final
 @dataclass(eq=False)
-class DmtPolicy:
+class DmtPolicy(TorchPolicy):
     """Rank by DMT: a transformer per behaviour that the candidate queries, learned from all that was shown.
 
     Attributes:
@@ -129,18 +129,9 @@ class DmtPolicy:
     epochs: int = 4
     max_targets: int = 300_000
     unshown: Unshown = "none"
-    core: TorchRanker = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        ranker.check_options(self)
+    @override
+    def spec(self) -> RankerSpec:
         make = partial(Dmt, d=self.size, dropout=self.dropout, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        self.core = TorchRanker(
-            RankerSpec("dmt", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, PER_STEP, SlateSource)
-        )
-
-    rank = ranker.rank
-    scores = ranker.scores
-    fit = ranker.fit
-    save = ranker.save
-    load = classmethod(ranker.load)
+        return RankerSpec("dmt", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, PER_STEP, SlateSource)

@@ -7,7 +7,7 @@ and the vectors of a side are averaged rather than gated (ours).
 Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, final
 
@@ -19,7 +19,6 @@ from typing_extensions import override
 
 from policies.base import Event
 from policies.kernel import N_GRADES
-from policies.torch_rankers import ranker
 from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding
 from policies.torch_rankers.histories import (
     N_WATCHES,
@@ -33,8 +32,9 @@ from policies.torch_rankers.histories import (
 )
 from policies.torch_rankers.initialisers import linear, normal_table
 from policies.torch_rankers.layers import Attention, AttentivePool, EncoderShape, SequenceEncoder, match
-from policies.torch_rankers.ranker import RankerSpec, TorchRanker
+from policies.torch_rankers.ranker import TorchPolicy
 from policies.torch_rankers.slate_samples import PER_STEP, SlateSample, SlateSource
+from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
 
 _BEHAVIOURS: Final = {
@@ -151,7 +151,7 @@ def slate_loss(model: FeedRec, slates: SlateSample) -> Float32[Tensor, ""]:
 
 @final
 @dataclass(eq=False)
-class FeedRecPolicy:
+class FeedRecPolicy(TorchPolicy):
     """Rank by FeedRec: a transformer over all feedback and one per kind, positive and negative kept apart.
 
     Attributes:
@@ -172,19 +172,10 @@ class FeedRecPolicy:
     epochs: int = 8
     max_targets: int = 300_000
     unshown: Unshown = "none"
-    core: TorchRanker = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        ranker.check_options(self)
+    @override
+    def spec(self) -> RankerSpec:
         shape = EncoderShape(self.history, self.size, heads=2 - self.size % 2)
         make = partial(FeedRec, shape=shape, dropout=self.dropout, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        self.core = TorchRanker(
-            RankerSpec("feedrec", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, PER_STEP, SlateSource)
-        )
-
-    rank = ranker.rank
-    scores = ranker.scores
-    fit = ranker.fit
-    save = ranker.save
-    load = classmethod(ranker.load)
+        return RankerSpec("feedrec", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, PER_STEP, SlateSource)

@@ -6,7 +6,7 @@ https://arxiv.org/abs/1511.06939.
 Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import final
 
@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from policies.torch_rankers import ranker
-from policies.torch_rankers.click_sequence import ClickSequenceReader, Merged, SequenceOptions
+from policies.torch_rankers.click_sequence import ClickSequenceReader, SequenceOptions, merged_kinds, sequence_options
 from policies.torch_rankers.feature_tables import FeatureTables, VideoEmbedding
 from policies.torch_rankers.histories import Answers, RequestBatch
 from policies.torch_rankers.layers import Dropout, Gru, match
 from policies.torch_rankers.losses import softmax_loss
-from policies.torch_rankers.ranker import RankerSpec, TorchRanker
+from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Negatives, Sampling
 
 
@@ -51,7 +51,7 @@ class Gru4Rec(nn.Module):
 
 @final
 @dataclass(eq=False)
-class Gru4RecPolicy:
+class Gru4RecPolicy(TorchPolicy):
     """Rank by GRU4Rec: a recurrent net over clicks.
 
     Learned by cross-entropy among sampled negatives, which the authors later preferred to their BPR and TOP1.
@@ -63,7 +63,12 @@ class Gru4RecPolicy:
         epochs: Passes over the targets, at most; at least 1.
         max_targets: Views learned from, at most; at least 1.
         negatives: What a click is told apart from, see `policies.torch_rankers.view_samples.Negatives`.
+        merged: Read clicked, satisfied and dissatisfied views as one sequence by time, instead of clicks.
+        typed: Add a vector per kind of view to a merged sequence.
+        answers: What tells satisfaction in a merged sequence, see `policies.torch_rankers.histories.Answers`.
     """
+
+    stored_kinds = merged_kinds("gru4rec")
 
     size: int = 32
     history: int = 50
@@ -71,60 +76,13 @@ class Gru4RecPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: TorchRanker = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        ranker.check_options(self)
-        make = partial(Gru4Rec, d=self.size, dropout=self.dropout, reading=SequenceOptions(self.history))
-        sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        self.core = TorchRanker(RankerSpec("gru4rec", make, softmax_loss, sampling, self.epochs))
-
-    rank = ranker.rank
-    scores = ranker.scores
-    fit = ranker.fit
-    save = ranker.save
-    load = classmethod(ranker.load)
-
-
-@final
-@dataclass(eq=False)
-class Gru4RecMergedPolicy:
-    """Rank by GRU4Rec_M: a recurrent net over clicked, satisfied and dissatisfied views by time.
-
-    Attributes:
-        size: Length of the embeddings; at least 1.
-        history: Latest views that are read of each user; at least 1.
-        typed: Whether a vector tells satisfied, dissatisfied and other views apart.
-        answers: What tells satisfaction, see `policies.torch_rankers.histories.Answers`.
-        dropout: Share of numbers dropped in training.
-        epochs: Passes over the targets, at most; at least 1.
-        max_targets: Views learned from, at most; at least 1.
-        negatives: What a click is told apart from, see `policies.torch_rankers.view_samples.Negatives`.
-    """
-
-    size: int = 32
-    history: int = 50
+    merged: bool = False
     typed: bool = True
     answers: Answers = "both"
-    dropout: float = 0.1
-    epochs: int = 4
-    max_targets: int = 200_000
-    negatives: Negatives = "uniform"
-    core: TorchRanker = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        ranker.check_options(self)
-        make = partial(
-            Gru4Rec,
-            d=self.size,
-            dropout=self.dropout,
-            reading=SequenceOptions(self.history, Merged(self.typed, self.answers)),
-        )
+    @override
+    def spec(self) -> RankerSpec:
+        reading = sequence_options(self.history, merged=self.merged, typed=self.typed, answers=self.answers)
+        make = partial(Gru4Rec, d=self.size, dropout=self.dropout, reading=reading)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        self.core = TorchRanker(RankerSpec("gru4rec_m", make, softmax_loss, sampling, self.epochs))
-
-    rank = ranker.rank
-    scores = ranker.scores
-    fit = ranker.fit
-    save = ranker.save
-    load = classmethod(ranker.load)
+        return RankerSpec("gru4rec_m" if self.merged else "gru4rec", make, softmax_loss, sampling, self.epochs)

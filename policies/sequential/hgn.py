@@ -6,7 +6,7 @@ https://arxiv.org/abs/1906.09217.
 Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import final
 
@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from policies.torch_rankers import ranker
 from policies.torch_rankers.click_sequence import ClickSequenceReader, SequenceOptions
 from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding
 from policies.torch_rankers.histories import RequestBatch
 from policies.torch_rankers.initialisers import linear
 from policies.torch_rankers.layers import match
 from policies.torch_rankers.losses import pairwise_loss
-from policies.torch_rankers.ranker import RankerSpec, TorchRanker
+from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Negatives, Sampling
 
 
@@ -66,7 +66,7 @@ class Hgn(nn.Module):
 
 @final
 @dataclass(eq=False)
-class HgnPolicy:
+class HgnPolicy(TorchPolicy):
     """Rank by HGN: gates on the last clicks, and products of videos with videos.
 
     Learned by BPR with sampled negatives.
@@ -86,16 +86,9 @@ class HgnPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: TorchRanker = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        ranker.check_options(self)
+    @override
+    def spec(self) -> RankerSpec:
         make = partial(Hgn, d=self.size, length=self.length)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        self.core = TorchRanker(RankerSpec("hgn", make, pairwise_loss, sampling, self.epochs))
-
-    rank = ranker.rank
-    scores = ranker.scores
-    fit = ranker.fit
-    save = ranker.save
-    load = classmethod(ranker.load)
+        return RankerSpec("hgn", make, pairwise_loss, sampling, self.epochs)

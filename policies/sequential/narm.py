@@ -6,7 +6,7 @@ https://arxiv.org/abs/1711.04725.
 Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import final
 
@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from policies.torch_rankers import ranker
 from policies.torch_rankers.click_sequence import ClickSequenceReader, SequenceOptions
 from policies.torch_rankers.feature_tables import FeatureTables, VideoEmbedding
 from policies.torch_rankers.histories import RequestBatch
 from policies.torch_rankers.initialisers import linear, normal_table
 from policies.torch_rankers.layers import Dropout, Gru, match
 from policies.torch_rankers.losses import softmax_loss
-from policies.torch_rankers.ranker import RankerSpec, TorchRanker
+from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Negatives, Sampling
 
 
@@ -63,7 +63,7 @@ class Narm(nn.Module):
 
 @final
 @dataclass(eq=False)
-class NarmPolicy:
+class NarmPolicy(TorchPolicy):
     """Rank by NARM: a recurrent net over clicks with attention to its states.
 
     Learned by cross-entropy among sampled negatives; the paper's is over all videos.
@@ -83,16 +83,9 @@ class NarmPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: TorchRanker = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        ranker.check_options(self)
+    @override
+    def spec(self) -> RankerSpec:
         make = partial(Narm, d=self.size, dropout=self.dropout, h=self.history)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        self.core = TorchRanker(RankerSpec("narm", make, softmax_loss, sampling, self.epochs))
-
-    rank = ranker.rank
-    scores = ranker.scores
-    fit = ranker.fit
-    save = ranker.save
-    load = classmethod(ranker.load)
+        return RankerSpec("narm", make, softmax_loss, sampling, self.epochs)

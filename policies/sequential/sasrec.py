@@ -6,7 +6,7 @@ Normalisation comes after each residual here, and the feed-forward has GELU (our
 Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import final
 
@@ -16,12 +16,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from policies.torch_rankers import ranker
-from policies.torch_rankers.click_sequence import ClickSequenceReader, Merged, Sequence, SequenceOptions
+from policies.torch_rankers.click_sequence import (
+    ClickSequenceReader,
+    Sequence,
+    SequenceOptions,
+    merged_kinds,
+    sequence_options,
+)
 from policies.torch_rankers.feature_tables import FeatureTables, VideoEmbedding
 from policies.torch_rankers.histories import Answers, RequestBatch
 from policies.torch_rankers.layers import EncoderShape, SequenceEncoder, match
-from policies.torch_rankers.ranker import RankerSpec, TorchRanker
+from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Negatives, Sampling, ViewSample
 
 
@@ -73,7 +79,7 @@ def next_view_loss(model: SasRec, sample: ViewSample) -> Float32[Tensor, ""]:
 
 @final
 @dataclass(eq=False)
-class SasRecPolicy:
+class SasRecPolicy(TorchPolicy):
     """Rank by SASRec: self-attention over clicks.
 
     Attributes:
@@ -84,7 +90,12 @@ class SasRecPolicy:
         epochs: Passes over the targets, at most; at least 1.
         max_targets: Views learned from, at most; at least 1.
         negatives: What a click is told apart from, see `policies.torch_rankers.view_samples.Negatives`.
+        merged: Read clicked, satisfied and dissatisfied views as one sequence by time, instead of clicks.
+        typed: Add a vector per kind of view to a merged sequence.
+        answers: What tells satisfaction in a merged sequence, see `policies.torch_rankers.histories.Answers`.
     """
+
+    stored_kinds = merged_kinds("sasrec")
 
     size: int = 32
     history: int = 50
@@ -93,69 +104,15 @@ class SasRecPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: TorchRanker = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        ranker.check_options(self)
-        make = partial(
-            SasRec, d=self.size, layers=self.layers, dropout=self.dropout, reading=SequenceOptions(self.history)
-        )
-        sampling = Sampling(
-            history=self.history, max_targets=self.max_targets, n_negatives=self.history, negatives=self.negatives
-        )
-        self.core = TorchRanker(RankerSpec("sasrec", make, next_view_loss, sampling, self.epochs))
-
-    rank = ranker.rank
-    scores = ranker.scores
-    fit = ranker.fit
-    save = ranker.save
-    load = classmethod(ranker.load)
-
-
-@final
-@dataclass(eq=False)
-class SasRecMergedPolicy:
-    """Rank by SASRec_M: self-attention over clicked, satisfied and dissatisfied views by time.
-
-    Attributes:
-        size: Length of the embeddings; at least 1.
-        history: Latest views that are read of each user; at least 1.
-        layers: Blocks of attention; at least 1.
-        typed: Whether a vector tells satisfied, dissatisfied and other views apart.
-        answers: What tells satisfaction, see `policies.torch_rankers.histories.Answers`.
-        dropout: Share of numbers dropped in training.
-        epochs: Passes over the targets, at most; at least 1.
-        max_targets: Views learned from, at most; at least 1.
-        negatives: What a click is told apart from, see `policies.torch_rankers.view_samples.Negatives`.
-    """
-
-    size: int = 32
-    history: int = 50
-    layers: int = 2
+    merged: bool = False
     typed: bool = True
     answers: Answers = "both"
-    dropout: float = 0.1
-    epochs: int = 4
-    max_targets: int = 200_000
-    negatives: Negatives = "uniform"
-    core: TorchRanker = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        ranker.check_options(self)
-        make = partial(
-            SasRec,
-            d=self.size,
-            layers=self.layers,
-            dropout=self.dropout,
-            reading=SequenceOptions(self.history, Merged(self.typed, self.answers)),
-        )
+    @override
+    def spec(self) -> RankerSpec:
+        reading = sequence_options(self.history, merged=self.merged, typed=self.typed, answers=self.answers)
+        make = partial(SasRec, d=self.size, layers=self.layers, dropout=self.dropout, reading=reading)
         sampling = Sampling(
             history=self.history, max_targets=self.max_targets, n_negatives=self.history, negatives=self.negatives
         )
-        self.core = TorchRanker(RankerSpec("sasrec_m", make, next_view_loss, sampling, self.epochs))
-
-    rank = ranker.rank
-    scores = ranker.scores
-    fit = ranker.fit
-    save = ranker.save
-    load = classmethod(ranker.load)
+        return RankerSpec("sasrec_m" if self.merged else "sasrec", make, next_view_loss, sampling, self.epochs)

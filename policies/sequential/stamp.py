@@ -6,7 +6,7 @@ KDD 2018, https://doi.org/10.1145/3219819.3219950.
 Axes: `b` requests, `n` candidates, `h` views of a sequence, `d` embedding size.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import final
 
@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from policies.torch_rankers import ranker
 from policies.torch_rankers.click_sequence import ClickSequenceReader, SequenceOptions
 from policies.torch_rankers.feature_tables import FeatureTables, VideoEmbedding
 from policies.torch_rankers.histories import RequestBatch
 from policies.torch_rankers.initialisers import linear, normal_table
 from policies.torch_rankers.layers import match, mean
 from policies.torch_rankers.losses import softmax_loss
-from policies.torch_rankers.ranker import RankerSpec, TorchRanker
+from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Negatives, Sampling
 
 
@@ -63,7 +63,7 @@ class Stamp(nn.Module):
 
 @final
 @dataclass(eq=False)
-class StampPolicy:
+class StampPolicy(TorchPolicy):
     """Rank by STAMP: attention over clicks, with the last click kept apart.
 
     Learned by cross-entropy among sampled negatives; the paper's is over all videos.
@@ -81,16 +81,9 @@ class StampPolicy:
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
-    core: TorchRanker = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        ranker.check_options(self)
+    @override
+    def spec(self) -> RankerSpec:
         make = partial(Stamp, d=self.size, h=self.history)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        self.core = TorchRanker(RankerSpec("stamp", make, softmax_loss, sampling, self.epochs))
-
-    rank = ranker.rank
-    scores = ranker.scores
-    fit = ranker.fit
-    save = ranker.save
-    load = classmethod(ranker.load)
+        return RankerSpec("stamp", make, softmax_loss, sampling, self.epochs)

@@ -47,6 +47,29 @@ class SequenceOptions:
     merged: Merged | None = None
 
 
+def sequence_options(h: int, *, merged: bool, typed: bool, answers: Answers) -> SequenceOptions:
+    """Return what a policy with these options reads.
+
+    Args:
+        h: Views, at most.
+        merged: Whether kinds of views are merged; clicks alone if not.
+        typed: See `Merged`.
+        answers: See `Merged`.
+
+    Raises:
+        ValueError: An option of merged sequences differs from its default, but clicks alone are read.
+    """
+    options = Merged(typed, answers)
+    if not merged and options != Merged():
+        raise ValueError(f"typed={typed} and answers={answers!r} given without merged, which they belong to")
+    return SequenceOptions(h, options if merged else None)
+
+
+def merged_kinds(kind: str) -> dict[str, dict[str, bool]]:
+    """Return the stored kinds of a ranker with an option `merged`: its own, and that with `_m` for merged sequences."""
+    return {kind: {"merged": False}, f"{kind}_m": {"merged": True}}
+
+
 @final
 @dataclass(frozen=True)
 class Sequence:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from policies.registry import POLICIES, find_policy
+from policies.registry import POLICIES, build_policy
 from policies.testing.conformance import check_policy
 from simulator.errors import OfflineError
 from simulator.experiment.runner import Progress
@@ -89,7 +89,7 @@ def check(policy: str, out: Path, progress: Progress) -> None:
         return
     progress("the contract", 0, 1)
     try:
-        check_policy(find_policy(policy))
+        check_policy(lambda: build_policy(policy, {}))
     except (AssertionError, ValueError) as error:
         raise OfflineError(f"policy {policy!r}: {' '.join(str(error).split())}") from error
     except Exception as error:

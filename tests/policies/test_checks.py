@@ -35,7 +35,9 @@ def test_features_that_are_not_finite_are_refused_by_name(kind):
 def test_tables_of_another_size_are_refused(fitted):
     obs = draw_requests(LOG, np.arange(2), 5, 3, np.random.default_rng(2))
     check_tables(obs, 12, 2)
-    with pytest.raises(ValueError, match="12 videos and 2 user features given, but fitted on {} and {}".format(*fitted)):
+    with pytest.raises(
+        ValueError, match="12 videos and 2 user features given, but fitted on {} and {}".format(*fitted)
+    ):
         check_tables(obs, *fitted)
 
 

@@ -20,7 +20,7 @@ def test_shipped_policies_have_names_and_a_line_each():
     assert all(known.values())
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", [name for name, policy in POLICIES.items() if not policy.options])
 def test_the_line_about_a_shipped_policy_is_that_of_its_class(name):
     assert find_policy(name).__doc__.partition("\n")[0] == POLICIES[name].line
 
@@ -39,6 +39,12 @@ def test_an_installed_package_brings_its_own(monkeypatch):
     monkeypatch.setattr(registry, "entry_points", plugs.select)
     assert "mine" in known_policies()
     assert find_policy("mine") is RandomPolicy
+
+
+def test_a_name_may_stand_for_options_of_another_policys_class():
+    policy = build_policy("gru4rec_m", {"size": 8})
+    assert type(policy) is find_policy("gru4rec")
+    assert (policy.merged, policy.size, build_policy("gru4rec", {}).merged) == (True, 8, False)
 
 
 def test_options_reach_the_policy():
@@ -85,6 +91,8 @@ def test_chances_that_cannot_be_are_refused(monkeypatch, told):
         ("popular", {"half_life_days": "7"}, "half_life_days='7' given, want a number"),
         ("popular", {"half_life_days": float("nan")}, "half_life_days=nan given, want a number"),
         ("saqrec", {"mlse": 1}, "mlse=1 given, want true or false"),
+        ("sasrec_m", {"merged": False}, "policy 'sasrec_m' with merged given, but it stands for merged=True; leave it"),
+        ("sasrec", {"typed": False}, "typed=False and answers='both' given without merged, which they belong to"),
         ("agent", {"folder": 3}, "folder=3 given, want text"),
         ("policies.simple.oracle:OraclePolicy", {}, "needs option 'value', which is not given"),
         ("no.such.module:Class", {}, "module 'no.such.module' cannot be imported"),

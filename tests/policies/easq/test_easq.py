@@ -249,13 +249,13 @@ def test_a_loaded_policy_goes_on_to_the_same_bytes(world, tmp_path):
     loaded.save(tmp_path / "three")
     for name in ("policy.json", "weights.safetensors"):
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "three" / name).read_bytes()
-    assert len(policy.learner.fitted_or_raise().answers) == 150
+    assert len(policy.core.fitted_or_raise().answers) == 150
 
 
 @pytest.mark.parametrize(("option", "gone"), [("lora", "a"), ("moe", "main.router"), ("dpo", None)])
 def test_an_ablation_changes_network_or_loss(world, option, gone):
     whole, without = EasqPolicy(), EasqPolicy(**{option: False})
-    recipes = [policy.learner.recipe for policy in (whole, without)]
+    recipes = [policy.spec().recipe for policy in (whole, without)]
     assert recipes[0] != recipes[1]
     if gone is None:
         assert recipes[1].preference_weight == 0
@@ -266,7 +266,7 @@ def test_an_ablation_changes_network_or_loss(world, option, gone):
 
 
 def test_emer_s_has_emers_parameters():
-    one, other = EmerPolicy().learner.recipe, EmerSPolicy().learner.recipe
+    one, other = EmerPolicy().spec().recipe, EmerSPolicy().spec().recipe
     sizes = ("width", "rank", "experts")
     assert [getattr(one, name) for name in sizes] == [getattr(other, name) for name in sizes]
     assert (one.answers, other.answers) == ("none", "main")

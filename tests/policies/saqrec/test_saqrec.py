@@ -267,8 +267,8 @@ def test_the_satisfaction_head_serves_alone(answered, fitted):
     _, _, obs = answered
     candidates = torch.from_numpy(obs.candidates.astype(np.int64))
     module = fitted.core.fitted_or_raise().module
-    alone = SaqrecPolicy(serving="satisfaction", satisfaction_weight=2.0).core.design.make(
-        catalogue_of(answered[1]), seeded()
+    alone = (
+        SaqrecPolicy(serving="satisfaction", satisfaction_weight=2.0).spec().make(catalogue_of(answered[1]), seeded())
     )
     alone.eval().load_state_dict(module.state_dict())
     with torch.no_grad():

@@ -16,7 +16,7 @@ from policies.torch_rankers.view_samples import SampleSource, Sampling
 
 RING = Ring(n_users=300, n_videos=40, n_topics=5, n_views=40)
 H, D, EPOCHS = 10, 32, 6
-LEARNING_RATE = Gru4RecPolicy().core.design.learning_rate
+LEARNING_RATE = Gru4RecPolicy().spec().learning_rate
 
 
 @pytest.fixture(scope="module")

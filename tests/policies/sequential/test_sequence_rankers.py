@@ -1,5 +1,6 @@
 """Sequence rankers find what comes next, are their papers' formulas, and see no padding."""
 
+import json
 from dataclasses import replace
 from inspect import signature
 
@@ -207,6 +208,21 @@ def test_merged_rankers_tell_satisfied_from_dissatisfied(small):
     assert not np.array_equal(given.events, turned.events)
     scores = policy.scores(replace(obs, read_history=FixedHistory(turned)))
     assert not np.allclose(scores, policy.scores(obs), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["sasrec", "fmlprec", "gru4rec"])
+def test_folders_of_merged_rankers_from_before_the_option_load(small, tmp_path, name):
+    log, obs = small
+    policy = build_policy(f"{name}_m", {"size": 8, "typed": False, "epochs": 1})
+    policy.fit(log, 0)
+    policy.save(tmp_path)
+    head = json.loads((tmp_path / "policy.json").read_text())
+    assert head["policy"] == f"{name}_m"
+    assert head["settings"].pop("merged") is True
+    (tmp_path / "policy.json").write_text(json.dumps(head))
+    loaded = find_policy(name).load(tmp_path)
+    assert (loaded.merged, loaded.typed, loaded.size) == (True, False, 8)
+    np.testing.assert_array_equal(loaded.scores(obs), policy.scores(obs))
 
 
 @pytest.mark.parametrize(
