@@ -6,37 +6,19 @@ Nothing here is latent: a policy sees what a platform would log.
 """
 
 from dataclasses import dataclass, fields
-from enum import IntFlag
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar, final, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int, Int8, Int16, Int32, UInt16
 
+from policies.events import Answer as Answer  # noqa: PLC0414 - part of the contract, though not used here
+from policies.events import Event
 from policies.kernel import pick
 
 Slates: TypeAlias = Int[np.ndarray, "users k"]
 """Video ids per request, best first, without repeats in a row."""
 Same = TypeVar("Same", bound="Unchanging")
-
-
-class Event(IntFlag):
-    """What a platform logs about one view, one bit each."""
-
-    CLICK = 1
-    LONG_VIEW = 2
-    COMPLETE = 4
-    SKIP = 8
-    LIKE = 16
-    FOLLOW = 32
-    COMMENT = 64
-    FORWARD = 128
-    HATE = 256
-    PROFILE_ENTER = 512
-    ASKED = 1024
-    ANSWERED = 2048
-    SATISFIED = 4096
-    DISSATISFIED = 8192
 
 
 class Unchanging:
@@ -155,7 +137,7 @@ class Feedback:
         position: Place in the slate, from 0.
         watch_s: Seconds watched.
         events: `Event` bits; read them through the properties.
-        answer: 0 none, 1 dissatisfied, 2 uncertain, 3 satisfied.
+        answer: See `Answer`.
     """
 
     user_id: Int32[np.ndarray, " rows"]

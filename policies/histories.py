@@ -43,6 +43,15 @@ def clock_h(feedback: Feedback) -> Int32[np.ndarray, " rows"]:
     return 24 * feedback.day.astype(np.int32) + feedback.hour.astype(np.int32)
 
 
+def run_bounds(key: np.ndarray) -> Int64[np.ndarray, " bounds"]:
+    """Return where each run of equal keys begins, and last where the final one ends; at least one key.
+
+    >>> run_bounds(np.array([4, 4, 7, 9, 9])).tolist()
+    [0, 2, 3, 5]
+    """
+    return np.concatenate([[0], np.flatnonzero(np.diff(key)) + 1, [len(key)]]).astype(np.int64)
+
+
 def find_requests(feedback: Feedback, h: int) -> LoggedRequests:
     """The requests of a log and their histories of at most `h` views.
 

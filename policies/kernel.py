@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64, UInt16, UInt64
 
 from policies.compiled import compiled, compiled_sums, compiled_with_room
+from policies.events import Event
 
 N_GRADES: Final = 8
 """Kinds of view, see `grade`."""
@@ -21,6 +22,12 @@ SIZE: Final = 16
 """Length `d` of the embeddings; a constant, so that dot products are unrolled."""
 UNITS: Final = 32
 """Hidden units on the user's side."""
+
+_CLICK: Final = int(Event.CLICK)
+_LONG_VIEW: Final = int(Event.LONG_VIEW)
+_COMPLETE: Final = int(Event.COMPLETE)
+_HATE: Final = int(Event.HATE)
+_POSITIVE: Final = int(Event.LIKE | Event.FOLLOW | Event.COMMENT | Event.FORWARD)
 
 _PER_UNIT: Final = np.float32(64)
 _LAST: Final = np.float32(1023)
@@ -109,15 +116,15 @@ def mix(word: np.uint64) -> np.uint64:
 @compiled
 def grade(watch_s: float, events: int) -> int:
     """How well a view went, by what was done first of: hate, positive act, end, long view, click, seconds."""
-    if events & 256:
+    if events & _HATE:
         return 0
-    if events & 240:
+    if events & _POSITIVE:
         return 7
-    if events & 4:
+    if events & _COMPLETE:
         return 6
-    if events & 2:
+    if events & _LONG_VIEW:
         return 5
-    if events & 1:
+    if events & _CLICK:
         return 4
     if watch_s >= 3.0:
         return 3

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from policies.base import Event, Log
+from policies.base import Answer, Event, Log
 from policies.saqrec.losses import LambdaMode, Normalise, inverse_propensity_loss, pseudo_label
 from policies.saqrec.model import PairNetwork, Saqrec, SaqrecBase
 from policies.torch_rankers.feature_tables import catalogue_of
@@ -179,7 +179,7 @@ def propensities(pairs: Pairs, plan: TrainingPlan, generator: torch.Generator) -
 
 def gather_pairs(base: SaqrecBase, source: SampleSource, log: Log, generator: torch.Generator) -> Pairs:
     """Answers and some silent views of the log, with frozen vectors; silent ones stand for those left out."""
-    answered = log.feedback.answer > 0
+    answered = log.feedback.answer != Answer.NONE
     told, silent = (np.flatnonzero(kind) for kind in (answered, ~answered))
     kept = [choose_rows(rows, _MOST, generator) for rows in (told, silent)]
     weight = [

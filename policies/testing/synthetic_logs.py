@@ -10,7 +10,7 @@ from typing import Final, final
 import numpy as np
 from jaxtyping import Float32, Int, Int8, Int32, UInt16
 
-from policies.base import Event, Feedback, FixedHistory, Log, Observation, UserTable, VideoTable
+from policies.base import Answer, Event, Feedback, FixedHistory, Log, Observation, UserTable, VideoTable
 from policies.histories import history_after
 
 N_TASTES: Final = 8
@@ -137,11 +137,11 @@ def _answers(
     share: float,
     rng: np.random.Generator,
 ) -> Int8[np.ndarray, " rows"]:
-    """0 none, 1 dissatisfied, 2 uncertain, 3 satisfied; the pleased answer twice as often."""
+    """Answers of each view, see `Answer`; the satisfied answer twice as often."""
     felt = specimen.pleasure(user_id, video_id[:, None])[:, 0] + 0.6 * rng.normal(size=len(user_id))
     chance = share * np.where(felt > 0, 1.0, 0.5) * (watch_s >= 7)
     answered = rng.random(len(user_id)) < chance
-    return np.where(answered, 2 + (felt > 0.1) - (felt < -0.1), 0).astype(np.int8)
+    return np.where(answered, Answer.UNCERTAIN + (felt > 0.1) - (felt < -0.1), Answer.NONE).astype(np.int8)
 
 
 def _events(
@@ -154,9 +154,9 @@ def _events(
         (Event.LONG_VIEW, (watch_s >= 18) | complete),
         (Event.COMPLETE, complete),
         (Event.SKIP, (watch_s < 3) & ~complete),
-        (Event.ASKED | Event.ANSWERED, answer > 0),
-        (Event.SATISFIED, answer == 3),
-        (Event.DISSATISFIED, answer == 1),
+        (Event.ASKED | Event.ANSWERED, answer != Answer.NONE),
+        (Event.SATISFIED, answer == Answer.SATISFIED),
+        (Event.DISSATISFIED, answer == Answer.DISSATISFIED),
     ]
     events = np.zeros(len(watch_s), np.uint16)
     for event, happened in bits:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from policies.base import Event, Log
-from policies.histories import find_requests
+from policies.histories import find_requests, run_bounds
 from policies.torch_rankers.histories import RequestBatch
 from policies.torch_rankers.view_samples import SampleSource, Sampling, choose_rows, with_answers
 
@@ -63,8 +63,7 @@ class SlateSource:
         chosen = choose_rows(np.arange(len(start)), most, generator)
         self._start = torch.from_numpy(start[chosen])
         self._length = torch.from_numpy(np.diff(start, append=len(feedback))[chosen])
-        users = feedback.user_id[start[chosen]]
-        self._bounds = torch.from_numpy(np.flatnonzero(np.diff(users, prepend=-1, append=-1)))
+        self._bounds = torch.from_numpy(run_bounds(feedback.user_id[start[chosen]]))
         self._video_id = torch.from_numpy(feedback.video_id.astype(np.int64))
         self._events = torch.from_numpy(feedback.events.astype(np.int64))
         self._watch_s = torch.from_numpy(feedback.watch_s)

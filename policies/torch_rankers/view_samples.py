@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
-from policies.base import Event, Feedback, Log
-from policies.histories import find_requests, gather_history
+from policies.base import Answer, Event, Feedback, Log
+from policies.histories import find_requests, gather_history, run_bounds
 from policies.torch_rankers.histories import RequestBatch, read_views
 
 _log = logging.getLogger(__name__)
@@ -95,11 +95,11 @@ class SampleSource:
         self._clicked = feedback.has(Event.CLICK)
         rows = choose_rows(_targets(self._clicked, sampling.targets), sampling.max_targets, generator)
         self._rows = torch.from_numpy(rows)
-        self._bounds = torch.from_numpy(_bounds(feedback.user_id[rows]))
+        self._bounds = torch.from_numpy(run_bounds(feedback.user_id[rows]))
         self._popular = torch.from_numpy(feedback.video_id[self._clicked if self._clicked.any() else slice(None)])
         self._shown = torch.from_numpy(np.unique(feedback.video_id))
         self._cold = torch.from_numpy(np.flatnonzero(~self._clicked))
-        self._opened = _bounds(feedback.user_id.astype(np.int64) * 65_536 + feedback.day)
+        self._opened = run_bounds(feedback.user_id.astype(np.int64) * 65_536 + feedback.day)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -193,8 +193,8 @@ class SampleSource:
 
 def with_answers(feedback: Feedback) -> Feedback:
     """The same log with the events SATISFIED and DISSATISFIED set where it was answered so."""
-    events = feedback.events | np.where(feedback.answer == 3, np.uint16(Event.SATISFIED), np.uint16(0))
-    events |= np.where(feedback.answer == 1, np.uint16(Event.DISSATISFIED), np.uint16(0))
+    events = feedback.events | np.where(feedback.answer == Answer.SATISFIED, np.uint16(Event.SATISFIED), np.uint16(0))
+    events |= np.where(feedback.answer == Answer.DISSATISFIED, np.uint16(Event.DISSATISFIED), np.uint16(0))
     return replace(feedback, events=events)
 
 
@@ -220,8 +220,3 @@ def _targets(clicked: Bool[np.ndarray, " rows"], targets: Targets) -> Int64[np.n
     """Rows that can be learned from."""
     every = targets == "shown" or not clicked.any()
     return np.arange(len(clicked)) if every else np.flatnonzero(clicked)
-
-
-def _bounds(key: np.ndarray) -> Int64[np.ndarray, " bounds"]:
-    """Where each run of equal keys begins, and the end."""
-    return np.concatenate([[0], np.flatnonzero(np.diff(key)) + 1, [len(key)]]).astype(np.int64)

@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from policies.base import Event, Log
-from policies.histories import find_requests
+from policies.histories import find_requests, run_bounds
 from policies.kernel import fill_grades
 
 
@@ -56,8 +56,8 @@ class ViewSource:
         self._video_id, self._grade = torch.from_numpy(feedback.video_id.astype(np.int64)), torch.from_numpy(grades)
         self._clicked = torch.from_numpy(feedback.has(Event.CLICK).astype(np.float32))
         self._log_watch = torch.from_numpy(np.log1p(feedback.watch_s))
-        self._row_bounds = _bounds(feedback.user_id)
-        self._request_bounds = _bounds(self._requests.user_id)
+        self._row_bounds = run_bounds(feedback.user_id)
+        self._request_bounds = run_bounds(self._requests.user_id)
 
     @property
     def n_users(self) -> int:
@@ -84,11 +84,6 @@ class ViewSource:
             torch.from_numpy(requests.start[asked] + shift),
             torch.from_numpy(self._features[requests.user_id[asked]]),
         )
-
-
-def _bounds(user_id: np.ndarray) -> Int64[np.ndarray, " bounds"]:
-    """Where each user's run begins, and the end."""
-    return np.concatenate([[0], np.flatnonzero(np.diff(user_id)) + 1, [len(user_id)]]).astype(np.int64)
 
 
 def _gather_runs(

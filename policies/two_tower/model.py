@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from policies.base import Log, VideoTable
+from policies.base import Log
 from policies.kernel import SIZE, TASKS, UNITS, Towers
+from policies.torch_rankers.feature_tables import video_inputs
 from policies.torch_rankers.initialisers import linear, normal_table, standardise
 from policies.two_tower.batches import ViewBatch
 
@@ -127,12 +128,6 @@ class TwoTower(nn.Module):
             self.inner.weight.T, self.inner.bias, self.outer.weight.T, self.outer.bias,
         ]  # fmt: skip
         return Towers(*(np.ascontiguousarray(array.numpy(), np.float32) for array in arrays))
-
-
-def video_inputs(videos: VideoTable) -> Float32[np.ndarray, "videos g"]:
-    """Public features of videos, and the curve of their log length."""
-    log_s = np.log(np.maximum(videos.duration_s, 1))[:, None]
-    return np.concatenate([videos.features, log_s, (log_s - 4) ** 2], axis=1).astype(np.float32)
 
 
 def loss(model: TwoTower, views: ViewBatch) -> Float32[Tensor, ""]:

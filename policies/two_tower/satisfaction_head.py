@@ -20,14 +20,12 @@ from typing import Final, final
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from policies.base import Feedback, Log
+from policies.base import Answer, Feedback, Log
 from policies.histories import find_requests
 from policies.kernel import TASKS, ScoreFusion, Towers
 from policies.two_tower.logistic import Logistic, RegressionRows, fit_logistic, sigmoid
 from policies.two_tower.serving import predict_rows
 
-_DISSATISFIED: Final = 1
-_SATISFIED: Final = 3
 _MOST_SILENT: Final = 100_000
 """Views without an answer that the propensity model learns from, at most; they stand for the others."""
 _PROPENSITY_RIDGE: Final = 1.0
@@ -109,24 +107,24 @@ def fit_head(log: Log, towers: Towers, h: int, shrinkage: Shrinkage, seed: int) 
     scale = Scale.of(columns)
     x = scale.apply(columns)
     answer = feedback.answer[rows]
-    chance = _propensity(np.concatenate([x, _user_columns(log, rows)], axis=1), answer > 0, weight)
-    told = (answer == _SATISFIED) | (answer == _DISSATISFIED)
-    trust = _trust(chance, told, float(np.average(chance, weights=weight)) * shrinkage.clip)
-    pleased = (answer == _SATISFIED).astype(np.float64)
+    chance = _propensity(np.concatenate([x, _user_columns(log, rows)], axis=1), answer != Answer.NONE, weight)
+    decided = (answer == Answer.SATISFIED) | (answer == Answer.DISSATISFIED)
+    trust = _trust(chance, decided, float(np.average(chance, weights=weight)) * shrinkage.clip)
+    satisfied = (answer == Answer.SATISFIED).astype(np.float64)
     video_id = feedback.video_id[rows].astype(np.int64)
-    found = fit_logistic(
-        RegressionRows(x[told], video_id[told], pleased[told], trust),
+    regression = fit_logistic(
+        RegressionRows(x[decided], video_id[decided], satisfied[decided], trust),
         len(towers.items),
         shrinkage.ridge,
         shrinkage.video_ridge,
     )
-    return _head(found, scale, log, towers)
+    return _head(regression, scale, log, towers)
 
 
 def eligible(feedback: Feedback, duration_s: Float32[np.ndarray, " videos"]) -> Bool[np.ndarray, " rows"]:
     """Views that a platform may ask about: 7 s or half the video watched, and whatever was answered."""
     half = 0.5 * duration_s[feedback.video_id]
-    return (feedback.watch_s >= np.minimum(7, half)) | (feedback.answer > 0)
+    return (feedback.watch_s >= np.minimum(7, half)) | (feedback.answer != Answer.NONE)
 
 
 def _propensity_rows(
@@ -134,14 +132,14 @@ def _propensity_rows(
 ) -> tuple[Int64[np.ndarray, " rows"], Float64[np.ndarray, " rows"]]:
     """All answered views and some silent eligible ones, with how many views each stands for; none without answers."""
     asked = eligible(log.feedback, log.videos.duration_s)
-    answered = np.flatnonzero(log.feedback.answer > 0)
-    silent = np.flatnonzero(asked & (log.feedback.answer == 0))
+    answered = np.flatnonzero(log.feedback.answer != Answer.NONE)
+    silent = np.flatnonzero(asked & (log.feedback.answer == Answer.NONE))
     if len(answered) == 0:
         return answered, np.zeros(0)
-    kept = np.sort(rng.permutation(silent)[:_MOST_SILENT])
-    share = len(silent) / max(1, len(kept))
-    weight = np.concatenate([np.ones(len(answered)), np.full(len(kept), share)])
-    return np.concatenate([answered, kept]), weight
+    silent_sample = np.sort(rng.permutation(silent)[:_MOST_SILENT])
+    share = len(silent) / max(1, len(silent_sample))
+    weight = np.concatenate([np.ones(len(answered)), np.full(len(silent_sample), share)])
+    return np.concatenate([answered, silent_sample]), weight
 
 
 def _propensity(
@@ -149,8 +147,10 @@ def _propensity(
 ) -> Float64[np.ndarray, " rows"]:
     """Chance that each eligible view is answered, given its user and video."""
     nowhere = np.zeros(len(x), np.int64)
-    found = fit_logistic(RegressionRows(x, nowhere, answered.astype(np.float64), weight), 1, _PROPENSITY_RIDGE, 1e6)
-    return sigmoid(found.logit(x, nowhere))
+    regression = fit_logistic(
+        RegressionRows(x, nowhere, answered.astype(np.float64), weight), 1, _PROPENSITY_RIDGE, 1e6
+    )
+    return sigmoid(regression.logit(x, nowhere))
 
 
 def _trust(

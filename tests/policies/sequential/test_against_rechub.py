@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from chains import Ring, draw_chains
 from torch import nn
 from torch.nn import functional
 
 from policies.base import Event
 from policies.registry import build_policy
 from policies.sequential.gru4rec import Gru4RecPolicy
-from policies.testing.chains import Ring, draw_chains
 from policies.testing.synthetic_logs import draw_requests
 from policies.torch_rankers.histories import Behaviour, read_views, subsequence
 from policies.torch_rankers.view_samples import SampleSource, Sampling

@@ -7,6 +7,7 @@ from inspect import signature
 import numpy as np
 import pytest
 import torch
+from chains import Ring, draw_chains, follows
 
 from policies.base import Event, FixedHistory, History
 from policies.registry import POLICIES, build_policy, find_policy
@@ -17,7 +18,6 @@ from policies.sequential.hgn import Hgn
 from policies.sequential.sasrec import SasRec, SasRecPolicy
 from policies.sequential.stamp import Stamp
 from policies.simple.popular import PopularPolicy
-from policies.testing.chains import Ring, draw_chains, follows
 from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, draw_requests, make_specimen
 from policies.torch_rankers.click_sequence import SequenceOptions
 from policies.torch_rankers.feature_tables import catalogue_of

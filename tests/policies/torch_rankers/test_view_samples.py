@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from policies.base import Event
+from policies.base import Answer, Event
 from policies.histories import find_requests, history_of
 from policies.testing.synthetic_logs import SyntheticLogPlan, draw_log, make_specimen
 from policies.torch_rankers.histories import read_views
@@ -124,8 +124,8 @@ def test_too_many_targets_are_thinned_by_the_seed(log, caplog):
 def test_answers_set_their_events(log):
     given = replace(log.feedback, events=log.feedback.events & np.uint16(0x0FFF))
     feedback = with_answers(given)
-    assert np.array_equal(feedback.has(Event.SATISFIED), given.answer == 3)
-    assert np.array_equal(feedback.has(Event.DISSATISFIED), given.answer == 1)
+    assert np.array_equal(feedback.has(Event.SATISFIED), given.answer == Answer.SATISFIED)
+    assert np.array_equal(feedback.has(Event.DISSATISFIED), given.answer == Answer.DISSATISFIED)
 
 
 @pytest.mark.parametrize(

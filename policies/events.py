@@ -1,0 +1,34 @@
+"""What a platform logs of one view: events as bits, and the answer to the questionnaire after it.
+
+Apart from `policies.base`, which has these names too, because `policies.kernel` needs them and is needed there.
+"""
+
+from enum import IntEnum, IntFlag
+
+
+class Event(IntFlag):
+    """What a platform logs about one view, one bit each."""
+
+    CLICK = 1
+    LONG_VIEW = 2
+    COMPLETE = 4
+    SKIP = 8
+    LIKE = 16
+    FOLLOW = 32
+    COMMENT = 64
+    FORWARD = 128
+    HATE = 256
+    PROFILE_ENTER = 512
+    ASKED = 1024
+    ANSWERED = 2048
+    SATISFIED = 4096
+    DISSATISFIED = 8192
+
+
+class Answer(IntEnum):
+    """What was answered to the questionnaire about one view."""
+
+    NONE = 0
+    DISSATISFIED = 1
+    UNCERTAIN = 2
+    SATISFIED = 3
