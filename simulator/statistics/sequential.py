@@ -10,6 +10,7 @@ Axes: `looks`, in order of time; `nodes` of the quadrature.
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -111,7 +112,7 @@ def _walk(information: Looks, choose: Callable[[int, Callable[[float], float]], 
     nodes, weights = np.zeros(1), np.ones(1)  # where the walk is, and with what chance, if it has not crossed
     before = 0.0
     bounds, crossed = np.zeros(len(time)), np.zeros(len(time))
-    legendre = np.polynomial.legendre.leggauss(NODES)
+    unit_nodes, unit_weights = _quadrature()
     for look, now in enumerate(time):
         reach, spread = math.sqrt(now), math.sqrt(now - before)
         beyond = _beyond(nodes, weights, reach, spread)
@@ -119,10 +120,16 @@ def _walk(information: Looks, choose: Callable[[int, Callable[[float], float]], 
         edge = min(bounds[look], FARTHEST) * reach
         crossed[look] = beyond(min(bounds[look], FARTHEST))
         inner = min(edge, 10 * reach)
-        points = inner * legendre[0]
+        points = inner * unit_nodes
         kernel = np.exp(-0.5 * ((points[:, None] - nodes) / spread) ** 2) / (spread * math.sqrt(2 * math.pi))
-        nodes, weights, before = points, inner * legendre[1] * (kernel @ weights), float(now)
+        nodes, weights, before = points, inner * unit_weights * (kernel @ weights), float(now)
     return bounds, crossed
+
+
+@cache
+def _quadrature() -> tuple[Float64[np.ndarray, " nodes"], Float64[np.ndarray, " nodes"]]:
+    """Gauss-Legendre nodes and weights on [-1, 1]."""
+    return np.polynomial.legendre.leggauss(NODES)
 
 
 def _beyond(
