@@ -4,10 +4,14 @@ Every function and dataclass of ours is checked against its annotations (jaxtypi
 check cannot live: compiled kernels, and scripts that Streamlit runs by itself.
 """
 
+import gc
 import os
 import sys
 from pathlib import Path
 from typing import Final
+
+# Sums of floats depend on the number of threads, which NumPy reads as it is imported; subprocesses inherit this.
+os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 import hypothesis
 import pytest
@@ -19,9 +23,6 @@ UNCHECKED: Final = ("__init__.py", "*kernel*.py", "compiled.py", "dashboards/app
 """Patterns of files without shape checks; a checked `__init__.py` would check its whole package."""
 CHECKER: Final = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 """Takes an int for a float, as type checkers do."""
-
-# Sums of floats depend on the number of threads; subprocesses of a test inherit this.
-os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 
 def checked_modules() -> list[str]:
@@ -48,6 +49,12 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("askew")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what is imported: statsmodels collects for every report."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
