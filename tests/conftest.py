@@ -57,6 +57,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """Let modules that count what they leave behind at exit clean up."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def kuairand() -> Path:
     """The folder of real rows that ASKEW_KUAIRAND names; it holds `kuairand-pure-sample/`."""
