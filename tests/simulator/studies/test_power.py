@@ -1,6 +1,8 @@
 """Plans: components of variance recovered, users that give the power asked for, and bad wishes refused."""
 
+import io
 import json
+from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
@@ -14,7 +16,8 @@ from simulator.reports.power import load_power
 from simulator.run import write_report
 from simulator.spec.experiment import load_spec, parse_spec
 from simulator.studies.potential_outcomes import read_lives
-from simulator.studies.power import Clock, PowerTarget, TestSizes, plan_power, run_power
+from simulator.studies.power import Clock, PowerTarget, plan_power, run_power
+from simulator.studies.power import TestSizes as Sizes
 from simulator.studies.variance_components import Components, adjusted, components, influence
 
 R = 3.29
@@ -40,26 +43,29 @@ def plan(spec, lives):
 @pytest.mark.parametrize("effect", [0.1, 0.3])
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.8, 0.2)])
 def test_the_users_asked_for_give_the_power_asked_for(effect, shares):
-    """4,000 tests of normal users of the size that the formula names."""
+    """4,000 tests of normal users of the size that the formula names, by the distributions of mean and variance."""
     wanted = PowerTarget(effect=effect, power=0.8)
-    users = TestSizes(wanted, *shares, 1.0).users(0.64)
+    users = Sizes(wanted, *shares, 1.0).users(0.64)
     n = [round(users * share) for share in shares]
     rng = np.random.default_rng(6)
-    control, treatment = (rng.normal(at, 0.8, (4000, size)) for at, size in zip((0.0, effect), n, strict=True))
-    found = stats.ttest_ind(treatment, control, axis=1, equal_var=False).pvalue < 0.05
-    assert found.mean() == pytest.approx(0.8, abs=R * np.sqrt(0.8 * 0.2 / 4000) + 0.01)
+    control, treatment = (
+        (rng.normal(at, 0.8 / size**0.5, 4000), 0.8 * (rng.chisquare(size - 1, 4000) / (size - 1)) ** 0.5, size)
+        for at, size in zip((0.0, effect), n, strict=True)
+    )
+    significant = stats.ttest_ind_from_stats(*treatment, *control, equal_var=False).pvalue < 0.05
+    assert significant.mean() == pytest.approx(0.8, abs=R * np.sqrt(0.8 * 0.2 / 4000) + 0.01)
 
 
 def test_the_smallest_effect_of_so_many_users_takes_so_many_users():
     for effect in (0.001, 0.05):
-        sizes = TestSizes(PowerTarget(effect=effect), 0.7, 0.3, 0.9)
+        sizes = Sizes(PowerTarget(effect=effect), 0.7, 0.3, 0.9)
         assert sizes.effect(2.5, sizes.users(2.5)) == pytest.approx(effect, rel=1e-3)
 
 
 def test_users_in_other_arms_do_not_help():
     wanted = PowerTarget()
-    assert TestSizes(wanted, 0.5, 0.5, 0.5).users(1.0) == pytest.approx(
-        2 * TestSizes(wanted, 0.5, 0.5, 1.0).users(1.0), abs=1
+    assert Sizes(wanted, 0.5, 0.5, 0.5).users(1.0) == pytest.approx(
+        2 * Sizes(wanted, 0.5, 0.5, 1.0).users(1.0), abs=1
     )
 
 
@@ -184,9 +190,10 @@ def test_senseless_wishes_are_refused(spec, lives, wanted, said):
         plan_power(spec, wanted, lives, None)
 
 
-@pytest.fixture
-def finished_run(sample_run, tmp_path):
-    folder = sample_run.write_sample_run(tmp_path / "run")
+@pytest.fixture(scope="module")
+def finished_run(sample_run, tmp_path_factory):
+    """A run with its report; do not write into it."""
+    folder = sample_run.write_sample_run(tmp_path_factory.mktemp("finished") / "run", sample_run.SamplePlan(users=200))
     write_report(folder)
     return folder
 
@@ -198,38 +205,57 @@ def test_the_command_plans_from_a_run_folder(finished_run, tmp_path, capsys):
     assert (out / "power.html").is_file()
 
 
-@pytest.fixture
-def small(world, tmp_path):
-    """A spec that is quickly run, in p.toml too."""
+@pytest.fixture(scope="module")
+def small(world):
+    """A spec that is quickly run."""
     arms = [{"name": "control", "policy": "random"}, {"name": "treatment", "policy": "popular"}]
     keys = {"name": "p", "world": world, "users": 500, "videos": 200, "days": 1, "pre_days": 1, "launch_days": 1}
     keys |= {"views_scale": 0.05, "candidates": 20, "pre_policy": "popular", "rounds_per_day": 1, "arms": arms}
-    spec = parse_spec(keys, "test")
-    (tmp_path / "p.toml").write_text(tomli_w.dumps(spec.model_dump(mode="json")))
-    return spec
+    return parse_spec(keys, "test")
 
 
-def test_an_interrupted_pilot_is_resumed_to_the_same_plan(small, tmp_path, monkeypatch, capsys):
+@pytest.fixture(scope="module")
+def small_file(small, tmp_path_factory):
+    """That spec in a file."""
+    path = tmp_path_factory.mktemp("specs") / "p.toml"
+    path.write_text(tomli_w.dumps(small.model_dump(mode="json")))
+    return path
+
+
+def pilot_words(small_file, out):
+    """A command that plans from a pilot of 100 users."""
+    return ["power", str(small_file), "--pilot", "100", "--workers", "1", "--out", str(out)]
+
+
+@pytest.fixture(scope="module")
+def piloted(small_file, tmp_path_factory):
+    """A plan from a pilot, and what the command printed; do not write into it."""
+    out, printed = tmp_path_factory.mktemp("pilots") / "power", io.StringIO()
+    with redirect_stdout(printed):
+        main(pilot_words(small_file, out))
+    return load_power(out), printed.getvalue()
+
+
+def test_an_interrupted_pilot_is_resumed_to_the_same_plan(small, small_file, piloted, tmp_path, capsys):
     def interrupt(stage, _done, _total):
         if stage == "the test":
             raise KeyboardInterrupt
 
-    words = ["power", str(tmp_path / "p.toml"), "--pilot", "100", "--workers", "1", "--out"]
-    main([*words, str(tmp_path / "whole")])
+    words = pilot_words(small_file, tmp_path / "parts")
     with pytest.raises(KeyboardInterrupt):
         run_power(small, PowerTarget(), tmp_path / "parts", (100, 1), interrupt)
     with pytest.raises(SystemExit):
-        main([*words, str(tmp_path / "parts")])
+        main(words)
     assert "holds pilot already; give an empty or new folder as --out, or --resume" in capsys.readouterr().err
-    main([*words, str(tmp_path / "parts"), "--resume"])
-    whole, parts = load_power(tmp_path / "whole"), load_power(tmp_path / "parts")
+    main([*words, "--resume"])
+    whole, parts = piloted[0], load_power(tmp_path / "parts")
     assert parts.paired.seconds is None  # of the first part nobody knows how long it took
     assert whole.model_copy(update={"paired": parts.paired}) == parts
 
 
-def test_there_is_nothing_to_resume_without_a_pilot(small, finished_run, tmp_path, capsys):
+def test_there_is_nothing_to_resume_without_a_pilot(small_file, finished_run, tmp_path, capsys):
     for words, said in [
-        ([str(tmp_path / "p.toml"), "--resume"], "pilot: holds no run to resume; leave out --resume to begin one"),
+        ([str(small_file), "--resume"], "pilot: holds no run to resume; leave out --resume to begin one"),
         ([str(finished_run), "--resume"], f"--resume given, but {finished_run} is a finished run"),
     ]:
         with pytest.raises(SystemExit) as stop:
@@ -251,16 +277,12 @@ def test_a_pilot_needs_two_users(small, tmp_path):
     assert not (tmp_path / "power").exists()
 
 
-@pytest.mark.usefixtures("small")
-def test_the_command_runs_a_pilot(tmp_path, capsys):
-    out = tmp_path / "power"
-    main(["power", str(tmp_path / "p.toml"), "--out", str(out), "--pilot", "300", "--workers", "1"])
-    plan = load_power(out)
-    assert (plan.users, plan.pilot_users) == (500, 300)
+def test_the_command_runs_a_pilot(piloted):
+    plan, printed = piloted
+    assert (plan.users, plan.pilot_users) == (500, 100)
     assert plan.paired.seconds > 0
-    said = capsys.readouterr().out
-    assert "paired truth" in said
-    assert "<- the spec's" in said
+    assert "paired truth" in printed
+    assert "<- the spec's" in printed
 
 
 def test_a_wrong_option_ends_in_one_line(run_folder, tmp_path, capsys):
