@@ -51,10 +51,11 @@ def same_observation(whole, row, one):
 
 @pytest.mark.parametrize("settings", [{}, {"reward": "satisfied", "reveal_truth": True}, {"reward": len}])
 def test_every_place_shows_the_events_of_a_single_environment(settings):
-    n, n_steps = 64, 25
+    n, n_steps = 16, 25
     envs = vector(n, **settings)
     observed, info = envs.reset(seed=11)
-    replays = [Replay(single(**settings), info["seed"][i], info["user_id"][i]) for i in range(n)]
+    one_alone = single(**settings)
+    replays = [Replay(copy.deepcopy(one_alone), info["seed"][i], info["user_id"][i]) for i in range(n)]
     over, begun = np.zeros(n, bool), n
     for _ in range(n_steps):
         before = over
