@@ -17,13 +17,13 @@ def spec_of(world, **changes):
         "name": "small",
         "seed": 5,
         "world": world,
-        "users": 900,
-        "videos": 400,
+        "users": 300,
+        "videos": 150,
         "days": 2,
         "pre_days": 2,
         "launch_days": 1,
         "views_scale": 0.05,
-        "candidates": 30,
+        "candidates": 20,
         "pre_policy": "popular",
         "arms": [{"name": "control", "policy": "random"}, {"name": "treatment", "policy": "popular"}],
     }
@@ -58,7 +58,8 @@ def test_another_seed_gives_other_numbers(world, finished, tmp_path):
 
 
 def test_arms_that_differ_in_their_training_seed_alone_are_trained_apart(world, tmp_path):
-    arms = [{"name": name, "policy": "base", "training_seed": seed} for name, seed in (("a", 0), ("b", 0), ("c", 1))]
+    base = {"policy": "base", "options": {"epochs": 1}}
+    arms = [base | {"name": name, "training_seed": seed} for name, seed in (("a", 0), ("b", 0), ("c", 1))]
     report_of(spec_of(world, arms=arms), tmp_path / "seeds")
     report = load_report(tmp_path / "seeds")
     found = {row.arm: row.true_relative_effect for row in report.metrics if row.metric == "AUT"}
@@ -67,9 +68,9 @@ def test_arms_that_differ_in_their_training_seed_alone_are_trained_apart(world, 
     assert not report.health.a_a
 
 
-@pytest.mark.parametrize("policy", ["random", "popular", "base"])
-def test_equal_arms_have_a_true_effect_of_exactly_zero(world, tmp_path, policy):
-    arms = [{"name": "a", "policy": policy}, {"name": "b", "policy": policy}]
+@pytest.mark.parametrize(("policy", "options"), [("random", {}), ("popular", {}), ("base", {"epochs": 1})])
+def test_equal_arms_have_a_true_effect_of_exactly_zero(world, tmp_path, policy, options):
+    arms = [{"name": name, "policy": policy, "options": options} for name in "ab"]
     report_of(spec_of(world, arms=arms), tmp_path / "a_a")
     report = load_report(tmp_path / "a_a")
     known = [row.true_relative_effect for row in report.metrics if row.true_relative_effect is not None]
@@ -139,8 +140,8 @@ def test_a_spec_that_cannot_be_run_is_refused_before_anything_is_played(world, c
 
 def test_trace_rows_are_kept_for_the_share_asked_for(finished):
     trace = pq.read_table(finished / "trace" / "world0-0000-0000.parquet").to_pandas()
-    share = trace["user_id"].nunique() / 900
-    assert 0.06 < share < 0.14
+    share = trace["user_id"].nunique() / 300
+    assert share == pytest.approx(0.1, abs=3.29 * (0.1 * 0.9 / 300) ** 0.5)
     assert {"true_satisfaction", "click", "watch_s"} <= set(trace.columns)
 
 
