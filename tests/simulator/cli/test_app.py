@@ -19,8 +19,8 @@ SPEC = """
 name = "small"
 seed = 3
 world = "WORLD"
-users = 400
-videos = 200
+users = 100
+videos = 80
 days = 1
 pre_days = 1
 launch_days = 1
@@ -107,9 +107,9 @@ def damaged(text, pattern, new):
 @pytest.mark.parametrize(
     ("pattern", "new", "message"),
     [
-        (r"users = 400", "user = 400", r"small\.toml: unknown key 'user'; did you mean 'users'\?"),
-        (r"users = 400", "users = -1", r"small\.toml: users: -1 given; input should be greater than or equal to 2"),
-        (r"users = 400", "users =", r"small\.toml: not a TOML file: .*line 5"),
+        (r"users = 100", "user = 400", r"small\.toml: unknown key 'user'; did you mean 'users'\?"),
+        (r"users = 100", "users = -1", r"small\.toml: users: -1 given; input should be greater than or equal to 2"),
+        (r"users = 100", "users =", r"small\.toml: not a TOML file: .*line 5"),
         (r'policy = "random"', 'policy = "randm"', r"arm 'control': .*randm.*random"),
         (r'policy = "random"', 'policy = "nowhere.module:Thing"', r"arm 'control': .*nowhere"),
         (r'policy = "random"', 'policy = "base"\noptions = {epoch = 3}', r"arm 'control': .*'epoch'.*epochs"),
