@@ -67,3 +67,11 @@ SCHEMA: Final = pa.schema(
 """`arm`: whose slates were seen in this world (`pre` before the test). `bucket`: the arm the user is assigned to.
 `day`: from 0 in the test, negative before it. Every assigned user has a row on every day, active or not.
 `segment`: the user's public activity degree."""
+
+BY_SATISFACTION: Final = "satisfaction"
+BY_ESTIMATE: Final = "estimated"
+BIN_WIDTH: Final = {BY_SATISFACTION: 0.05, BY_ESTIMATE: 0.02}
+"""Scales by which questionnaires are counted beside the user-days, and the width of their bins: of the latent
+satisfaction, and of the estimated answering propensity."""
+PROPENSITY_UNIT: Final = 1e-9
+"""Propensities in those counts are sums of whole multiples of this."""

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from simulator.analysis.cross_check import SecondReader
-from simulator.analysis.look_accumulator import LookTallies, PeriodTotals, looked_at
-from simulator.analysis.scorecard import moment_rows
+from simulator.analysis.look_accumulator import LookTallies, PeriodTotals, Worlds, looked_at
+from simulator.analysis.scorecard import moment_rows, with_true_effect
 from simulator.analysis.section_accumulator import SectionTallies
 from simulator.analysis.segments import SEGMENT_METRICS, scope_of
 from simulator.errors import RunFolderError
@@ -18,9 +18,9 @@ from simulator.reports.report import MetricRow, SecondOpinion
 from simulator.runs.user_day_reader import PRE_WORLD, TOTALS, UserDays, arm_world, check_same_users, join_before
 from simulator.runs.user_profiles import levels_of
 from simulator.spec.experiment import ExperimentSpec
-from simulator.statistics.moments import Moments, bucket_spread, paired_effect, paired_spread
+from simulator.statistics.moments import Moments, bucket_spread
 from simulator.statistics.novelty import FirstAndLastDays
-from simulator.statistics.paired import Worlds, row_with_effect, without_truth
+from simulator.statistics.paired import paired_effect, paired_spread
 
 TEST: Final = "test"
 BEFORE: Final = "before"
@@ -91,7 +91,9 @@ class Tallies:
         rows = moment_rows(metrics, self.arms, lambda arm, metric: self.buckets[scope, arm, metric])
         if scope == BEFORE:
             return rows
-        return [self._with_truth(scope, row) for row in rows]
+        if not self.spec.truth:
+            return [with_true_effect(row, None) for row in rows]
+        return [with_true_effect(row, paired_effect(self.pairs[scope, row.arm, row.metric])) for row in rows]
 
     def second_opinion(self) -> SecondOpinion:
         """How far another library agrees with the scorecard."""
@@ -197,12 +199,6 @@ class Tallies:
             for metric in metrics:
                 pair = paired_spread(metric.ratio(worlds[self.arms[0]]), metric.ratio(worlds[arm]))
                 _merge(self.pairs, (scope, arm, metric.key), pair)
-
-    def _with_truth(self, scope: str, row: MetricRow) -> MetricRow:
-        """The row with its true effect, or with the reason why there is none."""
-        if not self.spec.truth:
-            return without_truth(row)
-        return row_with_effect(row, paired_effect(self.pairs[scope, row.arm, row.metric]))
 
 
 def _merge(spreads: dict[Key, Moments], key: Key, spread: Moments) -> None:

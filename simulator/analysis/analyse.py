@@ -12,10 +12,10 @@ from dataclasses import replace
 import pandas as pd
 
 from simulator.analysis.decisions import DecisionRules
-from simulator.analysis.health import before_warnings, pre_period_p_values, srm_p_value, srm_warning
+from simulator.analysis.health import before_warnings, p_values_of, srm_p_value, srm_warning
 from simulator.analysis.scorecard import compare_arms
 from simulator.analysis.user_frame import ReadoutWarning, read_users
-from simulator.metrics import METRICS, Metric
+from simulator.metrics import METRICS, PRE, Metric
 from simulator.reports.report import MetricRow
 from simulator.statistics.comparison import CONFIDENCE
 
@@ -144,5 +144,11 @@ def _split(users: pd.DataFrame, shares: Mapping[str, float]) -> list[str]:
 
 
 def _before(users: pd.DataFrame, arms: Sequence[str], metrics: Sequence[Metric]) -> list[str]:
-    """One line per metric in which arms differed before the test more than chance explains."""
-    return before_warnings(pre_period_p_values(users, arms, metrics))
+    """One line per metric in which arms differed before the test more than chance explains.
+
+    Metrics of which not all is known from before the test are left out.
+    """
+    measured = [metric for metric in metrics if all(PRE + column in users.columns for column in metric.columns)]
+    columns = dict.fromkeys(column for metric in measured for column in metric.columns)
+    before = users[["user_id", "arm"]].assign(**{name: users[PRE + name] for name in columns})
+    return before_warnings(p_values_of(compare_arms(before, measured, arms[0], arms[1:])))

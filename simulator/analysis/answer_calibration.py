@@ -9,8 +9,8 @@ import pandas as pd
 
 from simulator.errors import RunFolderError
 from simulator.reports.sections import AnsweredByFeeling, Calibration
-from simulator.rollout.answer_bins import ESTIMATED, SATISFACTION, STEP, UNIT
 from simulator.runs.user_day_reader import literal
+from simulator.user_days import BIN_WIDTH, BY_ESTIMATE, BY_SATISFACTION, PROPENSITY_UNIT
 
 FOLDER: Final = "answering"
 _GROUPS: Final = 10
@@ -21,7 +21,7 @@ def read_bins(folder: Path) -> pd.DataFrame:
 
     Returns:
         Columns `world`, `scale`, `bin`, `asked`, `answered`, `estimated` and `true`, the last two in multiples of
-        `simulator.rollout.answer_bins.UNIT`.
+        `simulator.user_days.PROPENSITY_UNIT`.
 
     Raises:
         RunFolderError: A damaged file.
@@ -43,14 +43,14 @@ def read_bins(folder: Path) -> pd.DataFrame:
 def by_feeling(bins: pd.DataFrame) -> list[AnsweredByFeeling]:
     """Answer rates of tenths of the asked views, by true satisfaction, in each course of events."""
     rows: list[AnsweredByFeeling] = []
-    for world, part in bins[bins["scale"] == SATISFACTION].groupby("world", sort=True):
+    for world, part in bins[bins["scale"] == BY_SATISFACTION].groupby("world", sort=True):
         arm = str(world).removeprefix("all:") if str(world).startswith("all:") else "all arms"
         for place, group in _groups(part):
             rows.append(
                 AnsweredByFeeling(
                     arm=arm,
                     decile=place + 1,
-                    satisfaction=float((group["bin"].max() + 1) * STEP[SATISFACTION]),
+                    satisfaction=float((group["bin"].max() + 1) * BIN_WIDTH[BY_SATISFACTION]),
                     asked=int(group["asked"].sum()),
                     rate=float(group["answered"].sum() / group["asked"].sum()),
                 )
@@ -60,15 +60,15 @@ def by_feeling(bins: pd.DataFrame) -> list[AnsweredByFeeling]:
 
 def calibration(bins: pd.DataFrame) -> list[Calibration]:
     """Tenths of the asked views of all courses of events, by estimated chance of an answer."""
-    chosen = bins[bins["scale"] == ESTIMATED].drop(columns=["world", "scale"])
+    chosen = bins[bins["scale"] == BY_ESTIMATE].drop(columns=["world", "scale"])
     rows: list[Calibration] = []
     for _, group in _groups(chosen.groupby("bin", as_index=False).sum()):
         asked = float(group["asked"].sum())
         rows.append(
             Calibration(
                 asked=int(asked),
-                estimated=float(group["estimated"].sum()) * UNIT / asked,
-                true=float(group["true"].sum()) * UNIT / asked,
+                estimated=float(group["estimated"].sum()) * PROPENSITY_UNIT / asked,
+                true=float(group["true"].sum()) * PROPENSITY_UNIT / asked,
                 answered=float(group["answered"].sum()) / asked,
             )
         )

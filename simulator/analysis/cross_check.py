@@ -29,6 +29,7 @@ from simulator.statistics.comparison import (
     compare_spreads,
     difference_of,
 )
+from simulator.statistics.delta_method import influence
 from simulator.statistics.moments import Moments, aggregates
 
 MOST_USERS: Final = 300_000
@@ -67,7 +68,7 @@ def read_with_statsmodels(control: ArmSample, treatment: ArmSample, *, cuped: bo
 def _linear(ratio: Ratio) -> Float64[np.ndarray, " users"]:
     """A value per user whose mean is the ratio, and whose variance is that of the ratio times n."""
     value = ratio.numerator.sum() / ratio.denominator.sum()
-    return value + (ratio.numerator - value * ratio.denominator) / ratio.denominator.mean()
+    return value + influence(ratio, value)
 
 
 def _joined(a: Ratio, b: Ratio) -> Ratio:

@@ -1,41 +1,31 @@
-"""Whether the split can be trusted: bucket sizes as planned, and no difference before the test."""
+"""Whether the split can be trusted: bucket sizes, differences before the test, users in two arms, lifts too good.
 
-from collections.abc import Sequence
-from typing import Final
+Each check is a small function of counts or rows, beside the function that puts it into words.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 import numpy as np
-import pandas as pd
 from scipy.stats import chisquare
 
-from simulator.analysis.scorecard import compare_arms
-from simulator.metrics import MAIN, METRICS, PRE, Metric
-from simulator.reports.report import Health, MetricRow
+from simulator.metrics import MAIN
+from simulator.reports.report import MetricRow
+from simulator.reports.sections import MixedAssignment, SplitCheck, TooGood
 from simulator.spec.experiment import ArmSpec
 
 ALARM: Final = 0.001
 """p-value below which bucket sizes, or differences before the test, are alarming (shared out over the latter)."""
-
-
-def check_health(users: pd.DataFrame, arms: Sequence[ArmSpec], main_rows: Sequence[MetricRow]) -> Health:
-    """Look at the split before believing the scorecard.
-
-    Args:
-        users: Every assigned user with totals of the test and, under `pre_`, from before it.
-        arms: As planned, control first.
-        main_rows: The scorecard's rows, whose notes become warnings where they are about a main metric.
-    """
-    planned = planned_users(arms, len(users))
-    seen = {arm.name: int((users["arm"] == arm.name).sum()) for arm in arms}
-    srm = srm_p_value(seen, planned)
-    before = pre_period_p_values(users, [arm.name for arm in arms])
-    return Health(
-        srm_p_value=srm,
-        users_planned=planned,
-        users_seen=seen,
-        a_a=all(arm.same_policy(arms[0]) for arm in arms),
-        pre_period=before,
-        warnings=[*srm_warning(srm, seen, planned), *before_warnings(before), *notes_of(main_rows)],
-    )
+SUSPICIOUS_Z: Final = 10.0
+SUSPICIOUS_LIFT: Final = 0.2
+"""A lift that is both this large and this many standard errors from 0 is one to check: changes of a live product move
+such metrics by a few percent (Kohavi, Deng, Longbotham and Xu, KDD 2014, https://doi.org/10.1145/2623330.2623341); the
+two limits are ours."""
+MOST_MIXED: Final = 0.01
+"""Share of users in more than one arm from which on a test fails; below it is a warning."""
+_FEWEST_EXPECTED: Final = 5.0
+"""Expected users in an arm below which the chi-square test says nothing."""
+_SURE: Final = 1.959964
 
 
 def planned_users(arms: Sequence[ArmSpec], n: int) -> dict[str, float]:
@@ -56,26 +46,17 @@ def srm_p_value(seen: dict[str, int], planned: dict[str, float]) -> float:
     return float(result.pvalue)
 
 
-def pre_period_p_values(
-    users: pd.DataFrame, arms: Sequence[str], metrics: Sequence[Metric] = tuple(METRICS[key] for key in MAIN)
-) -> dict[str, float | None]:
-    """p-value of each treatment's difference in each metric before the test, by `arm/metric`.
-
-    None where it cannot be told, and no entries for metrics of which not all is known from before the test.
-    """
-    known = [metric for metric in metrics if all(PRE + column in users.columns for column in metric.columns)]
-    columns = dict.fromkeys(column for metric in known for column in metric.columns)
-    before = users[["user_id", "arm"]].assign(**{name: users[PRE + name] for name in columns})
-    rows = compare_arms(before, known, arms[0], arms[1:])
-    return {f"{row.arm}/{row.metric}": row.p_value for row in rows}
-
-
 def srm_warning(p_value: float, seen: dict[str, int], planned: dict[str, float]) -> list[str]:
     """One line if bucket sizes are off."""
     if p_value >= ALARM:
         return []
     sizes = ", ".join(f"{arm} {seen[arm]} of {planned[arm]:.0f} planned" for arm in seen)
     return [f"sample ratio mismatch (p = {p_value:.2g}): {sizes}; do not read the scorecard"]
+
+
+def p_values_of(rows: Sequence[MetricRow]) -> dict[str, float | None]:
+    """The p-value of each row, by `arm/metric`."""
+    return {f"{row.arm}/{row.metric}": row.p_value for row in rows}
 
 
 def before_warnings(p_values: dict[str, float | None]) -> list[str]:
@@ -91,3 +72,100 @@ def notes_of(rows: Sequence[MetricRow]) -> list[str]:
     """The notes on main metrics."""
     noted = [row for row in rows if row.metric in MAIN and "note" in row.reasons]
     return [f"{row.metric}, {row.arm} against {row.baseline}: {row.reasons['note']}" for row in noted]
+
+
+def split_checks(arms: Sequence[ArmSpec], slices: Mapping[str, Mapping[str, int]]) -> list[SplitCheck]:
+    """Sample ratio within each of several slices, with Bonferroni's alarm over them.
+
+    Args:
+        arms: As planned, control first.
+        slices: Users per arm, by name of the slice.
+    """
+    checks = [_split_check(arms, name, users) for name, users in slices.items()]
+    n = sum(check.p_value is not None for check in checks)
+    return [
+        check.model_copy(update={"alarm": check.p_value is not None and check.p_value * n < ALARM}) for check in checks
+    ]
+
+
+def split_warnings(by_day: Sequence[SplitCheck], by_segment: Sequence[SplitCheck]) -> list[str]:
+    """One line for the days and one for the segments that raise an alarm."""
+    days = [check.within for check in by_day if check.alarm]
+    levels = [check.within for check in by_segment if check.alarm]
+    lines: list[str] = []
+    if days:
+        lines.append(
+            f"active users per arm are not as planned on {', '.join(days)}: "
+            "either the treatment changes who comes, or rows of users are lost"
+        )
+    if levels:
+        lines.append(f"sample ratio mismatch within {', '.join(levels)}; do not read those segments")
+    return lines
+
+
+def too_good(rows: Sequence[MetricRow]) -> list[TooGood]:
+    """Main metrics whose lift is beyond `SUSPICIOUS_LIFT` and `SUSPICIOUS_Z` (Twyman's law)."""
+    main = [(row, _z(row)) for row in rows if row.metric in MAIN]
+    return [
+        TooGood(metric=row.metric, arm=row.arm, lift=row.relative_effect, z=z)
+        for row, z in main
+        if z is not None and abs(z) > SUSPICIOUS_Z
+        if row.relative_effect is not None and abs(row.relative_effect) > SUSPICIOUS_LIFT
+    ]
+
+
+def too_good_warnings(rows: Sequence[TooGood]) -> list[str]:
+    """One line each."""
+    return [
+        f"{each.metric}, {each.arm}: a lift of {each.lift:+.1%}, {abs(each.z):.0f} standard errors from 0, "
+        "is unusually large; check before believing"
+        for each in rows
+    ]
+
+
+def significant(rows: Sequence[MetricRow]) -> list[str]:
+    """Main metrics that differ at 5%, as `arm/metric`."""
+    main = (row for row in rows if row.metric in MAIN)
+    return [f"{row.arm}/{row.metric}" for row in main if row.p_value is not None and row.p_value < 0.05]
+
+
+def mixed_assignment(mixed: int, users: int) -> MixedAssignment:
+    """The verdict on users in more than one arm: none pass, fewer than 1% are a warning.
+
+    >>> [mixed_assignment(n, 1000).verdict for n in (0, 9, 10)]
+    ['pass', 'warn', 'fail']
+    """
+    share = mixed / users if users else 0.0
+    return MixedAssignment(users=mixed, share=share, verdict=_verdict(share))
+
+
+def mixed_warnings(mixed: MixedAssignment) -> list[str]:
+    """One line if anybody was in two arms."""
+    if mixed.verdict == "pass":
+        return []
+    remedy = "do not read the scorecard" if mixed.verdict == "fail" else "each is counted in one of them"
+    return [f"{mixed.users} users ({mixed.share:.2%}) have rows under more than one arm; {remedy}"]
+
+
+def _split_check(arms: Sequence[ArmSpec], within: str, seen: Mapping[str, int]) -> SplitCheck:
+    """One slice, its alarm still off."""
+    users = {arm.name: seen.get(arm.name, 0) for arm in arms}
+    planned = planned_users(arms, sum(users.values()))
+    if min(planned.values()) < _FEWEST_EXPECTED:
+        reasons = {"p_value": f"fewer than {_FEWEST_EXPECTED:.0f} users were expected in an arm"}
+        return SplitCheck(within=within, users=users, p_value=None, alarm=False, reasons=reasons)
+    return SplitCheck(within=within, users=users, p_value=srm_p_value(users, planned), alarm=False)
+
+
+def _z(row: MetricRow) -> float | None:
+    """Effect over its standard error, read off the 95% interval."""
+    if row.effect is None or row.effect_low is None or row.effect_high is None or row.effect_high <= row.effect_low:
+        return None
+    return row.effect / ((row.effect_high - row.effect_low) / (2 * _SURE))
+
+
+def _verdict(share: float) -> Literal["pass", "warn", "fail"]:
+    """What a share of users in two arms means."""
+    if share == 0:
+        return "pass"
+    return "warn" if share < MOST_MIXED else "fail"

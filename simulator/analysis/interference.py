@@ -13,6 +13,7 @@ import numpy as np
 from simulator.analysis.accumulator import TEST, Tallies
 from simulator.metrics import MAIN
 from simulator.reports.report import MetricRow, Number, WorldRow
+from simulator.statistics.delta_method import variance
 from simulator.statistics.moments import Moments
 
 
@@ -32,16 +33,17 @@ def interference(control: Moments, treatment: Moments) -> tuple[Number, Number]:
     """Lift in the mixed world minus that of the same split of the arms' own worlds, and its standard error.
 
     Args:
-        control: `simulator.statistics.moments.paired_spread` of its bucket: its own world, and what the mixed one adds.
+        control: `simulator.statistics.paired.paired_spread` of its bucket: its own world, and what the mixed one adds.
         treatment: The same of the treatment's bucket.
     """
     apart, mixed = _lift(_alone(control), _alone(treatment)), _lift(_mixed(control), _mixed(treatment))
     if apart is None or mixed is None:
         return None, None
     both = zip((control, treatment), _weights(control, treatment), strict=True)
-    parts = [(spread.variance_of(weights), spread.n) for spread, weights in both]
-    known = [variance / n for variance, n in parts if variance is not None]
-    return mixed - apart, math.sqrt(sum(known)) if len(known) == 2 else None
+    squared = [variance(weights, spread) for spread, weights in both]
+    if squared[0] is None or squared[1] is None:
+        return mixed - apart, None
+    return mixed - apart, math.sqrt(squared[0] + squared[1])
 
 
 def _weights(control: Moments, treatment: Moments) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """What looks at a running test need: some metrics summed up to each day of a look, slice by slice of users."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, final
 
@@ -7,9 +8,11 @@ import pandas as pd
 
 from simulator.metrics import MAIN, METRICS, PRE
 from simulator.spec.experiment import ExperimentSpec
-from simulator.statistics.moments import Moments, bucket_spread, paired_spread
-from simulator.statistics.paired import Worlds
+from simulator.statistics.moments import Moments, bucket_spread
+from simulator.statistics.paired import paired_spread
 
+Worlds: TypeAlias = Mapping[str, pd.DataFrame]
+"""Every user under each arm, by arm; all frames about the same users in the same order."""
 LookKey: TypeAlias = tuple[int, str, str]
 """Days so far, arm and metric."""
 

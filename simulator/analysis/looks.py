@@ -18,7 +18,7 @@ from simulator.analysis.look_accumulator import LookTallies
 from simulator.reports.report import LookRow, Looks, MetricRow, Number
 from simulator.spec.experiment import ExperimentSpec
 from simulator.statistics.comparison import Difference, compare_spreads
-from simulator.statistics.moments import paired_effect
+from simulator.statistics.paired import paired_effect
 from simulator.statistics.sequential import always_valid_bound, group_bounds
 
 _OPEN: Final = ("group_low", "group_high", "always_low", "always_high", "crossed", "information")

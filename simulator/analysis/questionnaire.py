@@ -19,14 +19,14 @@ from typing import Final, Literal, TypeAlias, get_args
 import numpy as np
 import pandas as pd
 
-from simulator.analysis.scorecard import compare_spreads
+from simulator.analysis.scorecard import NO_TRUTH, compare_spreads
 from simulator.metrics import Ratio
 from simulator.reports.report import QuestionnaireRow
 from simulator.reports.sections import AnswerEffect, AnswerRates, LeeBounds
 from simulator.statistics.comparison import Difference
 from simulator.statistics.lee_bounds import lee_bounds
-from simulator.statistics.moments import Moments, paired_effect
-from simulator.statistics.paired import NO_TRUTH
+from simulator.statistics.moments import Moments
+from simulator.statistics.paired import paired_effect
 
 Estimator: TypeAlias = Literal["naive", "weighted", "doubly_robust"]
 ESTIMATORS: Final[tuple[Estimator, ...]] = get_args(Estimator)

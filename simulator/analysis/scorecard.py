@@ -12,11 +12,21 @@ from simulator.reports.report import Estimate, MetricRow
 from simulator.statistics.comparison import CONFIDENCE, ArmSample, Difference
 from simulator.statistics.comparison import compare_spreads as compare_spreads  # noqa: PLC0414 (for those who have moments)
 from simulator.statistics.moments import Moments, effective_sample_size, ratio_of
+from simulator.statistics.paired import PairedEffect
 
 Spreads: TypeAlias = Callable[[str, str], Moments]
 """A bucket's spread by arm and metric."""
 FEW_USERS: Final = 100
 """Equal users below which the delta method's intervals are too narrow: see `effective_sample_size`."""
+NO_TRUTH: Final = "the truth was not run; set `truth = true` in the spec"
+"""Why a true value is null."""
+_TRUE: Final = {
+    "true_control": "control",
+    "true_treatment": "treatment",
+    "true_relative_effect": "relative_effect",
+    "true_relative_effect_se": "standard_error",
+}
+"""A row's true values, and what they are called in a `PairedEffect`."""
 _FAR: Final = 300
 """Powers of two beyond which values are scaled before they are squared."""
 _SIDES: Final = ("control", "treatment", "adjusted_control", "adjusted_treatment")
@@ -137,6 +147,19 @@ def spread_row(
             **_note(metric, control, treatment),
         },
     )
+
+
+def with_true_effect(row: MetricRow, effect: PairedEffect | None) -> MetricRow:
+    """The row with its true effect, and with the reason for each part of it that is not known.
+
+    Args:
+        row: A row of the scorecard.
+        effect: Of the same metric and arms; None where the truth was not run.
+    """
+    fields = {name: None if effect is None else getattr(effect, of) for name, of in _TRUE.items()}
+    reason = NO_TRUTH if effect is None else effect.reason
+    reasons = {name: reason for name, value in fields.items() if value is None}
+    return row.model_copy(update={**fields, "reasons": {**row.reasons, **reasons}})
 
 
 def bucket_of(metric: Metric, arm: str, users: pd.DataFrame) -> ArmSample:

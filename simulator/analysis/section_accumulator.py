@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from simulator.analysis.aa_resplits import SplitSums, coins, split_sums
+from simulator.analysis.look_accumulator import Worlds
 from simulator.analysis.questionnaire import answer_spread, true_side
 from simulator.metrics import MAIN, METRICS
-from simulator.statistics.moments import Moments, paired_spread
+from simulator.statistics.moments import Moments
 from simulator.statistics.novelty import FirstAndLastDays, end_spread
-from simulator.statistics.paired import Worlds
+from simulator.statistics.paired import paired_spread
 from simulator.statistics.quantiles import BinCounts
 
 Sum = TypeVar("Sum", Moments, BinCounts, SplitSums)

@@ -1,14 +1,18 @@
 """The sections of a report beyond its scorecard, from what was gathered of a run."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
+
+import numpy as np
 
 from simulator.analysis.aa_resplits import resplits
 from simulator.analysis.accumulator import TEST, Tallies
 from simulator.analysis.answer_calibration import by_feeling, calibration, read_bins
-from simulator.analysis.health_checks import split_checks
+from simulator.analysis.health import split_checks
 from simulator.analysis.questionnaire import bound_rows, effect_rows, rate_rows
-from simulator.analysis.scorecard import few_users_note
+from simulator.analysis.scorecard import NO_TRUTH, few_users_note
 from simulator.analysis.segments import (
     SEGMENT_METRICS,
     heterogeneity_rows,
@@ -18,12 +22,17 @@ from simulator.analysis.segments import (
     with_adjusted,
 )
 from simulator.metrics import MAIN, METRICS, P2N_SIDES
-from simulator.reports.report import MetricRow
+from simulator.reports.report import MetricRow, Number
 from simulator.reports.sections import Answering, Heterogeneity, Novelty, P2NSide, QuantileEffect, Resplits, SplitCheck
 from simulator.runs.user_profiles import ACTIVITY
 from simulator.statistics.moments import Moments, effective_sample_size
-from simulator.statistics.novelty import novelty_row, true_contrast
-from simulator.statistics.quantiles import quantile_effects
+from simulator.statistics.novelty import FEWEST_DAYS, contrast, end_days, true_contrast
+from simulator.statistics.quantiles import LEVELS, SURE, BinCounts
+
+CLEAR: Final = 0.01
+"""p-value of a novelty contrast below which it is worth a warning."""
+_WIDEST: Final = 600.0
+"""Logarithm of the largest factor that a lift's interval gives."""
 
 
 def answering(tallies: Tallies, folder: Path) -> Answering:
@@ -49,6 +58,73 @@ def distribution(tallies: Tallies) -> list[QuantileEffect]:
         worlds = (sections.watched_by_all[control], sections.watched_by_all[arm]) if tallies.spec.truth else None
         rows += quantile_effects((control, arm), buckets, worlds)
     return rows
+
+
+def quantile_effects(
+    arms: tuple[str, str], buckets: tuple[BinCounts, BinCounts], worlds: tuple[BinCounts, BinCounts] | None
+) -> list[QuantileEffect]:
+    """One row per level.
+
+    Args:
+        arms: Control and treatment.
+        buckets: What their users did.
+        worlds: What everybody did under each, or None where that was not run.
+    """
+    levels = np.array(LEVELS)
+    if min(bucket.n for bucket in buckets) == 0:
+        return []
+    values = [bucket.quantile(levels) for bucket in buckets]
+    errors = [bucket.error(levels) for bucket in buckets]
+    true = None if worlds is None else [world.quantile(levels) for world in worlds]
+    return [
+        _quantile_row(
+            (arms, level),
+            ((float(values[0][i]), float(errors[0][i])), (float(values[1][i]), float(errors[1][i]))),
+            (float(true[0][i]), float(true[1][i])) if true else None,
+        )
+        for i, level in enumerate(LEVELS)
+    ]
+
+
+def _quantile_row(
+    what: tuple[tuple[str, str], float],
+    sides: tuple[tuple[float, float], tuple[float, float]],
+    true: tuple[float, float] | None,
+) -> QuantileEffect:
+    """One level, from each arm's quantile and its standard error, and from the true quantiles."""
+    (arms, level), ((before, error0), (after, error1)) = what, sides
+    half = SURE * math.hypot(error0, error1)
+    lift, low, high = _quantile_lift(sides) if before > 0 and after > 0 else (None, None, None)
+    return QuantileEffect(
+        arm=arms[1],
+        baseline=arms[0],
+        quantile=level,
+        control=before,
+        treatment=after,
+        effect=after - before,
+        low=after - before - half,
+        high=after - before + half,
+        true_control=true[0] if true else None,
+        true_treatment=true[1] if true else None,
+        true_effect=true[1] - true[0] if true else None,
+        lift=lift,
+        lift_low=low,
+        lift_high=high,
+        true_lift=true[1] / true[0] - 1 if true and true[0] > 0 else None,
+        reasons={
+            **({} if true else {"true_effect": NO_TRUTH, "true_lift": NO_TRUTH}),
+            **({} if lift is not None else {"lift": "so many users watched nothing that a quantile is 0"}),
+            **({"lift_high": "too wide to be told"} if lift is not None and high is None else {}),
+        },
+    )
+
+
+def _quantile_lift(sides: tuple[tuple[float, float], tuple[float, float]]) -> tuple[float, float, Number]:
+    """Ratio of two quantiles less 1, with its interval from the errors of their logarithms; None beyond all numbers."""
+    (before, error0), (after, error1) = sides
+    ratio, half = after / before, SURE * math.hypot(error0 / before, error1 / after)
+    high = ratio * math.exp(half) - 1 if half < _WIDEST else None
+    return ratio - 1, ratio * math.exp(-half) - 1, high
 
 
 def p2n_sides(tallies: Tallies) -> list[P2NSide]:
@@ -93,6 +169,49 @@ def novelty(tallies: Tallies) -> list[Novelty]:
         novelty_row(key, (control, arm), _ends(tallies, arm, key), tallies.spec.days, _true_contrast(tallies, arm, key))
         for arm in tallies.arms[1:]
         for key in MAIN
+    ]
+
+
+def novelty_row(
+    metric: str, arms: tuple[str, str], spreads: tuple[Moments, Moments] | None, days: int, true: float | None
+) -> Novelty:
+    """One treatment's row.
+
+    Args:
+        metric: A key of `METRICS`.
+        arms: Control and treatment.
+        spreads: Theirs, or None where the test is too short.
+        days: Of the test.
+        true: Contrast with every user under both arms, if known.
+    """
+    found = contrast(*spreads) if spreads is not None else None
+    reasons: dict[str, str] = {}
+    if found is None:
+        short = f"the test has {days} days, want {FEWEST_DAYS} at least"
+        reasons["contrast"] = short if spreads is None else "the metric has no value or does not vary at one end"
+    value, low, high, p_value = found or (None, None, None, None)
+    return Novelty(
+        metric=metric,
+        arm=arms[1],
+        baseline=arms[0],
+        unit=METRICS[metric].unit,
+        days=end_days(days),
+        contrast=value,
+        low=low,
+        high=high,
+        p_value=p_value,
+        true_contrast=true,
+        reasons=reasons,
+    )
+
+
+def novelty_warnings(rows: Sequence[Novelty]) -> list[str]:
+    """One line for each effect that is not the same at both ends of the test."""
+    return [
+        f"{row.metric}, {row.arm}: the effect of the first {row.days} days is {row.contrast:+.3g} {row.unit} "
+        f"against that of the last {row.days} (p = {row.p_value:.2g}): read it day by day"
+        for row in rows
+        if row.p_value is not None and row.p_value < CLEAR
     ]
 
 

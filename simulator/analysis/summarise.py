@@ -12,11 +12,22 @@ import pandas as pd
 from simulator.analysis.accumulator import BEFORE, TEST, Tallies
 from simulator.analysis.day_totals import day_totals
 from simulator.analysis.decisions import DecisionRules
-from simulator.analysis.health import before_warnings, notes_of, planned_users, srm_p_value, srm_warning
-from simulator.analysis.health_checks import significant, split_warnings, too_good, too_good_warnings
+from simulator.analysis.health import (
+    before_warnings,
+    mixed_assignment,
+    mixed_warnings,
+    notes_of,
+    p_values_of,
+    planned_users,
+    significant,
+    split_warnings,
+    srm_p_value,
+    srm_warning,
+    too_good,
+    too_good_warnings,
+)
 from simulator.analysis.interference import world_rows
 from simulator.analysis.looks import look_at, with_sequential
-from simulator.analysis.mixed_assignment import mixed_assignment, mixed_warnings
 from simulator.analysis.questionnaire import questionnaire_rows, rate_warnings
 from simulator.analysis.sections import (
     answering,
@@ -24,6 +35,7 @@ from simulator.analysis.sections import (
     heterogeneity,
     missing_segments,
     novelty,
+    novelty_warnings,
     p2n_sides,
     resplit_rows,
     segment_rows,
@@ -40,7 +52,6 @@ from simulator.reports.sections import Answering
 from simulator.runs.user_day_reader import UserDays, open_user_days
 from simulator.runs.user_profiles import features_of, lost_features
 from simulator.spec.experiment import ExperimentSpec, load_spec
-from simulator.statistics.novelty import novelty_warnings
 
 SLICE: Final = 16_384
 """Users that are read at a time."""
@@ -192,8 +203,7 @@ def _before(tallies: Tallies) -> dict[str, float | None]:
     """p-values of differences before the test, by `arm/metric`; no entries where nothing is known from then."""
     if not tallies.knows_before:
         return {}
-    rows = tallies.rows(BEFORE, [METRICS[key] for key in MAIN])
-    return {f"{row.arm}/{row.metric}": row.p_value for row in rows}
+    return p_values_of(tallies.rows(BEFORE, [METRICS[key] for key in MAIN]))
 
 
 def _missing_users(tallies: Tallies) -> list[str]:

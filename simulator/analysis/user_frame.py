@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64
 
-from simulator.analysis.mixed_assignment import MOST_MIXED, mixed_assignment
+from simulator.analysis.health import MOST_MIXED, mixed_assignment
 from simulator.metrics import PRE, Metric
 
 LARGEST: Final = 1e300

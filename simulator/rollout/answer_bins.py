@@ -6,18 +6,13 @@ is a whole one, so that sums do not depend on their order. Axes: `rows` question
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float32, Float64, Int64
 
-SATISFACTION: Final = "satisfaction"
-ESTIMATED: Final = "estimated"
-STEP: Final = {SATISFACTION: 0.05, ESTIMATED: 0.02}
-"""Width of a bin: of the latent, and of the estimated propensity."""
-UNIT: Final = 1e-9
-"""Propensities are added up in whole multiples of this."""
+from simulator.user_days import BIN_WIDTH, BY_ESTIMATE, BY_SATISFACTION, PROPENSITY_UNIT
 
 
 @final
@@ -38,8 +33,8 @@ def bin_table(parts: Sequence[AskedViews], world: str, day: int) -> pa.Table:
     answered = np.concatenate([part.answered for part in parts])
     satisfaction = np.concatenate([part.satisfaction for part in parts]).astype(np.float64)
     tables: list[pa.Table] = []
-    for scale, values in ((SATISFACTION, satisfaction), (ESTIMATED, estimated)):
-        bins, place = np.unique(np.floor(values / STEP[scale]).astype(np.int64), return_inverse=True)
+    for scale, values in ((BY_SATISFACTION, satisfaction), (BY_ESTIMATE, estimated)):
+        bins, place = np.unique(np.floor(values / BIN_WIDTH[scale]).astype(np.int64), return_inverse=True)
         names = {"world": world, "scale": scale}
         columns = {
             **{name: pa.array([value] * len(bins), pa.string()) for name, value in names.items()},
@@ -47,8 +42,8 @@ def bin_table(parts: Sequence[AskedViews], world: str, day: int) -> pa.Table:
             "bin": pa.array(bins),
             "asked": pa.array(np.bincount(place, minlength=len(bins))),
             "answered": pa.array(_whole_sums(place, answered.astype(np.int64), len(bins))),
-            "estimated": pa.array(_whole_sums(place, np.rint(estimated / UNIT).astype(np.int64), len(bins))),
-            "true": pa.array(_whole_sums(place, np.rint(true / UNIT).astype(np.int64), len(bins))),
+            "estimated": pa.array(_whole_sums(place, np.rint(estimated / PROPENSITY_UNIT).astype(np.int64), len(bins))),
+            "true": pa.array(_whole_sums(place, np.rint(true / PROPENSITY_UNIT).astype(np.int64), len(bins))),
         }
         tables.append(pa.table(columns))
     return pa.concat_tables(tables)

@@ -12,6 +12,7 @@ from typing import final
 import numpy as np
 from scipy.stats import f, false_discovery_control
 
+from simulator.statistics.delta_method import ratio_gradient
 from simulator.statistics.moments import Moments, ratio_of
 
 
@@ -67,5 +68,5 @@ def _value_and_variance(spread: Moments) -> tuple[float, float] | None:
     value = ratio_of(spread) if spread.n else None
     if value is None:
         return None
-    slope = np.array([1.0, -value]) / float(spread.total[1])
+    slope = ratio_gradient(value, float(spread.total[1]))
     return value, float(slope @ spread.scatter[:2, :2] @ slope)

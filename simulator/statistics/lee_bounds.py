@@ -16,13 +16,22 @@ from jaxtyping import Float64
 from scipy.optimize import root_scalar
 from scipy.stats import norm
 
+from simulator.statistics.delta_method import ratio_gradient, variance
 from simulator.statistics.moments import Moments
 
 
 @final
 @dataclass(frozen=True)
 class LeeEstimate:
-    """See `simulator.reports.sections.LeeBounds`."""
+    """Bounds of an effect on a share among those who answer under either arm.
+
+    Attributes:
+        trimmed: Share of answers cut from the arm that answers more.
+        lower: Least effect compatible with who answered.
+        upper: Largest one.
+        low: Lower end of a 95% interval of the effect, whatever it is within the bounds.
+        high: Its upper end.
+    """
 
     trimmed: float
     lower: float
@@ -42,8 +51,7 @@ class _End:
 
     def error(self, fewer: Moments, more: Moments) -> float:
         """Standard error over users."""
-        parts = ((self.of_fewer, fewer), (self.of_more, more))
-        return math.sqrt(max(0.0, sum(float(s @ spread.covariance @ s) / spread.n for s, spread in parts)))
+        return math.sqrt((variance(self.of_fewer, fewer) or 0.0) + (variance(self.of_more, more) or 0.0))
 
 
 def lee_bounds(control: Moments, treatment: Moments) -> LeeEstimate | None:
@@ -64,8 +72,8 @@ def lee_bounds(control: Moments, treatment: Moments) -> LeeEstimate | None:
     worst, best = _ends(fewer, more)
     errors = worst.error(fewer, more), best.error(fewer, more)
     low, high = _interval((worst.value, best.value), errors)
-    found = (worst.value, best.value, low, high) if more_in_treatment else (-best.value, -worst.value, -high, -low)
-    return LeeEstimate(1 - min(rates) / max(rates), *found)
+    ends = (worst.value, best.value, low, high) if more_in_treatment else (-best.value, -worst.value, -high, -low)
+    return LeeEstimate(1 - min(rates) / max(rates), *ends)
 
 
 def _ends(fewer: Moments, more: Moments) -> tuple[_End, _End]:
@@ -97,7 +105,8 @@ def _means(spread: Moments) -> Float64[np.ndarray, " 3"]:
 
 def _rate_slopes(asked: float, q: float, s: float) -> tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, " 3"]]:
     """Slopes of answered per asked and of satisfied per asked in the three means."""
-    return np.array([-q, 1, 0]) / asked, np.array([-s, 0, 1]) / asked
+    (of_answered, of_asked_q), (of_satisfied, of_asked_s) = ratio_gradient(q, asked), ratio_gradient(s, asked)
+    return np.array([of_asked_q, of_answered, 0]), np.array([of_asked_s, 0, of_satisfied])
 
 
 def _interval(bounds: tuple[float, float], errors: tuple[float, float]) -> tuple[float, float]:

@@ -5,7 +5,6 @@ The American Statistician 1983, https://doi.org/10.1080/00031305.1983.10483115),
 not on files, row groups or threads.
 """
 
-import math
 from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement
 from typing import Final, final
@@ -15,7 +14,6 @@ from jaxtyping import Float64
 from tea_tasting.aggr import Aggregates
 
 from simulator.metrics import Ratio
-from simulator.statistics.paired import PairedEffect, lift_of
 
 ROUNDING: Final = 1e-12
 """Variance, relative to that of the sides it is made of, which is no more than rounding."""
@@ -120,31 +118,3 @@ def aggregates(spread: Moments) -> Aggregates:
         var_={name: float(covariance[i, i]) for i, name in enumerate(names)},
         cov_=cov,
     )
-
-
-def paired_spread(control: Ratio, treatment: Ratio) -> Moments:
-    """One metric's sides under control, and how much each user's sides gain under treatment."""
-    gained = (treatment.numerator - control.numerator, treatment.denominator - control.denominator)
-    return Moments.of((control.numerator, control.denominator, *gained))
-
-
-def paired_effect(spread: Moments) -> PairedEffect:
-    """`simulator.statistics.paired.true_effect` from a `paired_spread`: the same lift, and the paired delta method.
-
-    A user's influence on the lift, (n1 - R1 d1) / (D1 R0) - R1 / R0 (n0 - R0 d0) / (D0 R0) with D the mean
-    denominators, is linear in n0, d0, n1 - n0 and d1 - d0, so its variance is a quadratic form in their covariances.
-    Where both worlds are the same, every weight or covariance is exactly 0.
-    """
-    n0, d0, more_n, more_d = (float(total) for total in spread.total)
-    n1, d1 = n0 + more_n, d0 + more_d
-    r0, r1 = n0 / d0 if d0 else None, n1 / d1 if d1 else None
-    if r0 is None or r1 is None:
-        return PairedEffect(r0, r1, None, None, "the denominator is 0 with every user under one arm")
-    if r0 == 0:
-        return PairedEffect(r0, r1, None, None, "the true control value is 0")
-    gain, loss = 1 / (d1 / spread.n * r0), r1 / r0 * (1 / (d0 / spread.n * r0))
-    weights = np.array([gain - loss, r0 * loss - r1 * gain, gain, -r1 * gain])
-    variance = spread.variance_of(weights)
-    if variance is None:
-        return PairedEffect(r0, r1, lift_of(r0, r1), None, "one user has no standard error")
-    return PairedEffect(r0, r1, lift_of(r0, r1), math.sqrt(variance / spread.n))

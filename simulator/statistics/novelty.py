@@ -7,7 +7,7 @@ Cambridge University Press 2020, chapter 23.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -16,13 +16,11 @@ import pandas as pd
 from scipy.stats import t
 
 from simulator.metrics import MAIN, METRICS, Ratio
-from simulator.reports.sections import Novelty
+from simulator.statistics.delta_method import ratio_gradient, variance
 from simulator.statistics.moments import Moments, ratio_of
 
 FEWEST_DAYS: Final = 4
 """Days of a test below which there is no early and late to tell apart."""
-CLEAR: Final = 0.01
-"""p-value below which a contrast is worth a warning."""
 COLUMNS: Final = tuple(dict.fromkeys(column for key in MAIN for column in METRICS[key].columns))
 
 
@@ -78,56 +76,13 @@ def contrast(control: Moments, treatment: Moments) -> tuple[float, float, float,
     if before is None or after is None:
         return None
     (value0, variance0, n0), (value1, variance1, n1) = before, after
-    variance = variance0 + variance1
-    if variance <= 0:
+    both = variance0 + variance1
+    if both <= 0:
         return None
-    freedom = 1 / ((variance0 / variance) ** 2 / (n0 - 1) + (variance1 / variance) ** 2 / (n1 - 1))
-    found, error = value1 - value0, math.sqrt(variance)
+    freedom = 1 / ((variance0 / both) ** 2 / (n0 - 1) + (variance1 / both) ** 2 / (n1 - 1))
+    difference, error = value1 - value0, math.sqrt(both)
     half = float(t.ppf(0.975, freedom)) * error
-    return found, found - half, found + half, float(2 * t.sf(abs(found) / error, freedom))
-
-
-def novelty_row(
-    metric: str, arms: tuple[str, str], spreads: tuple[Moments, Moments] | None, days: int, true: float | None
-) -> Novelty:
-    """One treatment's row.
-
-    Args:
-        metric: A key of `METRICS`.
-        arms: Control and treatment.
-        spreads: Theirs, or None where the test is too short.
-        days: Of the test.
-        true: Contrast with every user under both arms, if known.
-    """
-    found = contrast(*spreads) if spreads is not None else None
-    reasons: dict[str, str] = {}
-    if found is None:
-        short = f"the test has {days} days, want {FEWEST_DAYS} at least"
-        reasons["contrast"] = short if spreads is None else "the metric has no value or does not vary at one end"
-    value, low, high, p_value = found or (None, None, None, None)
-    return Novelty(
-        metric=metric,
-        arm=arms[1],
-        baseline=arms[0],
-        unit=METRICS[metric].unit,
-        days=end_days(days),
-        contrast=value,
-        low=low,
-        high=high,
-        p_value=p_value,
-        true_contrast=true,
-        reasons=reasons,
-    )
-
-
-def novelty_warnings(rows: Sequence[Novelty]) -> list[str]:
-    """One line for each effect that is not the same at both ends of the test."""
-    return [
-        f"{row.metric}, {row.arm}: the effect of the first {row.days} days is {row.contrast:+.3g} {row.unit} "
-        f"against that of the last {row.days} (p = {row.p_value:.2g}): read it day by day"
-        for row in rows
-        if row.p_value is not None and row.p_value < CLEAR
-    ]
+    return difference, difference - half, difference + half, float(2 * t.sf(abs(difference) / error, freedom))
 
 
 def true_contrast(pairs: Mapping[int, Moments], days: int) -> float | None:
@@ -143,11 +98,11 @@ def true_contrast(pairs: Mapping[int, Moments], days: int) -> float | None:
 
 
 def _faded(spread: Moments) -> tuple[float, float, int] | None:
-    """Early value less late value of one arm, the variance of that, and its users."""
+    """Early value less late value of one arm, its squared standard error, and the number of users."""
     early, late = ratio_of(spread.take((0, 1))), ratio_of(spread.take((2, 3)))
     if early is None or late is None:
         return None
     _, d_early, _, d_late = spread.total / spread.n
-    slope = np.array([1 / d_early, -early / d_early, -1 / d_late, late / d_late])
-    variance = spread.variance_of(slope)
-    return None if variance is None else (early - late, variance / spread.n, spread.n)
+    slope = np.concatenate([ratio_gradient(early, float(d_early)), -ratio_gradient(late, float(d_late))])
+    squared_error = variance(slope, spread)
+    return None if squared_error is None else (early - late, squared_error, spread.n)

@@ -1,24 +1,21 @@
-"""What is true: every user lived through both worlds under the same noise, so the difference is paired.
+"""The true effect: every user is simulated in both worlds under the same noise, so the difference is paired.
 
 The lift is a ratio of ratios of sums, L = R1 / R0 - 1 with R = sum n / sum d in each world. Its standard error over
 users is the delta method's (Deng, Knoblich and Lu, KDD 2018, https://arxiv.org/abs/1803.06336) with both worlds of a
-user in one influence value: (n1 - R1 d1) / (mean d1 R0) - (1 + L) (n0 - R0 d0) / (mean d0 R0). What the worlds share
+user in one influence: (n1 - R1 d1) / (mean d1 R0) - (1 + L) (n0 - R0 d0) / (mean d0 R0). What the worlds share
 cancels, so worlds that are the same give exactly 0 with a standard error of exactly 0.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
-import pandas as pd
+import numpy as np
 
-from simulator.metrics import Metric, Ratio
-from simulator.reports.report import MetricRow
-
-NO_TRUTH: Final = "the truth was not run; set `truth = true` in the spec"
-Worlds = Mapping[str, pd.DataFrame]
-"""Every user under each arm, by arm; all frames about the same users in the same order."""
+from simulator.metrics import Ratio
+from simulator.statistics.delta_method import influence, variance
+from simulator.statistics.moments import Moments
 
 
 @final
@@ -41,16 +38,45 @@ class PairedEffect:
     reason: str = ""
 
 
+def paired_spread(control: Ratio, treatment: Ratio) -> Moments:
+    """Moments of one metric's sides under control, and of how much each user's sides gain under treatment."""
+    gained = (treatment.numerator - control.numerator, treatment.denominator - control.denominator)
+    return Moments.of((control.numerator, control.denominator, *gained))
+
+
+def paired_effect(spread: Moments) -> PairedEffect:
+    """The true effect on users of whom only the moments are known.
+
+    A user's influence is linear in n0, d0, n1 - n0 and d1 - d0, so its variance is a quadratic form in their
+    covariances. Where both worlds are the same, every weight or covariance is exactly 0.
+
+    Args:
+        spread: A `paired_spread`, or the sum of several.
+    """
+    n0, d0, more_n, more_d = (float(total) for total in spread.total)
+    n1, d1 = n0 + more_n, d0 + more_d
+
+    def squared_error(r0: float, r1: float) -> float | None:
+        gain, loss = 1 / (d1 / spread.n * r0), r1 / r0 * (1 / (d0 / spread.n * r0))
+        return variance(np.array([gain - loss, r0 * loss - r1 * gain, gain, -r1 * gain]), spread)
+
+    return _effect(n0 / d0 if d0 else None, n1 / d1 if d1 else None, squared_error)
+
+
 def true_effect(control: Ratio, treatment: Ratio) -> PairedEffect:
-    """The effect on these very users; row i of both worlds is the same user."""
-    r0, r1 = control.value, treatment.value
-    if r0 is None or r1 is None:
-        return PairedEffect(r0, r1, None, None, "the denominator is 0 with every user under one arm")
-    if r0 == 0:
-        return PairedEffect(r0, r1, None, None, "the true control value is 0")
-    if len(control.numerator) < 2:
-        return PairedEffect(r0, r1, lift_of(r0, r1), None, "one user has no standard error")
-    return PairedEffect(r0, r1, lift_of(r0, r1), _standard_error(control, r0, treatment, r1))
+    """The true effect on users who are all at hand; row i of both worlds is the same user.
+
+    The same as `paired_effect` to 12 digits, summed in another order: audits are kept with all their digits.
+    """
+    n = len(control.numerator)
+
+    def squared_error(r0: float, r1: float) -> float | None:
+        if n < 2:
+            return None
+        both = influence(treatment, r1, r0) - r1 / r0 * influence(control, r0, r0)
+        return float((both * both).sum()) / (n - 1) / n
+
+    return _effect(control.value, treatment.value, squared_error)
 
 
 def lift_of(r0: float, r1: float) -> float:
@@ -58,41 +84,13 @@ def lift_of(r0: float, r1: float) -> float:
     return math.copysign(1.0, r0) * (r1 / r0 - 1)
 
 
-def _standard_error(control: Ratio, r0: float, treatment: Ratio, r1: float) -> float:
-    """The paired delta method; see the module."""
-    n = len(control.numerator)
-    gained = (treatment.numerator - r1 * treatment.denominator) / (treatment.denominator.mean() * r0)
-    spared = (control.numerator - r0 * control.denominator) / (control.denominator.mean() * r0)
-    influence = gained - r1 / r0 * spared
-    return math.sqrt(float((influence * influence).sum()) / (n - 1) / n)
-
-
-def with_truth(row: MetricRow, metric: Metric, worlds: Worlds | None) -> MetricRow:
-    """The row with its true effect, or with the reason why there is none.
-
-    Args:
-        row: A row about `metric`, between two arms of `worlds`.
-        metric: The row's metric.
-        worlds: Every user under every arm, None where the truth was not run.
-    """
-    if worlds is None:
-        return without_truth(row)
-    return row_with_effect(row, true_effect(metric.ratio(worlds[row.baseline]), metric.ratio(worlds[row.arm])))
-
-
-def row_with_effect(row: MetricRow, effect: PairedEffect) -> MetricRow:
-    """The row with a true effect, and with the reason for each part of it that cannot be told."""
-    fields = {
-        "true_control": effect.control,
-        "true_treatment": effect.treatment,
-        "true_relative_effect": effect.relative_effect,
-        "true_relative_effect_se": effect.standard_error,
-    }
-    reasons = {name: effect.reason for name, value in fields.items() if value is None}
-    return row.model_copy(update={**fields, "reasons": {**row.reasons, **reasons}})
-
-
-def without_truth(row: MetricRow) -> MetricRow:
-    """The row with the same reason for each of its true values."""
-    names = ("true_control", "true_treatment", "true_relative_effect", "true_relative_effect_se")
-    return row.model_copy(update={"reasons": {**row.reasons, **dict.fromkeys(names, NO_TRUTH)}})
+def _effect(r0: float | None, r1: float | None, squared_error: Callable[[float, float], float | None]) -> PairedEffect:
+    """The effect from the metric in both worlds, and from the squared error of its lift, where there is one."""
+    if r0 is None or r1 is None:
+        return PairedEffect(r0, r1, None, None, "the denominator is 0 with every user under one arm")
+    if r0 == 0:
+        return PairedEffect(r0, r1, None, None, "the true control value is 0")
+    squared = squared_error(r0, r1)
+    if squared is None:
+        return PairedEffect(r0, r1, lift_of(r0, r1), None, "one user has no standard error")
+    return PairedEffect(r0, r1, lift_of(r0, r1), math.sqrt(squared))

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from simulator.metrics import PRE, Metric
+from simulator.statistics.delta_method import influence as influence_of
 from simulator.studies.potential_outcomes import PotentialOutcomes
 
 
@@ -86,7 +87,7 @@ def adjusted(
     value = before.value
     if not value:
         return None
-    early = (before.numerator - value * before.denominator) / (before.denominator.mean() * value)
+    early = influence_of(before, value, value)
     spread = float(early.var(ddof=1))
     if spread <= 0:
         return None

@@ -79,16 +79,6 @@ def write_audit_page(out: Path, html: str) -> None:
     RunFolder(out).put("audit.html", html.encode())
 
 
-def a_a_rows(folder: Path, spec: ExperimentSpec, n: int = 1000) -> list[AuditRow]:
-    """False-positive rates and uniformity of a finished run's A/A re-splits: what an A/A badge is made of.
-
-    Raises:
-        RunFolderError: A damaged run, or one without the worlds of all arms.
-    """
-    found = resplit(read_lives(folder, spec), n, _rng(spec))
-    return [audit_row(each, spec.control.name, RESPLITS) for each in found]
-
-
 def _begun(plan: AuditPlan) -> bytes:
     """What tells an audit's folder from a run's before there is an `audit.json`: how often it splits and runs."""
     how = {"resplits": plan.resplits, "replications": plan.replications, "keep_policies": plan.keep_policies}

@@ -21,7 +21,7 @@ from simulator.rollout.request import logged
 from simulator.run import run_to_folder
 from simulator.runs.user_day_reader import open_user_days
 from simulator.spec.experiment import parse_spec
-from simulator.statistics.moments import paired_spread
+from simulator.statistics.paired import paired_spread
 
 FORGETFUL = {"half_life_days": 0.2, "prior_views": 2.0}
 ARMS = [

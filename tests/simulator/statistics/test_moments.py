@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from simulator.analysis.scorecard import compare_spreads
 from simulator.metrics import Ratio
 from simulator.statistics.comparison import ArmSample, compare
-from simulator.statistics.moments import Moments, bucket_spread, paired_effect, paired_spread
-from simulator.statistics.paired import true_effect
+from simulator.statistics.moments import Moments, bucket_spread
+from simulator.statistics.paired import paired_effect, paired_spread, true_effect
 
 
 def ratio(rng, n, gain=1.0):

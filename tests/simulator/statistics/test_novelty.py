@@ -9,16 +9,15 @@ import pytest
 from scipy import stats
 
 from simulator.metrics import METRICS, Ratio
-from simulator.statistics.moments import paired_spread
 from simulator.statistics.novelty import (
     COLUMNS,
     FirstAndLastDays,
     contrast,
     end_days,
     end_spread,
-    novelty_row,
     true_contrast,
 )
+from simulator.statistics.paired import paired_spread
 
 DAYS, HALF = 8, 4
 
@@ -86,9 +85,6 @@ def test_a_ratio_covers_what_was_planted():
 
 def test_a_short_test_is_refused():
     assert [end_days(days) for days in (1, 3, 4, 5, 7)] == [0, 0, 2, 2, 3]
-    row = novelty_row("AUT", ("a", "b"), None, 3, None)
-    assert row.contrast is None
-    assert row.reasons["contrast"] == "the test has 3 days, want 4 at least"
 
 
 def test_the_middle_day_is_left_out():
@@ -96,12 +92,6 @@ def test_the_middle_day_is_left_out():
     for day in range(5):
         ends.add(day, pd.DataFrame({key: [10.0**day] for key in COLUMNS}))
     assert (ends.early["watch_s"][0], ends.late["watch_s"][0]) == (11.0, 11_000.0)
-
-
-def test_a_metric_without_a_value_says_so():
-    nothing = Ratio(np.zeros(9), np.zeros(9))
-    spread = end_spread(nothing, nothing)
-    assert novelty_row("P2N", ("a", "b"), (spread, spread), 4, None).reasons["contrast"].startswith("the metric has no")
 
 
 def test_the_true_contrast_is_that_of_both_worlds():

@@ -1,10 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from simulator.analysis.analyse import analyse
 from simulator.metrics import METRICS, Ratio
-from simulator.statistics.paired import true_effect, with_truth
+from simulator.statistics.paired import paired_effect, paired_spread, true_effect
 
 
 def worlds(n: int = 3_000, seed: int = 1) -> tuple[Ratio, Ratio]:
@@ -70,21 +72,10 @@ def test_a_lift_over_nothing_says_why(above: float, below: float, reason: str):
     assert reason in effect.reason
 
 
-def frame(arm: str, watch_s: float) -> pd.DataFrame:
-    ids = range(4) if arm == "a" else range(4, 8)
-    return pd.DataFrame({"user_id": ids, "arm": arm, "watch_s": [watch_s, 1.0, 2.0, 3.0], "days": 1})
-
-
-def test_a_row_takes_its_truth_from_both_worlds():
-    users = {"a": frame("a", 2.0), "b": frame("b", 4.0)}
-    row = analyse(pd.concat(users.values()), [METRICS["AUT"]], "a", ["b"])[0]
-    row = with_truth(row, METRICS["AUT"], users)
-    assert (row.true_control, row.true_treatment, row.true_relative_effect) == (2.0, 2.5, 0.25)
-    assert row.true_relative_effect_se > 0
-
-
-def test_a_row_without_truth_says_why():
-    users = pd.concat([frame("a", 2.0), frame("b", 4.0)])
-    row = with_truth(analyse(users, [METRICS["AUT"]], "a", ["b"])[0], METRICS["AUT"], None)
-    assert row.true_relative_effect is None
-    assert "truth = true" in row.reasons["true_relative_effect"]
+@given(st.integers(0, 2**32), st.integers(2, 60))
+def test_moments_and_rows_give_the_same_effect(seed, n):
+    control, treatment = worlds(n, seed)
+    rows, moments = true_effect(control, treatment), paired_effect(paired_spread(control, treatment))
+    for name in ("control", "treatment", "relative_effect", "standard_error"):
+        assert getattr(moments, name) == pytest.approx(getattr(rows, name), rel=1e-9, abs=1e-12, nan_ok=True)
+    assert moments.reason == rows.reason

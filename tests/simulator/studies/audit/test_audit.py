@@ -16,9 +16,9 @@ from simulator.metrics import METRICS
 from simulator.reports.audit import RESPLITS, SEEDS, load_audit
 from simulator.reports.report import find_runs
 from simulator.run import write_report
-from simulator.spec.experiment import load_spec, parse_spec
+from simulator.spec.experiment import parse_spec
 from simulator.statistics.resplits import Readings
-from simulator.studies.audit.audit import AuditPlan, a_a_rows, run_audit
+from simulator.studies.audit.audit import AuditPlan, run_audit
 from simulator.studies.audit.error_rates import audit_row
 from simulator.studies.audit.readings import MethodReadings, join
 from simulator.studies.audit.replications import FOLDER, gather, replication_seed
@@ -209,11 +209,6 @@ def test_what_cannot_be_audited_is_refused_before_anything_is_written(
     with pytest.raises(SpecError, match=said):
         run_audit(AuditPlan(spec_of(world, **changes), resplits, replications, keep), out, 1, silent)
     assert not out.exists()
-
-
-def test_the_badge_of_a_run_is_made_of_its_a_a_rows(run_folder):
-    rows = a_a_rows(run_folder, load_spec(str(run_folder / "spec.toml")), 60)
-    assert {row.a_a_replications for row in rows if row.method == "plain"} == {60}
 
 
 @pytest.fixture
