@@ -1,27 +1,15 @@
 """What an audit has to say: `audit.json`, how often each method was wrong where the truth is known."""
 
-import json
-from pathlib import Path
-from typing import Final, Literal, final
+from typing import ClassVar, Final, Literal, final
 
-from pydantic import BaseModel, ConfigDict
-
-from simulator.reports.reading import Kind, read_result
-from simulator.reports.report import Number
+from simulator.reports.document import Document, Kind, Number, Row
 
 RESPLITS: Final = "re-splits"
 SEEDS: Final = "fresh seeds"
-_KIND: Final = Kind("an audit", "askew audit --out", "write it anew: `askew audit` with --resume")
-
-
-class _Row(BaseModel):
-    """Shared settings: frozen, no unknown keys, no number that is not finite."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @final
-class AuditRow(_Row):
+class AuditRow(Row):
     """One method on one metric; each rate has its Monte Carlo band (Wilson, 95%) in `_low` and `_high`.
 
     Attributes:
@@ -84,7 +72,7 @@ class AuditRow(_Row):
 
 
 @final
-class Audit(_Row):
+class Audit(Document):
     """How far a test's readout can be believed.
 
     Attributes:
@@ -97,6 +85,8 @@ class Audit(_Row):
         rows: By source, treatment, metric and method.
     """
 
+    file: ClassVar = "audit.json"
+    kind: ClassVar = Kind("an audit", "askew audit --out", "write it anew: `askew audit` with --resume")
     format: Literal[1] = 1
     name: str
     seed: int
@@ -106,15 +96,5 @@ class Audit(_Row):
     kept_policies: bool
     rows: list[AuditRow]
 
-    def to_json(self) -> str:
-        """The text of `audit.json`: stable key order, no non-finite number."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
 
-
-def load_audit(folder: Path) -> Audit:
-    """The audit in a folder that `askew audit` wrote.
-
-    Raises:
-        RunFolderError: No audit there, or a damaged one.
-    """
-    return read_result(folder / "audit.json", Audit, _KIND)
+load_audit: Final = Audit.load

@@ -1,29 +1,16 @@
 """The leaderboard: what `leaderboard.json` holds, and how it is read."""
 
-import json
-from pathlib import Path
-from typing import Final, Literal, final
+from typing import ClassVar, Final, Literal, final
 
-from pydantic import BaseModel, ConfigDict
-
-from simulator.reports.reading import Kind, read_result
+from simulator.reports.document import Document, Kind, Number, Row
 
 FILE: Final = "leaderboard.json"
 HEADLINE: Final = ("AUT", "AVT", "P2N", "LT7")
 """Metrics of the test that are shown."""
 
-Number = float | None
-_KIND: Final = Kind("a leaderboard", "askew evaluate --out", "evaluate again")
-
-
-class _Row(BaseModel):
-    """Shared settings: frozen, no unknown keys, no number that is not finite."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
 
 @final
-class Effect(_Row):
+class Effect(Row):
     """A policy against `base`.
 
     Attributes:
@@ -40,7 +27,7 @@ class Effect(_Row):
 
 
 @final
-class Entry(_Row):
+class Entry(Row):
     """What was found of one policy.
 
     Attributes:
@@ -57,7 +44,7 @@ class Entry(_Row):
 
 
 @final
-class Leaderboard(_Row):
+class Leaderboard(Document):
     """All policies evaluated into one folder, by true lift of AUT.
 
     Attributes:
@@ -67,21 +54,13 @@ class Leaderboard(_Row):
         entries: Best first.
     """
 
+    file: ClassVar = FILE
+    kind: ClassVar = Kind("a leaderboard", "askew evaluate --out", "evaluate again")
     format: Literal[1] = 1
     data: str
     users: int
     days: int
     entries: list[Entry]
 
-    def to_json(self) -> str:
-        """The text of `leaderboard.json`."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
 
-
-def load_leaderboard(folder: Path) -> Leaderboard:
-    """Read what `askew evaluate --out` wrote.
-
-    Raises:
-        RunFolderError: No leaderboard there, or a damaged one.
-    """
-    return read_result(folder / FILE, Leaderboard, _KIND)
+load_leaderboard: Final = Leaderboard.load

@@ -2,15 +2,9 @@
 
 from typing import Literal, final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Number = float | None
-
-
-class Row(BaseModel):
-    """Shared settings of everything in a report: frozen, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from simulator.reports.document import Number, Row
 
 
 @final

@@ -5,12 +5,9 @@ One row per policy and seed; means over seeds with their standard errors; and th
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Final, Literal, final
+from typing import Any, ClassVar, Final, Literal, final
 
-from pydantic import BaseModel, ConfigDict
-
-from simulator.reports.reading import Kind, read_result
+from simulator.reports.document import Document, Kind, Number, Row
 
 FILE: Final = "offline.json"
 METRICS: Final = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr")
@@ -22,18 +19,9 @@ TRUE: Final = "true@10"
 TRUTH: Final = "(true satisfaction)"
 """Stands for the order by the truth itself, where it is known; no policy."""
 
-Number = float | None
-_KIND: Final = Kind("an offline evaluation", "askew offline --out", "evaluate again")
-
-
-class _Row(BaseModel):
-    """Shared settings: frozen, no unknown keys, no number that is not finite."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
 
 @final
-class SeedRow(_Row):
+class SeedRow(Row):
     """What one policy scored with one seed.
 
     Attributes:
@@ -52,7 +40,7 @@ class SeedRow(_Row):
 
 
 @final
-class PolicyRow(_Row):
+class PolicyRow(Row):
     """What one policy scored.
 
     Attributes:
@@ -69,7 +57,7 @@ class PolicyRow(_Row):
 
 
 @final
-class Lead(_Row):
+class Lead(Row):
     """The best policy against the second best.
 
     Attributes:
@@ -88,7 +76,7 @@ class Lead(_Row):
 
 
 @final
-class Offline(_Row):
+class Offline(Document):
     """Everything that `askew offline` found.
 
     Attributes:
@@ -103,6 +91,8 @@ class Offline(_Row):
         lead: None with fewer than two policies.
     """
 
+    file: ClassVar = FILE
+    kind: ClassVar = Kind("an offline evaluation", "askew offline --out", "evaluate again")
     format: Literal[1] = 1
     data: str
     users: int
@@ -119,20 +109,10 @@ class Offline(_Row):
         """Metrics that were measured, in order."""
         return (*METRICS, TRUE) if any(TRUE in row.mean for row in self.policies) else METRICS
 
-    def to_json(self) -> str:
-        """The text of `offline.json`."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
-
 
 def rows_json(rows: Sequence[SeedRow]) -> str:
     """A JSON list with one flat row per policy and seed."""
     return json.dumps([row.flat() for row in rows], indent=1, allow_nan=False) + "\n"
 
 
-def load_offline(folder: Path) -> Offline:
-    """Read what `askew offline --out` wrote.
-
-    Raises:
-        RunFolderError: No evaluation there, or a damaged one.
-    """
-    return read_result(folder / FILE, Offline, _KIND)
+load_offline: Final = Offline.load

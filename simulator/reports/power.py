@@ -1,28 +1,17 @@
 """What a plan has to say: `power.json`, the smallest effect a test can see, and what it takes to see one."""
 
-import json
-from pathlib import Path
-from typing import Annotated, Final, Literal, TypeAlias, final
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias, final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from simulator.reports.reading import Kind, read_result
-from simulator.reports.report import Number
-
-_KIND: Final = Kind("a plan", "askew power --out", "write it anew with `askew power`")
+from simulator.reports.document import Document, Kind, Number, Row
 
 Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**53)]
 """As large as a figure can draw it."""
 
 
-class _Row(BaseModel):
-    """Shared settings: frozen, no unknown keys, no number that is not finite."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
 @final
-class VarianceRow(_Row):
+class VarianceRow(Row):
     """Where the variance of a user's mean over days comes from; relative to the metric, squared.
 
     Attributes:
@@ -43,7 +32,7 @@ class VarianceRow(_Row):
 
 
 @final
-class DetectableRow(_Row):
+class DetectableRow(Row):
     """The smallest lift that a test of this size finds with the wanted power."""
 
     metric: str
@@ -54,7 +43,7 @@ class DetectableRow(_Row):
 
 
 @final
-class NeedRow(_Row):
+class NeedRow(Row):
     """Users, over all arms in their planned shares, that it takes to find the wanted effect."""
 
     method: Literal["plain", "cuped"]
@@ -63,7 +52,7 @@ class NeedRow(_Row):
 
 
 @final
-class PairedRow(_Row):
+class PairedRow(Row):
     """What it takes where every user lives under both arms with the same noise, which no live platform can.
 
     Attributes:
@@ -86,7 +75,7 @@ class PairedRow(_Row):
 
 
 @final
-class PowerPlan(_Row):
+class PowerPlan(Document):
     """How large a test has to be.
 
     Attributes:
@@ -109,6 +98,8 @@ class PowerPlan(_Row):
         paired: The same with paired truth.
     """
 
+    file: ClassVar = "power.json"
+    kind: ClassVar = Kind("a plan", "askew power --out", "write it anew with `askew power`")
     format: Literal[1] = 1
     name: str
     world: str
@@ -128,15 +119,5 @@ class PowerPlan(_Row):
     needs: list[NeedRow]
     paired: PairedRow
 
-    def to_json(self) -> str:
-        """The text of `power.json`: stable key order, no non-finite number."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
 
-
-def load_power(folder: Path) -> PowerPlan:
-    """The plan in a folder that `askew power` wrote.
-
-    Raises:
-        RunFolderError: No plan there, or a damaged one.
-    """
-    return read_result(folder / "power.json", PowerPlan, _KIND)
+load_power: Final = PowerPlan.load

@@ -3,18 +3,16 @@
 Non-finite numbers are `null`, and `reasons` says why, under the field's name.
 """
 
-import json
 import re
 from pathlib import Path
-from typing import Annotated, Final, Literal, final
+from typing import Annotated, ClassVar, Final, Literal, final
 
 from pydantic import Field, model_validator
 
 from simulator.errors import RunFolderError as RunFolderError  # noqa: PLC0414 (for readers of reports)
+from simulator.reports.document import Document, Kind, Number, Row
 from simulator.reports.looks import LookRow as LookRow  # noqa: PLC0414 (for readers of reports)
-from simulator.reports.looks import Looks, Number, SecondOpinion, Stop
-from simulator.reports.looks import Row as _Row
-from simulator.reports.reading import Kind, parse_result, read_result
+from simulator.reports.looks import Looks, SecondOpinion, Stop
 from simulator.reports.sections import (
     Answering,
     Heterogeneity,
@@ -34,11 +32,10 @@ FORMAT: Final = 1
 """Version of `report.json`."""
 _BY_ARM: Final = ("metrics", "daily", "totals", "segments", "questionnaire", "p2n", "distribution", "worlds")
 """Lists whose rows are each about an arm."""
-_KIND: Final = Kind(f"a report of format {FORMAT}", "askew run --out", "run `askew report` to write it anew")
 
 
 @final
-class ArmSummary(_Row):
+class ArmSummary(Row):
     """One bucket."""
 
     name: str
@@ -48,7 +45,7 @@ class ArmSummary(_Row):
 
 
 @final
-class Estimate(_Row):
+class Estimate(Row):
     """A lift estimated from the split users, with its 95% interval (all relative to control)."""
 
     relative_effect: Number
@@ -58,7 +55,7 @@ class Estimate(_Row):
 
 
 @final
-class MetricRow(_Row):
+class MetricRow(Row):
     """One metric, one treatment against the control.
 
     Attributes:
@@ -140,7 +137,7 @@ class MetricRow(_Row):
 
 
 @final
-class Health(_Row):
+class Health(Row):
     """Whether the split can be trusted.
 
     Attributes:
@@ -175,7 +172,7 @@ class Health(_Row):
 
 
 @final
-class QuestionnaireRow(_Row):
+class QuestionnaireRow(Row):
     """The funnel of one arm's bucket, and what each estimator of the satisfied share says.
 
     Attributes:
@@ -211,7 +208,7 @@ class QuestionnaireRow(_Row):
 
 
 @final
-class DayTotal(_Row):
+class DayTotal(Row):
     """Means of one arm's bucket on one day; negative days lie before the test.
 
     Attributes:
@@ -226,7 +223,7 @@ class DayTotal(_Row):
 
 
 @final
-class WorldRow(_Row):
+class WorldRow(Row):
     """One arm in the mixed world beside the world in which everybody meets it.
 
     Where arms learn, each learns from what the test lets it see, so a bucket of the mixed world can differ from the
@@ -258,9 +255,11 @@ class WorldRow(_Row):
 
 
 @final
-class Report(_Row):
+class Report(Document):
     """All that a run has to say."""
 
+    file: ClassVar = "report.json"
+    kind: ClassVar = Kind(f"a report of format {FORMAT}", "askew run --out", "run `askew report` to write it anew")
     format: Literal[1] = FORMAT
     name: str
     seed: int
@@ -307,27 +306,9 @@ class Report(_Row):
         """The scorecard with the intervals to go by: after an early stop, those over all looks."""
         return self.metrics if self.stopped is None else [row.over_all_looks() for row in self.metrics]
 
-    def to_json(self) -> str:
-        """The text of `report.json`: stable key order, no non-finite number."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
 
-
-def parse_report(text: str, origin: str) -> Report:
-    """Read the text of a `report.json`.
-
-    Raises:
-        RunFolderError: Not JSON, not a report of this format, or a number or name that no report can have.
-    """
-    return parse_result(text, Report, _KIND, origin)
-
-
-def load_report(folder: Path) -> Report:
-    """The report of a run folder.
-
-    Raises:
-        RunFolderError: No report there, or a damaged one.
-    """
-    return read_result(folder / "report.json", Report, _KIND)
+load_report: Final = Report.load
+parse_report: Final = Report.parse
 
 
 def find_runs(folder: Path) -> list[Path]:

@@ -6,15 +6,13 @@ control; `low` and `high` are the ends of a 95% interval.
 
 from typing import Literal, final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Number = float | None
+from simulator.reports.document import Number, Row
 
 
-class _Row(BaseModel):
-    """Shared settings: frozen, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class _Row(Row):
+    """A row that says why some of its numbers are null."""
 
     reasons: dict[str, str] = Field(default_factory=dict)
 

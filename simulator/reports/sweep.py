@@ -1,25 +1,13 @@
 """What a sweep has to say: `sweep.json`, the scorecards of one test under several values of an assumed parameter."""
 
-import json
-from pathlib import Path
-from typing import Final, Literal, final
+from typing import ClassVar, Final, Literal, final
 
-from pydantic import BaseModel, ConfigDict
-
-from simulator.reports.reading import Kind, read_result
-from simulator.reports.report import MetricRow, Number
-
-_KIND: Final = Kind("a sweep", "askew run", "write it anew: `askew run` with --resume")
-
-
-class _Row(BaseModel):
-    """Shared settings: frozen, no unknown keys, no number that is not finite."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from simulator.reports.document import Document, Kind, Number, Row
+from simulator.reports.report import MetricRow
 
 
 @final
-class SweptParameter(_Row):
+class SweptParameter(Row):
     """The parameter whose value nobody knows.
 
     Attributes:
@@ -48,7 +36,7 @@ class SweptParameter(_Row):
 
 
 @final
-class SweepPoint(_Row):
+class SweepPoint(Row):
     """One finished value.
 
     Attributes:
@@ -65,7 +53,7 @@ class SweepPoint(_Row):
 
 
 @final
-class Sweep(_Row):
+class Sweep(Document):
     """The same test under several values of one assumed parameter: same seed, same users, same noise.
 
     Attributes:
@@ -78,6 +66,8 @@ class Sweep(_Row):
         points: Those that are finished, ascending; fewer than `values` where the sweep was interrupted.
     """
 
+    file: ClassVar = "sweep.json"
+    kind: ClassVar = Kind("a sweep", "askew run", "write it anew: `askew run` with --resume")
     format: Literal[1] = 1
     name: str
     seed: int
@@ -86,10 +76,6 @@ class Sweep(_Row):
     parameter: SweptParameter
     values: list[float]
     points: list[SweepPoint]
-
-    def to_json(self) -> str:
-        """The text of `sweep.json`: stable key order, no non-finite number."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
 
     @property
     def treatments(self) -> list[str]:
@@ -104,13 +90,7 @@ class Sweep(_Row):
         return [f"{self.parameter.name} = {value:g} lies outside its plausible range, {span}" for value in odd]
 
 
-def load_sweep(folder: Path) -> Sweep:
-    """The sweep in a folder that `askew run` wrote.
-
-    Raises:
-        RunFolderError: No sweep there, or a damaged one.
-    """
-    return read_result(folder / "sweep.json", Sweep, _KIND)
+load_sweep: Final = Sweep.load
 
 
 def _end(value: Number) -> str:

@@ -4,32 +4,22 @@ A section that could not be measured is `null`, and `reasons` says why under its
 simulated, what is real, and simulated over real.
 """
 
-import json
-from pathlib import Path
-from typing import Final, Literal, final
+from typing import ClassVar, Final, Literal, final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from simulator.reports.reading import Kind, read_result
+from simulator.reports.document import Document, Kind, Number, Row
 
 FORMAT: Final = 1
 """Version of `validation.json`."""
 FILE: Final = "validation.json"
 
-Number = float | None
 Regime = Literal["random", "base"]
 Grouping = Literal["duration", "activity", "hour"]
-_KIND: Final = Kind("a validation", "askew validate --out", "validate the world again")
-
-
-class _Row(BaseModel):
-    """Shared settings: frozen, no unknown keys, no number that is not finite."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @final
-class Compared(_Row):
+class Compared(Row):
     """One figure in the world and in reality; a rate, a share, seconds or a count, as its name says."""
 
     simulated: Number
@@ -48,7 +38,7 @@ class Compared(_Row):
 
 
 @final
-class GroupRow(_Row):
+class GroupRow(Row):
     """One rate in one group of views.
 
     Attributes:
@@ -67,7 +57,7 @@ class GroupRow(_Row):
 
 
 @final
-class WatchTime(_Row):
+class WatchTime(Row):
     """How long views of one bucket of durations last, under `base` and in the standard log.
 
     Attributes:
@@ -90,7 +80,7 @@ class WatchTime(_Row):
 
 
 @final
-class HeldOutSection(_Row):
+class HeldOutSection(Row):
     """How the fit predicts rows it has not seen; labels are `click`, `long_view` and `like`.
 
     Attributes:
@@ -113,7 +103,7 @@ class HeldOutSection(_Row):
 
 
 @final
-class TwoSample(_Row):
+class TwoSample(Row):
     """A classifier told to separate simulated rows under `base` from real ones.
 
     Attributes:
@@ -130,7 +120,7 @@ class TwoSample(_Row):
 
 
 @final
-class AnsweringEstimate(_Row):
+class AnsweringEstimate(Row):
     """One way to estimate the satisfied share.
 
     Attributes:
@@ -145,7 +135,7 @@ class AnsweringEstimate(_Row):
 
 
 @final
-class AnsweringRow(_Row):
+class AnsweringRow(Row):
     """The satisfied share at one strength of selective answering.
 
     Attributes:
@@ -168,7 +158,7 @@ class AnsweringRow(_Row):
 
 
 @final
-class RecoveryReport(_Row):
+class RecoveryReport(Row):
     """A world with known parameters, simulated and fitted again.
 
     Attributes:
@@ -183,7 +173,7 @@ class RecoveryReport(_Row):
 
 
 @final
-class PresetRow(_Row):
+class PresetRow(Row):
     """What a preset of the questionnaire gives under `base`.
 
     Attributes:
@@ -202,7 +192,7 @@ class PresetRow(_Row):
 
 
 @final
-class Check(_Row):
+class Check(Row):
     """One measured value against its target.
 
     Attributes:
@@ -219,7 +209,7 @@ class Check(_Row):
 
 
 @final
-class Validation(_Row):
+class Validation(Document):
     """Everything that `askew validate` found.
 
     Attributes:
@@ -246,6 +236,8 @@ class Validation(_Row):
         reasons: Why a section is null, by its name.
     """
 
+    file: ClassVar = FILE
+    kind: ClassVar = Kind("a validation", "askew validate --out", "validate the world again")
     format: Literal[1] = 1
     world: str
     data: str
@@ -269,18 +261,8 @@ class Validation(_Row):
     sound: bool = False
     reasons: dict[str, str] = Field(default_factory=dict[str, str])
 
-    def to_json(self) -> str:
-        """The text of `validation.json`."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
 
-
-def load_validation(folder: Path) -> Validation:
-    """Read what `askew validate --out` wrote.
-
-    Raises:
-        RunFolderError: No validation there, or a damaged one.
-    """
-    return read_result(folder / FILE, Validation, _KIND)
+load_validation: Final = Validation.load
 
 
 def _finite(value: float) -> Number:
