@@ -45,6 +45,6 @@ class KeyedNoise:
 
     def uniform(self, purpose: str, n: int) -> Float32[np.ndarray, "users n"]:
         """See `policies.base.Noise.uniform`."""
-        found = np.empty((len(self.keys), n), np.float32)
-        fill_uniform(self.keys, purpose_word(purpose), found)
-        return found
+        numbers = np.empty((len(self.keys), n), np.float32)
+        fill_uniform(self.keys, purpose_word(purpose), numbers)
+        return numbers

@@ -20,16 +20,18 @@ def build(make: Callable[..., T], options: Mapping[str, Any], name: str) -> T:
     Raises:
         ValueError: An option that it does not take, one that is missing, or a value that it refuses.
     """
-    known = _keywords(make)
-    unknown = sorted(set(options) - set(known))
+    parameters = _keywords(make)
+    unknown = sorted(set(options) - set(parameters))
     if unknown:
-        near = difflib.get_close_matches(unknown[0], known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; it takes {', '.join(known) or 'none'}"
+        near = difflib.get_close_matches(unknown[0], parameters, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; it takes {', '.join(parameters) or 'none'}"
         raise ValueError(f"policy {name!r} has no option {unknown[0]!r}{hint}")
     for key, value in options.items():
-        if fault := _type_fault(value, known[key].annotation):
+        if fault := _type_fault(value, parameters[key].annotation):
             raise ValueError(f"policy {name!r}: {key}={value!r} given, want {fault}")
-    missing = [key for key, parameter in known.items() if parameter.default is parameter.empty and key not in options]
+    missing = [
+        key for key, parameter in parameters.items() if parameter.default is parameter.empty and key not in options
+    ]
     if missing:
         raise ValueError(f"policy {name!r} needs option {missing[0]!r}, which is not given")
     try:

@@ -167,9 +167,9 @@ def find_policy(name: str) -> type[Policy]:
         raise ValueError(
             "policy 'oracle' has to be handed the truth; build policies.simple.oracle.OraclePolicy in code"
         )
-    known = known_policies()
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"want one of {', '.join(known)} or 'package.module:Class'"
+    names = known_policies()
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"want one of {', '.join(names)} or 'package.module:Class'"
     raise ValueError(f"unknown policy {name!r}; {hint}")
 
 
@@ -210,27 +210,27 @@ def propensity(name: str, n: int, position: Int[np.ndarray, " rows"]) -> Float64
         return np.full(len(position), np.nan)
     if not issubclass(policy, ToldPropensity):
         return np.full(len(position), np.nan)
-    wanted = f"policy {name!r}: propensity(n={n}, position) given, want {len(position)} numbers above 0 and up to 1"
+    problem = f"policy {name!r}: propensity(n={n}, position) given, want {len(position)} numbers above 0 and up to 1"
     try:
-        told = np.asarray(policy.propensity(n, position), np.float64)
+        chances = np.asarray(policy.propensity(n, position), np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{wanted}; it fails: {' '.join(str(error).split())}") from error
-    if told.shape != position.shape or not ((told > 0) & (told <= 1)).all():
-        raise ValueError(f"{wanted}; it gives {told.size}, such as {told.ravel()[:3].tolist()}")
-    return told
+        raise ValueError(f"{problem}; it fails: {' '.join(str(error).split())}") from error
+    if chances.shape != position.shape or not ((chances > 0) & (chances <= 1)).all():
+        raise ValueError(f"{problem}; it gives {chances.size}, such as {chances.ravel()[:3].tolist()}")
+    return chances
 
 
 def _import(name: str, entry: EntryPoint) -> type[Policy]:
     """Import a class by its address."""
     module, _, attribute = entry.value.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        policy_class = getattr(importlib.import_module(module), attribute)
     except (ImportError, ValueError) as error:
         raise ValueError(f"policy {name!r}: module {module!r} cannot be imported: {error}") from error
     except AttributeError:
         raise ValueError(f"policy {name!r}: module {module!r} has no {attribute!r}; check the spelling") from None
-    if not isinstance(found, type):
-        raise ValueError(f"policy {name!r}: {attribute!r} is a {type(found).__name__}, want a class")
-    if not callable(getattr(found, "rank", None)):
+    if not isinstance(policy_class, type):
+        raise ValueError(f"policy {name!r}: {attribute!r} is a {type(policy_class).__name__}, want a class")
+    if not callable(getattr(policy_class, "rank", None)):
         raise ValueError(f"policy {name!r}: class {attribute!r} has no rank(obs, k, noise); add that method")
-    return found
+    return policy_class

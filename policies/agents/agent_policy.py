@@ -60,15 +60,15 @@ class AgentPolicy:
         """
         numbers = numbers_of(obs)
         flat = numbers.flat
-        wanted = self._layers[0][0].shape[1]
-        if flat.shape[1] != wanted:
+        n_inputs = self._layers[0][0].shape[1]
+        if flat.shape[1] != n_inputs:
             raise ValueError(
-                f"agent reads {wanted} numbers, but {obs.candidates.shape[1]} candidates give {flat.shape[1]}; "
+                f"agent reads {n_inputs} numbers, but {obs.candidates.shape[1]} candidates give {flat.shape[1]}; "
                 "serve it with as many candidates, in the world, that it was trained with"
             )
         with torch.no_grad(), one_thread():
-            said = self._forward(torch.from_numpy(flat)).numpy()
-        return self._scores(numbers, said)
+            outputs = self._forward(torch.from_numpy(flat)).numpy()
+        return self._scores(numbers, outputs)
 
     def _forward(self, x: Float32[Tensor, "users f"]) -> Float32[Tensor, "users a"]:
         """The network."""
@@ -79,9 +79,9 @@ class AgentPolicy:
 
     def _scores(self, numbers: Numbers, said: Float32[np.ndarray, "users a"]) -> Float32[np.ndarray, "users n"]:
         """Scores from the network's outputs."""
-        wanted = numbers.candidates.shape[2 if self._action == "weights" else 1]
-        if said.shape[1] != wanted:
-            raise ValueError(f"agent says {said.shape[1]} numbers per request, want {wanted} {self._action}")
+        n_outputs = numbers.candidates.shape[2 if self._action == "weights" else 1]
+        if said.shape[1] != n_outputs:
+            raise ValueError(f"agent says {said.shape[1]} numbers per request, want {n_outputs} {self._action}")
         said = np.clip(said, -self._bound, self._bound)
         if self._action == "scores":
             return said

@@ -89,12 +89,13 @@ def _by_topic(obs: Observation, history: History, past: _Past) -> list[Float64[n
     n_tags, (users, h) = int(obs.videos.tag.max()) + 1, history.mask.shape
     row = np.arange(users)[:, None]
     place = row * n_tags + obs.videos.tag[history.video_id]
-    wanted = row * n_tags + obs.videos.tag[obs.candidates]
+    candidate_place = row * n_tags + obs.videos.tag[obs.candidates]
     lately = history.mask & (np.arange(h) >= h - _LATEST)
     more_watch = (past.log_watch - past.watch[:, None]) * history.mask
     more_click = (past.clicked - past.click[:, None]) * history.mask
     views, watch, click, late = (
-        _summed(place, weight, users * n_tags)[wanted] for weight in (history.mask, more_watch, more_click, lately)
+        _summed(place, weight, users * n_tags)[candidate_place]
+        for weight in (history.mask, more_watch, more_click, lately)
     )
     return [watch / (views + _PRIOR), click / (views + _PRIOR), late / _LATEST]
 

@@ -144,8 +144,8 @@ def _components(x: Float64[np.ndarray, "items g"]) -> Float64[np.ndarray, "items
     spread = x.std(axis=0)
     standard = (x - x.mean(axis=0)) / np.where(spread > 1e-9, spread, 1)
     values, axes = np.linalg.eigh(standard.T @ standard / max(1, len(x)))
-    kept = np.flatnonzero(values > 1e-9)[::-1][:_COMPONENTS]
-    return standard @ axes[:, kept] / np.sqrt(values[kept])
+    largest = np.flatnonzero(values > 1e-9)[::-1][:_COMPONENTS]
+    return standard @ axes[:, largest] / np.sqrt(values[largest])
 
 
 def _with_one(x: Float64[np.ndarray, "items c"]) -> Float64[np.ndarray, "items c+1"]:

@@ -48,9 +48,9 @@ class LinUcbPolicy:
 
     def scores(self, obs: Observation) -> Float32[np.ndarray, "users n"]:
         """See `policies.testing.conformance.Scoring.scores`."""
-        known = self._found()
-        known.check(obs)
-        return expected(known, self._theta[None], obs) + np.float32(self._alpha) * self._width(known, obs)
+        fitted = self._fitted_or_raise()
+        fitted.check(obs)
+        return expected(fitted, self._theta[None], obs) + np.float32(self._alpha) * self._width(fitted, obs)
 
     def fit(self, log: Log, seed: int) -> None:
         """See `policies.base.TrainablePolicy.fit`."""
@@ -58,12 +58,12 @@ class LinUcbPolicy:
 
     def update(self, feedback: Feedback) -> None:
         """See `policies.base.LearningPolicy.update`."""
-        self._take(self._found().learned(feedback))
+        self._take(self._fitted_or_raise().learned(feedback))
 
     def save(self, folder: Path) -> None:
         """See `policies.base.TrainablePolicy.save`."""
         settings = {"alpha": self._alpha, "ridge": self._ridge}
-        write_policy(folder, Stored(_KIND, settings, arrays_of(self._found())))
+        write_policy(folder, Stored(_KIND, settings, arrays_of(self._fitted_or_raise())))
 
     @classmethod
     def load(cls, folder: Path) -> "LinUcbPolicy":
@@ -88,7 +88,7 @@ class LinUcbPolicy:
             out[rows] = np.linalg.norm(x @ self._lower.T, axis=1).reshape(offered.shape)
         return out
 
-    def _found(self) -> Knowledge:
+    def _fitted_or_raise(self) -> Knowledge:
         """What is known, or a clear refusal."""
         if self._known is None:
             raise ValueError("linucb is not fitted yet; call fit or load before it ranks, learns or is saved")

@@ -47,9 +47,9 @@ class ThompsonPolicy:
 
     def rank(self, obs: Observation, k: int, noise: Noise) -> Slates:
         """See `policies.base.Policy.rank`."""
-        known = self._found()
-        known.check(obs)
-        return top_k(obs, expected(known, self.draw(noise), obs), k)
+        fitted = self._fitted_or_raise()
+        fitted.check(obs)
+        return top_k(obs, expected(fitted, self.draw(noise), obs), k)
 
     def draw(self, noise: Noise) -> Float64[np.ndarray, "users d"]:
         """Parameters of each request."""
@@ -62,12 +62,12 @@ class ThompsonPolicy:
 
     def update(self, feedback: Feedback) -> None:
         """See `policies.base.LearningPolicy.update`."""
-        self._take(self._found().learned(feedback))
+        self._take(self._fitted_or_raise().learned(feedback))
 
     def save(self, folder: Path) -> None:
         """See `policies.base.TrainablePolicy.save`."""
         settings = {"spread": self._spread, "ridge": self._ridge}
-        write_policy(folder, Stored(_KIND, settings, arrays_of(self._found())))
+        write_policy(folder, Stored(_KIND, settings, arrays_of(self._fitted_or_raise())))
 
     @classmethod
     def load(cls, folder: Path) -> "ThompsonPolicy":
@@ -81,7 +81,7 @@ class ThompsonPolicy:
         """Keep what is known, ready to serve."""
         self._known, self._lower, self._theta = known, known.lower, known.estimate
 
-    def _found(self) -> Knowledge:
+    def _fitted_or_raise(self) -> Knowledge:
         """What is known, or a clear refusal."""
         if self._known is None:
             raise ValueError("thompson is not fitted yet; call fit or load before it ranks, learns or is saved")

@@ -56,13 +56,13 @@ def read_answers(
     known: FrozenInputs, feedback: Feedback, new: Bool[np.ndarray, " rows"], capacity: int, h: int
 ) -> AnswerBuffer:
     """The newest answers among the `new` views of a log, day by day."""
-    told = np.flatnonzero(feedback.has(Event.SATISFIED | Event.DISSATISFIED) & new)
-    told = told[np.argsort(feedback.day[told], kind="stable")][-capacity:]
+    answer_rows = np.flatnonzero(feedback.has(Event.SATISFIED | Event.DISSATISFIED) & new)
+    answer_rows = answer_rows[np.argsort(feedback.day[answer_rows], kind="stable")][-capacity:]
     return AnswerBuffer(
-        torch.from_numpy(feedback.user_id[told].astype(np.int64)),
-        torch.from_numpy(feedback.video_id[told].astype(np.int64)),
-        torch.from_numpy(feedback.has(Event.SATISFIED)[told]),
-        row_vectors(known, feedback, told, h),
+        torch.from_numpy(feedback.user_id[answer_rows].astype(np.int64)),
+        torch.from_numpy(feedback.video_id[answer_rows].astype(np.int64)),
+        torch.from_numpy(feedback.has(Event.SATISFIED)[answer_rows]),
+        row_vectors(known, feedback, answer_rows, h),
     )
 
 
@@ -91,8 +91,8 @@ def opposite(
     """For each of `rows` an opposite answer of the same key, -1 where there is none; `share` in [0, 1) picks it."""
     code = 2 * key + satisfied
     order = code.argsort(stable=True)
-    wanted = 2 * key[rows] + ~satisfied[rows]
-    first, last = (torch.searchsorted(code[order], wanted, right=right) for right in (False, True))
+    opposite_code = 2 * key[rows] + ~satisfied[rows]
+    first, last = (torch.searchsorted(code[order], opposite_code, right=right) for right in (False, True))
     place = first + (share * (last - first)).long()
     return torch.where(last > first, order[place.clamp_max(len(order) - 1)], -1)
 

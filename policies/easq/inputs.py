@@ -78,12 +78,12 @@ def freeze_inputs(log: Log, towers: Towers, h: int, generator: torch.Generator) 
     mean, spread = standardise(given)
     length = np.searchsorted(np.array(_LENGTHS_S), log.videos.duration_s)
     group = torch.from_numpy(log.videos.tag.astype(np.int64) * (len(_LENGTHS_S) + 1) + length)
-    known = FrozenInputs(towers, (given - mean) / spread, group, log.users.features, torch.zeros(1), torch.ones(1))
+    frozen = FrozenInputs(towers, (given - mean) / spread, group, log.users.features, torch.zeros(1), torch.ones(1))
     requests = find_requests(log.feedback, h)
     order = torch.randperm(len(requests), generator=generator)[:_SAMPLE].sort().values.numpy()
-    slates = read_slates(known, log.feedback, order, h)
-    mean, spread = standardise(known.raw(slates.vectors, slates.video_id)[slates.mask])
-    return replace(known, mean=mean, spread=spread)
+    slates = read_slates(frozen, log.feedback, order, h)
+    mean, spread = standardise(frozen.raw(slates.vectors, slates.video_id)[slates.mask])
+    return replace(frozen, mean=mean, spread=spread)
 
 
 @final
@@ -167,5 +167,5 @@ def read_known(folder: Path, arrays: Mapping[str, np.ndarray]) -> FrozenInputs:
     videos, f = len(towers.items), len(towers.feature_mean)
     shapes = {"given": (videos, -1), "group": (videos,), "people": (-1, f), "mean": (-1,), "spread": (-1,)}
     want_shapes(folder, arrays, {f"known.{name}": shape for name, shape in shapes.items()})
-    found = {name: torch.from_numpy(arrays[f"known.{name}"]) for name in shapes if name != "people"}
-    return FrozenInputs(towers=towers, people=arrays["known.people"], **found)
+    tensors = {name: torch.from_numpy(arrays[f"known.{name}"]) for name in shapes if name != "people"}
+    return FrozenInputs(towers=towers, people=arrays["known.people"], **tensors)

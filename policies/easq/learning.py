@@ -121,14 +121,14 @@ def learn_log(log: Log, recipe: EasqRecipe, seed: int) -> RankerState:
     check_log(log)
     generator = torch.Generator().manual_seed(seed)
     feedback, h = log.feedback, recipe.history
-    known = freeze_inputs(log, fit_towers(log, Recipe(history=h), seed), h, generator)
-    network = make_network(known, recipe, generator)
+    frozen = freeze_inputs(log, fit_towers(log, Recipe(history=h), seed), h, generator)
+    network = make_network(frozen, recipe, generator)
     every = np.ones(len(feedback), bool)
-    answers = read_answers(known, feedback, every, recipe.capacity, h)
-    state = RankerState(known, network, make_optimiser(network, recipe), answers, latest(feedback, h), seed, 0)
+    answers = read_answers(frozen, feedback, every, recipe.capacity, h)
+    state = RankerState(frozen, network, make_optimiser(network, recipe), answers, latest(feedback, h), seed, 0)
     n = len(find_requests(feedback, h))
     chosen = torch.randperm(n, generator=generator)[: recipe.max_requests].sort().values.numpy()
-    slates = read_slates(known, feedback, chosen, h)
+    slates = read_slates(frozen, feedback, chosen, h)
     schedule = TrainingSchedule(
         epochs=recipe.epochs,
         users_per_step=recipe.requests_per_step,
@@ -178,8 +178,8 @@ def total_loss(
         return loss + recipe.satisfaction_weight * pair_loss(y_better, y_worse)
     loss = loss + recipe.satisfaction_weight * pair_loss(s_better, s_worse)
     if recipe.preference_weight:
-        told = preference_loss((y_better, y_worse), (s_better, s_worse), recipe.beta)
-        loss = loss + recipe.preference_weight * told
+        preferences = preference_loss((y_better, y_worse), (s_better, s_worse), recipe.beta)
+        loss = loss + recipe.preference_weight * preferences
     return loss
 
 
@@ -192,8 +192,8 @@ def behaviour_loss(
     video_id = torch.cat([slates.video_id, others], dim=1)
     inputs = state.known.inputs(slates.vectors, video_id)
     y, _ = state.network(video_id, inputs)
-    shown = slates.video_id.shape[1]
-    loss = request_loss(y[:, :shown], slates.order, slates.mask)
+    n_shown = slates.video_id.shape[1]
+    loss = request_loss(y[:, :n_shown], slates.order, slates.mask)
     mask = torch.cat([slates.mask, torch.ones(shape, dtype=torch.bool)], dim=1)
     return loss + recipe.prior_weight * prior_loss(y, inputs[..., :N_RATES], mask)
 

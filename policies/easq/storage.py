@@ -35,8 +35,8 @@ def read_state(folder: Path, arrays: Mapping[str, np.ndarray], recipe: EasqRecip
     Raises:
         PolicyFolderError: An array is missing, damaged or does not fit the others.
     """
-    known = read_known(folder, arrays)
-    network = make_network(known, recipe, torch.Generator())
+    frozen = read_known(folder, arrays)
+    network = make_network(frozen, recipe, torch.Generator())
     shapes = {f"network.{name}": tuple(weight.shape) for name, weight in network.state_dict().items()}
     n = -1 if "tail.user_id" not in arrays else len(arrays["tail.user_id"])
     tail = {f"tail.{field.name}": (n,) for field in fields(Feedback)}
@@ -50,17 +50,17 @@ def read_state(folder: Path, arrays: Mapping[str, np.ndarray], recipe: EasqRecip
             optimiser.state[weight] = {"step": step, **moments}
     seed, rounds = (int(value) for value in arrays["clock"])
     views = Feedback(*(arrays[name] for name in tail))
-    return RankerState(known, network.eval(), optimiser, find_answers(folder, arrays, known), views, seed, rounds)
+    return RankerState(frozen, network.eval(), optimiser, find_answers(folder, arrays, frozen), views, seed, rounds)
 
 
 def _name_moments(state: RankerState) -> dict[str, np.ndarray]:
     """Adam's state of every weight; zeros for one that has not moved."""
     arrays: dict[str, np.ndarray] = {}
     for name, weight in state.network.named_parameters():
-        kept = state.optimiser.state.get(weight, {})
-        arrays[f"adam.{name}.step"] = np.array([float(kept.get("step", 0))], np.float32)
+        moments = state.optimiser.state.get(weight, {})
+        arrays[f"adam.{name}.step"] = np.array([float(moments.get("step", 0))], np.float32)
         for kind in _MOMENTS:
-            arrays[f"adam.{name}.{kind}"] = kept.get(kind, torch.zeros_like(weight)).detach().numpy()
+            arrays[f"adam.{name}.{kind}"] = moments.get(kind, torch.zeros_like(weight)).detach().numpy()
     return arrays
 
 

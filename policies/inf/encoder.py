@@ -52,8 +52,8 @@ def skipped_in_a_row(views: ViewSequence) -> Int64[Tensor, " b"]:
 def gap_h(views: ViewSequence) -> Int64[Tensor, "b h"]:
     """Whole hours between each view and the one before; 0 for the oldest."""
     before = torch.cat([views.hours_ago[:, :1], views.hours_ago[:, :-1]], dim=1)
-    kept = views.mask & torch.cat([torch.zeros_like(views.mask[:, :1]), views.mask[:, :-1]], dim=1)
-    return (before - views.hours_ago) * kept
+    has_both = views.mask & torch.cat([torch.zeros_like(views.mask[:, :1]), views.mask[:, :-1]], dim=1)
+    return (before - views.hours_ago) * has_both
 
 
 def place_in_run(views: ViewSequence) -> Int64[Tensor, "b h"]:
@@ -82,8 +82,8 @@ class FeedbackTokens(nn.Module):
     def forward(self, videos: Float32[Tensor, "b h d"], requests: RequestBatch) -> Float32[Tensor, "b h d"]:
         """Tokens; zeros where there is no view."""
         views = requests.views
-        known = torch.where(views.mask, views.grade, N_GRADES)
-        before = torch.cat([torch.full_like(known[:, :1], N_GRADES), known[:, :-1]], dim=1)
+        grade = torch.where(views.mask, views.grade, N_GRADES)
+        before = torch.cat([torch.full_like(grade[:, :1], N_GRADES), grade[:, :-1]], dim=1)
         hour = (requests.hour[:, None] - views.hours_ago) % _HOURS
         parts = [
             videos,
@@ -135,9 +135,9 @@ class FeedbackAttention(nn.Module):
             part(x, is_positive).unflatten(2, (self._heads, -1)).transpose(1, 2)
             for part in (self.ask, self.key, self.value)
         )
-        seen = mask[:, None, None, :] | ~mask.any(1)[:, None, None, None]
-        found = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen).transpose(1, 2).flatten(2)
-        return self.forward_block(self.norm(x + self.dropout(self.out(found)))) * mask[:, :, None]
+        visible = mask[:, None, None, :] | ~mask.any(1)[:, None, None, None]
+        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=visible).transpose(1, 2).flatten(2)
+        return self.forward_block(self.norm(x + self.dropout(self.out(attended)))) * mask[:, :, None]
 
 
 @final

@@ -115,15 +115,15 @@ def thresholds_of(log: Log) -> Thresholds:
     watch_s = feedback.watch_s.astype(np.float64)
     n_views = np.bincount(feedback.video_id, minlength=len(duration_s))
     own = n_views / (n_views + _PRIOR_VIEWS)
-    found: list[Float32[Tensor, " videos"]] = []
+    thresholds: list[Float32[Tensor, " videos"]] = []
     for share in (_EFFECTIVE, _FINISHED):
         overall = float(np.quantile(watch_s, share))
         usual = _quantiles(watch_s, kind[feedback.video_id].astype(np.int64), len(edges) + 1, share)
         of_class = np.where(np.isnan(usual), overall, usual)[kind]
         of_video = _quantiles(watch_s, feedback.video_id.astype(np.int64), len(duration_s), share)
         mixed = own * np.where(np.isnan(of_video), of_class, of_video) + (1 - own) * of_class
-        found.append(torch.from_numpy(np.maximum(mixed, SKIP_S).astype(np.float32)))
-    return Thresholds(found[0], torch.maximum(*found))
+        thresholds.append(torch.from_numpy(np.maximum(mixed, SKIP_S).astype(np.float32)))
+    return Thresholds(thresholds[0], torch.maximum(*thresholds))
 
 
 def loss(z: Float32[Tensor, "tasks b"], labels: "Labels", *, ordinal: bool) -> Float32[Tensor, ""]:
@@ -192,5 +192,5 @@ def _quantiles(
     count = np.bincount(group, minlength=n)
     first = np.cumsum(count) - count
     at = first + np.ceil(share * count).astype(np.int64) - 1
-    found = values[order][at.clip(0, max(0, len(values) - 1))]
-    return np.where(count > 0, found, np.nan)
+    quantile = values[order][at.clip(0, max(0, len(values) - 1))]
+    return np.where(count > 0, quantile, np.nan)

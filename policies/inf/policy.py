@@ -90,8 +90,8 @@ class Rates(nn.Module):
         self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]
     ) -> tuple[Float32[Tensor, "b n i"], Float32[Tensor, "tasks b n"]]:
         """Inputs, and what is added to each objective's number."""
-        told = self.towers.tower_features(requests, candidates)
-        return told, self.straight(told[..., :TASKS]).movedim(-1, 0)
+        features = self.towers.tower_features(requests, candidates)
+        return features, self.straight(features[..., :TASKS]).movedim(-1, 0)
 
 
 @final
@@ -125,8 +125,10 @@ class Inf(nn.Module):
         tokens = self.tokens(functional.embedding(views.video_id, table), requests)
         x = self.attention(tokens, liked, views.mask)
         whole = [part[:, None].expand_as(target) for part in (self.users(requests), self.context(requests))]
-        told, straight = (target[..., :0], 0.0) if self.rates is None else self.rates(requests, candidates)
-        mixed = self.experts(torch.cat([self.asking(target, x, liked, views.mask), target, *whole, told], dim=-1))
+        rate_features, straight = (target[..., :0], 0.0) if self.rates is None else self.rates(requests, candidates)
+        mixed = self.experts(
+            torch.cat([self.asking(target, x, liked, views.mask), target, *whole, rate_features], dim=-1)
+        )
         return torch.stack([head(each)[..., 0] for head, each in zip(self.heads, mixed, strict=True)]) + straight
 
 
@@ -147,9 +149,9 @@ class InfScorer(nn.Module):
 
 def inf_loss(scorer: InfScorer, slates: SlateSample, thresholds: Thresholds) -> Float32[Tensor, ""]:
     """Loss of all objectives on the views of some slates."""
-    kept = slates.mask
-    labels = labels_of(thresholds, slates.candidates[kept], slates.events[kept], slates.watch_s[kept])
-    return loss(scorer.net(slates.requests, slates.candidates)[:, kept], labels, ordinal=scorer.ordinal)
+    present = slates.mask
+    labels = labels_of(thresholds, slates.candidates[present], slates.events[present], slates.watch_s[present])
+    return loss(scorer.net(slates.requests, slates.candidates)[:, present], labels, ordinal=scorer.ordinal)
 
 
 def make_scorer(

@@ -136,24 +136,24 @@ def main_loss(saqrec: Saqrec, slates: SlateSample, plan: TrainingPlan, *, mixed:
     for part in (slates.mask & clicked, slates.mask & ~clicked):
         if part.any():
             label[part] = pseudo_label(student[part], teacher[part], mixed, plan.lambda_mode)
-    kept = slates.mask
-    return loss + plan.beta * functional.binary_cross_entropy_with_logits(felt[kept], label[kept])
+    present = slates.mask
+    return loss + plan.beta * functional.binary_cross_entropy_with_logits(felt[present], label[present])
 
 
 def _clicks_apart(logits: Float32[Tensor, "b n"], slates: SlateSample) -> Float32[Tensor, ""]:
     """Binary cross-entropy of the candidates that are there."""
-    kept = slates.mask
-    return functional.binary_cross_entropy_with_logits(logits[kept], slates.has(Event.CLICK)[kept])
+    present = slates.mask
+    return functional.binary_cross_entropy_with_logits(logits[present], slates.has(Event.CLICK)[present])
 
 
 def fit_satisfaction(net: PairNetwork, pairs: Pairs, plan: TrainingPlan, generator: torch.Generator) -> None:
     """Stage 1: propensities of all views (equation 5), then satisfaction from the answers (equation 6)."""
-    told = torch.nonzero(pairs.has(Event.SATISFIED | Event.DISSATISFIED))[:, 0]
-    if len(told) == 0:
+    decided = torch.nonzero(pairs.has(Event.SATISFIED | Event.DISSATISFIED))[:, 0]
+    if len(decided) == 0:
         return
     chance = propensities(pairs, plan, generator) if plan.unbiased else torch.ones(len(pairs))
     clip = plan.clip * float((chance * pairs.weight).sum() / pairs.weight.sum())
-    answers, chance = pairs.take(told), chance[told]
+    answers, chance = pairs.take(decided), chance[decided]
 
     def loss(rows: Tensor) -> Tensor:
         some = answers.take(rows)
@@ -166,11 +166,11 @@ def fit_satisfaction(net: PairNetwork, pairs: Pairs, plan: TrainingPlan, generat
 def propensities(pairs: Pairs, plan: TrainingPlan, generator: torch.Generator) -> Float32[Tensor, " rows"]:
     """Chance that each view is answered, or asked about."""
     net = PairNetwork(pairs.user.shape[1], generator)
-    seen = pairs.has(Event.ANSWERED if plan.observed == "answered" else Event.ASKED).float()
+    observed = pairs.has(Event.ANSWERED if plan.observed == "answered" else Event.ASKED).float()
 
     def loss(rows: Tensor) -> Tensor:
         some = pairs.take(rows)
-        return functional.binary_cross_entropy_with_logits(net(some.user, some.video), seen[rows], some.weight)
+        return functional.binary_cross_entropy_with_logits(net(some.user, some.video), observed[rows], some.weight)
 
     _descend(net, loss, len(pairs), generator)
     with one_thread(), torch.no_grad():
@@ -180,12 +180,13 @@ def propensities(pairs: Pairs, plan: TrainingPlan, generator: torch.Generator) -
 def gather_pairs(base: SaqrecBase, source: SampleSource, log: Log, generator: torch.Generator) -> Pairs:
     """Answers and some silent views of the log, with frozen vectors; silent ones stand for those left out."""
     answered = log.feedback.answer != Answer.NONE
-    told, silent = (np.flatnonzero(kind) for kind in (answered, ~answered))
-    kept = [choose_rows(rows, _MOST, generator) for rows in (told, silent)]
+    answer_rows, silent_rows = (np.flatnonzero(kind) for kind in (answered, ~answered))
+    samples = [choose_rows(rows, _MOST, generator) for rows in (answer_rows, silent_rows)]
     weight = [
-        np.full(len(some), len(rows) / max(1, len(some))) for some, rows in zip(kept, (told, silent), strict=True)
+        np.full(len(some), len(rows) / max(1, len(some)))
+        for some, rows in zip(samples, (answer_rows, silent_rows), strict=True)
     ]
-    rows = np.concatenate(kept)
+    rows = np.concatenate(samples)
     with one_thread(), torch.no_grad():
         table = base.embeddings.videos.table()
         parts = [base.user(source.requests(part), table) for part in np.array_split(rows, len(rows) // _CHUNK + 1)]

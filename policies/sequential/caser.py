@@ -63,11 +63,11 @@ class Caser(nn.Module):
 
     def convolved(self, image: Float32[Tensor, "b h d"]) -> Float32[Tensor, "b c"]:
         """What the filters find: maxima over time, then weighted sums of the clicks."""
-        found = [
+        maxima = [
             functional.relu(layer(image.unfold(1, height, 1).transpose(2, 3).flatten(2))).amax(1)
             for height, layer in enumerate(self.across, start=1)
         ]
-        return torch.cat([*found, self.down(image.transpose(1, 2)).flatten(1)], dim=1)
+        return torch.cat([*maxima, self.down(image.transpose(1, 2)).flatten(1)], dim=1)
 
 
 @final

@@ -56,15 +56,15 @@ class Internal(nn.Module):
         hidden = torch.where(mask, 0.0, -1e9)[:, None, None, :]
         among = ask @ key.transpose(2, 3) * scale + hidden
         to_target = ask @ key_t.transpose(2, 3) * scale
-        shown = mask[:, None, :, None].to(x.dtype)
-        share = torch.sigmoid(to_target - among.logsumexp(3, keepdim=True)) * shown
-        found = functional.softmax(among, dim=3) @ value
-        rows = (shown - share).transpose(2, 3) @ found + share.sum(2)[..., None] * value_t
+        is_view = mask[:, None, :, None].to(x.dtype)
+        share = torch.sigmoid(to_target - among.logsumexp(3, keepdim=True)) * is_view
+        attended = functional.softmax(among, dim=3) @ value
+        rows = (is_view - share).transpose(2, 3) @ attended + share.sum(2)[..., None] * value_t
         asked = ask_t @ key.transpose(2, 3) * scale + hidden
         own = (ask_t * key_t).sum(3, keepdim=True) * scale
         shares = functional.softmax(torch.cat([asked, own], dim=3), dim=3)
         rows = rows + shares[..., :-1] @ value + shares[..., -1:] * value_t
-        return self.out((rows / (shown.sum(2, keepdim=True) + 1)).transpose(1, 2).flatten(2))
+        return self.out((rows / (is_view.sum(2, keepdim=True) + 1)).transpose(1, 2).flatten(2))
 
     def _split(self, x: Float32[Tensor, "b h d"]) -> Float32[Tensor, "b heads h e"]:
         """One sequence per head."""
@@ -114,9 +114,9 @@ class Dfn(nn.Module):
 
 def slate_loss(model: Dfn, slates: SlateSample) -> Float32[Tensor, ""]:
     """Binary cross-entropy of the clicks on what was shown, and on what counts as not clicked."""
-    kept = slates.mask
+    present = slates.mask
     logits = model(slates.requests, slates.candidates)
-    return functional.binary_cross_entropy_with_logits(logits[kept], slates.has(Event.CLICK)[kept])
+    return functional.binary_cross_entropy_with_logits(logits[present], slates.has(Event.CLICK)[present])
 
 
 @final

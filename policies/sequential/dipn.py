@@ -91,12 +91,12 @@ class Dipn(nn.Module):
     def intent(self, views: ViewSequence, table: Float32[Tensor, "videos d"]) -> Float32[Tensor, "b d"]:
         """Attention between the summaries of behaviours; those without views are left out."""
         read = [trimmed(subsequence(views, kind, m, self._answers)) for kind, m in _BEHAVIOURS.items()]
-        found = [
+        summaries = [
             net(functional.embedding(part.video_id, table), part.mask)
             for net, part in zip(self.within, read, strict=True)
         ]
         there = torch.stack([part.mask.any(1) for part in read], dim=1)
-        return self.between(torch.stack(found, dim=1) + self.kinds, there)
+        return self.between(torch.stack(summaries, dim=1) + self.kinds, there)
 
 
 def click_and_long_view_loss(model: Dipn, sample: ViewSample) -> Float32[Tensor, ""]:

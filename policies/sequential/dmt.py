@@ -54,8 +54,8 @@ class Facet(nn.Module):
         self, items: Float32[Tensor, "b n d"], x: Float32[Tensor, "b h d"], mask: Bool[Tensor, "b h"]
     ) -> Float32[Tensor, "b n d"]:
         """What the behaviour tells about each candidate."""
-        found = self.attention(items, self.encoder(x, mask), mask[:, None])
-        return self.forward_block(self.norm(items + self.dropout(found)))
+        attended = self.attention(items, self.encoder(x, mask), mask[:, None])
+        return self.forward_block(self.norm(items + self.dropout(attended)))
 
 
 @final
@@ -86,11 +86,11 @@ class Dmt(nn.Module):
         """Logits of a click and of a long view, without the bias of any place."""
         table = self.videos.table()
         items = functional.embedding(candidates, table)
-        told = [items, self.users(requests)[:, None].expand_as(items)]
+        parts = [items, self.users(requests)[:, None].expand_as(items)]
         for facet, (kind, m) in zip(self.facets, _BEHAVIOURS.items(), strict=True):
             read = trimmed(subsequence(requests.views, kind, m, self._answers))
-            told.append(facet(items, functional.embedding(read.video_id, table), read.mask))
-        mixed = self.mixture(torch.cat(told, dim=2))
+            parts.append(facet(items, functional.embedding(read.video_id, table), read.mask))
+        mixed = self.mixture(torch.cat(parts, dim=2))
         return torch.stack([tower(part)[..., 0] for tower, part in zip(self.towers, mixed, strict=True)])
 
 

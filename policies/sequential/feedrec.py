@@ -114,10 +114,12 @@ class FeedRec(nn.Module):
         read = trimmed(views)
         x = functional.embedding(read.video_id, table) + self.by_grade[read.grade] + self.by_watch[read.watch]
         x = self.mixed(x, read.mask)
-        found = [net(x, chosen(read, kind, self._answers)) for net, kind in zip(self.kinds, _BEHAVIOURS, strict=True)]
-        pooled = [pool(*part) for pool, part in zip(self.pools, found, strict=True)]
+        by_behaviour = [
+            net(x, chosen(read, kind, self._answers)) for net, kind in zip(self.kinds, _BEHAVIOURS, strict=True)
+        ]
+        pooled = [pool(*part) for pool, part in zip(self.pools, by_behaviour, strict=True)]
         asked = [
-            net(pooled[strong][:, None], found[weak][0], found[weak][1][:, None])[:, 0]
+            net(pooled[strong][:, None], by_behaviour[weak][0], by_behaviour[weak][1][:, None])[:, 0]
             for net, strong, weak in zip(self.strong_to_weak, (2, 3), (0, 1), strict=True)
         ]
         return (pooled[0] + pooled[2] + asked[0]) / 3, (pooled[1] + pooled[3] + asked[1]) / 3

@@ -54,10 +54,10 @@ class FmlpRec(nn.Module):
         """Scores."""
         table = self.videos.table()
         read = self.reader(requests.views, table, whole=True)
-        shown = read.mask[:, :, None]
-        x = self.dropout(self.norm(self.positions(read.x, read.mask))) * shown
+        is_view = read.mask[:, :, None]
+        x = self.dropout(self.norm(self.positions(read.x, read.mask))) * is_view
         for block in self.blocks:
-            x = block(x) * shown
+            x = block(x) * is_view
         return match(x[:, -1], functional.embedding(candidates, table))
 
 

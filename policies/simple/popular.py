@@ -93,8 +93,8 @@ class PopularPolicy:
 
     def _count(self, feedback: Feedback, last: int) -> Float64[np.ndarray, "videos 3"]:
         """Views, clicks and watch seconds of every video, faded to day `last`."""
-        kept = np.exp2((feedback.day.astype(np.float64) - last) / self._half_life_days)
-        columns = [kept, kept * feedback.has(Event.CLICK), kept * feedback.watch_s]
+        weight = np.exp2((feedback.day.astype(np.float64) - last) / self._half_life_days)
+        columns = [weight, weight * feedback.has(Event.CLICK), weight * feedback.watch_s]
         n = len(self._counts)
         return np.stack([np.bincount(feedback.video_id, weights=c, minlength=n) for c in columns], axis=1).astype(
             np.float64

@@ -51,8 +51,8 @@ class WatchedObservation(Observation):
 
     def __getattr__(self, name: str) -> object:
         """Called for what is not there."""
-        known = ", ".join(field.name for field in fields(Observation))
-        raise OverreachError(f"the policy reads obs.{name}, want only what Observation holds: {known}, history")
+        names = ", ".join(field.name for field in fields(Observation))
+        raise OverreachError(f"the policy reads obs.{name}, want only what Observation holds: {names}, history")
 
 
 @final
@@ -101,8 +101,8 @@ def _case() -> Case:
     """Twenty-four users, two of them not in the log, and sixty videos, some never shown."""
     rng = np.random.default_rng(_SEED)
     log = draw_log(make_specimen(24, 60, rng), SyntheticLogPlan(n_requests=5, answer_share=0.5), rng)
-    known = log.feedback.take((log.feedback.user_id < 22) & (log.feedback.video_id < 55))
-    log = replace(log, feedback=known)
+    some_views = log.feedback.take((log.feedback.user_id < 22) & (log.feedback.video_id < 55))
+    log = replace(log, feedback=some_views)
     drawn = draw_requests(log, np.array([3, 23, 0, 11, 22, 7, 8]), 12, 10, rng)
     return Case(log, WatchedObservation(**{f.name: getattr(drawn, f.name) for f in fields(Observation)}))
 

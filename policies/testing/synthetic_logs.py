@@ -117,8 +117,8 @@ def draw_log(specimen: Specimen, plan: SyntheticLogPlan, rng: np.random.Generato
 
 def without_events(log: Log, event: Event) -> Log:
     """The same log as if nobody had ever done `event`."""
-    kept = log.feedback.events & np.uint16(0xFFFF ^ event.value)
-    return replace(log, feedback=replace(log.feedback, events=kept))
+    other_events = log.feedback.events & np.uint16(0xFFFF ^ event.value)
+    return replace(log, feedback=replace(log.feedback, events=other_events))
 
 
 def _watch(

@@ -100,12 +100,12 @@ class ClickSequenceReader(nn.Module):
     @override
     def forward(self, views: ViewSequence, table: Float32[Tensor, "videos d"], *, whole: bool = False) -> Sequence:
         """The sequence, with as many columns as its longest row has views; with `whole`, all `h`."""
-        kept = pack(views, self._kept(views), self._h)
-        kept = kept if whole else trimmed(kept)
-        x = functional.embedding(kept.video_id, table)
+        sequence = pack(views, self._kept(views), self._h)
+        sequence = sequence if whole else trimmed(sequence)
+        x = functional.embedding(sequence.video_id, table)
         if self.kinds is not None:
-            x = x + self.kinds[self._kind(kept)]
-        return Sequence(kept.video_id, x * kept.mask[:, :, None], kept.mask)
+            x = x + self.kinds[self._kind(sequence)]
+        return Sequence(sequence.video_id, x * sequence.mask[:, :, None], sequence.mask)
 
     def _kept(self, views: ViewSequence) -> Bool[Tensor, "b h"]:
         """Which views are read."""

@@ -145,8 +145,8 @@ class UserEmbedding(nn.Module):
         if self.by_id is None:
             return vector
         place = requests.user_id.clamp(max=len(self._known) - 1)
-        known = self._known[place] & (place == requests.user_id)
-        return vector + functional.embedding(place, self.by_id) * known[:, None]
+        has_vector = self._known[place] & (place == requests.user_id)
+        return vector + functional.embedding(place, self.by_id) * has_vector[:, None]
 
 
 def _present(ids: np.ndarray, n: int) -> Bool[Tensor, " n"]:

@@ -192,10 +192,10 @@ def _felt(views: ViewSequence, behaviour: Behaviour, answers: Answers) -> Bool[T
     pleased = behaviour is Behaviour.SATISFIED
     answered = views.has(Event.SATISFIED if pleased else Event.DISSATISFIED)
     acted, against = (Event.LIKE, Event.HATE) if pleased else (Event.HATE, Event.LIKE)
-    shown = views.has(acted) & ~views.has(against)
+    implied = views.has(acted) & ~views.has(against)
     if answers == "questionnaire":
         return answered
     if answers == "behaviour":
-        return shown
+        return implied
     silent = ~views.has(Event.ANSWERED | Event.SATISFIED | Event.DISSATISFIED)
-    return answered | (shown & silent)
+    return answered | (implied & silent)

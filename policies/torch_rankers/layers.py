@@ -36,8 +36,8 @@ class Dropout(nn.Module):
         if not self.training or self._dropped == 0:
             return x
         words = torch.randint(-(2**63), 2**63 - 1, (x.numel() // 8 + 1,), generator=self._generator)
-        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= self._dropped
-        return x * kept * (_BYTE / (_BYTE - self._dropped))
+        stays = words.view(torch.uint8)[: x.numel()].view(x.shape) >= self._dropped
+        return x * stays * (_BYTE / (_BYTE - self._dropped))
 
 
 @final
@@ -94,8 +94,8 @@ class Attention(nn.Module):
         """What each asking vector finds among those it may see."""
         q, k, v = (self._split(part) for part in (self.ask(asking), self.key(x), self.value(x)))
         some = seen.any(-1, keepdim=True)
-        found = functional.scaled_dot_product_attention(q, k, v, attn_mask=(seen | ~some)[:, None])
-        return self.out(found.transpose(1, 2).flatten(2)) * some
+        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=(seen | ~some)[:, None])
+        return self.out(attended.transpose(1, 2).flatten(2)) * some
 
     def _split(self, x: Float32[Tensor, "b h d"]) -> Float32[Tensor, "b heads h e"]:
         """One sequence per head."""
@@ -171,12 +171,12 @@ class SequenceEncoder(nn.Module):
     @override
     def forward(self, x: Float32[Tensor, "b h d"], mask: Bool[Tensor, "b h"]) -> Float32[Tensor, "b h d"]:
         """Encode."""
-        seen = mask[:, None, :]
+        visible = mask[:, None, :]
         if self._causal:
-            seen = seen & torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
+            visible = visible & torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
         x = self.dropout(self.positions(x, mask))
         for block in self.blocks:
-            x = block(x, seen)
+            x = block(x, visible)
         return x * mask[:, :, None]
 
 

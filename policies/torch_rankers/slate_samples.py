@@ -85,15 +85,15 @@ class SlateSource:
         start, length = self._start[chosen], self._length[chosen]
         sample = self.views.sample(start, generator)
         place = torch.arange(int(length.max()))
-        shown = place < length[:, None]
-        row = start[:, None] + place * shown
+        is_view = place < length[:, None]
+        row = start[:, None] + place * is_view
         video_id, unshown = self._video_id[row], sample.candidates[:, 1:]
-        clash = (unshown[:, :, None] == torch.where(shown, video_id, -1)[:, None, :]).any(-1)
+        clash = (unshown[:, :, None] == torch.where(is_view, video_id, -1)[:, None, :]).any(-1)
         return SlateSample(
             requests=sample.requests,
             candidates=torch.cat([video_id, unshown], dim=1),
-            events=functional.pad(self._events[row] * shown, (0, unshown.shape[1]), value=int(Event.SKIP)),
-            watch_s=functional.pad(self._watch_s[row] * shown, (0, unshown.shape[1])),
-            mask=torch.cat([shown, ~clash], dim=1),
+            events=functional.pad(self._events[row] * is_view, (0, unshown.shape[1]), value=int(Event.SKIP)),
+            watch_s=functional.pad(self._watch_s[row] * is_view, (0, unshown.shape[1])),
+            mask=torch.cat([is_view, ~clash], dim=1),
             n_shown=len(place),
         )

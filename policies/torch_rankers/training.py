@@ -85,8 +85,8 @@ def split_users(
 ) -> tuple[Int64[Tensor, " chosen"], Int64[Tensor, " held_out"]]:
     """Training and held-out users; a lone user is both."""
     order = torch.randperm(n, generator=generator)
-    kept = min(max(1, round(n * schedule.held_out)), schedule.max_held_out)
-    return (order, order) if n == 1 else (order[kept:], order[:kept])
+    n_held_out = min(max(1, round(n * schedule.held_out)), schedule.max_held_out)
+    return (order, order) if n == 1 else (order[n_held_out:], order[:n_held_out])
 
 
 def train(

@@ -140,16 +140,16 @@ class SampleSource:
     def requests(self, rows: Int64[np.ndarray, " b"]) -> RequestBatch:
         """The requests that some views were served in."""
         asked, feedback = self._requests.of_row[rows], self._feedback
-        found, h = self._requests, self._sampling.history
-        history = gather_history(feedback, found.first[asked], found.start[asked], found.clock_h[asked], h)
+        logged, h = self._requests, self._sampling.history
+        history = gather_history(feedback, logged.first[asked], logged.start[asked], logged.clock_h[asked], h)
         user_id = feedback.user_id[rows].astype(np.int64)
-        opened = self._opened[np.searchsorted(self._opened, found.start[asked], side="right") - 1]
+        opened = self._opened[np.searchsorted(self._opened, logged.start[asked], side="right") - 1]
         return RequestBatch(
             views=read_views(history, h),
             user_id=torch.from_numpy(user_id),
             features=torch.from_numpy(self._users.features[user_id]),
             hour=torch.from_numpy(feedback.hour[rows].astype(np.int64)),
-            position=torch.from_numpy(found.start[asked] - opened),
+            position=torch.from_numpy(logged.start[asked] - opened),
         )
 
     def _negatives(
@@ -186,9 +186,9 @@ class SampleSource:
         first, last = torch.maximum(first, near - 2 * n), torch.minimum(last, near + 2 * n)
         share = torch.rand(otherwise.shape, generator=generator, dtype=torch.float64)
         place = first[:, None] + (share * (last - first)[:, None]).long()
-        found = (last > first)[:, None] & torch.ones_like(otherwise, dtype=torch.bool)
-        cold = self._cold[torch.where(found, place, 0)] if len(self._cold) else torch.zeros_like(place)
-        return torch.where(found, torch.from_numpy(self._feedback.video_id)[cold].long(), otherwise)
+        has_cold = (last > first)[:, None] & torch.ones_like(otherwise, dtype=torch.bool)
+        cold = self._cold[torch.where(has_cold, place, 0)] if len(self._cold) else torch.zeros_like(place)
+        return torch.where(has_cold, torch.from_numpy(self._feedback.video_id)[cold].long(), otherwise)
 
 
 def with_answers(feedback: Feedback) -> Feedback:
@@ -211,9 +211,9 @@ def choose_rows(
     """At most `most` of the rows, in their order; says in the log what was left out."""
     if len(rows) <= most:
         return rows
-    kept = torch.randperm(len(rows), generator=generator)[:most].sort().values
+    sample = torch.randperm(len(rows), generator=generator)[:most].sort().values
     _log.info("learning from %d of %d views", most, len(rows))
-    return rows[kept.numpy()]
+    return rows[sample.numpy()]
 
 
 def _targets(clicked: Bool[np.ndarray, " rows"], targets: Targets) -> Int64[np.ndarray, " targets"]:

@@ -50,13 +50,13 @@ def fit_towers(log: Log, recipe: Recipe, seed: int) -> Towers:
     """
     check_log(log)
     generator = torch.Generator().manual_seed(seed)
-    kept = keep_users(log, recipe.max_views, generator)
-    source = ViewSource(kept, recipe.history)
-    n_views = len(kept.feedback)
+    sampled_log = keep_users(log, recipe.max_views, generator)
+    source = ViewSource(sampled_log, recipe.history)
+    n_views = len(sampled_log.feedback)
     least, most = _VIEWS_PER_STEP
     views_per_step = min(max(n_views / _STEPS_PER_EPOCH, least), most)
     per_step = max(1, round(views_per_step * source.n_users / n_views))
-    model = TwoTower(kept, generator)
+    model = TwoTower(sampled_log, generator)
     schedule = TrainingSchedule(epochs=recipe.epochs, users_per_step=per_step, patience=recipe.epochs)
     train(
         model,
@@ -66,8 +66,8 @@ def fit_towers(log: Log, recipe: Recipe, seed: int) -> Towers:
         schedule,
         generator,
     )
-    seen = np.bincount(kept.feedback.video_id, minlength=len(log.videos.duration_s)) > 0
-    return model.export(seen)
+    has_views = np.bincount(sampled_log.feedback.video_id, minlength=len(log.videos.duration_s)) > 0
+    return model.export(has_views)
 
 
 def keep_users(log: Log, max_views: int, generator: torch.Generator) -> Log:

@@ -77,8 +77,8 @@ def fit_logistic(rows: RegressionRows, n_videos: int, ridge: float, video_ridge:
         return float(loss + 0.5 * (precision * theta**2).sum()), gradient + precision * theta
 
     start = np.zeros(1 + f + n_videos)
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 300})
-    return _unpack(found.x, f)
+    optimum = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 300})
+    return _unpack(optimum.x, f)
 
 
 def _unpack(theta: Float64[np.ndarray, " all"], f: int) -> Logistic:

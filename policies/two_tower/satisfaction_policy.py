@@ -74,8 +74,8 @@ class SatisfactionPolicy:
 
     def scores(self, obs: Observation) -> Float32[np.ndarray, "users n"]:
         """See `policies.testing.conformance.Scoring.scores`."""
-        found = self._found()
-        return score(found.towers, found.head.fuse(*self._weights), obs, self._recipe.history)
+        fitted = self._fitted_or_raise()
+        return score(fitted.towers, fitted.head.fuse(*self._weights), obs, self._recipe.history)
 
     def fit(self, log: Log, seed: int) -> None:
         """See `policies.base.TrainablePolicy.fit`."""
@@ -84,9 +84,9 @@ class SatisfactionPolicy:
 
     def save(self, folder: Path) -> None:
         """See `policies.base.TrainablePolicy.save`."""
-        found = self._found()
-        head = {"head": np.array([found.head.click, found.head.watch]), "pleased_video": found.head.video}
-        write_policy(folder, Stored(_KIND, self._settings(), name_towers(found.towers) | head))
+        fitted = self._fitted_or_raise()
+        head = {"head": np.array([fitted.head.click, fitted.head.watch]), "pleased_video": fitted.head.video}
+        write_policy(folder, Stored(_KIND, self._settings(), name_towers(fitted.towers) | head))
 
     @classmethod
     def load(cls, folder: Path) -> "SatisfactionPolicy":
@@ -111,7 +111,7 @@ class SatisfactionPolicy:
         recipe = {name: getattr(self._recipe, name) for name in ("history", "epochs", "max_views")}
         return weights | recipe | vars(self._shrinkage)
 
-    def _found(self) -> _Fitted:
+    def _fitted_or_raise(self) -> _Fitted:
         """What was fitted, or a clear refusal."""
         if self._fitted is None:
             raise ValueError("satisfaction is not fitted yet; call fit or load before it ranks or is saved")
