@@ -1,16 +1,20 @@
-"""What a report needs of a run, gathered slice by slice: spreads of every metric, counts of users, questionnaires."""
+"""What a report needs of a run, gathered slice by slice of users.
 
-from collections.abc import Sequence
+Moments of every metric, by day and segment; what looks at a running test and the sections beyond the scorecard need;
+counts of users; questionnaires.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias, final
+from typing import Final, TypeAlias, TypeVar, final
 
 import numpy as np
 import pandas as pd
 
+from simulator.analysis.aa_resplits import SplitSums, coins, split_sums
 from simulator.analysis.cross_check import SecondReader
-from simulator.analysis.look_accumulator import LookTallies, PeriodTotals, Worlds, looked_at
-from simulator.analysis.scorecard import moment_rows, with_true_effect
-from simulator.analysis.section_accumulator import SectionTallies
+from simulator.analysis.questionnaire import answer_spread, true_side
+from simulator.analysis.scorecard import bucket_of, moment_rows, with_true_effect
 from simulator.analysis.segments import SEGMENT_METRICS, scope_of
 from simulator.errors import RunFolderError
 from simulator.metrics import MAIN, METRICS, P2N_SIDES, PRE, Metric, day_metrics, scorecard_metrics
@@ -19,13 +23,132 @@ from simulator.runs.user_day_reader import PRE_WORLD, TOTALS, UserDays, arm_worl
 from simulator.runs.user_profiles import levels_of
 from simulator.spec.experiment import ExperimentSpec
 from simulator.statistics.moments import Moments, bucket_spread
-from simulator.statistics.novelty import FirstAndLastDays
+from simulator.statistics.novelty import FirstAndLastDays, end_spread
 from simulator.statistics.paired import paired_effect, paired_spread
+from simulator.statistics.quantiles import BinCounts
 
 TEST: Final = "test"
 BEFORE: Final = "before"
 Key: TypeAlias = tuple[str, str, str]
 """Scope, arm and metric. A scope is `test`, `before`, `day <number>` or `segment <feature>=<level>`."""
+Worlds: TypeAlias = Mapping[str, pd.DataFrame]
+"""Every user under each arm, by arm; all frames about the same users in the same order."""
+LookKey: TypeAlias = tuple[int, str, str]
+"""Days so far, arm and metric."""
+_Sum = TypeVar("_Sum", Moments, BinCounts, SplitSums)
+_Key = TypeVar("_Key")
+_Scope = TypeVar("_Scope")
+
+
+@final
+@dataclass(frozen=True)
+class PeriodTotals:
+    """What the same users did on a day, or over several.
+
+    Attributes:
+        users: Each under the arm of their bucket; `pre_` columns as known.
+        worlds: Each under every arm, None where that was not run.
+    """
+
+    users: pd.DataFrame
+    worlds: Worlds | None
+
+    def after(self, earlier: "PeriodTotals | None", metrics: tuple[str, ...]) -> "PeriodTotals":
+        """This and what came before, the columns of some metrics added up."""
+        if earlier is None:
+            return self
+        worlds = None
+        if self.worlds is not None and earlier.worlds is not None:
+            worlds = {arm: _added(earlier.worlds[arm], world, metrics) for arm, world in self.worlds.items()}
+        return PeriodTotals(_added(earlier.users, self.users, metrics), worlds)
+
+
+def looked_at(spec: ExperimentSpec) -> tuple[str, ...]:
+    """What is looked at while a test runs: main metrics, and guardrails, which an early stop is judged by as well."""
+    return tuple(dict.fromkeys((*MAIN, *spec.guardrails)))
+
+
+@final
+@dataclass
+class LookTallies:
+    """Sums so far.
+
+    Attributes:
+        arms: Names, control first.
+        metrics: Keys of what is looked at.
+        after: Numbers of days after which there is a look.
+        buckets: Spreads of what each bucket did.
+        pairs: Spreads of what everybody did under control, and gained under each treatment.
+    """
+
+    arms: list[str]
+    metrics: tuple[str, ...]
+    after: tuple[int, ...]
+    buckets: dict[LookKey, Moments] = field(default_factory=dict[LookKey, Moments])
+    pairs: dict[LookKey, Moments] = field(default_factory=dict[LookKey, Moments])
+
+    def add(self, days: int, totals: PeriodTotals) -> None:
+        """Take in what a slice of users did over the first `days`, if there is a look then."""
+        if days not in self.after:
+            return
+        metrics = [METRICS[key] for key in self.metrics]
+        _add_metrics((self.buckets, self.pairs), days, self.arms, metrics, totals)
+
+
+@final
+@dataclass
+class SectionTallies:
+    """Sums so far; by arm where not said otherwise.
+
+    Attributes:
+        arms: Names, control first.
+        seed: Of the experiment, for the re-splits.
+        ends: First and last days, by arm and main metric.
+        splits: Of everybody under control, or of its bucket where that was not run, by main metric.
+        watched: Daily watch seconds of each bucket.
+        watched_by_all: The same with everybody under the arm.
+        answers: Questionnaires of each bucket.
+        true_answers: What everybody would say under control, and gains under each treatment.
+        mixed: Users in more than one arm.
+    """
+
+    arms: list[str]
+    seed: int
+    ends: dict[tuple[str, str], Moments] = field(default_factory=dict[tuple[str, str], Moments])
+    splits: dict[str, SplitSums] = field(default_factory=dict[str, SplitSums])
+    watched: dict[str, BinCounts] = field(default_factory=dict[str, BinCounts])
+    watched_by_all: dict[str, BinCounts] = field(default_factory=dict[str, BinCounts])
+    answers: dict[str, Moments] = field(default_factory=dict[str, Moments])
+    true_answers: dict[str, Moments] = field(default_factory=dict[str, Moments])
+    mixed: int = 0
+
+    def add(self, users: pd.DataFrame, worlds: Worlds | None) -> None:
+        """A slice of users over the whole test."""
+        for arm in self.arms:
+            mine = users.loc[users["arm"] == arm]
+            _merge(self.watched, arm, _daily_watch(mine))
+            _merge(self.answers, arm, answer_spread(mine))
+        under_control = users.loc[users["arm"] == self.arms[0]] if worlds is None else worlds[self.arms[0]]
+        sides = coins(under_control["user_id"].to_numpy(np.int64), self.seed)
+        for key in MAIN:
+            _merge(self.splits, key, split_sums(METRICS[key].ratio(under_control), sides))
+        if worlds is None:
+            return
+        for arm, everyone in worlds.items():
+            _merge(self.watched_by_all, arm, _daily_watch(everyone))
+        for arm in self.arms[1:]:
+            pair = paired_spread(true_side(worlds[self.arms[0]]), true_side(worlds[arm]))
+            _merge(self.true_answers, arm, pair)
+
+    def add_ends(self, users: pd.DataFrame, ends: FirstAndLastDays) -> None:
+        """The first and last days of the same slice, if the test is long enough to have both."""
+        if ends.early.empty or ends.late.empty:
+            return
+        for arm in self.arms:
+            mine = (users["arm"] == arm).to_numpy()
+            for key in MAIN:
+                early, late = (METRICS[key].ratio(part.loc[mine]) for part in (ends.early, ends.late))
+                _merge(self.ends, (arm, key), end_spread(early, late))
 
 
 @final
@@ -77,10 +200,6 @@ class Tallies:
         """Everybody."""
         return sum(self.sizes.values())
 
-    def users_of(self, arm: str) -> int:
-        """Users of a bucket."""
-        return self.sizes.get(arm, 0)
-
     def levels(self, feature: str) -> dict[str, dict[str, int]]:
         """Users per arm of each level of a feature, in alphabetical order."""
         names = sorted({level for of, level, _ in self.level_sizes if of == feature})
@@ -126,10 +245,10 @@ class Tallies:
             self._add(BEFORE, [METRICS[key] for key in MAIN], before.assign(arm=users["arm"]), None)
         ends, running = FirstAndLastDays(self.spec.days), None
         for day in days:
-            lived = self._lived(table, day, joined)
-            self._add(f"day {day}", day_metrics(), lived.users, lived.worlds)
-            ends.add(day, lived.users)
-            running = lived.after(running, self.looks.metrics)
+            today = self._day(table, day, joined)
+            self._add(f"day {day}", day_metrics(), today.users, today.worlds)
+            ends.add(day, today.users)
+            running = today.after(running, self.looks.metrics)
             self.looks.add(day + 1, running)
         self.sections.add_ends(users, ends)
 
@@ -156,7 +275,7 @@ class Tallies:
             self.sizes[str(arm)] = self.sizes.get(str(arm), 0) + int(n)
         self.answers.append(users.groupby("arm", as_index=False)[list(TOTALS)].sum())
 
-    def _lived(self, table: UserDays, day: int, users: pd.DataFrame) -> PeriodTotals:
+    def _day(self, table: UserDays, day: int, users: pd.DataFrame) -> PeriodTotals:
         """One day, with the whole pre-period as covariate; `users` are those of the whole test."""
         days = range(day, day + 1)
         today = table.assigned_users(days)
@@ -187,20 +306,43 @@ class Tallies:
 
     def _add(self, scope: str, metrics: Sequence[Metric], users: pd.DataFrame, worlds: Worlds | None) -> None:
         """Some users of every bucket, and what they did in every world."""
-        for arm in self.arms:
-            mine = users.loc[users["arm"] == arm]
-            for metric in metrics:
-                known = all(PRE + column in users.columns for column in metric.columns)
-                spread = bucket_spread(metric.ratio(mine), metric.ratio(mine, PRE) if known else None)
-                _merge(self.buckets, (scope, arm, metric.key), spread)
-        if worlds is None:
-            return
-        for arm in self.arms[1:]:
-            for metric in metrics:
-                pair = paired_spread(metric.ratio(worlds[self.arms[0]]), metric.ratio(worlds[arm]))
-                _merge(self.pairs, (scope, arm, metric.key), pair)
+        _add_metrics((self.buckets, self.pairs), scope, self.arms, metrics, PeriodTotals(users, worlds))
 
 
-def _merge(spreads: dict[Key, Moments], key: Key, spread: Moments) -> None:
+def _added(earlier: pd.DataFrame, later: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
+    """Two frames of the same users, row by row; columns of none of the metrics go."""
+    columns = tuple(dict.fromkeys(column for key in metrics for column in METRICS[key].columns))
+    columns_left = [name for name in later.columns if name in ("arm", *columns) or name.startswith(PRE)]
+    return later[columns_left].assign(**{name: earlier[name] + later[name] for name in columns})
+
+
+def _daily_watch(users: pd.DataFrame) -> BinCounts:
+    """Users by watch seconds per day."""
+    return BinCounts.of((users["watch_s"] / users["days"]).to_numpy(np.float64))
+
+
+def _add_metrics(
+    sums: tuple[dict[tuple[_Scope, str, str], Moments], dict[tuple[_Scope, str, str], Moments]],
+    scope: _Scope,
+    arms: Sequence[str],
+    metrics: Sequence[Metric],
+    totals: PeriodTotals,
+) -> None:
+    """Add a slice of users to the moments of buckets and of pairs of worlds, by scope, arm and metric."""
+    buckets, pairs = sums
+    for arm in arms:
+        mine = totals.users.loc[totals.users["arm"] == arm]
+        for metric in metrics:
+            sample = bucket_of(metric, arm, mine)
+            _merge(buckets, (scope, arm, metric.key), bucket_spread(sample.test, sample.before))
+    if totals.worlds is None:
+        return
+    for arm in arms[1:]:
+        for metric in metrics:
+            control, treatment = (metric.ratio(totals.worlds[name]) for name in (arms[0], arm))
+            _merge(pairs, (scope, arm, metric.key), paired_spread(control, treatment))
+
+
+def _merge(sums: dict[_Key, _Sum], key: _Key, part: _Sum) -> None:
     """Add a slice."""
-    spreads[key] = spreads[key] + spread if key in spreads else spread
+    sums[key] = sums[key] + part if key in sums else part

@@ -14,7 +14,7 @@ from typing import Final, final
 
 import numpy as np
 
-from simulator.analysis.look_accumulator import LookTallies
+from simulator.analysis.accumulator import LookTallies
 from simulator.reports.report import LookRow, Looks, MetricRow, Number
 from simulator.spec.experiment import ExperimentSpec
 from simulator.statistics.comparison import Difference, compare_spreads

@@ -22,6 +22,7 @@ from simulator.analysis.segments import (
     with_adjusted,
 )
 from simulator.metrics import MAIN, METRICS, P2N_SIDES
+from simulator.reports.document import LARGEST
 from simulator.reports.report import MetricRow, Number
 from simulator.reports.sections import Answering, Heterogeneity, Novelty, P2NSide, QuantileEffect, Resplits, SplitCheck
 from simulator.runs.user_profiles import ACTIVITY
@@ -31,8 +32,6 @@ from simulator.statistics.quantiles import LEVELS, SURE, BinCounts
 
 CLEAR: Final = 0.01
 """p-value of a novelty contrast below which it is worth a warning."""
-_WIDEST: Final = 600.0
-"""Logarithm of the largest factor that a lift's interval gives."""
 
 
 def answering(tallies: Tallies, folder: Path) -> Answering:
@@ -120,10 +119,10 @@ def _quantile_row(
 
 
 def _quantile_lift(sides: tuple[tuple[float, float], tuple[float, float]]) -> tuple[float, float, Number]:
-    """Ratio of two quantiles less 1, with its interval from the errors of their logarithms; None beyond all numbers."""
+    """Ratio of two quantiles less 1, and its interval on a log scale; no upper end above what is read from a report."""
     (before, error0), (after, error1) = sides
     ratio, half = after / before, SURE * math.hypot(error0 / before, error1 / after)
-    high = ratio * math.exp(half) - 1 if half < _WIDEST else None
+    high = ratio * math.exp(half) - 1 if math.log(ratio) + half < math.log(LARGEST) else None
     return ratio - 1, ratio * math.exp(-half) - 1, high
 
 

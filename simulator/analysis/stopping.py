@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from simulator.analysis.look_accumulator import LookTallies, PeriodTotals
+from simulator.analysis.accumulator import LookTallies, PeriodTotals
 from simulator.analysis.looks import interval_by, look_at
 from simulator.errors import RunFolderError
 from simulator.metrics import MAIN

@@ -163,7 +163,7 @@ def _arm_summaries(tallies: Tallies) -> list[ArmSummary]:
     """Each bucket's users and planned share."""
     shares = planned_users(tallies.spec.arms, 1)
     return [
-        ArmSummary(name=arm.name, policy=arm.policy, users=tallies.users_of(arm.name), share=shares[arm.name])
+        ArmSummary(name=arm.name, policy=arm.policy, users=tallies.sizes.get(arm.name, 0), share=shares[arm.name])
         for arm in tallies.spec.arms
     ]
 
@@ -172,7 +172,7 @@ def _health(tallies: Tallies, rows: Sequence[MetricRow], answers: Answering, los
     """The checks of the split, and what had to be left out: `lost`, and more."""
     arms = tallies.spec.arms
     planned = planned_users(arms, tallies.users)
-    seen = {arm.name: tallies.users_of(arm.name) for arm in arms}
+    seen = {arm.name: tallies.sizes.get(arm.name, 0) for arm in arms}
     srm = srm_p_value(seen, planned)
     before = _before(tallies)
     by_day, by_segment = split_by_day(tallies), split_by_segment(tallies)

@@ -5,6 +5,7 @@ import pytest
 
 from simulator.analysis.sections import novelty_row, quantile_effects
 from simulator.metrics import Ratio
+from simulator.reports.document import LARGEST
 from simulator.statistics.novelty import end_spread
 from simulator.statistics.quantiles import LEVELS, BinCounts
 
@@ -66,3 +67,11 @@ def test_quantiles_too_far_apart_for_an_interval_of_the_lift_say_so():
     rows = quantile_effects(("a", "b"), (few[0], few[1]), None)
     assert all(row.lift is not None for row in rows)
     assert {row.reasons.get("lift_high") for row in rows if row.lift_high is None} == {"too wide to be told"}
+
+
+def test_an_upper_end_that_no_report_can_hold_is_withheld():
+    """Standard errors of a few users: the interval's factor is beyond 1e15, which readers of reports refuse."""
+    few = BinCounts.of(np.array([1.0, 100.0, 100.0]))
+    ends = [row.lift_high for row in quantile_effects(("a", "b"), (few, few), None)]
+    assert None in ends
+    assert all(end is None or end <= LARGEST for end in ends)
