@@ -7,18 +7,21 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeVar, final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import torch
 from rich.table import Table
 from rich.text import Text
 
-from policies.base import Log, Policy, TrainablePolicy
 from policies.registry import POLICIES, build_policy
 from simulator.analysis.summarise import summarise
 from simulator.bench.growth import GrowthRun, run_trial, run_trials, trials
@@ -26,15 +29,15 @@ from simulator.bench.made_up_run import make_run_folder
 from simulator.bench.peers import PEERS, Peer, peer_rates
 from simulator.environment.env import FeedEnv
 from simulator.environment.vector_env import FeedVectorEnv
-from simulator.rollout.answer_model import constant_model
-from simulator.rollout.day import BlockDay, Engine, LoggingScope, Timeline, canonical, play_day
-from simulator.rollout.population import Platform, Size, make_blocks, make_stage
-from simulator.rollout.request import RolloutSettings
-from simulator.rollout.user_day_table import Buckets, user_day_table
+from simulator.experiment.engine import RunContext, ServingPolicies, StepResult
+from simulator.experiment.local_engine import LocalEngine
+from simulator.experiment.schedule import TrainingStep, day_steps
+from simulator.experiment.setup import PRE, PreparedExperiment, prepare
+from simulator.runs.checkpoint import Checkpoint, StoredFile
 from simulator.runs.folder import RunFolder
-from simulator.user_days import COUNTS
+from simulator.spec.experiment import ArmSpec, ExperimentSpec
 from user_models.world.store import load_world
-from user_models.world.world import Population, World
+from user_models.world.world import World
 
 
 def env_rate(env: FeedEnv, seconds: float) -> float:
@@ -70,13 +73,10 @@ Out = TypeVar("Out")
 
 _USUAL: Final = ("random", "popular", "base", "saqrec")
 _SEED: Final = 0
-_N_VIDEOS: Final = 7_583
-_N_CANDIDATES: Final = 100
 _SLATE_SIZE: Final = 6
-_ROUNDS: Final = 3
-_VIEWS_SCALE: Final = 0.1
 _TRAINING_USERS: Final = 2_000
 """Views of one random day of these train a policy: its speed does not depend on how good it is."""
+_FEWEST_USERS: Final = 2
 _ENV_SECONDS: Final = 2.0
 _NUM_ENVS: Final = (256, 1_024, 4_096)
 _READOUT_USERS: Final = 20_000
@@ -110,17 +110,34 @@ class BenchRow:
 
 @final
 @dataclass(frozen=True)
-class BenchSetup:
-    """What the rollouts of a bench share."""
+class BenchStore:
+    """The files of a bench: tables and training logs are written, users and policies are not.
 
-    stage: Platform
-    people: Population
-    engine: Engine
+    Attributes:
+        folder: Where they are written.
+    """
 
-    @property
-    def course(self) -> RolloutSettings:
-        """As in a spec by default."""
-        return RolloutSettings(self.stage, _SEED, _SLATE_SIZE, _N_CANDIDATES, constant_model())
+    folder: RunFolder
+    durable: bool = False
+
+    def put_table(self, name: str, table: pa.Table) -> StoredFile:
+        """Write user-days, as a run does."""
+        return self.folder.put_table(name, table)
+
+    def put(self, name: str, data: bytes) -> StoredFile:
+        """Write a log."""
+        return self.folder.put(name, data)
+
+    def get(self, kept: StoredFile) -> bytes:
+        """Read a log."""
+        return self.folder.get(kept)
+
+    def read_checkpoint(self) -> Checkpoint | None:
+        """None: every bench begins at the beginning."""
+        return None
+
+    def write_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write nothing."""
 
 
 def usual_policies() -> tuple[str, ...]:
@@ -139,8 +156,8 @@ def run_bench(policies: tuple[str, ...], users: int, world: str | World = "kuair
     Raises:
         BenchError: An unknown policy, or no user.
     """
-    if users < 1:
-        raise BenchError(f"users: {users} given, want 1 or more")
+    if users < _FEWEST_USERS:
+        raise BenchError(f"users: {users} given, want {_FEWEST_USERS} or more")
     torch.set_num_threads(1)
     chosen = load_world(world) if isinstance(world, str) else world
     machine = describe_machine()
@@ -213,12 +230,18 @@ def bench_json(rows: list[BenchRow]) -> str:
     return json.dumps([asdict(row) for row in rows], indent=1)
 
 
-def rollout_rate(ground: BenchSetup, policy: Policy) -> float:
-    """Views per second of wall time in a day of all users, until the last row of user-days is written."""
-    with TemporaryDirectory() as temporary:
-        seconds, days = _timed(lambda: _play_and_write(ground, policy, RunFolder(Path(temporary))))
-    views = sum(int(day.totals.counts[:, COUNTS.index("views")].sum()) for day in days)
-    return views / seconds
+def rollout_rate(context: RunContext, logs: tuple[StoredFile, ...]) -> float:
+    """Views per second of wall time in a day of all users, until the last row of user-days is written.
+
+    Args:
+        context: Users as drawn, who are left as they are; the pre-period's policy is the one that is timed.
+        logs: What it is trained on.
+    """
+    with _engine(context) as engine:
+        policies, answer_model = engine.train(TrainingStep("pre"), logs)
+        serving = ServingPolicies(policies, answer_model)
+        seconds, tables = _timed(lambda: _play_day(engine, context, serving, day=0).tables)
+    return _views(context, tables) / seconds
 
 
 def readout_rate(users: int) -> float:
@@ -256,60 +279,69 @@ def describe_machine() -> str:
 
 
 def _rates(policies: tuple[str, ...], users: int, world: World) -> list[tuple[str, float]]:
-    """Impressions per second under each policy."""
-    stage, people = make_stage(world, Size(users, _N_VIDEOS, _VIEWS_SCALE), _SEED)
-    engine = Engine(os.cpu_count() or 1)
+    """Impressions per second under each policy.
+
+    Raises:
+        BenchError: An unknown policy.
+    """
+    with TemporaryDirectory() as temporary:
+        context = RunContext(_random_slates(users, world), BenchStore(RunFolder(Path(temporary))))
+        logs = _random_log(context)  # also compiles
+        return [(name, rollout_rate(_served_by(context, name), logs)) for name in policies]
+
+
+def _random_slates(users: int, world: World) -> PreparedExperiment:
+    """A test as in a spec by default, whose pre-period is served random slates."""
+    arms = tuple(ArmSpec(name=name, policy="random") for name in ("control", "treatment"))
+    return prepare(
+        ExperimentSpec(name="bench", users=users, training_users=_TRAINING_USERS, pre_policy="random", arms=arms), world
+    )
+
+
+def _served_by(context: RunContext, name: str) -> RunContext:
+    """The same users under another policy."""
     try:
-        ground = BenchSetup(stage, people, engine)
-        log = _random_log(ground)  # also compiles
-        return [(name, rollout_rate(ground, _trained(name, log))) for name in policies]
+        return RunContext(replace(context.setting, pre_policy=build_policy(name, {})), context.store)
+    except ValueError as error:
+        raise BenchError(f"policies: {error}") from None
+
+
+def _random_log(context: RunContext) -> tuple[StoredFile, ...]:
+    """What some users do on a day of random slates."""
+    with _engine(context) as engine:
+        return _play_day(engine, context, ServingPolicies(((),), ()), day=-1).logs
+
+
+@contextmanager
+def _engine(context: RunContext) -> Generator[LocalEngine]:
+    """An engine on all processors with fresh users."""
+    blocks = [block.copy() for block in context.setting.blocks]
+    engine = LocalEngine(os.cpu_count() or 1)
+    try:
+        engine.open(RunContext(replace(context.setting, blocks=blocks), context.store))
+        engine.load_users(PRE, ())
+        yield engine
     finally:
         engine.close()
 
 
-def _random_log(ground: BenchSetup) -> Log:
-    """What some users do on a day of random slates."""
-    days = _play_all(ground, build_policy("random", {}), LoggingScope(log_users=_TRAINING_USERS))
-    feedback = canonical([part for day in days for part in day.log])
-    return Log(feedback, ground.stage.user_table, ground.stage.video_table)
+def _play_day(engine: LocalEngine, context: RunContext, serving: ServingPolicies, day: int) -> StepResult:
+    """A day of all users: the last step's result, with the files of all."""
+    tables: tuple[StoredFile, ...] = ()
+    logs: tuple[StoredFile, ...] = ()
+    for step in day_steps(context.setting, PRE, PRE, day):
+        result = engine.play(step, serving)
+        serving = replace(serving, policies=result.policies)
+        tables, logs = (*tables, *result.tables), (*logs, *result.logs)
+    return StepResult((), tables, logs, serving.policies)
 
 
-def _trained(name: str, log: Log) -> Policy:
-    """A policy ready to rank."""
-    try:
-        policy = build_policy(name, {})
-    except ValueError as error:
-        raise BenchError(f"policies: {error}") from None
-    if isinstance(policy, TrainablePolicy):
-        policy.fit(log, _SEED)
-    return policy
-
-
-def _play_and_write(ground: BenchSetup, policy: Policy, folder: RunFolder) -> list[BlockDay]:
-    """A day of fresh users, and its rows block by block, as a run keeps them."""
-    line = _line(ground, policy)
-    days = play_day(ground.course, line, 0, _ROUNDS, LoggingScope(), ground.engine)
-    nobody = np.zeros(len(ground.people.latents.appeal), np.int32)
-    buckets = Buckets(("all",), nobody, ("all",), nobody)
-
-    def write(index: int) -> None:
-        part = Timeline(line.name, line.policies, line.served_by[index : index + 1], line.blocks[index : index + 1])
-        table = user_day_table(part, days[index : index + 1], 0, ("all",), buckets)
-        folder.put_table(f"user_days/bench-{index:04d}.parquet", table)
-
-    ground.engine.map(write, range(len(days)))
-    return days
-
-
-def _play_all(ground: BenchSetup, policy: Policy, wanted: LoggingScope) -> list[BlockDay]:
-    """A day of fresh users under one policy."""
-    return play_day(ground.course, _line(ground, policy), 0, _ROUNDS, wanted, ground.engine)
-
-
-def _line(ground: BenchSetup, policy: Policy) -> Timeline:
-    """Fresh users under one policy."""
-    blocks = make_blocks(ground.people, _ROUNDS, ground.stage.rules)
-    return Timeline("bench", (policy,), [np.zeros(len(block.user_id), np.int32) for block in blocks], blocks)
+def _views(context: RunContext, tables: tuple[StoredFile, ...]) -> int:
+    """Views in user-days."""
+    user_days = [context.store.get(table) for table in tables if table.name.startswith("user_days/")]
+    return sum(
+        int(pc.sum(pq.read_table(pa.BufferReader(data), columns=["views"])["views"]).as_py()) for data in user_days
+    )
 
 
 def _timed(work: Callable[[], Out]) -> tuple[float, Out]:

@@ -131,7 +131,7 @@ class Engine(Protocol):
         """
         ...
 
-    def teach(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
+    def train(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
         """Fit a lesson's policies; with those of the arms, the answering model too."""
         ...
 

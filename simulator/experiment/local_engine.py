@@ -69,8 +69,8 @@ class LocalEngine:
             self._live[scene.line] = (weights, policies)
         return gathered(played, weights)
 
-    def teach(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
-        """See `Engine.teach`."""
+    def train(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
+        """See `Engine.train`."""
         setting = self._hall.setting
         log = read_logs(self._hall, logs)
         if lesson.who == "pre":

@@ -121,8 +121,8 @@ class RayEngine:
         self._standing[scene.line] = result.standing
         return result
 
-    def teach(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
-        """See `Engine.teach`."""
+    def train(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
+        """See `Engine.train`."""
         if lesson.who == "pre":
             return (self._wait(self._task(_teach, 1).remote(self._ticket, None, logs)),), ()
         answers = self._task(_answers, 1).remote(self._ticket, logs)

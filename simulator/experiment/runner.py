@@ -46,7 +46,7 @@ def run_experiment(setting: PreparedExperiment, sink: Sink, workers: int, progre
 
 def play_into(sink: Sink, setting: PreparedExperiment, engine: Engine, progress: Progress) -> None:
     """`run_experiment` on an engine of your choice, which is closed at the end."""
-    play(setting, _MemoryStore(sink, len(cut_parts(setting.blocks))), engine, progress)
+    play(setting, MemoryStore(sink, len(cut_parts(setting.blocks))), engine, progress)
 
 
 def never(_days: int) -> bool:
@@ -129,7 +129,7 @@ class _Run:
 
     def _teach(self, lesson: TrainingStep) -> Checkpoint:
         """Fit policies; those of the arms open the test."""
-        weights, answer_model = self._engine.teach(lesson, self._now.logs)
+        weights, answer_model = self._engine.train(lesson, self._now.logs)
         if lesson.who == "pre":
             self._weights[PRE] = weights
             place = self._now.lines[PRE].model_copy(update={"policies": self._kept(PRE, weights)})
@@ -177,7 +177,7 @@ def _own_name(name: str) -> str:
 
 @final
 @dataclass
-class _MemoryStore:
+class MemoryStore:
     """A store that keeps logs in memory, and hands tables on once all parts of a day are there."""
 
     sink: Sink

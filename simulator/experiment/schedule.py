@@ -37,11 +37,6 @@ class SimulationStep:
     n_rounds: int
 
     @property
-    def opens_day(self) -> bool:
-        """Whether the users wake up first."""
-        return self.rounds[0] == 0
-
-    @property
     def ends_day(self) -> bool:
         """Whether the day is over afterwards."""
         return self.rounds[-1] == self.n_rounds - 1
@@ -67,18 +62,20 @@ def plan_steps(setting: PreparedExperiment) -> tuple[Step, ...]:
     """All steps of an experiment, in order."""
     spec = setting.spec
     first = -spec.pre_days - spec.launch_days
-    launch = [scene for day in range(first, -spec.pre_days) for scene in _day(setting, PRE, PRE, day, launch=True)]
-    pre = [scene for day in range(-spec.pre_days, 0) for scene in _day(setting, PRE, PRE, day)]
+    launch = [scene for day in range(first, -spec.pre_days) for scene in day_steps(setting, PRE, PRE, day, launch=True)]
+    pre = [scene for day in range(-spec.pre_days, 0) for scene in day_steps(setting, PRE, PRE, day)]
     test = [
         scene
         for day in range(spec.days)
         for index, line in enumerate(setting.lines)
-        for scene in _day(setting, line, f"world{index}", day)
+        for scene in day_steps(setting, line, f"world{index}", day)
     ]
     return (*launch, TrainingStep("pre"), *pre, TrainingStep("arms"), *test)
 
 
-def _day(setting: PreparedExperiment, line: str, label: str, day: int, launch: bool = False) -> list[SimulationStep]:
+def day_steps(
+    setting: PreparedExperiment, line: str, label: str, day: int, launch: bool = False
+) -> list[SimulationStep]:
     """One day of a line."""
     n = setting.spec.rounds_per_day
     learns = not launch and any(isinstance(policy, LearningPolicy) for policy in setting.built(line))

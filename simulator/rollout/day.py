@@ -1,15 +1,13 @@
 """A line: one course of events for all users, day by day, block by block."""
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TypeVar, final
+from typing import final
 
 import numpy as np
 from jaxtyping import Int32, Int64
 
-from policies.base import Feedback, LearningPolicy, Policy, Slates
+from policies.base import Feedback, Policy, Slates
 from simulator.rollout.answer_bins import AskedViews
 from simulator.rollout.population import Block
 from simulator.rollout.request import (
@@ -18,8 +16,6 @@ from simulator.rollout.request import (
     Totals,
     begin_day,
     count_feedback,
-    day_ring,
-    end_day,
     logged,
     observe,
     rank_checked,
@@ -28,9 +24,6 @@ from simulator.rollout.request import (
 )
 from simulator.rollout.trace import TracePart, traced
 from user_models.dynamics.kernel import Response
-
-In = TypeVar("In")
-Out = TypeVar("Out")
 
 
 @final
@@ -49,11 +42,6 @@ class Timeline:
     policies: tuple[Policy, ...]
     served_by: list[Int32[np.ndarray, " _"]]
     blocks: list[Block]
-
-    @property
-    def learns(self) -> bool:
-        """Whether any policy goes on learning."""
-        return any(isinstance(policy, LearningPolicy) for policy in self.policies)
 
 
 @final
@@ -81,62 +69,10 @@ class BlockDay:
     asked: list[AskedViews] = field(default_factory=list[AskedViews])
 
 
-class Engine:
-    """Plays blocks side by side on threads; nothing depends on how many."""
-
-    def __init__(self, workers: int) -> None:
-        """Start `workers` threads."""
-        self._pool = ThreadPoolExecutor(workers)
-
-    def map(self, play: Callable[[In], Out], items: Iterable[In]) -> list[Out]:
-        """Results in the order of the items."""
-        return list(self._pool.map(play, items))
-
-    def close(self) -> None:
-        """Stop the threads."""
-        self._pool.shutdown(cancel_futures=True)
-
-
-def play_day(
-    course: RolloutSettings, line: Timeline, day: int, n_rounds: int, wanted: LoggingScope, engine: Engine
-) -> list[BlockDay]:
-    """Play one day of a line; policies that learn do so after each round.
-
-    Returns:
-        One entry per block, in order.
-    """
-    ring = day_ring(course, day)
-    days = [BlockDay(Totals.zero(len(block.user_id))) for block in line.blocks]
-    log_users = max(block.user_id[-1] for block in line.blocks) + 1 if line.learns else wanted.log_users
-    kept = LoggingScope(int(log_users), wanted.trace)
-    for rounds in [[r] for r in range(n_rounds)] if line.learns else [list(range(n_rounds))]:
-        before = [len(block_day.log) for block_day in days]
-        engine.map(partial(play_rounds, course, line, ring, day, rounds, kept), list(enumerate(days)))
-        if line.learns:
-            _learn(line, [block_day.log[n:] for block_day, n in zip(days, before, strict=True)])
-    for block, block_day in zip(line.blocks, days, strict=True):
-        end_day(course, block)
-        block_day.totals.counts[:, 0] = block.state.session
-    return days
-
-
 def canonical(parts: Sequence[Feedback]) -> Feedback:
     """One log out of parts that are each in order of time: by user, then time."""
     log = Feedback.concatenate(list(parts))
     return log.take(np.argsort(log.user_id, kind="stable"))
-
-
-def _learn(line: Timeline, new: list[list[Feedback]]) -> None:
-    """Give every learning policy the round's feedback from the users that it served."""
-    parts = [part for block in new for part in block]
-    if not parts:
-        return
-    feedback = canonical(parts)
-    served_by = np.concatenate(line.served_by)
-    first = line.blocks[0].user_id[0]
-    for index, policy in enumerate(line.policies):
-        if isinstance(policy, LearningPolicy):
-            policy.update(feedback.take(served_by[feedback.user_id - first] == index))
 
 
 def play_rounds(

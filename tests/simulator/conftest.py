@@ -36,6 +36,12 @@ def sample_run() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def played_days() -> ModuleType:
+    """The module that plays days of a few users: `prepared`, `play`, `Noisy`, `Learner`."""
+    return _load("played_days")
+
+
+@pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder with the toy world, as specs name it; do not write into it."""
     folder = tmp_path_factory.mktemp("worlds") / "toy"

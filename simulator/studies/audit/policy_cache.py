@@ -91,13 +91,13 @@ class CachedTrainingEngine:
         """See `Engine.play`."""
         return self._engine.play(scene, cast)
 
-    def teach(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> Taught:
-        """See `Engine.teach`; a lesson is given once."""
+    def train(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> Taught:
+        """See `Engine.train`; a lesson is given once."""
         setting = self._hall.setting
         known = self._school.recall(lesson.who, 1 if lesson.who == "pre" else len(setting.policies))
         if known is not None:
             return known
-        taught = self._engine.teach(lesson, logs)
+        taught = self._engine.train(lesson, logs)
         self._school.keep(lesson.who, taught)
         return taught
 

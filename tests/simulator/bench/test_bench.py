@@ -135,7 +135,7 @@ def test_an_unknown_policy_is_refused_in_one_line(quick):
 
 
 def test_no_users_are_no_bench():
-    with pytest.raises(BenchError, match="users: 0 given, want 1 or more"):
+    with pytest.raises(BenchError, match="users: 0 given, want 2 or more"):
         run_bench(("random",), 0, toy_world())
 
 

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from functools import cache
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -17,10 +18,8 @@ import simulator.registration  # noqa: F401 # registers askew/Feed-v0
 from policies.base import Event, top_k
 from simulator.environment.episode import ROUNDS_PER_DAY
 from simulator.environment.wrappers import FlatNumbers
-from simulator.rollout.answer_model import constant_model
-from simulator.rollout.day import Engine, LoggingScope, Timeline, canonical, play_day
-from simulator.rollout.population import HISTORY, Size, make_blocks, make_stage
-from simulator.rollout.request import RolloutSettings
+from simulator.rollout.day import canonical
+from simulator.rollout.population import HISTORY, Size
 from user_models.testing import toy_world
 from user_models.world.parameters import PRESETS
 
@@ -89,27 +88,23 @@ def test_seeds_differ_and_so_do_the_episodes_after_one(env):
 
 
 @cache
-def rollout_log(seed, days=3):
+def rollout_log(played_days, seed, days=3):
     """What a rollout logs of all users under the same scores."""
 
-    class ByTaste:
+    class ByTaste(played_days.Learner):
         def rank(self, obs, k, noise):
             return top_k(obs, taste_of(obs.candidates), k)
 
-    stage, people = make_stage(WORLD.with_values(PRESETS["dense"]), Size(30, 300, 0.1), seed=0)
-    blocks = make_blocks(people, ROUNDS_PER_DAY, stage.rules)
-    line = Timeline("all:a", (ByTaste(),), [np.zeros(30, np.int32)], blocks)
-    engine = Engine(1)
-    course = RolloutSettings(stage, seed, 4, 20, constant_model())
-    played = [play_day(course, line, day, ROUNDS_PER_DAY, LoggingScope(log_users=30), engine) for day in range(days)]
-    engine.close()
-    return canonical([part for block_days in played for block_day in block_days for part in block_day.log])
+    policy, world = ByTaste(), WORLD.with_values(PRESETS["dense"])
+    setting = played_days.prepared(world, Size(30, 300, 0.1), [policy], slate_size=4, rounds=ROUNDS_PER_DAY)
+    played_days.play(replace(setting, course=replace(setting.course, seed=seed)), days=range(days))
+    return canonical(policy.updates)
 
 
 @pytest.mark.parametrize(("user_id", "seed"), [(0, 0), (3, 0), (17, 5), (29, 5)])
-def test_an_episode_is_the_rollout_of_its_user(user_id, seed):
+def test_an_episode_is_the_rollout_of_its_user(played_days, user_id, seed):
     steps = episode(make(horizon_days=2), seed, user_id)
-    log = rollout_log(seed)
+    log = rollout_log(played_days, seed)
     log = log.take(log.user_id == user_id)
     first = int(log.day[0])
     assert first <= 1

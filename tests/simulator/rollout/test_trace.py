@@ -1,44 +1,27 @@
 """The trace: the same events as the totals count, one row per impression."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from policies.base import top_k
-from simulator.rollout.answer_model import constant_model
-from simulator.rollout.day import Engine, LoggingScope, Timeline, play_day
-from simulator.rollout.population import Size, make_blocks, make_stage
-from simulator.rollout.request import RolloutSettings
-from simulator.rollout.trace import trace_table
+from simulator.experiment.assignment import hash_share
+from simulator.rollout.population import Size
 from simulator.user_days import COUNTS, SUMS
 from user_models.testing import toy_world
 from user_models.world.parameters import PRESETS
 
 USERS = 90
-TRACED = np.arange(0, USERS, 3)
-
-
-class Noisy:
-    """Ranks at random."""
-
-    def rank(self, obs, k, noise):
-        return top_k(obs, noise.uniform("test", obs.candidates.shape[1]), k)
+TRACED = np.flatnonzero(hash_share(np.arange(USERS), "trace") < 1 / 3)
 
 
 @pytest.fixture(scope="module")
-def played():
+def played(played_days):
     """Two days: the traced impressions as a frame, and the totals of all users."""
-    world = toy_world().with_values(PRESETS["dense"])
-    stage, people = make_stage(world, Size(USERS, 300, 0.15), seed=2)
-    course = RolloutSettings(stage, 2, 6, 20, constant_model())
-    blocks = make_blocks(people, 2, stage.rules, size=40)
-    line = Timeline("all:a", (Noisy(),), [np.zeros(len(block.user_id), np.int32) for block in blocks], blocks)
-    engine = Engine(2)
-    days = [play_day(course, line, day, 2, LoggingScope(trace=TRACED), engine) for day in (0, 1)]
-    engine.close()
-    parts = [part for block_days in days for block_day in block_days for part in block_day.trace]
-    counts = sum(np.concatenate([block_day.totals.counts for block_day in block_days]) for block_days in days)
-    sums = sum(np.concatenate([block_day.totals.sums for block_day in block_days]) for block_days in days)
-    return trace_table(parts, "all:a").to_pandas(), counts, sums
+    world, size = toy_world().with_values(PRESETS["dense"]), Size(USERS, 300, 0.15)
+    setting = played_days.prepared(world, size, [played_days.Noisy()], seed=2, block_users=40, trace=1 / 3)
+    days = played_days.play(setting, workers=2)
+    totals = days.totals.sum(0)
+    return pd.concat(days.traces, ignore_index=True), totals[:, : len(COUNTS)].astype(int), totals[:, len(COUNTS) :]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +78,7 @@ def test_true_satisfaction_adds_up(played):
 def test_only_the_chosen_are_traced_in_canonical_order(played):
     trace, *_ = played
     assert set(trace["user_id"]) <= set(TRACED.tolist())
-    order = trace.sort_values(["user_id", "day", "request", "position"], kind="stable")
+    order = trace.sort_values(["day", "user_id", "request", "position"], kind="stable")
     assert order.index.tolist() == trace.index.tolist()
 
 
