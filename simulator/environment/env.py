@@ -30,8 +30,9 @@ from simulator.environment.rewards import Reward, Truth, pick_reward
 from simulator.environment.settings import EnvSettings, checked_sizes, chosen_world
 from simulator.environment.spaces import action_space, encode, observation_space
 from simulator.environment.text_render import screen
-from simulator.rollout.population import Block, Size, make_stage
-from simulator.rollout.request import DailyCatalogue, RolloutSettings, day_ring, logged, observe, respond
+from simulator.rollout.catalogue import DailyCatalogue, RolloutSettings, Size, day_ring, make_stage
+from simulator.rollout.population import Block
+from simulator.rollout.request import logged, observe, respond
 from user_models.dynamics.kernel import Response
 from user_models.world.world import World
 

@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Bool, Int32, Int64
 
 from simulator.noise import seed_word
-from simulator.rollout.population import Block, Platform
-from simulator.rollout.request import RolloutSettings, begin_day, end_day, in_session
+from simulator.rollout.catalogue import Platform, RolloutSettings
+from simulator.rollout.day import begin_day, end_day, in_session
+from simulator.rollout.population import Block
 from user_models.dynamics.kernel import KernelParameters, Users, find_gone
 from user_models.world.world import Population
 

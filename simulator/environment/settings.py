@@ -7,8 +7,7 @@ from typing import final
 from simulator.checked import IDS, whole
 from simulator.environment.rewards import RewardFunction
 from simulator.rollout.answer_model import constant_model
-from simulator.rollout.population import Platform
-from simulator.rollout.request import RolloutSettings
+from simulator.rollout.catalogue import Platform, RolloutSettings
 from user_models.world.parameters import PRESETS
 from user_models.world.store import load_world
 from user_models.world.world import Population, World

@@ -10,7 +10,8 @@ from gymnasium import spaces
 from jaxtyping import Float32, Int32, Int64
 
 from policies.base import Event, Observation
-from simulator.rollout.population import HISTORY, Platform
+from simulator.rollout.catalogue import Platform
+from simulator.rollout.history_buffer import HISTORY
 from user_models.dynamics.watch_thresholds import LONGEST
 
 _BITS: Final = np.array([event.value for event in Event], np.uint16)

@@ -28,8 +28,9 @@ from simulator.experiment.assignment import assign
 from simulator.experiment.setup import stage_of, world_of
 from simulator.reports.trace import trace_fault
 from simulator.rollout.answer_model import constant_model
-from simulator.rollout.population import HISTORY, Platform
-from simulator.rollout.request import RolloutSettings, day_ring, on_offer
+from simulator.rollout.catalogue import Platform, RolloutSettings, day_ring
+from simulator.rollout.history_buffer import HISTORY
+from simulator.rollout.request import on_offer
 from simulator.spec.experiment import ExperimentSpec, load_spec
 
 _TOGETHER: Final = 20_000

@@ -15,17 +15,11 @@ from jaxtyping import Bool, Int32, Int64
 
 from policies.base import Observation, Slates
 from simulator.environment.episode import LONGEST_WAIT, gone_for_good
-from simulator.rollout.population import Block, HistoryBuffer, fresh_state
-from simulator.rollout.request import (
-    DailyCatalogue,
-    RolloutSettings,
-    begin_day,
-    day_ring,
-    end_day,
-    observe,
-    open_requests,
-    respond,
-)
+from simulator.rollout.catalogue import DailyCatalogue, RolloutSettings, day_ring
+from simulator.rollout.day import begin_day, end_day, open_requests
+from simulator.rollout.history_buffer import HistoryBuffer
+from simulator.rollout.population import Block, fresh_state
+from simulator.rollout.request import observe, respond
 from user_models.dynamics.kernel import Response, Users, UserState
 from user_models.dynamics.packed import Packed, pack
 from user_models.world.world import Population

@@ -12,9 +12,9 @@ from simulator.errors import SpecError
 from simulator.experiment.assignment import assign
 from simulator.noise import seed_word
 from simulator.rollout.answer_model import constant_model
+from simulator.rollout.catalogue import Platform, RolloutSettings, Size, make_stage
 from simulator.rollout.oracle import hand_truth
-from simulator.rollout.population import Block, Platform, Size, make_blocks, make_stage
-from simulator.rollout.request import RolloutSettings
+from simulator.rollout.population import Block, make_blocks
 from simulator.rollout.user_day_table import Buckets
 from simulator.runs.user_profiles import check_segments
 from simulator.spec.experiment import ArmSpec, ExperimentSpec

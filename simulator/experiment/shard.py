@@ -17,9 +17,11 @@ from simulator.experiment.schedule import SimulationStep
 from simulator.experiment.setup import MIXED, PreparedExperiment
 from simulator.rollout.answer_bins import bin_table
 from simulator.rollout.answer_model import AnswerModel
-from simulator.rollout.day import BlockDay, LoggingScope, Timeline, canonical, play_rounds
-from simulator.rollout.population import Block, HistoryBuffer
-from simulator.rollout.request import RolloutSettings, Totals, day_ring, end_day
+from simulator.rollout.catalogue import RolloutSettings, day_ring
+from simulator.rollout.day import Timeline, canonical, end_day, play_rounds
+from simulator.rollout.history_buffer import HistoryBuffer
+from simulator.rollout.population import Block
+from simulator.rollout.request import BlockDay, LoggingScope, Totals
 from simulator.rollout.trace import trace_table
 from simulator.rollout.user_day_table import user_day_table
 from simulator.runs.checkpoint import FOLDER, StoredFile

@@ -18,8 +18,8 @@ from simulator.errors import OfflineError
 from simulator.noise import row_keys, seed_word
 from simulator.offline.protocol import Task, draw_candidates
 from simulator.reports.offline import TRUTH
+from simulator.rollout.history_buffer import HISTORY
 from simulator.rollout.loop_kernel import first_bad_slate
-from simulator.rollout.population import HISTORY
 
 BEST_OF: Final = 10
 """Places whose true satisfaction is counted."""

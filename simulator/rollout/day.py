@@ -1,29 +1,21 @@
-"""A line: one course of events for all users, day by day, block by block."""
+"""A day of a timeline, block by block: start, sessions, rounds, end."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import final
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, final
 
 import numpy as np
 from jaxtyping import Int32, Int64
 
-from policies.base import Feedback, Policy, Slates
-from simulator.rollout.answer_bins import AskedViews
+from policies.base import Feedback, Policy
+from simulator.noise import row_keys, seed_word
+from simulator.rollout.catalogue import DailyCatalogue, RolloutSettings
 from simulator.rollout.population import Block
-from simulator.rollout.request import (
-    DailyCatalogue,
-    RolloutSettings,
-    Totals,
-    begin_day,
-    count_feedback,
-    logged,
-    observe,
-    rank_checked,
-    request_batches,
-    respond,
-)
-from simulator.rollout.trace import TracePart, traced
-from user_models.dynamics.kernel import Response
+from simulator.rollout.request import BlockDay, LoggingScope, serve
+from user_models.dynamics.kernel import close_day, open_day, open_sessions
+
+_TOGETHER: Final = 1024
+"""Requests served at once, at most: their candidates and scores stay in a processor's own cache."""
 
 
 @final
@@ -44,37 +36,6 @@ class Timeline:
     blocks: list[Block]
 
 
-@final
-@dataclass(frozen=True)
-class LoggingScope:
-    """What is kept of a day beside the totals.
-
-    Attributes:
-        log_users: Views of users with smaller ids are logged.
-        trace: Users whose impressions are traced with their latents, or None for nobody.
-    """
-
-    log_users: int = 0
-    trace: Int64[np.ndarray, " traced"] | None = None
-
-
-@final
-@dataclass
-class BlockDay:
-    """What one block did on one day; parts are in the order in which things happened."""
-
-    totals: Totals
-    log: list[Feedback] = field(default_factory=list[Feedback])
-    trace: list[TracePart] = field(default_factory=list[TracePart])
-    asked: list[AskedViews] = field(default_factory=list[AskedViews])
-
-
-def canonical(parts: Sequence[Feedback]) -> Feedback:
-    """One log out of parts that are each in order of time: by user, then time."""
-    log = Feedback.concatenate(list(parts))
-    return log.take(np.argsort(log.user_id, kind="stable"))
-
-
 def play_rounds(
     course: RolloutSettings,
     line: Timeline,
@@ -93,45 +54,51 @@ def play_rounds(
         for rows in request_batches(
             course, block, day, range(rounds[0], rounds[-1] + 1), np.flatnonzero(line.served_by[b] == index)
         ):
-            _serve(course, block, policy, ring, day, rows, wanted, out)
+            serve(course, block, policy, ring, day, rows, wanted, out)
 
 
-def _serve(
-    course: RolloutSettings,
-    block: Block,
-    policy: Policy,
-    ring: DailyCatalogue,
-    day: int,
-    rows: Int64[np.ndarray, " rows"],
-    wanted: LoggingScope,
-    out: BlockDay,
-) -> None:
-    """One request of each of these users: rank, live, count, log."""
-    obs = observe(course, block, ring, day, rows)
-    slates = rank_checked(course, block, policy, obs, rows)
-    response = respond(course, block, ring, day, rows, slates)
-    asked = count_feedback(course, rows, slates, response, out.totals)
-    if asked is not None:
-        out.asked.append(asked)
-    _keep(block, day, rows, slates, response, wanted, out)
-    block.state.request[rows] += 1
+def begin_day(course: RolloutSettings, block: Block, day: int) -> None:
+    """Let the block's users wake up: who comes today, and how often."""
+    keys = row_keys(seed_word(course.seed, "arrivals"), block.user_id, day, np.zeros(len(block.user_id), np.int32))
+    open_day(keys, day, block.users, block.state, course.stage.rules)
 
 
-def _keep(
-    block: Block,
-    day: int,
-    rows: Int64[np.ndarray, " rows"],
-    slates: Slates,
-    response: Response,
-    wanted: LoggingScope,
-    out: BlockDay,
-) -> None:
-    """Log and trace what is wanted of a request."""
-    if block.user_id[0] >= wanted.log_users and wanted.trace is None:
-        return
-    log = logged(block, day, rows, block.state.hour[rows], block.state.request[rows], slates, response)
-    if block.user_id[0] < wanted.log_users:
-        everybody = block.user_id[-1] < wanted.log_users
-        out.log.append(log if everybody else log.take(log.user_id < wanted.log_users))
-    if wanted.trace is not None:
-        out.trace.append(traced(log, response, wanted.trace))
+def end_day(course: RolloutSettings, block: Block) -> None:
+    """Let the day settle into the users' moods."""
+    close_day(block.state, course.stage.rules)
+
+
+def in_session(course: RolloutSettings, block: Block, day: int, round_of_day: int) -> Int64[np.ndarray, " rows"]:
+    """The users who want a slate now; opens their next session where none is open."""
+    everyone = np.arange(len(block.user_id), dtype=np.int64)
+    return open_requests(course, block, day, range(round_of_day, round_of_day + 1), everyone)
+
+
+def request_batches(
+    course: RolloutSettings, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
+) -> Iterator[Int64[np.ndarray, " rows"]]:
+    """Those of some users who want a slate, over and over, until these rounds are over for all of them.
+
+    Whoever iterates serves those given before taking the next. Users go on to their next session, or to the next
+    round, as soon as they are through with the last, without waiting for anybody.
+    """
+    while len(rows := open_requests(course, block, day, rounds, rows)):
+        for first in range(0, len(rows), _TOGETHER):
+            yield rows[first : first + _TOGETHER]
+
+
+def open_requests(
+    course: RolloutSettings, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
+) -> Int64[np.ndarray, " rows"]:
+    """Those of some users who want a slate now; opens their next session of these rounds where none is open."""
+    seed, within = seed_word(course.seed, "arrivals"), (rounds.start, rounds.stop)
+    found = np.empty_like(rows)
+    rules = course.stage.rules_row
+    n = open_sessions(seed, block.user_id, rows, day, within, block.packed, block.state, rules, found)
+    return found[:n]
+
+
+def canonical(parts: Sequence[Feedback]) -> Feedback:
+    """One log out of parts that are each in order of time: by user, then time."""
+    log = Feedback.concatenate(list(parts))
+    return log.take(np.argsort(log.user_id, kind="stable"))

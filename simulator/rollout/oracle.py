@@ -7,7 +7,7 @@ from jaxtyping import Float32, Int
 
 from policies.base import Policy
 from policies.simple.oracle import OraclePolicy, Value
-from simulator.rollout.population import Platform
+from simulator.rollout.catalogue import Platform
 from user_models.dynamics.kernel import Users
 
 

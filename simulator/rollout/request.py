@@ -1,65 +1,65 @@
-"""One round of one block: requests are ranked, lived through, remembered and counted."""
+"""One request of some users of a block: observe, rank, respond, count, log."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, final
 
 import numpy as np
 from jaxtyping import Float64, Int8, Int16, Int32, Int64
 from scipy.special import ndtr
 
-from policies.base import Event, Feedback, History, Observation, Policy, Slates, Unchanging
+from policies.base import Event, Feedback, History, Observation, Policy, Slates
 from policies.noise import KeyedNoise
 from simulator.noise import row_keys, seed_word
 from simulator.rollout.answer_bins import AskedViews
-from simulator.rollout.answer_model import AnswerModel, features
+from simulator.rollout.answer_model import features
+from simulator.rollout.catalogue import DailyCatalogue, Platform, RolloutSettings
+from simulator.rollout.history_buffer import HistoryBuffer
 from simulator.rollout.loop_kernel import cut_windows, first_bad_slate, tally
-from simulator.rollout.population import Block, HistoryBuffer, Platform, empty_response
+from simulator.rollout.population import Block, empty_response
+from simulator.rollout.trace import TracePart, traced
 from simulator.user_days import COUNTS, SUMS
-from user_models.dynamics.kernel import Response, Videos, close_day, open_day, open_sessions, simulate_slates
-from user_models.dynamics.packed import Packed
+from user_models.dynamics.kernel import Response, simulate_slates
 
-_TOGETHER: Final = 1024
-"""Requests served at once, at most: their candidates and scores stay in a processor's own cache."""
 _SATISFIED: Final = 3
 
 
 @final
 @dataclass(frozen=True)
-class RolloutSettings:
-    """What stays the same over a course of events.
+class Totals:
+    """Running totals of a block's day; columns as in `simulator.user_days`."""
 
-    Attributes:
-        stage: World, catalogue and their public faces.
-        seed: The experiment's seed.
-        slate_size: Videos per request.
-        n_candidates: Videos on offer per request.
-        answer_model: Estimates who answers and what they say, for the satisfied share by other ways than counting.
-    """
+    counts: Int32[np.ndarray, "users counts"]
+    sums: Float64[np.ndarray, "users sums"]
 
-    stage: Platform
-    seed: int
-    slate_size: int
-    n_candidates: int
-    answer_model: AnswerModel
+    @staticmethod
+    def zero(n_users: int) -> "Totals":
+        """Nothing has happened yet."""
+        return Totals(np.zeros((n_users, len(COUNTS)), np.int32), np.zeros((n_users, len(SUMS))))
 
 
 @final
 @dataclass(frozen=True)
-class DailyCatalogue(Unchanging):
-    """What is on offer on a day, in the day's order.
+class LoggingScope:
+    """What is kept of a day beside the totals.
 
     Attributes:
-        order: Ids, the first ones repeated at the end, so that any window is one slice.
-        n_videos: Different ids in it.
-        videos: Latents of all videos as they are on this day.
-        packed: The same as kernels read it.
+        log_users: Views of users with smaller ids are logged.
+        trace: Users whose impressions are traced with their latents, or None for nobody.
     """
 
-    order: Int32[np.ndarray, " ring"]
-    n_videos: int
-    videos: Videos
-    packed: Packed
+    log_users: int = 0
+    trace: Int64[np.ndarray, " traced"] | None = None
+
+
+@final
+@dataclass
+class BlockDay:
+    """What one block did on one day; parts are in the order in which things happened."""
+
+    totals: Totals
+    log: list[Feedback] = field(default_factory=list[Feedback])
+    trace: list[TracePart] = field(default_factory=list[TracePart])
+    asked: list[AskedViews] = field(default_factory=list[AskedViews])
 
 
 @final
@@ -84,90 +84,29 @@ class LiveHistory:
         return self.past.read(self.rows, _on_clock(self.hour, self.day))
 
 
-@final
-@dataclass(frozen=True)
-class Totals:
-    """Running totals of a block's day; columns as in `simulator.user_days`."""
-
-    counts: Int32[np.ndarray, "users counts"]
-    sums: Float64[np.ndarray, "users sums"]
-
-    @staticmethod
-    def zero(n_users: int) -> "Totals":
-        """Nothing has happened yet."""
-        return Totals(np.zeros((n_users, len(COUNTS)), np.int32), np.zeros((n_users, len(SUMS))))
-
-
 class InvalidSlateError(ValueError):
     """A policy broke its contract: says which policy, which slate and what was wanted."""
 
 
-def day_ring(course: RolloutSettings, day: int) -> DailyCatalogue:
-    """The order in which the catalogue is offered on a day; each user enters it at a place of their own."""
-    stage = course.stage
-    ids = stage.offers.on(day)
-    keys = row_keys(seed_word(course.seed, "catalogue"), ids.astype(np.int64), day, np.zeros(len(ids), np.int32))
-    order = ids[np.argsort(keys)]  # keys of different videos differ, so any sort gives this order
-    return DailyCatalogue(np.concatenate([order, order[: course.n_candidates]]), len(ids), *stage.videos_on(day))
-
-
-def begin_day(course: RolloutSettings, block: Block, day: int) -> None:
-    """Let the block's users wake up: who comes today, and how often."""
-    keys = row_keys(seed_word(course.seed, "arrivals"), block.user_id, day, np.zeros(len(block.user_id), np.int32))
-    open_day(keys, day, block.users, block.state, course.stage.rules)
-
-
-def end_day(course: RolloutSettings, block: Block) -> None:
-    """Let the day settle into the users' moods."""
-    close_day(block.state, course.stage.rules)
-
-
-def in_session(course: RolloutSettings, block: Block, day: int, round_of_day: int) -> Int64[np.ndarray, " rows"]:
-    """The users who want a slate now; opens their next session where none is open."""
-    everyone = np.arange(len(block.user_id), dtype=np.int64)
-    return open_requests(course, block, day, range(round_of_day, round_of_day + 1), everyone)
-
-
-def request_batches(
-    course: RolloutSettings, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
-) -> Iterator[Int64[np.ndarray, " rows"]]:
-    """Those of some users who want a slate, over and over, until these rounds are over for all of them.
-
-    Whoever iterates serves those given before taking the next. Users go on to their next session, or to the next
-    round, as soon as they are through with the last, without waiting for anybody.
-    """
-    while len(rows := open_requests(course, block, day, rounds, rows)):
-        for first in range(0, len(rows), _TOGETHER):
-            yield rows[first : first + _TOGETHER]
-
-
-def open_requests(
-    course: RolloutSettings, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
-) -> Int64[np.ndarray, " rows"]:
-    """Those of some users who want a slate now; opens their next session of these rounds where none is open."""
-    seed, within = seed_word(course.seed, "arrivals"), (rounds.start, rounds.stop)
-    found = np.empty_like(rows)
-    rules = course.stage.rules_row
-    n = open_sessions(seed, block.user_id, rows, day, within, block.packed, block.state, rules, found)
-    return found[:n]
-
-
-def on_offer(
+def serve(
     course: RolloutSettings,
+    block: Block,
+    policy: Policy,
     ring: DailyCatalogue,
     day: int,
-    user_id: Int64[np.ndarray, " rows"],
-    request: Int16[np.ndarray, " rows"],
-) -> Int32[np.ndarray, "rows n"]:
-    """Candidates of requests, each the user's `request`-th of the day, from 0.
-
-    A user walks round the day's ring from a place of their own, `n_candidates` videos at a time, so nothing is
-    offered twice before the whole catalogue has been.
-    """
-    start = row_keys(seed_word(course.seed, "offer"), user_id, day, np.zeros(len(user_id), np.int32))
-    candidates = np.empty((len(user_id), course.n_candidates), np.int32)
-    cut_windows(ring.order, ring.n_videos, start, request, candidates)
-    return candidates
+    rows: Int64[np.ndarray, " rows"],
+    wanted: LoggingScope,
+    out: BlockDay,
+) -> None:
+    """One request of each of these users: rank, live, count, log."""
+    obs = observe(course, block, ring, day, rows)
+    slates = rank_checked(course, block, policy, obs, rows)
+    response = respond(course, block, ring, day, rows, slates)
+    asked = count_feedback(course, rows, slates, response, out.totals)
+    if asked is not None:
+        out.asked.append(asked)
+    _keep(block, day, rows, slates, response, wanted, out)
+    block.state.request[rows] += 1
 
 
 def observe(
@@ -186,6 +125,24 @@ def observe(
         users=course.stage.user_table,
         read_history=LiveHistory(block.past, rows, hour, day),
     )
+
+
+def on_offer(
+    course: RolloutSettings,
+    ring: DailyCatalogue,
+    day: int,
+    user_id: Int64[np.ndarray, " rows"],
+    request: Int16[np.ndarray, " rows"],
+) -> Int32[np.ndarray, "rows n"]:
+    """Candidates of requests, each the user's `request`-th of the day, from 0.
+
+    A user walks round the day's ring from a place of their own, `n_candidates` videos at a time, so nothing is
+    offered twice before the whole catalogue has been.
+    """
+    start = row_keys(seed_word(course.seed, "offer"), user_id, day, np.zeros(len(user_id), np.int32))
+    candidates = np.empty((len(user_id), course.n_candidates), np.int32)
+    cut_windows(ring.order, ring.n_videos, start, request, candidates)
+    return candidates
 
 
 def clock(block: Block, day: int, rows: Int64[np.ndarray, " rows"]) -> Int32[np.ndarray, " rows"]:
@@ -292,6 +249,26 @@ def satisfied_answer_probability(
     value = stage.world.value
     slip = max(value("questionnaire.say_noise"), 1e-9)
     return ndtr((satisfaction - value("questionnaire.satisfied_above")) / slip)
+
+
+def _keep(
+    block: Block,
+    day: int,
+    rows: Int64[np.ndarray, " rows"],
+    slates: Slates,
+    response: Response,
+    wanted: LoggingScope,
+    out: BlockDay,
+) -> None:
+    """Log and trace what is wanted of a request."""
+    if block.user_id[0] >= wanted.log_users and wanted.trace is None:
+        return
+    log = logged(block, day, rows, block.state.hour[rows], block.state.request[rows], slates, response)
+    if block.user_id[0] < wanted.log_users:
+        everybody = block.user_id[-1] < wanted.log_users
+        out.log.append(log if everybody else log.take(log.user_id < wanted.log_users))
+    if wanted.trace is not None:
+        out.trace.append(traced(log, response, wanted.trace))
 
 
 def logged(

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Int32, Int64
 
-from simulator.rollout.day import BlockDay, Timeline
+from simulator.rollout.day import Timeline
+from simulator.rollout.request import BlockDay
 from simulator.user_days import COUNTS, SCHEMA, SUMS
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Float64
 from scipy.optimize import root_scalar
 from scipy.special import expit, logit
 
-from simulator.rollout.population import Size
+from simulator.rollout.catalogue import Size
 from simulator.validation.answer_estimators import ESTIMATORS, covariates, estimate, fit_models, jackknife
 from simulator.validation.answer_log import Asked, ask_everybody
 from user_models.world.parameters import PRESETS

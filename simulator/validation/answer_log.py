@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt16
 
 from policies.base import Event
-from simulator.rollout.population import Size
-from simulator.rollout.request import RolloutSettings, respond, satisfied_answer_probability
+from simulator.rollout.catalogue import RolloutSettings, Size
+from simulator.rollout.request import respond, satisfied_answer_probability
 from simulator.validation.random_requests import Request, random_course, requests
 from user_models.world.world import World
 

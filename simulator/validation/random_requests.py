@@ -10,17 +10,10 @@ from jaxtyping import Int64
 from policies.base import Slates
 from policies.simple.random import RandomPolicy
 from simulator.rollout.answer_model import constant_model
-from simulator.rollout.population import Block, Size, make_blocks, make_stage
-from simulator.rollout.request import (
-    DailyCatalogue,
-    RolloutSettings,
-    begin_day,
-    day_ring,
-    end_day,
-    in_session,
-    observe,
-    rank_checked,
-)
+from simulator.rollout.catalogue import DailyCatalogue, RolloutSettings, Size, day_ring, make_stage
+from simulator.rollout.day import begin_day, end_day, in_session
+from simulator.rollout.population import Block, make_blocks
+from simulator.rollout.request import observe, rank_checked
 from user_models.world.world import World
 
 _ROUNDS = 3

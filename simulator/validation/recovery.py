@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from policies.base import Event
-from simulator.rollout.population import Block, Size
-from simulator.rollout.request import RolloutSettings, respond
+from simulator.rollout.catalogue import RolloutSettings, Size
+from simulator.rollout.population import Block
+from simulator.rollout.request import respond
 from simulator.validation.random_requests import Request, random_course, requests
 from user_models.dynamics.kernel import Users
 from user_models.dynamics.watch_thresholds import rungs

@@ -12,8 +12,8 @@ from simulator.experiment.schedule import day_steps
 from simulator.experiment.setup import PreparedExperiment
 from simulator.experiment.training import read_logs
 from simulator.rollout.answer_model import constant_model
-from simulator.rollout.population import make_blocks, make_stage
-from simulator.rollout.request import RolloutSettings
+from simulator.rollout.catalogue import RolloutSettings, make_stage
+from simulator.rollout.population import make_blocks
 from simulator.rollout.user_day_table import Buckets
 from simulator.runs.checkpoint import Checkpoint
 from simulator.spec.experiment import ArmSpec, ExperimentSpec

@@ -18,8 +18,9 @@ import simulator.registration  # noqa: F401 # registers askew/Feed-v0
 from policies.base import Event, top_k
 from simulator.environment.episode import ROUNDS_PER_DAY
 from simulator.environment.wrappers import FlatNumbers
+from simulator.rollout.catalogue import Size
 from simulator.rollout.day import canonical
-from simulator.rollout.population import HISTORY, Size
+from simulator.rollout.history_buffer import HISTORY
 from user_models.testing import toy_world
 from user_models.world.parameters import PRESETS
 

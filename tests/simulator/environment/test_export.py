@@ -10,7 +10,7 @@ import pytest
 
 from policies.base import top_k
 from simulator.cli.app import main
-from simulator.cli.run import choose_engine
+from simulator.cli.engines import choose_engine
 from simulator.environment.export import ExportError, export
 from simulator.environment.phone_render import PictureError, write_gif
 from simulator.environment.transitions import read_transitions

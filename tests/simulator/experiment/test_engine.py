@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simulator.cli.run import choose_engine
+from simulator.cli.engines import choose_engine
 from simulator.errors import EngineError
 from simulator.experiment.engine import FEWEST_PARTS, PART_USERS, cut_parts
 from simulator.experiment.runner import prepare, run_experiment, world_of
 from simulator.experiment.schedule import SimulationStep, TrainingStep, plan_steps
 from simulator.experiment.shard import ShardState
-from simulator.rollout.population import Size, make_blocks, make_stage
+from simulator.rollout.catalogue import Size, make_stage
+from simulator.rollout.population import make_blocks
 from simulator.run import run_with
 from simulator.spec.experiment import parse_spec
 from user_models.testing import toy_world

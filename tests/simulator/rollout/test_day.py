@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from policies.base import top_k
-from simulator.rollout.population import Size
+from simulator.rollout.catalogue import Size
 from simulator.user_days import COUNTS
 from user_models.testing import toy_world
 from user_models.world.parameters import PRESETS

@@ -7,21 +7,10 @@ from hypothesis import strategies as st
 
 from policies.base import Event, top_k
 from simulator.rollout.answer_model import constant_model
-from simulator.rollout.population import Size, make_blocks, make_stage
-from simulator.rollout.request import (
-    InvalidSlateError,
-    RolloutSettings,
-    begin_day,
-    clock,
-    day_ring,
-    end_day,
-    in_session,
-    logged,
-    observe,
-    rank_checked,
-    request_batches,
-    respond,
-)
+from simulator.rollout.catalogue import RolloutSettings, Size, day_ring, make_stage
+from simulator.rollout.day import begin_day, end_day, in_session, request_batches
+from simulator.rollout.population import make_blocks
+from simulator.rollout.request import InvalidSlateError, clock, logged, observe, rank_checked, respond
 from user_models.testing import toy_world
 
 WORLD = toy_world()

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from simulator.experiment.assignment import hash_share
-from simulator.rollout.population import Size
+from simulator.rollout.catalogue import Size
 from simulator.user_days import COUNTS, SUMS
 from user_models.testing import toy_world
 from user_models.world.parameters import PRESETS

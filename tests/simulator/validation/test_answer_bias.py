@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 
 from policies.base import Event
-from simulator.rollout.population import Size
+from simulator.rollout.catalogue import Size
 from simulator.validation.answer_bias import as_theory_says, satisfied_share_check, shift
 from simulator.validation.answer_estimators import (
     ESTIMATORS,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simulator.rollout.population import Size
+from simulator.rollout.catalogue import Size
 from simulator.rollout.request import respond
 from simulator.validation.random_requests import random_course, requests
 from simulator.validation.recovery import _known, act_truths, climb_truth, recover, watch
