@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-SHELL: Final = ("simulator/cli/app.py", "simulator/cli/pages.py")
+SHELL: Final = "simulator/cli/"
 MAY_IMPORT: Final = {
     "dashboards": (
         "dashboards",
@@ -164,7 +164,7 @@ def bad_calls(bad: Callable[[str, ast.Call], bool]) -> list[str]:
 def test_rooms_import_only_what_they_may():
     def forbidden(source: Source, imported: Import) -> bool:
         ours = imported.within(tuple(MAY_IMPORT)) or imported.name.startswith(".")
-        shell = source.path in SHELL and imported.lazy
+        shell = source.path.startswith(SHELL) and imported.lazy
         return ours and not shell and not imported.within(MAY_IMPORT[source.package])
 
     complain(bad_imports(forbidden))

@@ -16,7 +16,6 @@ from typing import Final, TypeVar, final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from rich.table import Table
@@ -26,7 +25,6 @@ from policies.registry import POLICIES, build_policy
 from simulator.analysis.summarise import summarise
 from simulator.bench.growth import GrowthRun, run_trial, run_trials, trials
 from simulator.bench.made_up_run import make_run_folder
-from simulator.bench.peers import PEERS, Peer, peer_rates
 from simulator.environment.env import FeedEnv
 from simulator.environment.vector_env import FeedVectorEnv
 from simulator.experiment.engine import RunContext, ServingPolicies, StepResult
@@ -163,7 +161,7 @@ def run_bench(policies: tuple[str, ...], users: int, world: str | World = "kuair
     machine = describe_machine()
     rows = [
         BenchRow(f"rollout, {name}", rate, "impressions/s", machine)
-        for name, rate in _rates(policies or usual_policies(), users, chosen)
+        for name, rate in rollout_rates(policies or usual_policies(), users, chosen)
     ]
     rows.append(BenchRow("environment", env_rate(FeedEnv(chosen), _ENV_SECONDS), "steps/s", machine))
     for num_envs in _NUM_ENVS:
@@ -190,27 +188,6 @@ def run_growth(base: GrowthRun = _GROWTH, users: tuple[int, ...] = _GROWN_USERS)
         rows.append(BenchRow(name, cost.seconds, "s", machine))
         rows.append(BenchRow(name, 1e6 * cost.seconds / cost.trial.user_days, "µs/user-day", machine))
         rows.append(BenchRow(name, cost.peak_mib, "MiB", machine))
-    return rows
-
-
-def run_peers(cache: Path, users: int, peers: tuple[Peer, ...] = PEERS) -> list[BenchRow]:
-    """Measure random slates here and in other simulators, one after the other.
-
-    Args:
-        cache: Folder that keeps the peers' environments.
-        users: Users of the timed day here.
-        peers: Whom to measure.
-    """
-    machine = describe_machine()
-    world = load_world("kuairand-pure")
-    ours = [("askew, rollout", rate) for _, rate in _rates(("random",), users, world)]
-    env = FeedEnv(world)
-    ours.append(("askew, environment, slates of 6", _SLATE_SIZE * env_rate(env, _ENV_SECONDS)))
-    ours.append((f"askew, {_NUM_ENVS[-1]:,} environments at once", vector_rate(world, _NUM_ENVS[-1], _ENV_SECONDS)))
-    rows = [BenchRow(f"random slates: {name}", rate, "impressions/s", machine) for name, rate in ours]
-    for found in peer_rates(cache, peers):
-        name = f"random slates: {found.peer.name}" + (f" ({found.fault})" if found.fault else "")
-        rows.append(BenchRow(name, found.impressions_per_s, "impressions/s", machine))
     return rows
 
 
@@ -278,7 +255,7 @@ def describe_machine() -> str:
     return f"{os.cpu_count() or 1} × {model}"
 
 
-def _rates(policies: tuple[str, ...], users: int, world: World) -> list[tuple[str, float]]:
+def rollout_rates(policies: tuple[str, ...], users: int, world: World) -> list[tuple[str, float]]:
     """Impressions per second under each policy.
 
     Raises:
@@ -339,9 +316,7 @@ def _play_day(engine: LocalEngine, context: RunContext, serving: ServingPolicies
 def _views(context: RunContext, tables: tuple[StoredFile, ...]) -> int:
     """Views in user-days."""
     user_days = [context.store.get(table) for table in tables if table.name.startswith("user_days/")]
-    return sum(
-        int(pc.sum(pq.read_table(pa.BufferReader(data), columns=["views"])["views"]).as_py()) for data in user_days
-    )
+    return sum(int(pq.read_table(pa.BufferReader(data))["views"].to_numpy().sum()) for data in user_days)
 
 
 def _timed(work: Callable[[], Out]) -> tuple[float, Out]:

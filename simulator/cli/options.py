@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from cyclopts import Parameter, Token
 
@@ -27,6 +27,7 @@ def whole(low: int, high: int) -> Parameter:
     return Parameter(converter=read)
 
 
+EngineName: TypeAlias = Literal["local", "ray"]
 Users: TypeAlias = Annotated[int, whole(2, IDS - 1)]
 Most: TypeAlias = Annotated[int, whole(1, IDS - 1)]
 Seed: TypeAlias = Annotated[int, whole(0, SEEDS - 1)]

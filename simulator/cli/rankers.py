@@ -1,10 +1,12 @@
-"""Commands that judge rankers one by one: on a fixed log, and as a whole."""
+"""Commands that judge rankers one by one, on a fixed log and as a whole, and that list them."""
 
+import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 from simulator.cli.options import Days, Json, Most, Switch, Users, Workers, whole, workers_or_all
-from simulator.cli.pages import print_leaderboard, print_offline
+from simulator.cli.printing import print_table
 
 
 def offline(
@@ -83,4 +85,59 @@ def evaluate(
     exam = Exam(LogSource(data, features, max_users, threads), users, days)
     with progress_bars() as show:
         examine(policy, exam, out, show, all_shipped=leaderboard)
-    print_leaderboard(out, json_)
+    _print_leaderboard(out, json_)
+
+
+def policies(*, json_: Json = False) -> None:
+    """List the policies that a spec can name.
+
+    Args:
+        json_: Print a JSON list.
+    """
+    from policies.registry import known_policies
+
+    rows = known_policies()
+    if json_:
+        sys.stdout.write(
+            json.dumps([{"policy": name, "about": about} for name, about in rows.items()], indent=1) + "\n"
+        )
+    else:
+        print_table(("policy", "about"), list(rows.items()))
+
+
+def print_offline(out: Path, as_json: bool) -> None:
+    """Write the page of an offline evaluation, and print what it says."""
+    from dashboards.html_pages.offline import facts, headings, lead_in_words, line, render_offline
+    from simulator.offline.evaluate import PAGE, write_page
+    from simulator.reports.offline import load_offline, rows_json
+
+    result = load_offline(out)
+    write_page(out, render_offline(result))
+    if as_json:
+        sys.stdout.write(rows_json(result.rows))
+        return
+    sys.stdout.write(f"{result.data}: {facts(result)}\n")
+    scores = [tuple(cell.replace(" ± ", "\n± ") for cell in line(result, row)) for row in result.policies]
+    print_table(headings(result), scores)
+    said = "" if result.lead is None else f"{lead_in_words(result.lead)}\n"
+    sys.stdout.write(f"{said}{out / PAGE}\n")
+
+
+def _print_leaderboard(out: Path, as_json: bool) -> None:
+    """Write the page of a leaderboard, and the pages of its tests, and print it."""
+    from dashboards.html_pages.leaderboard import brief, headings, line, render_leaderboard
+    from dashboards.html_pages.report import render_html
+    from simulator.reports.leaderboard import load_leaderboard
+    from simulator.reports.report import load_report
+    from simulator.run import write_html
+    from simulator.studies.leaderboard import PAGE, write_page
+
+    result = load_leaderboard(out)
+    write_page(out, render_leaderboard(result))
+    for entry in result.entries:
+        write_html(out / entry.folder, render_html(load_report(out / entry.folder)))
+    if as_json:
+        sys.stdout.write(result.to_json())
+        return
+    print_table(brief(headings()), [brief(line(entry)) for entry in result.entries])
+    sys.stdout.write(f"{out / PAGE}\n")

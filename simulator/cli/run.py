@@ -1,25 +1,133 @@
-"""Which engine a run asks for, by name."""
+"""Commands that run a test, read its report anew, and show it."""
 
-from collections.abc import Callable
-from typing import Literal, TypeAlias
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
 
-from simulator.errors import EngineError
-from simulator.experiment.engine import Engine
-from simulator.experiment.local_engine import LocalEngine
-
-EngineName: TypeAlias = Literal["local", "ray"]
+from simulator.cli.failures import refuse
+from simulator.cli.options import EngineName, Json, Seed, Switch, Workers, whole, workers_or_all
+from simulator.cli.printing import warn_of
 
 
-def choose_engine(name: EngineName, workers: int, address: str | None) -> Callable[[], Engine]:
-    """What starts the engine, once the rest of a run is known to be sound.
+def run(
+    spec: str,
+    *,
+    out: Path,
+    engine: EngineName = "local",
+    address: str | None = None,
+    workers: Workers | None = None,
+    resume: Switch = False,
+    seed: Seed | None = None,
+    json_: Json = False,
+) -> None:
+    """Simulate the test described in SPEC, print its scorecard and write its report to OUT.
 
-    Raises:
-        EngineError: An address for an engine that has none.
+    Args:
+        spec: A TOML file, or the name of a shipped spec such as `demo`. A table [sweep] in it runs the test once per
+            value of an assumed parameter.
+        out: Folder to create; holds the spec as run, user-days, report.json and report.html. Of a sweep: one such
+            folder per value, sweep.json and sweep.html.
+        engine: `local`: threads of this process. `ray`: processes of a Ray cluster; every machine has to see OUT.
+        address: Of a running Ray cluster, such as `auto`; by default one is started on this machine.
+        workers: Threads or processes; all cores by default, a running cluster has its own. Results do not depend on it.
+        resume: Go on in OUT after the last round or day that an interrupted run finished.
+        seed: Replaces the seed of the spec.
+        json_: Print report.json instead of the scorecard.
     """
-    if name == "local":
-        if address is not None:
-            raise EngineError(f"--address {address} given with --engine local, want --engine ray")
-        return lambda: LocalEngine(workers)
-    from simulator.experiment.ray_engine import RayEngine
+    from simulator.spec.experiment import load_spec
 
-    return lambda: RayEngine(workers, address)
+    experiment = load_spec(spec, seed=seed)
+    if experiment.sweep is not None and engine != "local":
+        refuse(f"--engine {engine} given, but a sweep runs with --engine local; run each value as a test of its own")
+    from simulator.cli.engines import choose_engine
+    from simulator.cli.progress import progress_bars
+    from simulator.run import run_with
+
+    warn_of(experiment.world)
+    threads = workers_or_all(workers)
+    start = choose_engine(engine, threads, address)
+    if experiment.sweep is None:
+        with progress_bars() as show:
+            run_with(start, experiment, out, show, resume)
+        _print_report(out, json_)
+        return
+    from simulator.studies.sweep import plan_sweep, run_sweep
+
+    sys.stderr.writelines(f"askew: {note}\n" for note in plan_sweep(experiment).notes)
+    for sweep in run_sweep(experiment, out, threads, progress_bars, resume):
+        _write_sweep_pages(out, sweep.points[-1].path)
+    _print_sweep(out, json_)
+
+
+def report(folder: Path, *, json_: Json = False) -> None:
+    """Compute the report of a run folder anew from its user-days.
+
+    Args:
+        folder: What `askew run --out` wrote.
+        json_: Print report.json instead of the scorecard.
+    """
+    from simulator.run import write_report
+
+    write_report(folder)
+    _print_report(folder, json_)
+
+
+def dashboard(runs: Path = Path("runs"), *, port: Annotated[int, whole(1, 65535)] | None = None) -> None:
+    """Open the dashboard on the runs in a folder, at the loopback address.
+
+    Args:
+        runs: A run folder, or a folder of run folders.
+        port: Port to listen on; 8501 by default.
+    """
+    from dashboards.serve import command
+
+    serve = command(runs, port)
+    sys.stdout.flush()
+    os.execv(serve[0], serve)  # noqa: S606 (our own interpreter and app; signals reach it as there is no other process)
+
+
+def _print_report(folder: Path, as_json: bool) -> None:
+    """Write report.html and print what the run says."""
+    from rich.console import Console
+
+    from dashboards.html_pages.report import render_html
+    from simulator.cli.tables.scorecard import scorecard
+    from simulator.reports.report import load_report
+    from simulator.run import write_html
+
+    result = load_report(folder)
+    write_html(folder, render_html(result))
+    if as_json:
+        sys.stdout.write(result.to_json())
+    else:
+        Console(width=100).print(scorecard(result))
+        sys.stdout.write(f"\n{folder / 'report.html'}\n")
+
+
+def _write_sweep_pages(out: Path, newest: str) -> None:
+    """Write the page of a sweep so far, and that of its newest value."""
+    from dashboards.html_pages.report import render_html
+    from dashboards.html_pages.sweep import render_sweep
+    from simulator.reports.report import load_report
+    from simulator.reports.sweep import load_sweep
+    from simulator.run import write_html
+    from simulator.studies.sweep import write_page
+
+    write_html(out / newest, render_html(load_report(out / newest)))
+    write_page(out, render_sweep(load_sweep(out)))
+
+
+def _print_sweep(out: Path, as_json: bool) -> None:
+    """Print what a sweep says."""
+    from rich.console import Console
+
+    from simulator.cli.tables.sweep import sweep_table
+    from simulator.reports.sweep import load_sweep
+
+    result = load_sweep(out)
+    if as_json:
+        sys.stdout.write(result.to_json())
+    else:
+        Console(width=100).print(sweep_table(result))
+        sys.stdout.write(f"\n{out / 'sweep.html'}\n")

@@ -1,9 +1,11 @@
-"""The commands that ask how far a test can be believed, and how large it has to be."""
+"""Commands that ask how far a test can be believed, and how large it has to be."""
 
+import json
+import sys
 from pathlib import Path
 
 from simulator.cli.options import Json, Seed, Switch, Times, Users, Workers, workers_or_all
-from simulator.cli.pages import finish_audit, finish_power, warn_of
+from simulator.cli.printing import warn_of
 
 
 def audit(
@@ -44,7 +46,7 @@ def audit(
     folder = out or Path(f"audit-{Path(spec).stem}")
     with progress_bars() as show:
         run_audit(plan, folder, workers_or_all(workers), show, resume)
-    finish_audit(folder, json_)
+    _print_audit(folder, json_)
 
 
 def power(
@@ -90,4 +92,40 @@ def power(
     else:
         with progress_bars() as show:
             run_power(experiment, wanted, folder, (pilot, workers_or_all(workers)), show, resume)
-    finish_power(folder, json_)
+    _print_power(folder, json_)
+
+
+def _print_audit(out: Path, as_json: bool) -> None:
+    """Write audit.html and print what the audit found."""
+    from rich.console import Console
+
+    from dashboards.html_pages.audit import render_audit
+    from simulator.cli.tables.audit import audit_table
+    from simulator.reports.audit import load_audit
+    from simulator.studies.audit.audit import write_audit_page
+
+    result = load_audit(out)
+    write_audit_page(out, render_audit(result))
+    if as_json:
+        sys.stdout.write(json.dumps([row.model_dump(mode="json") for row in result.rows], indent=1) + "\n")
+    else:
+        Console(width=110).print(audit_table(result))
+        sys.stdout.write(f"\n{out / 'audit.html'}\n")
+
+
+def _print_power(out: Path, as_json: bool) -> None:
+    """Write power.html and print the plan."""
+    from rich.console import Console
+
+    from dashboards.html_pages.power import render_power
+    from simulator.cli.tables.power import power_tables
+    from simulator.reports.power import load_power
+    from simulator.studies.power import write_power_page
+
+    plan = load_power(out)
+    write_power_page(out, render_power(plan))
+    if as_json:
+        sys.stdout.write(plan.to_json())
+    else:
+        Console(width=100).print(power_tables(plan))
+        sys.stdout.write(f"\n{out / 'power.html'}\n")

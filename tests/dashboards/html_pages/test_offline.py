@@ -5,7 +5,7 @@ import pytest
 from dashboards.figures.offline import scores
 from dashboards.figures.theme import TRUTH as TRUE_COLOUR
 from dashboards.html_pages.offline import lead_in_words, render_offline
-from simulator.cli.pages import print_offline
+from simulator.cli.rankers import print_offline
 from simulator.reports.offline import FILE, METRICS, TRUE, TRUTH, Lead, Offline, PolicyRow, SeedRow
 
 ODD = "<script>alert(1)</script>"

@@ -2,7 +2,6 @@
 
 import io
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -19,12 +18,10 @@ from simulator.bench.bench import (
     describe_machine,
     run_bench,
     run_growth,
-    run_peers,
     usual_policies,
 )
 from simulator.bench.growth import Cost, GrowthRun, trials
 from simulator.bench.made_up_run import make_run_folder
-from simulator.bench.peers import Peer, peer_rates
 from user_models.testing import toy_world
 
 ROWS = [
@@ -88,41 +85,6 @@ def test_a_made_up_run_has_a_report_without_doubts_about_its_rows(tmp_path):
     assert n_rows == 25_000
     assert report.users == 2_500
     assert [arm.users for arm in report.arms] == [1_250, 1_250]
-
-
-FAST = Peer("fast", ("fast",), "def make():\n    return (lambda: None), 6\n")
-BROKEN = Peer("broken", ("broken",), "raise ValueError('of today')\n")
-
-
-def put_in(cache, peer):
-    """An environment that is installed already: this one."""
-    home = cache / peer.needs[0]
-    (home / "bin").mkdir(parents=True)
-    (home / "bin" / "python").symlink_to(sys.executable)
-    (home / "installed").touch()
-
-
-def test_peers_are_measured_side_by_side_and_the_broken_one_says_why(quick, tmp_path, monkeypatch):
-    monkeypatch.setattr("simulator.bench.peers._SECONDS", 0.05)
-    for peer in (FAST, BROKEN):
-        put_in(tmp_path, peer)
-    rates = {found.peer.name: found for found in peer_rates(tmp_path, (FAST, BROKEN))}
-    assert rates["fast"].impressions_per_s > 1_000
-    assert rates["broken"].fault == "cannot be run: ValueError: of today"
-
-
-def test_a_peer_that_cannot_be_installed_is_a_row_that_says_so(quick, tmp_path, monkeypatch):
-    (tmp_path / "fast").write_text("in the way")
-    monkeypatch.setattr(bench, "_rates", lambda policies, users, world: [("random", 5.0)])
-    monkeypatch.setattr(bench, "load_world", lambda name: toy_world())
-    rows = run_peers(tmp_path, 10, (FAST,))
-    assert [row.name for row in rows[:3]] == [
-        "random slates: askew, rollout",
-        "random slates: askew, environment, slates of 6",
-        "random slates: askew, 32 environments at once",
-    ]
-    assert rows[3].name.startswith("random slates: fast (cannot be installed: ")
-    assert rows[3].value == 0
 
 
 def test_the_usual_policies_are_those_that_there_are():

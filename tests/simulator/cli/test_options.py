@@ -78,7 +78,6 @@ def stopped_at_work(monkeypatch):
     monkeypatch.setattr("simulator.studies.audit.audit._resplit_rows", reached)
     monkeypatch.setattr("simulator.studies.audit.audit._seed_rows", reached)
     monkeypatch.setattr("simulator.bench.bench._random_log", reached)
-    monkeypatch.setattr("simulator.bench.bench.run_peers", reached)
     monkeypatch.setattr("simulator.bench.bench.run_trials", reached)
     monkeypatch.setattr("simulator.calibration.calibrate.fit_and_calibrate", reached)
     monkeypatch.setattr("simulator.experiment.ray_engine.RayEngine", reached)

@@ -1,4 +1,4 @@
-"""The commands that show one user's days: as a film of their phone, and as a dataset of their views."""
+"""Commands that show one user's days: as a film of their phone, and as a dataset of their views."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from simulator.cli.options import Days, Most, Seed, Switch, whole
-from simulator.cli.pages import film_to
 
 
 def render(
@@ -35,7 +34,15 @@ def render(
         views: Views that are filmed, at most.
         truth: Show the user's mood, which no platform sees.
     """
-    film_to(out, ("agent", str(agent)) if agent else (policy, None), (seed, user, views), world, days, truth)
+    from simulator.environment.env import FeedEnv
+    from simulator.environment.film import record_episode, untrained
+    from simulator.environment.phone_render import check_gif, write_gif
+
+    check_gif(out)
+    served = untrained(*(("agent", str(agent)) if agent else (policy, None)))
+    env = FeedEnv(world, horizon_days=days, render_mode="rgb_array", reveal_truth=truth)
+    write_gif(record_episode(env, served, seed, user, views), out, ms=700)
+    sys.stdout.write(f"{out}\n")
 
 
 def export(

@@ -1,7 +1,7 @@
-"""The same loop in other simulators: random slates for user after user, each in a Python environment of its own.
+"""Random slates here and in other simulators, for user after user: `python tests/benchmarks/peers.py`.
 
-Peers are installed from the package index at their first use, apart from everything else, and run as programs of
-theirs; one that cannot be installed or run is reported as such.
+Peers are installed from the package index at their first use, each in a Python environment of its own, and run as
+programs there; one that cannot be installed or run is reported as such.
 """
 
 import json
@@ -11,6 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
+
+from rich.console import Console
+
+from simulator.bench.bench import BenchRow, bench_table, describe_machine, env_rate, rollout_rates, vector_rate
+from simulator.environment.env import FeedEnv
+from user_models.world.store import load_world
+
+_USERS: Final = 100_000
+_NUM_ENVS: Final = 4_096
+_ENV_SECONDS: Final = 2.0
 
 _INSTALL_S: Final = 1_200
 _RUN_S: Final = 120
@@ -115,7 +125,7 @@ PEERS: Final = (
     Peer("SARDINE, SlateTopK-Bored", ("sardine-rec", "setuptools<81"), _SARDINE),
     Peer(
         "RecoGym, reco-gym-v1, one at a time",
-        ("recogym", "gym<0.26", "numpy<1.24", "scipy<1.11", "setuptools<66"),
+        _RECOGYM_NEEDS,
         _RECOGYM,
     ),
 )
@@ -171,10 +181,33 @@ def _measure(peer: Peer, home: Path) -> PeerRate:
 def _try(command: list[str], limit_s: float) -> tuple[str, str]:
     """What a command prints, and its last words if it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)  # noqa: S603 # our own
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)  # our own
     except subprocess.TimeoutExpired:
         return "", f"takes longer than {limit_s:.0f} s"
     except OSError as error:
         return "", error.strerror or "cannot be started"
     last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
     return done.stdout, last if done.returncode else ""
+
+
+def compare(cache: Path, users: int = _USERS, peers: tuple[Peer, ...] = PEERS) -> list[BenchRow]:
+    """Measure random slates here and in other simulators, one after the other.
+
+    Args:
+        cache: Folder that keeps the peers' environments.
+        users: Users of the timed day here.
+        peers: Whom to measure.
+    """
+    machine, world = describe_machine(), load_world("kuairand-pure")
+    env = FeedEnv(world)
+    rates = [
+        *(("askew, rollout", rate) for _, rate in rollout_rates(("random",), users, world)),
+        ("askew, environment, slates of 6", 6 * env_rate(env, _ENV_SECONDS)),
+        (f"askew, {_NUM_ENVS:,} environments at once", vector_rate(world, _NUM_ENVS, _ENV_SECONDS)),
+        *((r.peer.name + (f" ({r.fault})" if r.fault else ""), r.impressions_per_s) for r in peer_rates(cache, peers)),
+    ]
+    return [BenchRow(f"random slates: {name}", rate, "impressions/s", machine) for name, rate in rates]
+
+
+if __name__ == "__main__":
+    Console().print(bench_table(compare(Path.home() / ".cache" / "askew" / "peers")))
