@@ -3,7 +3,6 @@
 Axes: `rows` views of one slate that were shown, in order.
 """
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from policies.base import Event, Feedback
+from simulator.names import nearest
 
 _POSITIVE: Final = (Event.LIKE, Event.FOLLOW, Event.COMMENT, Event.FORWARD)
 HATE_PRICE: Final = 47.0
@@ -128,6 +128,5 @@ def pick_reward(reward: str | Reward, reveal_truth: bool) -> RewardFunction:
         return RewardFunction(per_true_view=TRUE_REWARDS[reward])
     if reward in REWARDS:
         return RewardFunction(per_view=REWARDS[reward])
-    near = difflib.get_close_matches(reward, REWARDS, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"want one of {', '.join(REWARDS)}, or a function of a Feedback"
+    hint = nearest(reward, REWARDS, f"want one of {', '.join(REWARDS)}, or a function of a Feedback")
     raise ValueError(f"reward: {reward!r} given; {hint}")

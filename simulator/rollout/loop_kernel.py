@@ -1,10 +1,42 @@
 """The loops around the user kernels: candidate windows, histories, totals. Compiled, row by row."""
 
+from typing import Final, NamedTuple
+
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int16, Int32, Int64, UInt16, UInt64
 
+from policies.base import Event
+from simulator.user_days import COUNTS
 from user_models.dynamics.compiled import compiled
 from user_models.dynamics.kernel import Response
+
+_N_BEHAVIOURS: Final = int(Event.ASKED).bit_length() - 1
+"""Bits of events that say what a user did; those after them are of questionnaires."""
+_ASKED_BIT: Final = int(Event.ASKED)
+_ANSWERED_BIT: Final = int(Event.ANSWERED)
+_SATISFIED: Final = 3
+
+
+class CountColumns(NamedTuple):
+    """Where some totals stand in a row of counts.
+
+    They are given to the kernel, not frozen into it: its compiled code is kept until this file changes, and would
+    outlive another order of `simulator.user_days.COUNTS`.
+    """
+
+    requests: int
+    views: int
+    clicks: int
+    eligible: int
+    asked: int
+    answered: int
+    answers_satisfied: int
+    true_satisfied: int
+    true_eligible_satisfied: int
+    true_answered_satisfied: int
+
+
+COUNT_COLUMNS: Final = CountColumns(*(COUNTS.index(name) for name in CountColumns._fields))
 
 
 @compiled
@@ -104,43 +136,44 @@ def recall(
 
 
 @compiled
-def tally(
+def count_events(
     rows: Int64[np.ndarray, " rows"],
     slates: Int32[np.ndarray, "rows k"],
     response: Response,
     duration_s: Float32[np.ndarray, " videos"],
     satisfied_above: float,
+    column: CountColumns,
     counts: Int32[np.ndarray, "users counts"],
     watch_s: Float64[np.ndarray, " users"],
 ) -> int:
     """Add a request's views to each user's counts and watch time; returns how many questionnaires were shown.
 
-    Columns of `counts` are those of `simulator.user_days`, in order: from the fourth on they follow the bits of
-    events, up to the profile enters.
+    Columns of `counts` are `simulator.user_days.COUNTS`: behaviours from the clicks on, in the order of the bits of
+    events, and answers from the satisfied ones on, downwards.
     """
     n_asked = 0
     for i in range(rows.shape[0]):
         count = counts[rows[i]]
-        count[1] += 1
+        count[column.requests] += 1
         for j in range(slates.shape[1]):
             if not response.viewed[i, j]:
                 break  # whoever leaves a slate sees no more of it
             events = response.events[i, j]
             watched = response.watch_s[i, j]
-            count[2] += 1
+            count[column.views] += 1
             watch_s[rows[i]] += watched
-            for bit in range(10):
-                count[3 + bit] += (events >> bit) & 1
+            for bit in range(_N_BEHAVIOURS):
+                count[column.clicks + bit] += (events >> bit) & 1
             satisfied = response.satisfaction[i, j] > satisfied_above
             can_be_asked = watched >= 7.0 or watched >= 0.5 * duration_s[slates[i, j]]
-            count[13] += can_be_asked
-            count[19] += satisfied
-            count[20] += satisfied and can_be_asked
-            if events & 1024:
-                count[14] += 1
+            count[column.eligible] += can_be_asked
+            count[column.true_satisfied] += satisfied
+            count[column.true_eligible_satisfied] += satisfied and can_be_asked
+            if events & _ASKED_BIT:
+                count[column.asked] += 1
                 n_asked += 1
-            if events & 2048:
-                count[15] += 1
-                count[19 - response.answer[i, j]] += 1
-                count[21] += satisfied
+            if events & _ANSWERED_BIT:
+                count[column.answered] += 1
+                count[column.answers_satisfied + _SATISFIED - response.answer[i, j]] += 1
+                count[column.true_answered_satisfied] += satisfied
     return n_asked

@@ -14,7 +14,7 @@ from simulator.rollout.answer_bins import AskedViews
 from simulator.rollout.answer_model import features
 from simulator.rollout.catalogue import DailyCatalogue, Platform, RolloutSettings
 from simulator.rollout.history_buffer import HistoryBuffer
-from simulator.rollout.loop_kernel import cut_windows, first_bad_slate, tally
+from simulator.rollout.loop_kernel import COUNT_COLUMNS, count_events, cut_windows, first_bad_slate
 from simulator.rollout.population import Block, empty_response
 from simulator.rollout.trace import TracePart, traced
 from simulator.user_days import COUNTS, SUMS
@@ -208,7 +208,8 @@ def count_feedback(
     """Add what happened to the day's totals; returns the questionnaires among it, if there are any."""
     above = course.stage.world.value("satisfaction.satisfied_above")
     duration_s = course.stage.videos.duration_s
-    if tally(rows, slates, response, duration_s, above, totals.counts, totals.sums[:, 0]):
+    watch_s = totals.sums[:, SUMS.index("watch_s")]
+    if count_events(rows, slates, response, duration_s, above, COUNT_COLUMNS, totals.counts, watch_s):
         return _weigh(course, rows, slates, response, totals)
     return None
 
@@ -223,20 +224,20 @@ def _weigh(
     chance, expected = course.answer_model.chance(x), course.answer_model.expected(x)
     true, satisfaction = response.propensity[row, position], response.satisfaction[row, position]
     answer = response.answer[row, position]
-    said, satisfied = answer > 0, answer == _SATISFIED
+    answered, satisfied = answer > 0, answer == _SATISFIED
     weight, true_weight = (1 / chance).astype(np.float32), (1 / true).astype(np.float32)
-    terms = (
-        weight * said,
-        weight * satisfied,
-        true_weight * said,
-        true_weight * satisfied,
-        expected.astype(np.float32),
-        (weight * expected).astype(np.float32) * said,
-        satisfied_answer_probability(course.stage, satisfaction.astype(np.float64)),
-    )
-    for column, term in enumerate(terms, start=1):
-        np.add.at(totals.sums[:, column], rows[row], term)
-    return AskedViews(satisfaction, chance, true, said)
+    terms = {
+        "answer_weight": weight * answered,
+        "answer_weight_satisfied": weight * satisfied,
+        "true_answer_weight": true_weight * answered,
+        "true_answer_weight_satisfied": true_weight * satisfied,
+        "answer_expected": expected.astype(np.float32),
+        "answer_weight_expected": (weight * expected).astype(np.float32) * answered,
+        "true_would_say": satisfied_answer_probability(course.stage, satisfaction.astype(np.float64)),
+    }
+    for name, term in terms.items():
+        np.add.at(totals.sums[:, SUMS.index(name)], rows[row], term)
+    return AskedViews(satisfaction, chance, true, answered)
 
 
 def satisfied_answer_probability(

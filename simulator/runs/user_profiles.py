@@ -1,6 +1,5 @@
 """Who the users of a run are, as a platform knows them: one row per user, one column per public feature."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 
 from policies.base import UserTable
 from simulator.errors import RunFolderError, SpecError
+from simulator.names import nearest
 
 FILE: Final = "users.parquet"
 ACTIVITY: Final = "user_active_degree"
@@ -39,8 +39,7 @@ def check_segments(segments: Sequence[str] | None, names: Sequence[str]) -> None
     known = list(dict.fromkeys(name.partition("=")[0] for name in names))
     for name in segments or ():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            hint = nearest(name, known, f"known: {', '.join(known)}")
             raise SpecError(f"segments: this world's users have no feature {name!r}; {hint}")
 
 

@@ -1,6 +1,5 @@
 """The experiment spec: a TOML file, read into a frozen model that knows every key."""
 
-import difflib
 import tomllib
 from collections.abc import Callable, Mapping
 from importlib.resources import files
@@ -20,7 +19,7 @@ from pydantic import (
 
 from simulator.checked import IDS, SEEDS
 from simulator.errors import SpecError
-from simulator.names import name_fault
+from simulator.names import name_fault, nearest
 from simulator.spec.monitoring import STRICT, LooksSpec, StopRule, guardrails_fault, looks_fault
 
 
@@ -274,9 +273,8 @@ def _find(spec: str) -> Path:
     path = Path(spec)
     if path.is_file():
         return path
-    near = difflib.get_close_matches(spec, shipped, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; shipped specs: {', '.join(shipped)}"
-    raise SpecError(f"{spec}: no such file, and no shipped spec of that name{hint}")
+    hint = nearest(spec, shipped, f"shipped specs: {', '.join(shipped)}")
+    raise SpecError(f"{spec}: no such file, and no shipped spec of that name; {hint}")
 
 
 def _line(fault: Mapping[str, Any]) -> str:
@@ -285,8 +283,8 @@ def _line(fault: Mapping[str, Any]) -> str:
     if fault["type"] == "extra_forbidden":
         tables = {"arms": ArmSpec, "sweep": SweepSpec, "looks": LooksSpec, "stop_when": StopRule}
         model = tables.get(str(fault["loc"][0]), ExperimentSpec)
-        near = difflib.get_close_matches(str(fault["loc"][-1]), model.model_fields, n=1)
-        return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        hint = nearest(str(fault["loc"][-1]), model.model_fields, "")
+        return f"unknown key {key!r}" + (f"; {hint}" if hint else "")
     if fault["type"] == "missing":
         return f"key {key!r} is missing"
     message = fault["msg"].removeprefix("Value error, ")

@@ -3,7 +3,6 @@
 Each value has a run folder of its own, named after it; `sweep.json` holds the scorecards of those that are finished.
 """
 
-import difflib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final
 
 from simulator.errors import RunFolderError, SpecError
 from simulator.experiment.runner import Progress, world_of
+from simulator.names import nearest
 from simulator.reports.report import load_report
 from simulator.reports.sweep import Sweep, SweepPoint, SweptParameter
 from simulator.run import run_to_folder
@@ -123,8 +123,7 @@ def _assumed(parameters: dict[str, Parameter], name: str) -> Parameter:
     """The parameter, if the world assumes it."""
     assumed = [known for known, parameter in parameters.items() if parameter.status == "assumed"]
     if name not in parameters:
-        near = difflib.get_close_matches(name, assumed, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"assumed parameters: {', '.join(assumed)}"
+        hint = nearest(name, assumed, f"assumed parameters: {', '.join(assumed)}")
         raise SpecError(f"sweep: unknown parameter {name!r}; {hint}")
     if name not in assumed:
         status = parameters[name].status
