@@ -74,8 +74,8 @@ class Metric:
                     f'metric {self.key!r}: {name} {columns!r} given, want a tuple of columns, as in ("y",)'
                 )
         if self.better not in get_args(Direction):
-            known = ", ".join(get_args(Direction))
-            raise ValueError(f"metric {self.key!r}: better = {self.better!r} given, want one of {known}")
+            directions = ", ".join(get_args(Direction))
+            raise ValueError(f"metric {self.key!r}: better = {self.better!r} given, want one of {directions}")
         if not math.isfinite(self.scale) or self.scale == 0:
             raise ValueError(f"metric {self.key!r}: scale = {self.scale} given, want a number that is not 0")
 

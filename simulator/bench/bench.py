@@ -126,9 +126,9 @@ class BenchStore:
         """Write a log."""
         return self.folder.put(name, data)
 
-    def get(self, kept: StoredFile) -> bytes:
+    def get(self, stored: StoredFile) -> bytes:
         """Read a log."""
-        return self.folder.get(kept)
+        return self.folder.get(stored)
 
     def read_checkpoint(self) -> Checkpoint | None:
         """None: every bench begins at the beginning."""

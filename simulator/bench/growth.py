@@ -69,9 +69,9 @@ def trials(base: GrowthRun, users: tuple[int, ...]) -> list[GrowthRun]:
     return list(dict.fromkeys([base, *by_users, *grown]))
 
 
-def run_trials(wanted: list[GrowthRun], world: str) -> Iterator[Cost]:
+def run_trials(runs: list[GrowthRun], world: str) -> Iterator[Cost]:
     """Run one after the other, each in a process and a folder of its own."""
-    for trial in wanted:
+    for trial in runs:
         yield run_trial(trial, world)
 
 

@@ -119,8 +119,8 @@ def print_offline(out: Path, as_json: bool) -> None:
     sys.stdout.write(f"{result.data}: {facts(result)}\n")
     scores = [tuple(cell.replace(" ± ", "\n± ") for cell in line(result, row)) for row in result.policies]
     print_table(headings(result), scores)
-    said = "" if result.lead is None else f"{lead_in_words(result.lead)}\n"
-    sys.stdout.write(f"{said}{out / PAGE}\n")
+    lead = "" if result.lead is None else f"{lead_in_words(result.lead)}\n"
+    sys.stdout.write(f"{lead}{out / PAGE}\n")
 
 
 def _print_leaderboard(out: Path, as_json: bool) -> None:

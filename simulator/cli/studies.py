@@ -83,15 +83,15 @@ def power(
     run = audited_run(Path(spec)) if (Path(spec) / "spec.toml").is_file() else None
     experiment = load_spec(str(run / "spec.toml") if run else spec)
     warn_of(experiment.world)
-    wanted = PowerTarget(metric, effect, power)
+    target = PowerTarget(metric, effect, power)
     folder = out or Path(f"power-{Path(spec).stem}")
     if run and resume:
         raise SpecError(f"--resume given, but {run} is a finished run, which needs no pilot; leave it out")
     if run:
-        plan_from_run(run, experiment, wanted, folder)
+        plan_from_run(run, experiment, target, folder)
     else:
         with progress_bars() as show:
-            run_power(experiment, wanted, folder, (pilot, workers_or_all(workers)), show, resume)
+            run_power(experiment, target, folder, (pilot, workers_or_all(workers)), show, resume)
     _print_power(folder, json_)
 
 

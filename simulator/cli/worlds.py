@@ -138,5 +138,5 @@ def _validate_world(
         sys.stdout.write(result.to_json())
         return
     print_table(("check", "measured", "target", "verdict"), [check_line(check) for check in result.checks])
-    said = "sound" if result.sound else "refused: " + "; ".join(result.faults)
-    sys.stdout.write(f"{result.world}: {said}\n{folder / PAGE}\n")
+    verdict = "sound" if result.sound else "refused: " + "; ".join(result.faults)
+    sys.stdout.write(f"{result.world}: {verdict}\n{folder / PAGE}\n")

@@ -1,7 +1,7 @@
-"""What an engine is asked for: keep users, play scenes, teach policies. How, and on which machines, is its own affair.
+"""The interface between the run loop and a back end, local or Ray: hold users, simulate steps, train policies.
 
-Users live in parts: whole blocks, cut by the number of users alone. A part's files come from the part alone, so every
-engine leaves the same bytes, with any number of workers.
+Users are held in shards: whole blocks, cut by the number of users alone. A shard's files depend on the shard alone, so
+every engine writes the same bytes, with any number of workers.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from simulator.experiment.setup import PreparedExperiment
 from simulator.rollout.population import Block
 from simulator.runs.checkpoint import Checkpoint, StoredFile
 
-PART_USERS: Final = 32_768
-"""Users of a part at most, unless its one block has more."""
-FEWEST_PARTS: Final = 8
-"""Parts, where there are as many blocks: enough to keep a machine's cores busy."""
+SHARD_USERS: Final = 32_768
+"""Users of a shard at most, unless its one block has more."""
+FEWEST_SHARDS: Final = 8
+"""Shards, where there are as many blocks: enough to keep a machine's cores busy."""
 
 Weights: TypeAlias = tuple[tuple[str, bytes], ...]
 """A policy as it travels: what it saves, as file names and contents; nothing for one that stays as it is built."""
@@ -32,19 +32,19 @@ class Store(Protocol):
 
     @property
     def durable(self) -> bool:
-        """Whether users and policies are worth keeping: someone may go on from here later."""
+        """Whether users and policies are stored, so that the run can be resumed."""
         ...
 
     def put_table(self, name: str, table: pa.Table) -> StoredFile:
-        """Keep user-days or a trace."""
+        """Store user-days or a trace."""
         ...
 
     def put(self, name: str, data: bytes) -> StoredFile:
-        """Keep a file, replacing one of that name at one stroke."""
+        """Store a file; one of that name is replaced atomically."""
         ...
 
-    def get(self, kept: StoredFile) -> bytes:
-        """The file as it was kept.
+    def get(self, stored: StoredFile) -> bytes:
+        """Read a stored file.
 
         Raises:
             RunFolderError: It is gone or has changed.
@@ -52,11 +52,11 @@ class Store(Protocol):
         ...
 
     def read_checkpoint(self) -> Checkpoint | None:
-        """Where an earlier try stood, or None to begin at the beginning."""
+        """Read the checkpoint of an earlier try; None to begin at the beginning."""
         ...
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Keep where the run stands, and let go of what no longer counts."""
+        """Store a checkpoint, and remove files that it no longer needs."""
         ...
 
 
@@ -82,7 +82,7 @@ class RunContext:
 @final
 @dataclass(frozen=True)
 class ServingPolicies:
-    """Who serves a line, as weights, and how answers are weighted."""
+    """The weights of a timeline's policies, and the answering model."""
 
     policies: tuple[Weights, ...]
     answer_model: AnswerWeights
@@ -91,16 +91,16 @@ class ServingPolicies:
 @final
 @dataclass(frozen=True)
 class StepResult:
-    """What a scene leaves behind.
+    """The files of a step.
 
     Attributes:
-        standing: The users' files, one per part, if the store is durable.
+        states: The users' files, one per shard, if the store is durable.
         tables: User-days and traces.
         logs: Files for training.
-        policies: Of the line, after learning.
+        policies: The timeline's policies after learning.
     """
 
-    standing: tuple[StoredFile, ...]
+    states: tuple[StoredFile, ...]
     tables: tuple[StoredFile, ...]
     logs: tuple[StoredFile, ...]
     policies: tuple[Weights, ...]
@@ -108,41 +108,41 @@ class StepResult:
 
 @runtime_checkable
 class Engine(Protocol):
-    """Plays scenes; nothing in a run's files depends on which engine it is or how many workers it has."""
+    """Simulates steps; nothing in a run's files depends on which engine it is or how many workers it has."""
 
-    def open(self, hall: RunContext) -> None:
+    def open(self, context: RunContext) -> None:
         """Get ready for a run."""
         ...
 
-    def load_users(self, line: str, standing: tuple[StoredFile, ...]) -> None:
-        """Let a line's users stand where they were kept; where nothing was, as they were drawn."""
+    def load_users(self, timeline: str, states: tuple[StoredFile, ...]) -> None:
+        """Load a timeline's users from storage; start from the users as drawn if none are stored."""
         ...
 
     def fork(self, source: str, lines: Sequence[str]) -> None:
-        """Let lines begin where another one stands, which ends there."""
+        """Start timelines from a copy of the current users of `source`, which is dropped."""
         ...
 
-    def play(self, scene: SimulationStep, cast: ServingPolicies) -> StepResult:
-        """Play a scene.
+    def play(self, step: SimulationStep, serving: ServingPolicies) -> StepResult:
+        """Simulate a step.
 
         Raises:
-            RankedBadlyError: A policy broke its contract.
+            InvalidSlateError: A policy broke its contract.
             RunFolderError: A file cannot be written.
         """
         ...
 
-    def train(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
-        """Fit a lesson's policies; with those of the arms, the answering model too."""
+    def train(self, step: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
+        """Train the policies of a step; with those of the arms, the answering model too."""
         ...
 
     def close(self) -> None:
-        """Let go of workers."""
+        """Stop the workers."""
         ...
 
 
-def cut_parts(blocks: Sequence[Block]) -> tuple[Shard, ...]:
-    """Blocks in parts, as even as whole blocks allow; depends on the blocks alone."""
+def cut_shards(blocks: Sequence[Block]) -> tuple[Shard, ...]:
+    """Cut blocks into shards, as even as whole blocks allow; depends on the blocks alone."""
     users = sum(len(block.user_id) for block in blocks)
-    n = min(len(blocks), max(FEWEST_PARTS, -(-users // PART_USERS)))
+    n = min(len(blocks), max(FEWEST_SHARDS, -(-users // SHARD_USERS)))
     edges = [len(blocks) * i // n for i in range(n + 1)]
     return tuple(Shard(i, edges[i], edges[i + 1]) for i in range(n))

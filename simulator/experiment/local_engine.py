@@ -1,4 +1,4 @@
-"""The engine of one machine: parts side by side on threads; the compiled kernels run outside Python's lock."""
+"""The engine of one machine: shards side by side on threads; the compiled kernels run outside Python's lock."""
 
 import sys
 from collections.abc import Sequence
@@ -14,87 +14,89 @@ from simulator.experiment.engine import (
     Shard,
     StepResult,
     Weights,
-    cut_parts,
+    cut_shards,
 )
 from simulator.experiment.schedule import SimulationStep, TrainingStep
-from simulator.experiment.shard import LivePolicies, ShardResult, ShardState, learn, play_part
+from simulator.experiment.shard import LivePolicies, ShardResult, ShardState, learn, play_shard
 from simulator.experiment.training import answer_weights, pack_policy, read_logs, train_policy, unpack_policy
 from simulator.runs.checkpoint import StoredFile
 
 
 @final
 class LocalEngine:
-    """Keeps users in this process."""
+    """Holds users in this process."""
 
     def __init__(self, workers: int) -> None:
         """Start `workers` threads."""
         _calm_torch()
         self._pool = ThreadPoolExecutor(workers)
-        self._standing: dict[str, list[ShardState]] = {}
+        self._states: dict[str, list[ShardState]] = {}
         self._live: dict[str, tuple[tuple[Weights, ...], tuple[Policy, ...]]] = {}
 
-    def open(self, hall: RunContext) -> None:
+    def open(self, context: RunContext) -> None:
         """See `Engine.open`."""
-        self._hall = hall
-        self._parts = cut_parts(hall.setting.blocks)
+        self._context = context
+        self._shards = cut_shards(context.setting.blocks)
 
-    def load_users(self, line: str, standing: tuple[StoredFile, ...]) -> None:
+    def load_users(self, timeline: str, states: tuple[StoredFile, ...]) -> None:
         """See `Engine.load_users`."""
-        if standing:
-            self._standing[line] = list(self._pool.map(self._restore, self._parts, standing))
+        if states:
+            self._states[timeline] = list(self._pool.map(self._restore, self._shards, states))
         else:
-            blocks = self._hall.setting.blocks
-            self._standing[line] = [ShardState.fresh(blocks[part.first : part.last]) for part in self._parts]
+            blocks = self._context.setting.blocks
+            self._states[timeline] = [ShardState.fresh(blocks[shard.first : shard.last]) for shard in self._shards]
 
     def fork(self, source: str, lines: Sequence[str]) -> None:
         """See `Engine.fork`."""
-        standing = self._standing.pop(source)
-        for line in lines[:-1]:
-            self._standing[line] = [part.copy() for part in standing]
-        self._standing[lines[-1]] = standing
+        states = self._states.pop(source)
+        for timeline in lines[:-1]:
+            self._states[timeline] = [shard.copy() for shard in states]
+        self._states[lines[-1]] = states
 
-    def play(self, scene: SimulationStep, cast: ServingPolicies) -> StepResult:
+    def play(self, step: SimulationStep, serving: ServingPolicies) -> StepResult:
         """See `Engine.play`."""
-        policies = self._policies(scene.line, cast.policies)
-        servers = LivePolicies(policies, cast.answer_model)
+        policies = self._policies(step.timeline, serving.policies)
+        live = LivePolicies(policies, serving.answer_model)
 
-        def play(part: Shard, standing: ShardState) -> ShardResult:
-            return play_part(self._hall, scene, servers, part, standing)
+        def play(shard: Shard, states: ShardState) -> ShardResult:
+            return play_shard(self._context, step, live, shard, states)
 
-        played = list(self._pool.map(play, self._parts, self._standing[scene.line]))
-        weights = cast.policies
-        if scene.learns:
-            learn(self._hall.setting, scene.line, policies, [p.feedback for p in played if p.feedback is not None])
+        results = list(self._pool.map(play, self._shards, self._states[step.timeline]))
+        weights = serving.policies
+        if step.learns:
+            learn(
+                self._context.setting, step.timeline, policies, [p.feedback for p in results if p.feedback is not None]
+            )
             weights = tuple(pack_policy(policy) for policy in policies)
-            self._live[scene.line] = (weights, policies)
-        return gathered(played, weights)
+            self._live[step.timeline] = (weights, policies)
+        return collect_results(results, weights)
 
-    def train(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
+    def train(self, step: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
         """See `Engine.train`."""
-        setting = self._hall.setting
-        log = read_logs(self._hall, logs)
-        if lesson.who == "pre":
-            return (train_policy(self._hall, None, log),), ()
-        weights = tuple(self._pool.map(partial(train_policy, self._hall, log=log), range(len(setting.policies))))
-        return weights, answer_weights(self._hall, log)
+        setting = self._context.setting
+        log = read_logs(self._context, logs)
+        if step.who == "pre":
+            return (train_policy(self._context, None, log),), ()
+        weights = tuple(self._pool.map(partial(train_policy, self._context, log=log), range(len(setting.policies))))
+        return weights, answer_weights(self._context, log)
 
     def close(self) -> None:
         """See `Engine.close`."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _restore(self, part: Shard, kept: StoredFile) -> ShardState:
-        """A part's users as they were kept."""
-        blocks = self._hall.setting.blocks[part.first : part.last]
-        return ShardState.unpack(blocks, self._hall.store.get(kept))
+    def _restore(self, shard: Shard, stored: StoredFile) -> ShardState:
+        """Load a shard's users."""
+        blocks = self._context.setting.blocks[shard.first : shard.last]
+        return ShardState.unpack(blocks, self._context.store.get(stored))
 
-    def _policies(self, line: str, weights: tuple[Weights, ...]) -> tuple[Policy, ...]:
-        """Live policies of a line, unpacked anew only where other weights are wanted."""
-        known = self._live.get(line)
-        if known is not None and known[0] is weights:
-            return known[1]
-        built = self._hall.setting.built(line)
+    def _policies(self, timeline: str, weights: tuple[Weights, ...]) -> tuple[Policy, ...]:
+        """The policies of a timeline, unpacked again only for other weights."""
+        cached = self._live.get(timeline)
+        if cached is not None and cached[0] is weights:
+            return cached[1]
+        built = self._context.setting.built(timeline)
         live = tuple(unpack_policy(policy, w) for policy, w in zip(built, weights, strict=True))
-        self._live[line] = (weights, live)
+        self._live[timeline] = (weights, live)
         _calm_torch()
         return live
 
@@ -106,11 +108,11 @@ def _calm_torch() -> None:
         torch.set_num_threads(1)
 
 
-def gathered(played: Sequence[ShardResult], policies: tuple[Weights, ...]) -> StepResult:
-    """What all parts leave behind, in order."""
+def collect_results(results: Sequence[ShardResult], policies: tuple[Weights, ...]) -> StepResult:
+    """Join the results of all shards, in order."""
     return StepResult(
-        standing=tuple(part.standing for part in played if part.standing is not None),
-        tables=tuple(kept for part in played for kept in part.tables),
-        logs=tuple(part.log for part in played if part.log is not None),
+        states=tuple(shard.states for shard in results if shard.states is not None),
+        tables=tuple(stored for shard in results for stored in shard.tables),
+        logs=tuple(shard.log for shard in results if shard.log is not None),
         policies=policies,
     )

@@ -1,8 +1,8 @@
-"""The engine of many machines: each part of the users is a Ray task.
+"""The engine of many machines: each shard of the users is a Ray task.
 
-Between two scenes users lie in the run folder, which every machine has to see; a task reads its part, plays it and
-writes it anew. So nothing piles up in any process, and a task whose worker dies is simply played again. Policies
-travel as weights, once a scene. Feedback goes from task to task; the driver holds file names and weights.
+Between two steps users are stored in the run folder, which every machine has to see; a task reads its shard, simulates
+it and writes it again. So no process holds all users, and a task whose worker dies is run again. Policies are sent as
+weights, once a step. Feedback goes from task to task; the driver holds file names and weights.
 """
 
 import logging
@@ -30,12 +30,12 @@ from simulator.experiment.engine import (
     StepResult,
     Store,
     Weights,
-    cut_parts,
+    cut_shards,
 )
-from simulator.experiment.local_engine import gathered
+from simulator.experiment.local_engine import collect_results
 from simulator.experiment.schedule import SimulationStep, TrainingStep
 from simulator.experiment.setup import prepare, world_of
-from simulator.experiment.shard import LivePolicies, ShardResult, ShardState, learn, play_part
+from simulator.experiment.shard import LivePolicies, ShardResult, ShardState, learn, play_shard
 from simulator.experiment.training import answer_weights, pack_policy, read_logs, train_policy, unpack_policy
 from simulator.runs.checkpoint import StoredFile
 from simulator.spec.experiment import ExperimentSpec
@@ -58,7 +58,7 @@ except Exception as error:
 @final
 @dataclass(frozen=True)
 class WorkerContext:
-    """From which a worker makes everything else: the spec as JSON, and the run folder."""
+    """What a worker is sent, and makes everything else from: the spec as JSON, and the run folder."""
 
     spec: str
     store: Store
@@ -66,7 +66,7 @@ class WorkerContext:
 
 @final
 class RayEngine:
-    """Plays parts on the workers of a Ray cluster, or of this machine."""
+    """Simulates shards on the workers of a Ray cluster, or of this machine."""
 
     def __init__(self, workers: int, address: str | None = None) -> None:
         """Start `workers` processes here, or join the cluster at an address, which has workers of its own.
@@ -91,42 +91,44 @@ class RayEngine:
             raise EngineError(f"--engine ray: cannot start at {address or 'this machine'}: {_reason(error)}") from None
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own way of ending does not say what is kept
-        self._standing: dict[str, tuple[StoredFile | None, ...]] = {}
+        self._states: dict[str, tuple[StoredFile | None, ...]] = {}
 
-    def open(self, hall: RunContext) -> None:
+    def open(self, context: RunContext) -> None:
         """See `Engine.open`; the store has to be durable."""
-        self._parts = cut_parts(hall.setting.blocks)
-        self._n_arms = len(hall.setting.policies)
-        self._ticket = WorkerContext(hall.setting.spec.model_dump_json(), hall.store)
+        self._shards = cut_shards(context.setting.blocks)
+        self._n_arms = len(context.setting.policies)
+        self._worker = WorkerContext(context.setting.spec.model_dump_json(), context.store)
 
-    def load_users(self, line: str, standing: tuple[StoredFile, ...]) -> None:
+    def load_users(self, timeline: str, states: tuple[StoredFile, ...]) -> None:
         """See `Engine.load_users`."""
-        self._standing[line] = standing or tuple(None for _ in self._parts)
+        self._states[timeline] = states or tuple(None for _ in self._shards)
 
     def fork(self, source: str, lines: Sequence[str]) -> None:
         """See `Engine.fork`; files are read, never changed, so all may begin with the same ones."""
-        self._standing |= dict.fromkeys(lines, self._standing.pop(source))
+        self._states |= dict.fromkeys(lines, self._states.pop(source))
 
-    def play(self, scene: SimulationStep, cast: ServingPolicies) -> StepResult:
+    def play(self, step: SimulationStep, serving: ServingPolicies) -> StepResult:
         """See `Engine.play`."""
-        sent = self._ray.put(cast)
-        tasks = zip(self._parts, self._standing[scene.line], strict=True)
-        played = [self._task(_play, 2).remote(self._ticket, scene, sent, part, kept) for part, kept in tasks]
-        parts: list[ShardResult] = self._wait([done for done, _ in played])
-        policies = cast.policies
-        if scene.learns:
-            feedback = [owed for _, owed in played]
-            policies = self._wait(self._task(_learn, 1).remote(self._ticket, scene.line, sent, *feedback))
-        result = gathered(parts, policies)
-        self._standing[scene.line] = result.standing
+        serving_ref = self._ray.put(serving)
+        tasks = zip(self._shards, self._states[step.timeline], strict=True)
+        results = [
+            self._task(_play, 2).remote(self._worker, step, serving_ref, shard, stored) for shard, stored in tasks
+        ]
+        shards: list[ShardResult] = self._wait([done for done, _ in results])
+        policies = serving.policies
+        if step.learns:
+            feedback = [owed for _, owed in results]
+            policies = self._wait(self._task(_learn, 1).remote(self._worker, step.timeline, serving_ref, *feedback))
+        result = collect_results(shards, policies)
+        self._states[step.timeline] = result.states
         return result
 
-    def train(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
+    def train(self, step: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
         """See `Engine.train`."""
-        if lesson.who == "pre":
-            return (self._wait(self._task(_teach, 1).remote(self._ticket, None, logs)),), ()
-        answers = self._task(_answers, 1).remote(self._ticket, logs)
-        weights = [self._task(_teach, 1).remote(self._ticket, arm, logs) for arm in range(self._n_arms)]
+        if step.who == "pre":
+            return (self._wait(self._task(_train, 1).remote(self._worker, None, logs)),), ()
+        answers = self._task(_answers, 1).remote(self._worker, logs)
+        weights = [self._task(_train, 1).remote(self._worker, arm, logs) for arm in range(self._n_arms)]
         return tuple(self._wait(weights)), self._wait(answers)
 
     def close(self) -> None:
@@ -179,8 +181,8 @@ def _try_to_join(address: str, here: str) -> None:
             f"--engine ray: nobody answers at --address {address} within {_PATIENCE_S} s; {remedy}"
         ) from None
     if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise EngineError(f"--engine ray: cannot join at --address {address}: {said[-1] if said else 'Ray'}; {remedy}")
+        reason = (done.stderr.strip().splitlines() or ["Ray"])[-1]
+        raise EngineError(f"--engine ray: cannot join at --address {address}: {reason}; {remedy}")
 
 
 def _closed(host: str, port: int) -> bool:
@@ -195,42 +197,44 @@ def _closed(host: str, port: int) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _hall(spec: str, store: Store) -> RunContext:
-    """A worker's own setting, the same as the driver's because it follows from the spec."""
+def _context(spec: str, store: Store) -> RunContext:
+    """A worker's own context, the same as the driver's because it follows from the spec."""
     torch.set_num_threads(1)
-    known = ExperimentSpec.model_validate_json(spec)
-    return RunContext(prepare(known, world_of(known)), store)
+    experiment = ExperimentSpec.model_validate_json(spec)
+    return RunContext(prepare(experiment, world_of(experiment)), store)
 
 
 def _play(
-    ticket: WorkerContext, scene: SimulationStep, cast: ServingPolicies, part: Shard, kept: StoredFile | None
+    worker: WorkerContext, step: SimulationStep, serving: ServingPolicies, shard: Shard, stored: StoredFile | None
 ) -> tuple[ShardResult, Feedback | None]:
-    """A part through a scene; feedback apart, because the driver never fetches it."""
-    hall = _hall(ticket.spec, ticket.store)
-    blocks = hall.setting.blocks[part.first : part.last]
-    begun = ShardState.fresh(blocks).copy() if kept is None else ShardState.unpack(blocks, ticket.store.get(kept))
-    built = hall.setting.built(scene.line)
-    policies = tuple(unpack_policy(policy, w) for policy, w in zip(built, cast.policies, strict=True))
-    played = play_part(hall, scene, LivePolicies(policies, cast.answer_model), part, begun)
-    return ShardResult(None, played.standing, played.log, played.tables), played.feedback
+    """Simulate a step for a shard; feedback is apart, because the driver never fetches it."""
+    context = _context(worker.spec, worker.store)
+    blocks = context.setting.blocks[shard.first : shard.last]
+    users = ShardState.fresh(blocks).copy() if stored is None else ShardState.unpack(blocks, worker.store.get(stored))
+    built = context.setting.built(step.timeline)
+    policies = tuple(unpack_policy(policy, w) for policy, w in zip(built, serving.policies, strict=True))
+    results = play_shard(context, step, LivePolicies(policies, serving.answer_model), shard, users)
+    return ShardResult(None, results.states, results.log, results.tables), results.feedback
 
 
-def _learn(ticket: WorkerContext, line: str, cast: ServingPolicies, *feedback: Feedback | None) -> tuple[Weights, ...]:
-    """A line's policies after a round."""
-    hall = _hall(ticket.spec, ticket.store)
-    built = hall.setting.built(line)
-    policies = tuple(unpack_policy(policy, w) for policy, w in zip(built, cast.policies, strict=True))
-    learn(hall.setting, line, policies, [owed for owed in feedback if owed is not None])
+def _learn(
+    worker: WorkerContext, timeline: str, serving: ServingPolicies, *feedback: Feedback | None
+) -> tuple[Weights, ...]:
+    """A timeline's policies after a round."""
+    context = _context(worker.spec, worker.store)
+    built = context.setting.built(timeline)
+    policies = tuple(unpack_policy(policy, w) for policy, w in zip(built, serving.policies, strict=True))
+    learn(context.setting, timeline, policies, [owed for owed in feedback if owed is not None])
     return tuple(pack_policy(policy) for policy in policies)
 
 
-def _teach(ticket: WorkerContext, arm: int | None, logs: tuple[StoredFile, ...]) -> Weights:
+def _train(worker: WorkerContext, arm: int | None, logs: tuple[StoredFile, ...]) -> Weights:
     """The policy of an arm, or of the pre-period, fitted on the logs."""
-    hall = _hall(ticket.spec, ticket.store)
-    return train_policy(hall, arm, read_logs(hall, logs))
+    context = _context(worker.spec, worker.store)
+    return train_policy(context, arm, read_logs(context, logs))
 
 
-def _answers(ticket: WorkerContext, logs: tuple[StoredFile, ...]) -> AnswerWeights:
+def _answers(worker: WorkerContext, logs: tuple[StoredFile, ...]) -> AnswerWeights:
     """The answering model fitted on the logs."""
-    hall = _hall(ticket.spec, ticket.store)
-    return answer_weights(hall, read_logs(hall, logs))
+    context = _context(worker.spec, worker.store)
+    return answer_weights(context, read_logs(context, logs))

@@ -8,7 +8,7 @@ from zlib import crc32
 import pyarrow as pa
 
 from simulator.errors import SpecError
-from simulator.experiment.engine import Engine, RunContext, ServingPolicies, Store, Weights, cut_parts
+from simulator.experiment.engine import Engine, RunContext, ServingPolicies, Store, Weights, cut_shards
 from simulator.experiment.local_engine import LocalEngine
 from simulator.experiment.schedule import SimulationStep, Step, TrainingStep, days_played, plan_steps
 from simulator.experiment.setup import PRE, PreparedExperiment, prepare, world_of
@@ -22,14 +22,14 @@ class Sink(Protocol):
     """Where tables go that nobody keeps on disk."""
 
     def write_parquet(self, name: str, table: pa.Table) -> None:
-        """Take the user-days (`user_days/...`) or the trace (`trace/...`) of everybody on one day of one line."""
+        """Take the user-days (`user_days/...`) or the trace (`trace/...`) of everybody on one day of one timeline."""
         ...
 
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
 Stopping = Callable[[int], bool]
-"""Called with the days of the test that all lines have played: whether the test ends there."""
+"""Called with the days of the test that all timelines have reached: whether the test ends there."""
 
 
 def run_experiment(setting: PreparedExperiment, sink: Sink, workers: int, progress: Progress) -> None:
@@ -37,7 +37,7 @@ def run_experiment(setting: PreparedExperiment, sink: Sink, workers: int, progre
 
     Raises:
         SpecError: The spec has a `stop_when`, which takes a look at what is on disk.
-        RankedBadlyError: A policy broke its contract.
+        InvalidSlateError: A policy broke its contract.
     """
     if setting.spec.stop_when is not None:
         raise SpecError(f"{setting.spec.name}: has a stop_when; run it into a folder, with simulator.run.run_to_folder")
@@ -45,8 +45,8 @@ def run_experiment(setting: PreparedExperiment, sink: Sink, workers: int, progre
 
 
 def play_into(sink: Sink, setting: PreparedExperiment, engine: Engine, progress: Progress) -> None:
-    """`run_experiment` on an engine of your choice, which is closed at the end."""
-    play(setting, MemoryStore(sink, len(cut_parts(setting.blocks))), engine, progress)
+    """Play an experiment on an engine of your choice, which is closed at the end; see `run_experiment`."""
+    play(setting, MemoryStore(sink, len(cut_shards(setting.blocks))), engine, progress)
 
 
 def never(_days: int) -> bool:
@@ -60,13 +60,13 @@ def play(
     """Play an experiment, or what an earlier try left of it, step by step, and close the engine.
 
     Raises:
-        RankedBadlyError: A policy broke its contract.
+        InvalidSlateError: A policy broke its contract.
         RunFolderError: A file cannot be written, or one of an earlier try is damaged.
     """
-    hall = RunContext(setting, store)
+    context = RunContext(setting, store)
     try:
-        engine.open(hall)
-        run = _Run(hall, engine, progress, plan_steps(setting))
+        engine.open(context)
+        run = _Run(context, engine, progress, plan_steps(setting))
         run.resume(store.read_checkpoint(), stopping)
     finally:
         engine.close()
@@ -74,10 +74,10 @@ def play(
 
 @final
 class _Run:
-    """Steps done so far, and who serves where."""
+    """A run: its steps done so far, and the weights of each timeline's policies."""
 
-    def __init__(self, hall: RunContext, engine: Engine, progress: Progress, steps: tuple[Step, ...]) -> None:
-        self._hall = hall
+    def __init__(self, context: RunContext, engine: Engine, progress: Progress, steps: tuple[Step, ...]) -> None:
+        self._context = context
         self._engine = engine
         self._progress = progress
         self._steps = steps
@@ -89,66 +89,68 @@ class _Run:
         self._restore(before or Checkpoint(lines={PRE: TimelineCheckpoint()}))
         for index in range(self._now.done, len(self._steps)):
             step = self._steps[index]
-            self._tell(index)
-            moved = self._play(step) if isinstance(step, SimulationStep) else self._teach(step)
+            self._show_progress(index)
+            after = self._play(step) if isinstance(step, SimulationStep) else self._train(step)
             days = days_played(self._steps, index)
             last = index == len(self._steps) - 1 or (days > 0 and stopping(days))
             done = {"done": len(self._steps), "lines": {}} if last else {"done": index + 1}
-            self._now = moved.model_copy(update={**done, "steps": len(self._steps)})
-            self._hall.store.write_checkpoint(self._now)
+            self._now = after.model_copy(update={**done, "steps": len(self._steps)})
+            self._context.store.write_checkpoint(self._now)
             if last:
                 return
 
     def _restore(self, now: Checkpoint) -> None:
-        """Begin where an earlier try stood."""
+        """Load users and policies of a checkpoint."""
         self._now = now
-        for line, place in now.lines.items():
-            self._engine.load_users(line, place.standing)
-            self._weights[line] = self._fetched(line, place)
+        for timeline, checkpoint in now.lines.items():
+            self._engine.load_users(timeline, checkpoint.standing)
+            self._weights[timeline] = self._load_weights(timeline, checkpoint)
 
-    def _fetched(self, line: str, place: TimelineCheckpoint) -> tuple[Weights, ...]:
-        """The policies of a line as they were kept."""
-        if not place.policies:
-            return tuple(() for _ in self._hall.setting.built(line))
-        return tuple(tuple((_own_name(k.name), self._hall.store.get(k)) for k in files) for files in place.policies)
+    def _load_weights(self, timeline: str, checkpoint: TimelineCheckpoint) -> tuple[Weights, ...]:
+        """Read the stored policies of a timeline."""
+        if not checkpoint.policies:
+            return tuple(() for _ in self._context.setting.built(timeline))
+        get = self._context.store.get
+        return tuple(tuple((_own_name(file.name), get(file)) for file in files) for files in checkpoint.policies)
 
-    def _play(self, scene: SimulationStep) -> Checkpoint:
-        """Play a scene."""
-        played = self._engine.play(scene, ServingPolicies(self._weights[scene.line], self._now.answer_model))
-        place = self._now.lines[scene.line].model_copy(update={"standing": played.standing})
-        if scene.learns:
-            self._weights[scene.line] = played.policies
-            place = TimelineCheckpoint(standing=played.standing, policies=self._kept(scene.label, played.policies))
+    def _play(self, step: SimulationStep) -> Checkpoint:
+        """Simulate a step; the checkpoint after it."""
+        results = self._engine.play(step, ServingPolicies(self._weights[step.timeline], self._now.answer_model))
+        checkpoint = self._now.lines[step.timeline].model_copy(update={"standing": results.states})
+        if step.learns:
+            self._weights[step.timeline] = results.policies
+            policies = self._stored(step.label, results.policies)
+            checkpoint = TimelineCheckpoint(standing=results.states, policies=policies)
         return self._now.model_copy(
             update={
-                "lines": self._now.at(scene.line, place),
-                "logs": (*self._now.logs, *played.logs),
-                "tables": (*self._now.tables, *played.tables),
+                "lines": self._now.at(step.timeline, checkpoint),
+                "logs": (*self._now.logs, *results.logs),
+                "tables": (*self._now.tables, *results.tables),
             }
         )
 
-    def _teach(self, lesson: TrainingStep) -> Checkpoint:
-        """Fit policies; those of the arms open the test."""
-        weights, answer_model = self._engine.train(lesson, self._now.logs)
-        if lesson.who == "pre":
+    def _train(self, step: TrainingStep) -> Checkpoint:
+        """Train policies; those of the arms open the test. The checkpoint after it."""
+        weights, answer_model = self._engine.train(step, self._now.logs)
+        if step.who == "pre":
             self._weights[PRE] = weights
-            place = self._now.lines[PRE].model_copy(update={"policies": self._kept(PRE, weights)})
-            return self._now.model_copy(update={"lines": self._now.at(PRE, place)})
-        setting, standing = self._hall.setting, self._now.lines[PRE].standing
-        kept = dict(zip(setting.buckets.arms, self._kept("arms", weights), strict=False))
+            checkpoint = self._now.lines[PRE].model_copy(update={"policies": self._stored(PRE, weights)})
+            return self._now.model_copy(update={"lines": self._now.at(PRE, checkpoint)})
+        setting, states = self._context.setting, self._now.lines[PRE].standing
+        stored = dict(zip(setting.buckets.arms, self._stored("arms", weights), strict=False))
         by_arm = dict(zip(setting.buckets.arms, weights, strict=True))
         self._engine.fork(PRE, setting.lines)
-        places: dict[str, TimelineCheckpoint] = {}
-        for line in setting.lines:
-            self._weights[line] = tuple(by_arm[arm] for arm in setting.served(line))
-            places[line] = TimelineCheckpoint(
-                standing=standing, policies=tuple(kept[arm] for arm in setting.served(line) if kept)
+        checkpoints: dict[str, TimelineCheckpoint] = {}
+        for timeline in setting.lines:
+            self._weights[timeline] = tuple(by_arm[arm] for arm in setting.served(timeline))
+            checkpoints[timeline] = TimelineCheckpoint(
+                standing=states, policies=tuple(stored[arm] for arm in setting.served(timeline) if stored)
             )
-        return self._now.model_copy(update={"answer_model": answer_model, "logs": (), "lines": places})
+        return self._now.model_copy(update={"answer_model": answer_model, "logs": (), "lines": checkpoints})
 
-    def _kept(self, label: str, policies: tuple[Weights, ...]) -> tuple[tuple[StoredFile, ...], ...]:
-        """Policies as files, if anyone may go on from here."""
-        store, done = self._hall.store, self._now.done
+    def _stored(self, label: str, policies: tuple[Weights, ...]) -> tuple[tuple[StoredFile, ...], ...]:
+        """Store policies, if the store is durable."""
+        store, done = self._context.store, self._now.done
         if not store.durable:
             return ()
         return tuple(
@@ -156,8 +158,8 @@ class _Run:
             for index, weights in enumerate(policies)
         )
 
-    def _tell(self, index: int) -> None:
-        """Say how far the run is."""
+    def _show_progress(self, index: int) -> None:
+        """Show how far the run is."""
         stages = [_stage(step) for step in self._steps]
         mine = [at for at, stage in enumerate(stages) if stage == stages[index]]
         self._progress(stages[index], mine.index(index), len(mine))
@@ -167,7 +169,7 @@ def _stage(step: Step) -> str:
     """What a step is called while it lasts."""
     if isinstance(step, TrainingStep):
         return "training"
-    return "before the test" if step.line == PRE else "the test"
+    return "before the test" if step.timeline == PRE else "the test"
 
 
 def _own_name(name: str) -> str:
@@ -178,36 +180,36 @@ def _own_name(name: str) -> str:
 @final
 @dataclass
 class MemoryStore:
-    """A store that keeps logs in memory, and hands tables on once all parts of a day are there."""
+    """A store that keeps logs in memory, and hands tables on once those of all shards are there."""
 
     sink: Sink
-    n_parts: int
+    n_shards: int
     durable: bool = False
     logs: dict[str, bytes] = field(default_factory=dict[str, bytes])
     waiting: dict[str, dict[str, pa.Table]] = field(default_factory=dict[str, dict[str, pa.Table]])
 
     def put_table(self, name: str, table: pa.Table) -> StoredFile:
-        """Wait for the other parts."""
+        """Hold a table until those of the other shards are there."""
         self.waiting.setdefault(name.rpartition("-")[0], {})[name] = table
         return StoredFile(name=name, size=0, crc=0)
 
     def put(self, name: str, data: bytes) -> StoredFile:
-        """Keep a log."""
+        """Hold a log in memory."""
         self.logs[name] = data
         return StoredFile(name=name, size=len(data), crc=crc32(data))
 
-    def get(self, kept: StoredFile) -> bytes:
-        """A log."""
-        return self.logs[kept.name]
+    def get(self, stored: StoredFile) -> bytes:
+        """Read a log."""
+        return self.logs[stored.name]
 
     def read_checkpoint(self) -> Checkpoint | None:
-        """There is never an earlier try."""
+        """None: nothing is ever resumed."""
         return None
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """A step is done: hand on its tables, everybody in order, and forget logs that are no longer needed."""
+        """Hand on a step's tables with all users in order, and drop logs that are no longer needed."""
         for day, parts in self.waiting.items():
             self.sink.write_parquet(f"{day}.parquet", pa.concat_tables([parts[name] for name in sorted(parts)]))
         self.waiting.clear()
-        wanted = {kept.name for kept in checkpoint.logs}
-        self.logs = {name: data for name, data in self.logs.items() if name in wanted}
+        needed = {stored.name for stored in checkpoint.logs}
+        self.logs = {name: data for name, data in self.logs.items() if name in needed}

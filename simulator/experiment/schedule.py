@@ -1,8 +1,8 @@
 """An experiment as a row of steps, each of which ends in a checkpoint.
 
 Timeline, in days: random slates (`launch_days`), from which the pre-period's policy learns; the pre-period, in
-which everybody meets that policy; then each arm's policy is trained on both logs, and day 0 begins. A line whose
-policies go on learning is played round by round, every other one day by day.
+which everybody meets that policy; then each arm's policy is trained on both logs, and day 0 begins. A timeline
+whose policies go on learning is simulated round by round, every other one day by day.
 """
 
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ from simulator.experiment.setup import PRE, PreparedExperiment
 @final
 @dataclass(frozen=True)
 class SimulationStep:
-    """Some rounds of one day of one line.
+    """Some rounds of one day of one timeline.
 
     Attributes:
-        line: `pre`, `all:<arm>` or `mixed`.
+        timeline: `pre`, `all:<arm>` or `mixed`.
         label: What its files are called: `pre`, `world0` and so on.
         day: Negative before the test.
         rounds: Consecutive rounds of that day.
-        launch: Whether slates are random, whoever serves the line later.
+        launch: Whether slates are random, whoever serves the timeline later.
         learns: Whether its policies learn from these rounds.
         n_rounds: Rounds in a day.
     """
 
-    line: str
+    timeline: str
     label: str
     day: int
     rounds: tuple[int, ...]
@@ -43,8 +43,8 @@ class SimulationStep:
 
     @property
     def name(self) -> str:
-        """Tells this day of this line from every other, in files."""
-        return f"{self.label}-{self.day + 1000 if self.line == PRE else self.day:04d}"
+        """Names this day of this timeline in files."""
+        return f"{self.label}-{self.day + 1000 if self.timeline == PRE else self.day:04d}"
 
 
 @final
@@ -62,29 +62,29 @@ def plan_steps(setting: PreparedExperiment) -> tuple[Step, ...]:
     """All steps of an experiment, in order."""
     spec = setting.spec
     first = -spec.pre_days - spec.launch_days
-    launch = [scene for day in range(first, -spec.pre_days) for scene in day_steps(setting, PRE, PRE, day, launch=True)]
-    pre = [scene for day in range(-spec.pre_days, 0) for scene in day_steps(setting, PRE, PRE, day)]
+    launch = [step for day in range(first, -spec.pre_days) for step in day_steps(setting, PRE, PRE, day, launch=True)]
+    pre = [step for day in range(-spec.pre_days, 0) for step in day_steps(setting, PRE, PRE, day)]
     test = [
-        scene
+        step
         for day in range(spec.days)
-        for index, line in enumerate(setting.lines)
-        for scene in day_steps(setting, line, f"world{index}", day)
+        for index, timeline in enumerate(setting.lines)
+        for step in day_steps(setting, timeline, f"world{index}", day)
     ]
     return (*launch, TrainingStep("pre"), *pre, TrainingStep("arms"), *test)
 
 
 def day_steps(
-    setting: PreparedExperiment, line: str, label: str, day: int, launch: bool = False
+    setting: PreparedExperiment, timeline: str, label: str, day: int, launch: bool = False
 ) -> list[SimulationStep]:
-    """One day of a line."""
+    """The steps of one day of a timeline."""
     n = setting.spec.rounds_per_day
-    learns = not launch and any(isinstance(policy, LearningPolicy) for policy in setting.built(line))
+    learns = not launch and any(isinstance(policy, LearningPolicy) for policy in setting.built(timeline))
     rounds = [(r,) for r in range(n)] if learns else [tuple(range(n))]
-    return [SimulationStep(line, label, day, some, launch, learns, n) for some in rounds]
+    return [SimulationStep(timeline, label, day, some, launch, learns, n) for some in rounds]
 
 
 def days_played(steps: Sequence[Step], index: int) -> int:
-    """Days of the test that are over for every line with this step; 0 where it does not end one."""
+    """Days of the test that are over for every timeline with this step; 0 where it does not end one."""
     step, after = steps[index], steps[index + 1 : index + 2]
     if not isinstance(step, SimulationStep) or step.day < 0:
         return 0

@@ -47,29 +47,29 @@ class PreparedExperiment:
         arms = tuple(f"all:{arm}" for arm in self.buckets.arms)
         return (*arms, MIXED) if any(isinstance(policy, LearningPolicy) for policy in self.policies) else arms
 
-    def served(self, line: str) -> tuple[str, ...]:
-        """What to call each of a line's policies."""
-        return self.buckets.arms if line == MIXED else (line.removeprefix("all:"),)
+    def served(self, timeline: str) -> tuple[str, ...]:
+        """What to call each of a timeline's policies."""
+        return self.buckets.arms if timeline == MIXED else (timeline.removeprefix("all:"),)
 
-    def built(self, line: str) -> tuple[Policy, ...]:
-        """A line's policies as they were built."""
-        if line == PRE:
+    def built(self, timeline: str) -> tuple[Policy, ...]:
+        """A timeline's policies as they were built."""
+        if timeline == PRE:
             return (self.pre_policy,)
-        return tuple(self.policies[self.buckets.arms.index(name)] for name in self.served(line))
+        return tuple(self.policies[self.buckets.arms.index(name)] for name in self.served(timeline))
 
     def training_seed(self, arm: int | None) -> int:
         """What an arm's policy, or that of the pre-period, learns by: the same for all, unless an arm has its own."""
         own = 0 if arm is None else self.spec.arms[arm].training_seed
         return int(seed_word(self.spec.seed, f"training {own}" if own else "training") >> np.uint64(33))
 
-    def served_by(self, line: str, block: Block) -> Int32[np.ndarray, " users"]:
-        """Which of a line's policies serves each user of a block."""
-        if line == MIXED:
+    def served_by(self, timeline: str, block: Block) -> Int32[np.ndarray, " users"]:
+        """Which of a timeline's policies serves each user of a block."""
+        if timeline == MIXED:
             return self.buckets.arm_of[block.user_id]
         return np.zeros(len(block.user_id), np.int32)
 
     def is_pooled(self, policy: Policy) -> bool:
-        """Whether a policy learns from all buckets of the mixed line, and not from its own alone."""
+        """Whether a policy learns from all buckets of the mixed timeline, and not from its own alone."""
         counts = isinstance(policy, CountingPolicy) and self.spec.popularity == "pooled"
         return counts or self.spec.learning == "pooled"
 
@@ -86,8 +86,8 @@ def world_of(spec: ExperimentSpec) -> World:
     try:
         return world.with_values(spec.world_values)
     except KeyError as error:
-        known = ", ".join(sorted(world.parameters))
-        raise SpecError(f"world_values: unknown parameter {error.args[0]!r}; known: {known}") from None
+        names = ", ".join(sorted(world.parameters))
+        raise SpecError(f"world_values: unknown parameter {error.args[0]!r}; known: {names}") from None
 
 
 def prepare(spec: ExperimentSpec, world: World, catalogue_seed: int | None = None) -> PreparedExperiment:
@@ -101,11 +101,11 @@ def prepare(spec: ExperimentSpec, world: World, catalogue_seed: int | None = Non
     Raises:
         SpecError: An unknown policy, option or feature of users, or an arm that gets no user.
     """
-    stage, people = stage_of(spec, world, catalogue_seed)
-    check_segments(spec.segments, stage.user_table.names)
-    course = RolloutSettings(stage, spec.seed, spec.slate_size, spec.candidates, constant_model())
-    policies = tuple(_build(arm, stage, people.latents) for arm in spec.arms)
-    pre_policy = _build(ArmSpec(name=PRE, policy=spec.pre_policy), stage, people.latents)
+    platform, population = stage_of(spec, world, catalogue_seed)
+    check_segments(spec.segments, platform.user_table.names)
+    settings = RolloutSettings(platform, spec.seed, spec.slate_size, spec.candidates, constant_model())
+    policies = tuple(_build(arm, platform, population.latents) for arm in spec.arms)
+    pre_policy = _build(ArmSpec(name=PRE, policy=spec.pre_policy), platform, population.latents)
     shares = np.array([arm.share for arm in spec.arms])
     user_id = np.arange(spec.users, dtype=np.int64)
     arm_of = assign(user_id, shares, spec.salt)
@@ -113,10 +113,10 @@ def prepare(spec: ExperimentSpec, world: World, catalogue_seed: int | None = Non
     empty = [name for index, name in enumerate(names) if not (arm_of == index).any()]
     if empty:
         raise SpecError(f"users: {spec.users} given, but arm {empty[0]!r} gets none of them; want more users")
-    column = stage.world.columns[0]
-    buckets = Buckets(names, arm_of, column.levels, people.profile_code[:, 0].astype(np.int32))
-    blocks = make_blocks(people, spec.rounds_per_day, stage.rules)
-    return PreparedExperiment(spec, course, blocks, buckets, policies, pre_policy)
+    column = platform.world.columns[0]
+    buckets = Buckets(names, arm_of, column.levels, population.profile_code[:, 0].astype(np.int32))
+    blocks = make_blocks(population, spec.rounds_per_day, platform.rules)
+    return PreparedExperiment(spec, settings, blocks, buckets, policies, pre_policy)
 
 
 def stage_of(spec: ExperimentSpec, world: World, catalogue_seed: int | None = None) -> tuple[Platform, Population]:
@@ -126,11 +126,11 @@ def stage_of(spec: ExperimentSpec, world: World, catalogue_seed: int | None = No
     return make_stage(world, size, spec.seed, catalogue_seed)
 
 
-def _build(arm: ArmSpec, stage: Platform, users: Users) -> Policy:
+def _build(arm: ArmSpec, platform: Platform, users: Users) -> Policy:
     """An arm's policy; the oracle, and only the oracle, is handed the truth here."""
     try:
         if arm.policy == "oracle":
-            return hand_truth(arm.options, stage, users)
+            return hand_truth(arm.options, platform, users)
         return build_policy(arm.policy, arm.options)
     except ValueError as error:
         raise SpecError(f"arm {arm.name!r}: {error}") from None

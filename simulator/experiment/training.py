@@ -1,4 +1,4 @@
-"""Policies between two scenes: how they travel, and how they are taught."""
+"""Policies between two steps: how they are packed, unpacked and trained."""
 
 import copy
 from pathlib import Path
@@ -36,14 +36,14 @@ def unpack_policy(built: Policy, weights: Weights) -> Policy:
         return type(built).load(folder)
 
 
-def read_logs(hall: RunContext, logs: tuple[StoredFile, ...]) -> Feedback:
+def read_logs(context: RunContext, logs: tuple[StoredFile, ...]) -> Feedback:
     """One log out of the files of one, which are in order of time."""
-    return canonical([unpack_log(hall.store.get(kept)) for kept in logs])
+    return canonical([unpack_log(context.store.get(stored)) for stored in logs])
 
 
-def train_policy(hall: RunContext, arm: int | None, log: Feedback) -> Weights:
+def train_policy(context: RunContext, arm: int | None, log: Feedback) -> Weights:
     """The policy of an arm, or of the pre-period, fitted on a log, as weights."""
-    setting = hall.setting
+    setting = context.setting
     policy = copy.deepcopy(setting.pre_policy if arm is None else setting.policies[arm])
     if isinstance(policy, TrainablePolicy):
         stage = setting.course.stage
@@ -51,6 +51,6 @@ def train_policy(hall: RunContext, arm: int | None, log: Feedback) -> Weights:
     return pack_policy(policy)
 
 
-def answer_weights(hall: RunContext, log: Feedback) -> AnswerWeights:
+def answer_weights(context: RunContext, log: Feedback) -> AnswerWeights:
     """The answering model fitted on a log."""
-    return fit_answer_model(log, hall.setting.course.stage.videos.duration_s).packed()
+    return fit_answer_model(log, context.setting.course.stage.videos.duration_s).packed()

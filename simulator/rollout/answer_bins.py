@@ -34,23 +34,23 @@ def bin_table(parts: Sequence[AskedViews], world: str, day: int) -> pa.Table:
     satisfaction = np.concatenate([part.satisfaction for part in parts]).astype(np.float64)
     tables: list[pa.Table] = []
     for scale, values in ((BY_SATISFACTION, satisfaction), (BY_ESTIMATE, estimated)):
-        bins, place = np.unique(np.floor(values / BIN_WIDTH[scale]).astype(np.int64), return_inverse=True)
+        bins, bin_of = np.unique(np.floor(values / BIN_WIDTH[scale]).astype(np.int64), return_inverse=True)
         names = {"world": world, "scale": scale}
         columns = {
             **{name: pa.array([value] * len(bins), pa.string()) for name, value in names.items()},
             "day": pa.array(np.full(len(bins), day, np.int16)),
             "bin": pa.array(bins),
-            "asked": pa.array(np.bincount(place, minlength=len(bins))),
-            "answered": pa.array(_whole_sums(place, answered.astype(np.int64), len(bins))),
-            "estimated": pa.array(_whole_sums(place, np.rint(estimated / PROPENSITY_UNIT).astype(np.int64), len(bins))),
-            "true": pa.array(_whole_sums(place, np.rint(true / PROPENSITY_UNIT).astype(np.int64), len(bins))),
+            "asked": pa.array(np.bincount(bin_of, minlength=len(bins))),
+            "answered": pa.array(_whole_sums(bin_of, answered.astype(np.int64), len(bins))),
+            "estimated": pa.array(_whole_sums(bin_of, np.rint(estimated / PROPENSITY_UNIT).astype(np.int64), len(bins))),
+            "true": pa.array(_whole_sums(bin_of, np.rint(true / PROPENSITY_UNIT).astype(np.int64), len(bins))),
         }
         tables.append(pa.table(columns))
     return pa.concat_tables(tables)
 
 
-def _whole_sums(place: Int64[np.ndarray, " rows"], values: Int64[np.ndarray, " rows"], n: int) -> np.ndarray:
-    """Sums of whole numbers by place."""
+def _whole_sums(bin_of: Int64[np.ndarray, " rows"], values: Int64[np.ndarray, " rows"], n: int) -> np.ndarray:
+    """Sums of whole numbers by bin_of."""
     sums = np.zeros(n, np.int64)
-    np.add.at(sums, place, values)
+    np.add.at(sums, bin_of, values)
     return sums

@@ -52,14 +52,14 @@ class CatalogueSchedule:
 
     def freshness(self, day: int) -> Float32[np.ndarray, " videos"]:
         """How much newer each video is than usual: mean of log(1 + age in days) less its own; 0 where none arrive."""
-        found = np.zeros(len(self.order), np.float32)
+        newness = np.zeros(len(self.order), np.float32)
         if self.per_day == 0:
-            return found
+            return newness
         stays = self.n / self.per_day
         born = self.first_day + (np.arange(len(self.order)) - self.n + 1) / self.per_day
         usual = ((1 + stays) * np.log1p(stays) - stays) / stays
-        found[self.order] = usual - np.log1p(np.clip(day - born, 0, stays))
-        return found
+        newness[self.order] = usual - np.log1p(np.clip(day - born, 0, stays))
+        return newness
 
 
 @final

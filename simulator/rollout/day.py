@@ -37,65 +37,65 @@ class Timeline:
 
 
 def play_rounds(
-    course: RolloutSettings,
-    line: Timeline,
-    ring: DailyCatalogue,
+    settings: RolloutSettings,
+    timeline: Timeline,
+    catalogue: DailyCatalogue,
     day: int,
     rounds: list[int],
-    wanted: LoggingScope,
+    scope: LoggingScope,
     block_day: tuple[int, BlockDay],
 ) -> None:
     """Play some rounds of a block's day, policy by policy and request by request, until nobody is in session."""
     b, out = block_day
-    block = line.blocks[b]
+    block = timeline.blocks[b]
     if rounds[0] == 0:
-        begin_day(course, block, day)
-    for index, policy in enumerate(line.policies):
+        begin_day(settings, block, day)
+    for index, policy in enumerate(timeline.policies):
         for rows in request_batches(
-            course, block, day, range(rounds[0], rounds[-1] + 1), np.flatnonzero(line.served_by[b] == index)
+            settings, block, day, range(rounds[0], rounds[-1] + 1), np.flatnonzero(timeline.served_by[b] == index)
         ):
-            serve(course, block, policy, ring, day, rows, wanted, out)
+            serve(settings, block, policy, catalogue, day, rows, scope, out)
 
 
-def begin_day(course: RolloutSettings, block: Block, day: int) -> None:
+def begin_day(settings: RolloutSettings, block: Block, day: int) -> None:
     """Let the block's users wake up: who comes today, and how often."""
-    keys = row_keys(seed_word(course.seed, "arrivals"), block.user_id, day, np.zeros(len(block.user_id), np.int32))
-    open_day(keys, day, block.users, block.state, course.stage.rules)
+    keys = row_keys(seed_word(settings.seed, "arrivals"), block.user_id, day, np.zeros(len(block.user_id), np.int32))
+    open_day(keys, day, block.users, block.state, settings.stage.rules)
 
 
-def end_day(course: RolloutSettings, block: Block) -> None:
+def end_day(settings: RolloutSettings, block: Block) -> None:
     """Let the day settle into the users' moods."""
-    close_day(block.state, course.stage.rules)
+    close_day(block.state, settings.stage.rules)
 
 
-def in_session(course: RolloutSettings, block: Block, day: int, round_of_day: int) -> Int64[np.ndarray, " rows"]:
+def in_session(settings: RolloutSettings, block: Block, day: int, round_of_day: int) -> Int64[np.ndarray, " rows"]:
     """The users who want a slate now; opens their next session where none is open."""
     everyone = np.arange(len(block.user_id), dtype=np.int64)
-    return open_requests(course, block, day, range(round_of_day, round_of_day + 1), everyone)
+    return open_requests(settings, block, day, range(round_of_day, round_of_day + 1), everyone)
 
 
 def request_batches(
-    course: RolloutSettings, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
+    settings: RolloutSettings, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
 ) -> Iterator[Int64[np.ndarray, " rows"]]:
     """Those of some users who want a slate, over and over, until these rounds are over for all of them.
 
     Whoever iterates serves those given before taking the next. Users go on to their next session, or to the next
     round, as soon as they are through with the last, without waiting for anybody.
     """
-    while len(rows := open_requests(course, block, day, rounds, rows)):
+    while len(rows := open_requests(settings, block, day, rounds, rows)):
         for first in range(0, len(rows), _TOGETHER):
             yield rows[first : first + _TOGETHER]
 
 
 def open_requests(
-    course: RolloutSettings, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
+    settings: RolloutSettings, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
 ) -> Int64[np.ndarray, " rows"]:
     """Those of some users who want a slate now; opens their next session of these rounds where none is open."""
-    seed, within = seed_word(course.seed, "arrivals"), (rounds.start, rounds.stop)
-    found = np.empty_like(rows)
-    rules = course.stage.rules_row
-    n = open_sessions(seed, block.user_id, rows, day, within, block.packed, block.state, rules, found)
-    return found[:n]
+    seed, within = seed_word(settings.seed, "arrivals"), (rounds.start, rounds.stop)
+    asking = np.empty_like(rows)
+    rules = settings.stage.rules_row
+    n = open_sessions(seed, block.user_id, rows, day, within, block.packed, block.state, rules, asking)
+    return asking[:n]
 
 
 def canonical(parts: Sequence[Feedback]) -> Feedback:

@@ -65,10 +65,10 @@ def first_bad_slate(slates: Int32[np.ndarray, "rows k"], candidates: Int32[np.nd
         offered = candidates[i]
         for a in range(slates.shape[1]):
             video = slates[i, a]
-            found = 0
+            n_equal = 0
             for j in range(offered.shape[0]):  # to the end: without a way out this is a few vector instructions
-                found += offered[j] == video
-            if found == 0:
+                n_equal += offered[j] == video
+            if n_equal == 0:
                 return i
             for b in range(a):
                 if slates[i, b] == video:
@@ -85,9 +85,9 @@ def remember(
     events: UInt16[np.ndarray, "rows k"],
     clock_h: Int32[np.ndarray, " rows"],
     video_id: Int32[np.ndarray, "users h"],
-    seen_watch_s: Float32[np.ndarray, "users h"],
-    seen_events: UInt16[np.ndarray, "users h"],
-    seen_clock_h: Int32[np.ndarray, "users h"],
+    ring_watch_s: Float32[np.ndarray, "users h"],
+    ring_events: UInt16[np.ndarray, "users h"],
+    ring_clock_h: Int32[np.ndarray, "users h"],
     n_seen: Int64[np.ndarray, " users"],
 ) -> None:
     """Write the views of a request into each user's ring of last views."""
@@ -99,9 +99,9 @@ def remember(
                 continue
             at = n_seen[user] % h
             video_id[user, at] = slates[i, j]
-            seen_watch_s[user, at] = watch_s[i, j]
-            seen_events[user, at] = events[i, j]
-            seen_clock_h[user, at] = clock_h[i]
+            ring_watch_s[user, at] = watch_s[i, j]
+            ring_events[user, at] = events[i, j]
+            ring_clock_h[user, at] = clock_h[i]
             n_seen[user] += 1
 
 
@@ -110,9 +110,9 @@ def recall(
     rows: Int64[np.ndarray, " rows"],
     clock_h: Int32[np.ndarray, " rows"],
     video_id: Int32[np.ndarray, "users h"],
-    seen_watch_s: Float32[np.ndarray, "users h"],
-    seen_events: UInt16[np.ndarray, "users h"],
-    seen_clock_h: Int32[np.ndarray, "users h"],
+    ring_watch_s: Float32[np.ndarray, "users h"],
+    ring_events: UInt16[np.ndarray, "users h"],
+    ring_clock_h: Int32[np.ndarray, "users h"],
     n_seen: Int64[np.ndarray, " users"],
     out_video_id: Int32[np.ndarray, "rows h"],
     out_watch_s: Float32[np.ndarray, "rows h"],
@@ -129,9 +129,9 @@ def recall(
             at = (n_seen[user] - n + j) % h
             to = h - n + j
             out_video_id[i, to] = video_id[user, at]
-            out_watch_s[i, to] = seen_watch_s[user, at]
-            out_events[i, to] = seen_events[user, at]
-            out_hours_ago[i, to] = clock_h[i] - seen_clock_h[user, at]
+            out_watch_s[i, to] = ring_watch_s[user, at]
+            out_events[i, to] = ring_events[user, at]
+            out_hours_ago[i, to] = clock_h[i] - ring_clock_h[user, at]
             out_mask[i, to] = True
 
 

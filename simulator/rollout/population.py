@@ -100,13 +100,13 @@ def block_size(n_users: int) -> int:
     return math.ceil(n_users / n_blocks)
 
 
-def make_blocks(people: Population, n_rounds: int, rules: KernelParameters, size: int | None = None) -> list[Block]:
+def make_blocks(population: Population, n_rounds: int, rules: KernelParameters, size: int | None = None) -> list[Block]:
     """Cut a population into blocks of consecutive users; `size` is that of `block_size` where it is not given."""
-    n = len(people.latents.appeal)
+    n = len(population.latents.appeal)
     size = size or block_size(n)
     blocks: list[Block] = []
     for first in range(0, n, size):
-        users = Users(*(array[first : first + size] for array in people.latents))
+        users = Users(*(array[first : first + size] for array in population.latents))
         ids = np.arange(first, min(first + size, n), dtype=np.int64)
         blocks.append(Block.fresh(ids, users, n_rounds, rules))
     return blocks

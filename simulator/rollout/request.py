@@ -89,47 +89,47 @@ class InvalidSlateError(ValueError):
 
 
 def serve(
-    course: RolloutSettings,
+    settings: RolloutSettings,
     block: Block,
     policy: Policy,
-    ring: DailyCatalogue,
+    catalogue: DailyCatalogue,
     day: int,
     rows: Int64[np.ndarray, " rows"],
-    wanted: LoggingScope,
+    scope: LoggingScope,
     out: BlockDay,
 ) -> None:
     """One request of each of these users: rank, live, count, log."""
-    obs = observe(course, block, ring, day, rows)
-    slates = rank_checked(course, block, policy, obs, rows)
-    response = respond(course, block, ring, day, rows, slates)
-    asked = count_feedback(course, rows, slates, response, out.totals)
+    obs = observe(settings, block, catalogue, day, rows)
+    slates = rank_checked(settings, block, policy, obs, rows)
+    response = respond(settings, block, catalogue, day, rows, slates)
+    asked = count_feedback(settings, rows, slates, response, out.totals)
     if asked is not None:
         out.asked.append(asked)
-    _keep(block, day, rows, slates, response, wanted, out)
+    _log_request(block, day, rows, slates, response, scope, out)
     block.state.request[rows] += 1
 
 
 def observe(
-    course: RolloutSettings, block: Block, ring: DailyCatalogue, day: int, rows: Int64[np.ndarray, " rows"]
+    settings: RolloutSettings, block: Block, catalogue: DailyCatalogue, day: int, rows: Int64[np.ndarray, " rows"]
 ) -> Observation:
     """What a policy may know when it serves these users."""
     user_id = block.user_id[rows]
     hour = block.state.hour[rows]
     return Observation(
         user_id=user_id.astype(np.int32),
-        candidates=on_offer(course, ring, day, user_id, block.state.request[rows]),
+        candidates=on_offer(settings, catalogue, day, user_id, block.state.request[rows]),
         day=day,
         hour=hour,
         position=block.state.views[rows],
-        videos=course.stage.video_table,
-        users=course.stage.user_table,
+        videos=settings.stage.video_table,
+        users=settings.stage.user_table,
         read_history=LiveHistory(block.past, rows, hour, day),
     )
 
 
 def on_offer(
-    course: RolloutSettings,
-    ring: DailyCatalogue,
+    settings: RolloutSettings,
+    catalogue: DailyCatalogue,
     day: int,
     user_id: Int64[np.ndarray, " rows"],
     request: Int16[np.ndarray, " rows"],
@@ -139,9 +139,9 @@ def on_offer(
     A user walks round the day's ring from a place of their own, `n_candidates` videos at a time, so nothing is
     offered twice before the whole catalogue has been.
     """
-    start = row_keys(seed_word(course.seed, "offer"), user_id, day, np.zeros(len(user_id), np.int32))
-    candidates = np.empty((len(user_id), course.n_candidates), np.int32)
-    cut_windows(ring.order, ring.n_videos, start, request, candidates)
+    start = row_keys(seed_word(settings.seed, "offer"), user_id, day, np.zeros(len(user_id), np.int32))
+    candidates = np.empty((len(user_id), settings.n_candidates), np.int32)
+    cut_windows(catalogue.order, catalogue.n_videos, start, request, candidates)
     return candidates
 
 
@@ -156,72 +156,72 @@ def _on_clock(hour: Int8[np.ndarray, " rows"], day: int) -> Int32[np.ndarray, " 
 
 
 def rank_checked(
-    course: RolloutSettings, block: Block, policy: Policy, obs: Observation, rows: Int64[np.ndarray, " rows"]
+    settings: RolloutSettings, block: Block, policy: Policy, obs: Observation, rows: Int64[np.ndarray, " rows"]
 ) -> Slates:
     """The policy's slates, checked.
 
     Raises:
-        RankedBadlyError: Wrong shape, a repeat, or a video that was not on offer.
+        InvalidSlateError: Wrong shape, a repeat, or a video that was not on offer.
     """
     request = block.state.request[rows].astype(np.int32)
-    noise = KeyedNoise(row_keys(seed_word(course.seed, "policy"), block.user_id[rows], obs.day, request))
-    slates = np.ascontiguousarray(policy.rank(obs, course.slate_size, noise), dtype=np.int32)
-    wanted = (len(rows), course.slate_size)
+    noise = KeyedNoise(row_keys(seed_word(settings.seed, "policy"), block.user_id[rows], obs.day, request))
+    slates = np.ascontiguousarray(policy.rank(obs, settings.slate_size, noise), dtype=np.int32)
+    shape = (len(rows), settings.slate_size)
     name = type(policy).__name__
-    if slates.shape != wanted:
-        raise InvalidSlateError(f"{name}.rank returned slates of shape {slates.shape}, want {wanted}")
+    if slates.shape != shape:
+        raise InvalidSlateError(f"{name}.rank returned slates of shape {slates.shape}, want {shape}")
     bad = first_bad_slate(slates, obs.candidates)
     if bad >= 0:
         raise InvalidSlateError(
             f"{name}.rank returned slate {slates[bad].tolist()} for user {obs.user_id[bad]}, want "
-            f"{course.slate_size} different ids from that user's {course.n_candidates} candidates"
+            f"{settings.slate_size} different ids from that user's {settings.n_candidates} candidates"
         )
     return slates
 
 
 def respond(
-    course: RolloutSettings,
+    settings: RolloutSettings,
     block: Block,
-    ring: DailyCatalogue,
+    catalogue: DailyCatalogue,
     day: int,
     rows: Int64[np.ndarray, " rows"],
     slates: Slates,
 ) -> Response:
     """Let the users live through their slates; changes their state, and remembers what they saw."""
-    seed, walk = seed_word(course.seed, "response"), (course.n_candidates, ring.n_videos)
+    seed, walk = seed_word(settings.seed, "response"), (settings.n_candidates, catalogue.n_videos)
     response = empty_response(len(rows), slates.shape[1])
-    rules = course.stage.rules_row
+    rules = settings.stage.rules_row
     simulate_slates(
-        seed, block.user_id, rows, slates, day, walk, block.packed, ring.packed, block.state, rules, response
+        seed, block.user_id, rows, slates, day, walk, block.packed, catalogue.packed, block.state, rules, response
     )  # fmt: skip
     block.past.add(rows, slates, response, clock(block, day, rows))
     return response
 
 
 def count_feedback(
-    course: RolloutSettings,
+    settings: RolloutSettings,
     rows: Int64[np.ndarray, " rows"],
     slates: Slates,
     response: Response,
     totals: Totals,
 ) -> AskedViews | None:
     """Add what happened to the day's totals; returns the questionnaires among it, if there are any."""
-    above = course.stage.world.value("satisfaction.satisfied_above")
-    duration_s = course.stage.videos.duration_s
+    above = settings.stage.world.value("satisfaction.satisfied_above")
+    duration_s = settings.stage.videos.duration_s
     watch_s = totals.sums[:, SUMS.index("watch_s")]
     if count_events(rows, slates, response, duration_s, above, COUNT_COLUMNS, totals.counts, watch_s):
-        return _weigh(course, rows, slates, response, totals)
+        return _weigh(settings, rows, slates, response, totals)
     return None
 
 
 def _weigh(
-    course: RolloutSettings, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response, totals: Totals
+    settings: RolloutSettings, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response, totals: Totals
 ) -> AskedViews:
     """Add the sums that the satisfied share is estimated from, and those of its truth."""
     row, position = np.nonzero(response.events & np.uint16(Event.ASKED))
-    duration_s = course.stage.videos.duration_s[slates[row, position]]
+    duration_s = settings.stage.videos.duration_s[slates[row, position]]
     x = features(response.watch_s[row, position], duration_s, response.events[row, position])
-    chance, expected = course.answer_model.chance(x), course.answer_model.expected(x)
+    chance, expected = settings.answer_model.chance(x), settings.answer_model.expected(x)
     true, satisfaction = response.propensity[row, position], response.satisfaction[row, position]
     answer = response.answer[row, position]
     answered, satisfied = answer > 0, answer == _SATISFIED
@@ -233,7 +233,7 @@ def _weigh(
         "true_answer_weight_satisfied": true_weight * satisfied,
         "answer_expected": expected.astype(np.float32),
         "answer_weight_expected": (weight * expected).astype(np.float32) * answered,
-        "true_would_say": satisfied_answer_probability(course.stage, satisfaction.astype(np.float64)),
+        "true_would_say": satisfied_answer_probability(settings.stage, satisfaction.astype(np.float64)),
     }
     for name, term in terms.items():
         np.add.at(totals.sums[:, SUMS.index(name)], rows[row], term)
@@ -241,35 +241,35 @@ def _weigh(
 
 
 def satisfied_answer_probability(
-    stage: Platform, satisfaction: Float64[np.ndarray, " rows"]
+    platform: Platform, satisfaction: Float64[np.ndarray, " rows"]
 ) -> Float64[np.ndarray, " rows"]:
     """True chance that an answer, if one came, would be `satisfied`.
 
     The ordered probit of `user_models.dynamics.kernel.answer`, before the slip is drawn.
     """
-    value = stage.world.value
+    value = platform.world.value
     slip = max(value("questionnaire.say_noise"), 1e-9)
     return ndtr((satisfaction - value("questionnaire.satisfied_above")) / slip)
 
 
-def _keep(
+def _log_request(
     block: Block,
     day: int,
     rows: Int64[np.ndarray, " rows"],
     slates: Slates,
     response: Response,
-    wanted: LoggingScope,
+    scope: LoggingScope,
     out: BlockDay,
 ) -> None:
     """Log and trace what is wanted of a request."""
-    if block.user_id[0] >= wanted.log_users and wanted.trace is None:
+    if block.user_id[0] >= scope.log_users and scope.trace is None:
         return
     log = logged(block, day, rows, block.state.hour[rows], block.state.request[rows], slates, response)
-    if block.user_id[0] < wanted.log_users:
-        everybody = block.user_id[-1] < wanted.log_users
-        out.log.append(log if everybody else log.take(log.user_id < wanted.log_users))
-    if wanted.trace is not None:
-        out.trace.append(traced(log, response, wanted.trace))
+    if block.user_id[0] < scope.log_users:
+        everybody = block.user_id[-1] < scope.log_users
+        out.log.append(log if everybody else log.take(log.user_id < scope.log_users))
+    if scope.trace is not None:
+        out.trace.append(traced(log, response, scope.trace))
 
 
 def logged(

@@ -35,25 +35,25 @@ class Buckets:
 
 
 def user_day_table(
-    line: Timeline, days: list[BlockDay], day: int, served: tuple[str, ...], buckets: Buckets
+    timeline: Timeline, days: list[BlockDay], day: int, served: tuple[str, ...], buckets: Buckets
 ) -> pa.Table:
-    """One row per user of a line on a day.
+    """One row per user of a timeline on a day.
 
     Args:
-        line: The course of events.
+        timeline: The users and their policies.
         days: What its blocks did.
         day: Negative before the test.
-        served: What to call each of the line's policies in the column `arm`.
+        served: What to call each of the timeline's policies in the column `arm`.
         buckets: Assignment of all users.
     """
-    user_id = np.concatenate([block.user_id for block in line.blocks])
+    user_id = np.concatenate([block.user_id for block in timeline.blocks])
     counts = np.concatenate([block_day.totals.counts for block_day in days])
     sums = np.concatenate([block_day.totals.sums for block_day in days])
     mine = buckets.part(user_id)
     columns = {
         "user_id": pa.array(user_id),
-        "world": _labels((line.name,), np.zeros(len(user_id), np.int32)),
-        "arm": _labels(served, np.concatenate(line.served_by)),
+        "world": _labels((timeline.name,), np.zeros(len(user_id), np.int32)),
+        "arm": _labels(served, np.concatenate(timeline.served_by)),
         "bucket": _labels(mine.arms, mine.arm_of),
         "day": pa.array(np.full(len(user_id), day, np.int16)),
         "active": pa.array(counts[:, 0] > 0),

@@ -33,10 +33,10 @@ class StoredFile(BaseModel):
 
 @final
 class TimelineCheckpoint(BaseModel):
-    """Where one line stands.
+    """The stored users and policies of one timeline.
 
     Attributes:
-        standing: Its users, one file per part; none while they are as drawn.
+        standing: Its users, one file per shard; none while they are as drawn.
         policies: The files of each policy; none of those that are as built.
     """
 
@@ -56,7 +56,7 @@ class Checkpoint(BaseModel):
         answer_model: Coefficients of the fitted answering model; empty before it is fitted.
         logs: Files that policies will be trained on, in order of time.
         tables: Files of user-days and traces written so far.
-        lines: Where each line stands, by name.
+        lines: Each timeline, by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,14 +71,14 @@ class Checkpoint(BaseModel):
     def files(self) -> Iterator[StoredFile]:
         """Every file that it needs, tables left out."""
         yield from self.logs
-        for place in self.lines.values():
-            yield from place.standing
-            for policy in place.policies:
+        for timeline in self.lines.values():
+            yield from timeline.standing
+            for policy in timeline.policies:
                 yield from policy
 
-    def at(self, line: str, place: TimelineCheckpoint) -> dict[str, TimelineCheckpoint]:
-        """The lines with one of them moved."""
-        return {**self.lines, line: place}
+    def at(self, timeline: str, checkpoint: TimelineCheckpoint) -> dict[str, TimelineCheckpoint]:
+        """All timelines, one of them replaced."""
+        return {**self.lines, timeline: checkpoint}
 
 
 def pack(checkpoint: Checkpoint) -> bytes:
@@ -93,8 +93,8 @@ def unpack(data: bytes) -> Checkpoint:
     Raises:
         ValueError: It has changed since, or is of another version.
     """
-    body, _, said = data.rpartition(b"\n")
-    if said != _sum_of(body):
+    body, _, checksum = data.rpartition(b"\n")
+    if checksum != _sum_of(body):
         raise ValueError("changed")
     try:
         return Checkpoint.model_validate_json(body)

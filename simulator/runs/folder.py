@@ -54,12 +54,12 @@ class RunFolder:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            taken = sorted(each.name for each in path.iterdir() if each.name != LOCK and not _is_aside(each))
+            present = sorted(each.name for each in path.iterdir() if each.name != LOCK and not _is_aside(each))
         except OSError as error:
             raise RunFolderError(f"{path}: cannot be made: {error.strerror}; give another --out") from None
-        if taken:
+        if present:
             resume = ", or --resume" if resumable else ""
-            raise RunFolderError(f"{path}: holds {taken[0]} already; give an empty or new folder as --out{resume}")
+            raise RunFolderError(f"{path}: holds {present[0]} already; give an empty or new folder as --out{resume}")
         return RunFolder(path)
 
     @staticmethod
@@ -103,19 +103,21 @@ class RunFolder:
         pq.write_table(table, buffer, compression="zstd")
         return self.put(name, buffer.getvalue().to_pybytes())
 
-    def get(self, kept: StoredFile) -> bytes:
+    def get(self, stored: StoredFile) -> bytes:
         """A file as it was written.
 
         Raises:
             RunFolderError: It is gone or has changed.
         """
-        path = self.path / kept.name
+        path = self.path / stored.name
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise self._damaged(kept, error.strerror or "cannot be read") from None
-        if (len(data), crc32(data)) != (kept.size, kept.crc):
-            raise self._damaged(kept, f"{len(data)} bytes, want {kept.size}" if len(data) != kept.size else "changed")
+            raise self._damaged(stored, error.strerror or "cannot be read") from None
+        if (len(data), crc32(data)) != (stored.size, stored.crc):
+            raise self._damaged(
+                stored, f"{len(data)} bytes, want {stored.size}" if len(data) != stored.size else "changed"
+            )
         return data
 
     def read_checkpoint(self) -> Checkpoint | None:
@@ -133,8 +135,8 @@ class RunFolder:
             raise RunFolderError(f"{path}: damaged checkpoint ({error.strerror}); {self._remedy}") from None
         except ValueError as fault:
             raise RunFolderError(f"{path}: damaged checkpoint ({fault}); {self._remedy}") from None
-        for kept in checkpoint.tables:
-            self.get(kept)
+        for stored in checkpoint.tables:
+            self.get(stored)
         self._remove_all_but(checkpoint)  # a run killed while it did so left some
         return checkpoint
 
@@ -145,9 +147,9 @@ class RunFolder:
 
     def _remove_all_but(self, checkpoint: Checkpoint) -> None:
         """Remove users, policies and logs that are needed no longer."""
-        wanted = {self.path / NOW, *(self.path / kept.name for kept in checkpoint.files())}
+        needed = {self.path / NOW, *(self.path / stored.name for stored in checkpoint.files())}
         for path in (self.path / FOLDER).rglob("*"):
-            if path.is_file() and path not in wanted:
+            if path.is_file() and path not in needed:
                 path.unlink()
         for folder in (self.path / FOLDER).iterdir():
             if folder.is_dir() and not any(folder.iterdir()):
@@ -158,10 +160,10 @@ class RunFolder:
         """What to do about a checkpoint that cannot be used."""
         return f"delete {self.path / FOLDER}, and `--resume` starts the run anew"
 
-    def _damaged(self, kept: StoredFile, reason: str) -> RunFolderError:
+    def _damaged(self, stored: StoredFile, reason: str) -> RunFolderError:
         """A file of an earlier try that is not as it was."""
-        what = "damaged checkpoint" if kept.name.startswith(f"{FOLDER}/") else "damaged"
-        return RunFolderError(f"{self.path / kept.name}: {what} ({reason}); {self._remedy}")
+        what = "damaged checkpoint" if stored.name.startswith(f"{FOLDER}/") else "damaged"
+        return RunFolderError(f"{self.path / stored.name}: {what} ({reason}); {self._remedy}")
 
     def write(self, name: str, writer: Callable[[Path], object]) -> None:
         """Write a file aside, sync it and move it into place, so that no reader ever sees half of it.

@@ -64,10 +64,10 @@ class UserDays:
             size: Width of a slice, in user ids.
         """
         with readable(self.folder):
-            found = self.rows.project(f"user_id // {size} AS place").distinct().order("place").fetchall()
-        for (place,) in found:
+            slices = self.rows.project(f"user_id // {size} AS place").distinct().order("place").fetchall()
+        for (index,) in slices:
             with readable(self.folder):
-                within = f"user_id BETWEEN {place * size} AND {(place + 1) * size - 1}"
+                within = f"user_id BETWEEN {index * size} AND {(index + 1) * size - 1}"
                 part = self.rows.filter(within).materialize()
             yield UserDays(self.folder, part, self.worlds)
 
@@ -148,9 +148,9 @@ def open_user_days(folder: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -
             f"SET memory_limit = '{_MEMORY}'; SET temp_directory = ''; SET parquet_metadata_cache = true"
         )
         with readable(folder):
-            found = connection.read_parquet(literal(files), hive_partitioning=False)
-            _check_columns(folder, found.columns, columns)
-            rows = found.project(", ".join(columns))
+            table = connection.read_parquet(literal(files), hive_partitioning=False)
+            _check_columns(folder, table.columns, columns)
+            rows = table.project(", ".join(columns))
             _check_gaps(folder, rows)
             worlds = rows.project("world").distinct().fetchall()
         yield UserDays(folder, rows, frozenset(world for (world,) in worlds))
@@ -180,9 +180,9 @@ def check_same_users(users: pd.DataFrame, others: pd.DataFrame, world: str, fold
         )
 
 
-def _check_columns(folder: Path, columns: Sequence[str], wanted: Sequence[str]) -> None:
+def _check_columns(folder: Path, columns: Sequence[str], needed: Sequence[str]) -> None:
     """Refuse tables that lack a column."""
-    missing = [name for name in wanted if name not in columns]
+    missing = [name for name in needed if name not in columns]
     if missing:
         raise RunFolderError(
             f"{folder}/user_days: column {missing[0]} is missing; want those of simulator.user_days.SCHEMA"

@@ -23,9 +23,9 @@ USUAL: Final = (ACTIVITY, "register_days_range")
 def profile_table(users: UserTable) -> pa.Table:
     """Column `user_id`, then every public feature by name; `users` has one indicator per feature and level."""
     columns: dict[str, pa.Array] = {"user_id": pa.array(np.arange(len(users.features), dtype=np.int64))}
-    for feature, places in _places(users.names).items():
-        codes = users.features[:, places].argmax(axis=1).astype(np.int32)
-        levels = [users.names[place].partition("=")[2] for place in places]
+    for feature, indicators in _columns_by_feature(users.names).items():
+        codes = users.features[:, indicators].argmax(axis=1).astype(np.int32)
+        levels = [users.names[column].partition("=")[2] for column in indicators]
         columns[feature] = pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(levels, pa.string()))
     return pa.table(columns)
 
@@ -36,10 +36,10 @@ def check_segments(segments: Sequence[str] | None, names: Sequence[str]) -> None
     Raises:
         SpecError: Names the feature and the nearest one.
     """
-    known = list(dict.fromkeys(name.partition("=")[0] for name in names))
+    features = list(dict.fromkeys(name.partition("=")[0] for name in names))
     for name in segments or ():
-        if name not in known:
-            hint = nearest(name, known, f"known: {', '.join(known)}")
+        if name not in features:
+            hint = nearest(name, features, f"known: {', '.join(features)}")
             raise SpecError(f"segments: this world's users have no feature {name!r}; {hint}")
 
 
@@ -51,14 +51,16 @@ def features_of(folder: Path, segments: Sequence[str] | None) -> tuple[str, ...]
     """
     path = folder / FILE
     try:
-        known = pq.read_schema(path.absolute()).names if path.is_file() else [ACTIVITY]
+        columns = pq.read_schema(path.absolute()).names if path.is_file() else [ACTIVITY]
     except (OSError, pa.ArrowInvalid) as error:
         raise RunFolderError(f"{path}: cannot be read: {error}; run the test anew") from None
-    missing = [name for name in segments or () if name != ACTIVITY and name not in known]
+    missing = [name for name in segments or () if name != ACTIVITY and name not in columns]
     if missing:
         raise RunFolderError(f"{path}: has no column {missing[0]}, by which the spec divides users; run the test anew")
     return (
-        tuple(segments) if segments is not None else tuple(name for name in USUAL if name in known or name == ACTIVITY)
+        tuple(segments)
+        if segments is not None
+        else tuple(name for name in USUAL if name in columns or name == ACTIVITY)
     )
 
 
@@ -91,9 +93,9 @@ def levels_of(folder: Path, feature: str, users: pd.DataFrame) -> np.ndarray:
     return levels.to_numpy(str)
 
 
-def _places(names: tuple[str, ...]) -> dict[str, list[int]]:
+def _columns_by_feature(names: tuple[str, ...]) -> dict[str, list[int]]:
     """Columns of each feature's levels."""
-    found: dict[str, list[int]] = {}
-    for place, name in enumerate(names):
-        found.setdefault(name.partition("=")[0], []).append(place)
-    return found
+    by_feature: dict[str, list[int]] = {}
+    for column, name in enumerate(names):
+        by_feature.setdefault(name.partition("=")[0], []).append(column)
+    return by_feature

@@ -97,7 +97,7 @@ class SweepSpec(BaseModel):
             return tuple(sorted(self.values))
         step = (self.high - self.low) / (self.steps - 1)
         # twelve digits: 0.1 + 0.2 is 0.3 to whoever reads the folder's name
-        return tuple(float(f"{self.low + place * step:.12g}") for place in range(self.steps))
+        return tuple(float(f"{self.low + index * step:.12g}") for index in range(self.steps))
 
     @model_validator(mode="after")
     def _either(self) -> "SweepSpec":

@@ -83,8 +83,8 @@ def guardrails_fault(guardrails: dict[str, float]) -> str:
     """What is wrong with guardrails; empty if nothing is."""
     for metric, margin in guardrails.items():
         if metric not in METRICS or metric == "active_share" or METRICS[metric].better == "neither":
-            known = ", ".join(key for key, m in METRICS.items() if m.better != "neither" and key != "active_share")
-            return f"guardrails: {metric!r} given, want one of {known}"
+            metrics = ", ".join(key for key, m in METRICS.items() if m.better != "neither" and key != "active_share")
+            return f"guardrails: {metric!r} given, want one of {metrics}"
         if not 0 < margin < 1:
             return f"guardrails.{metric}: {margin} given, want a relative margin between 0 and 1, such as 0.01"
     return ""

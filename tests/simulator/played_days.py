@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from policies.base import Feedback, top_k
-from simulator.experiment.engine import RunContext, ServingPolicies, cut_parts
+from simulator.experiment.engine import RunContext, ServingPolicies, cut_shards
 from simulator.experiment.local_engine import LocalEngine
 from simulator.experiment.runner import MemoryStore
 from simulator.experiment.schedule import day_steps
@@ -88,7 +88,7 @@ def prepared(world, size, policies, arm_of=None, seed=0, slate_size=6, rounds=2,
 def play(setting, timeline="all:a", days=(0, 1), workers=1):
     """Play some days of a timeline; the users of `setting` are changed by it."""
     out, engine = Days(), LocalEngine(workers)
-    context = RunContext(setting, MemoryStore(out, len(cut_parts(setting.blocks))))
+    context = RunContext(setting, MemoryStore(out, len(cut_shards(setting.blocks))))
     serving = ServingPolicies(tuple(() for _ in setting.built(timeline)), ())
     logs = ()
     try:

@@ -74,31 +74,31 @@ class CachedTrainingEngine:
         self._engine = engine
         self._school = school
 
-    def open(self, hall: RunContext) -> None:
+    def open(self, context: RunContext) -> None:
         """See `Engine.open`."""
-        self._hall = hall
-        self._engine.open(hall)
+        self._context = context
+        self._engine.open(context)
 
-    def load_users(self, line: str, standing: tuple[StoredFile, ...]) -> None:
+    def load_users(self, timeline: str, states: tuple[StoredFile, ...]) -> None:
         """See `Engine.load_users`."""
-        self._engine.load_users(line, standing)
+        self._engine.load_users(timeline, states)
 
     def fork(self, source: str, lines: Sequence[str]) -> None:
         """See `Engine.fork`."""
         self._engine.fork(source, lines)
 
-    def play(self, scene: SimulationStep, cast: ServingPolicies) -> StepResult:
+    def play(self, step: SimulationStep, serving: ServingPolicies) -> StepResult:
         """See `Engine.play`."""
-        return self._engine.play(scene, cast)
+        return self._engine.play(step, serving)
 
-    def train(self, lesson: TrainingStep, logs: tuple[StoredFile, ...]) -> Taught:
+    def train(self, step: TrainingStep, logs: tuple[StoredFile, ...]) -> Taught:
         """See `Engine.train`; a lesson is given once."""
-        setting = self._hall.setting
-        known = self._school.recall(lesson.who, 1 if lesson.who == "pre" else len(setting.policies))
+        setting = self._context.setting
+        known = self._school.recall(step.who, 1 if step.who == "pre" else len(setting.policies))
         if known is not None:
             return known
-        taught = self._engine.train(lesson, logs)
-        self._school.keep(lesson.who, taught)
+        taught = self._engine.train(step, logs)
+        self._school.keep(step.who, taught)
         return taught
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from simulator.cli.engines import choose_engine
 from simulator.errors import EngineError
-from simulator.experiment.engine import FEWEST_PARTS, PART_USERS, cut_parts
+from simulator.experiment.engine import FEWEST_SHARDS, SHARD_USERS, cut_shards
 from simulator.experiment.runner import prepare, run_experiment, world_of
 from simulator.experiment.schedule import SimulationStep, TrainingStep, plan_steps
 from simulator.experiment.shard import ShardState
@@ -76,8 +76,8 @@ def test_the_users_of_this_run_are_in_several_parts(usual):
 
 @pytest.mark.parametrize(("parts", "size"), [(1, 10**9), (2, 10**4), (7, 1)])
 def test_the_report_does_not_depend_on_how_users_are_cut_into_parts(world, usual, tmp_path, monkeypatch, parts, size):
-    monkeypatch.setattr("simulator.experiment.engine.FEWEST_PARTS", parts)
-    monkeypatch.setattr("simulator.experiment.engine.PART_USERS", size)
+    monkeypatch.setattr("simulator.experiment.engine.FEWEST_SHARDS", parts)
+    monkeypatch.setattr("simulator.experiment.engine.SHARD_USERS", size)
     assert files_by(spec_of(world), tmp_path / "run", "local", 2)["report.json"] == usual["report.json"]
 
 
@@ -141,13 +141,13 @@ def test_an_address_without_ray_is_refused():
 def test_parts_are_whole_blocks_in_order_and_about_even():
     stage, people = make_stage(toy_world(), Size(2_300, 50, 0.1), 0)
     blocks = make_blocks(people, 3, stage.rules, 100)
-    parts = cut_parts(blocks)
-    assert len(parts) == FEWEST_PARTS < len(blocks)
+    parts = cut_shards(blocks)
+    assert len(parts) == FEWEST_SHARDS < len(blocks)
     assert [part.first for part in parts[1:]] == [part.last for part in parts[:-1]]
     assert (parts[0].first, parts[-1].last) == (0, len(blocks))
     sizes = [part.last - part.first for part in parts]
     assert max(sizes) - min(sizes) <= 1
-    assert max(sizes) * 100 < PART_USERS
+    assert max(sizes) * 100 < SHARD_USERS
 
 
 def test_users_stand_after_unpacking_as_they_stood_before():
@@ -177,7 +177,7 @@ def test_a_learning_line_is_played_round_by_round_and_others_day_by_day(world):
     steps = plan_steps(setting)
     scenes = [step for step in steps if isinstance(step, SimulationStep)]
     assert [step.who for step in steps if isinstance(step, TrainingStep)] == ["pre", "arms"]
-    by_line = {line: [scene.rounds for scene in scenes if scene.line == line] for line in setting.lines}
+    by_line = {line: [scene.rounds for scene in scenes if scene.timeline == line] for line in setting.lines}
     assert by_line == {"all:control": [(0, 1, 2)], "all:treatment": [(0,), (1,), (2,)], "mixed": [(0,), (1,), (2,)]}
     assert scenes[0].launch
     assert not scenes[0].learns
@@ -185,7 +185,7 @@ def test_a_learning_line_is_played_round_by_round_and_others_day_by_day(world):
 
 def test_training_sees_the_first_users_only_even_where_the_pre_period_learns(world, monkeypatch):
     seen = []
-    monkeypatch.setattr("simulator.experiment.local_engine.taught", lambda hall, built, log: seen.append(log) or ())
+    monkeypatch.setattr("simulator.experiment.local_engine.train_policy", lambda context, arm, log: seen.append(log) or ())
     spec = spec_of(world, training_users=70, pre_policy="random", arms=[{"name": n, "policy": "random"} for n in "ab"])
 
     class Nowhere:

@@ -89,7 +89,7 @@ def test_the_number_of_workers_does_not_matter_to_what_is_learnt(played_days, pr
 
 def test_seven_shards_give_the_rows_of_one(play, two, monkeypatch):
     shards = play(two(), "mixed").user_days
-    monkeypatch.setattr("simulator.experiment.engine.FEWEST_PARTS", 1)
+    monkeypatch.setattr("simulator.experiment.engine.FEWEST_SHARDS", 1)
     whole = play(two(), "mixed").user_days
     assert all(one.equals(other) for one, other in zip(shards, whole, strict=True))
 
