@@ -42,7 +42,9 @@ def bin_table(parts: Sequence[AskedViews], world: str, day: int) -> pa.Table:
             "bin": pa.array(bins),
             "asked": pa.array(np.bincount(bin_of, minlength=len(bins))),
             "answered": pa.array(_whole_sums(bin_of, answered.astype(np.int64), len(bins))),
-            "estimated": pa.array(_whole_sums(bin_of, np.rint(estimated / PROPENSITY_UNIT).astype(np.int64), len(bins))),
+            "estimated": pa.array(
+                _whole_sums(bin_of, np.rint(estimated / PROPENSITY_UNIT).astype(np.int64), len(bins))
+            ),
             "true": pa.array(_whole_sums(bin_of, np.rint(true / PROPENSITY_UNIT).astype(np.int64), len(bins))),
         }
         tables.append(pa.table(columns))

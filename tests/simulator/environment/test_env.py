@@ -2,8 +2,8 @@
 
 import copy
 import warnings
-from functools import cache
 from dataclasses import replace
+from functools import cache
 
 import gymnasium
 import numpy as np

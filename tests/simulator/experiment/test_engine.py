@@ -185,7 +185,9 @@ def test_a_learning_line_is_played_round_by_round_and_others_day_by_day(world):
 
 def test_training_sees_the_first_users_only_even_where_the_pre_period_learns(world, monkeypatch):
     seen = []
-    monkeypatch.setattr("simulator.experiment.local_engine.train_policy", lambda context, arm, log: seen.append(log) or ())
+    monkeypatch.setattr(
+        "simulator.experiment.local_engine.train_policy", lambda context, arm, log: seen.append(log) or ()
+    )
     spec = spec_of(world, training_users=70, pre_policy="random", arms=[{"name": n, "policy": "random"} for n in "ab"])
 
     class Nowhere:
