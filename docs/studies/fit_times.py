@@ -1,4 +1,4 @@
-"""How long each ranker learns: `OMP_NUM_THREADS=1 python tests/policies/fit_times.py [POLICY...]`.
+"""How long each ranker learns: `OMP_NUM_THREADS=1 python docs/studies/fit_times.py [POLICY...]`.
 
 All policies that can be trained, or those that are named, learn one after the other from what the demonstration's
 `training_users` did in the seven days before its test. Told are the seconds that pass, and those of the processor:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
+from forecast import FINEST, POINTS_S, Forecast
 from jaxtyping import Bool, Float64, Int64
 from scipy.stats import rankdata
-
-from user_models.watch_forms.forecast import FINEST, POINTS_S, Forecast
 
 CLASSES_S: Final = np.array([7.0, 15.0, 18.0, 30.0, 60.0, 120.0, 300.0])
 """Where classes of lengths end; the last class is open."""

@@ -15,10 +15,9 @@ from typing import Final, final
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int
+from steps import Steps
 from torch import Tensor
 from torch.nn.functional import logsigmoid
-
-from user_models.watch_forms.steps import Steps
 
 DEPTH: Final = 5
 N_LEAVES: Final = 2**DEPTH

@@ -1,4 +1,4 @@
-"""How rankers hang on answers, in one figure: `python tests/policies/answers_figure.py PICTURE SWEEP...`.
+"""How rankers hang on answers, in one figure: `python docs/studies/answers_figure.py PICTURE SWEEP...`.
 
 Each folder holds a sweep of two arms, such as `askew run density_easq`. A column of panels per parameter, a line per
 treatment: its true effects against its control, two standard errors over users to either side. The same is written

@@ -9,21 +9,21 @@ from typing import Final, final
 
 import numpy as np
 import torch
+from density_form import DensityForm
+from figures import Outcome, kinds, ks_by_length, measure, resampled
+from forecast import CLICK_S, Forecast, forecast
+from form import WatchForm
 from jaxtyping import Float64, Int64
+from ladder_form import LadderForm
+from learning import Learned, Schedule, learn
+from network import AppealOutput, FreeOutput, Output, Sizes, StretchOutput, WatchNet
+from skip_form import SkipForm
+from threshold_form import adaptive_thresholds
+from tree_form import quantile_tree
+from views import as_views
 
 from user_models.data.folder import KuaiRandFolder
 from user_models.fit.rows.log_rows import LogRows, read_rows
-from user_models.watch_forms.density_form import DensityForm
-from user_models.watch_forms.figures import Outcome, kinds, ks_by_length, measure, resampled
-from user_models.watch_forms.forecast import CLICK_S, Forecast, forecast
-from user_models.watch_forms.form import WatchForm
-from user_models.watch_forms.ladder_form import LadderForm
-from user_models.watch_forms.learning import Learned, Schedule, learn
-from user_models.watch_forms.network import AppealOutput, FreeOutput, Output, Sizes, StretchOutput, WatchNet
-from user_models.watch_forms.skip_form import SkipForm
-from user_models.watch_forms.threshold_form import adaptive_thresholds
-from user_models.watch_forms.tree_form import quantile_tree
-from user_models.watch_forms.views import as_views
 
 HELD_OUT_DAYS: Final = 2
 """The last days of the log are predicted from those before."""

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
-
-from user_models.watch_forms.network import WatchNet
-from user_models.watch_forms.views import Views
+from network import WatchNet
+from views import Views
 
 
 @final

@@ -4,10 +4,9 @@ import json
 from typing import Final
 
 import numpy as np
+from comparison import Comparison, Score
+from figures import CLASS_NAMES, FIGURES
 from jaxtyping import Float64
-
-from user_models.watch_forms.comparison import Comparison, Score
-from user_models.watch_forms.figures import CLASS_NAMES, FIGURES
 
 _DIGITS: Final = (4, 3, 4, 2, 4, 4, 4, 4, 4)
 

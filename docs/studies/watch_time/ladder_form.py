@@ -12,11 +12,11 @@ from typing import final
 
 import torch
 from jaxtyping import Float
+from steps import Steps
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from user_models.dynamics.watch_thresholds import LONGEST, N_RUNGS, rungs
-from user_models.watch_forms.steps import Steps
 
 
 @final

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Final, final
 
 import torch
+from form import uniforms
 from jaxtyping import Float
 from torch import Tensor
-
-from user_models.watch_forms.form import uniforms
 
 LOG_FROM_S: Final = 7.0
 """Cells that begin here or later are even in log-seconds, as in the world's own draw; earlier ones in seconds."""

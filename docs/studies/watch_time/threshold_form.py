@@ -17,10 +17,9 @@ from typing import Final, final
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
+from steps import Steps
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
-
-from user_models.watch_forms.steps import Steps
 
 _ALPHA: Final = 1.5
 _ORDINAL: Final = 1.0

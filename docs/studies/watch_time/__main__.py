@@ -1,16 +1,16 @@
-"""`python -m user_models.watch_forms DATA`: which formulation of watch time tells later days best."""
+"""Which formulation of watch time predicts later days best: `python docs/studies/watch_time DATA`."""
 
 import argparse
 import sys
 from pathlib import Path
 
 import torch
+from comparison import compare
+from learning import Schedule
+from table import as_json, as_table
 
 from user_models.data.folder import open_folder
 from user_models.errors import DataError
-from user_models.watch_forms.comparison import compare
-from user_models.watch_forms.learning import Schedule
-from user_models.watch_forms.table import as_json, as_table
 
 
 def main() -> int:
@@ -29,7 +29,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     """What was asked for."""
-    parser = argparse.ArgumentParser(prog="python -m user_models.watch_forms", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python docs/studies/watch_time", description=__doc__)
     parser.add_argument("data", type=Path, help="a folder in the KuaiRand layout")
     parser.add_argument("--json", action="store_true", help="one JSON object in place of the table")
     parser.add_argument("--seed", type=int, default=0, help="of parameters, batches and resampling")

@@ -1,4 +1,4 @@
-"""Effects that no report has a row for: `python tests/policies/share_effects.py RUN CONTROL TREATMENT`.
+"""Effects that no report has a row for: `python docs/studies/share_effects.py RUN CONTROL TREATMENT`.
 
 What satisfied (latent, over views), answers (over those given), and some metrics of the report between any two arms:
 the true effect with its standard error, over all users under both, and the interval of the buckets without CUPED. Of

@@ -12,10 +12,9 @@ from typing import Final, TypeAlias, final
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Float64
+from network import WatchNet
 from torch import Tensor
-
-from user_models.watch_forms.network import WatchNet
-from user_models.watch_forms.views import Views
+from views import Views
 
 CLICK_S: Final = 7.0
 """KuaiRand's `is_click` on autoplay pages: played past this or to the end."""

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import Final, final
 
 import torch
+from form import END_BAND, completed, completion_log_density, uniforms
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import log_softmax, softplus
 from torch.special import ndtr
-
-from user_models.watch_forms.form import END_BAND, completed, completion_log_density, uniforms
 
 _OTHERS: Final = 3
 """Weights that come before those of the lognormals: nothing, the end, the exponential."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, final
 
 import torch
+from form import WatchForm
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
+from views import N_CONTEXT, TWO_COLUMNS, Views
 
 from user_models.dynamics.watch_thresholds import N_STRETCHES, STRETCH
-from user_models.watch_forms.form import WatchForm
-from user_models.watch_forms.views import N_CONTEXT, TWO_COLUMNS, Views
 
 N_HIDDEN: Final = 32
 _WIDE: Final = 64

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
+from form import END_BAND, completed, completion_log_density, uniforms
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 from torch.special import log_ndtr, ndtr
-
-from user_models.watch_forms.form import END_BAND, completed, completion_log_density, uniforms
 
 _SHORTEST_S = 1e-4
 """Stands for 0 where a logarithm is taken whose value is not used."""
