@@ -36,7 +36,7 @@ def audit(
     """
     from simulator.cli.progress import progress_bars
     from simulator.spec.experiment import load_spec
-    from simulator.studies.audit.audit import AuditPlan, audited_run, run_audit
+    from simulator.studies.audit.study import AuditPlan, audited_run, run_audit
 
     run = audited_run(Path(spec)) if (Path(spec) / "spec.toml").is_file() else None
     experiment = load_spec(str(run / "spec.toml") if run else spec, seed=seed)
@@ -77,7 +77,7 @@ def power(
     from simulator.cli.progress import progress_bars
     from simulator.errors import SpecError
     from simulator.spec.experiment import load_spec
-    from simulator.studies.audit.audit import audited_run
+    from simulator.studies.audit.study import audited_run
     from simulator.studies.power import PowerTarget, plan_from_run, run_power
 
     run = audited_run(Path(spec)) if (Path(spec) / "spec.toml").is_file() else None
@@ -102,7 +102,7 @@ def _print_audit(out: Path, as_json: bool) -> None:
     from dashboards.html_pages.audit import render_audit
     from simulator.cli.tables.audit import audit_table
     from simulator.reports.audit import load_audit
-    from simulator.studies.audit.audit import write_audit_page
+    from simulator.studies.audit.study import write_audit_page
 
     result = load_audit(out)
     write_audit_page(out, render_audit(result))

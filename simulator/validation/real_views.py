@@ -16,7 +16,7 @@ from simulator.experiment.assignment import hash_share
 from simulator.validation.views import ValidationViews
 from user_models.data.folder import KuaiRandFolder, open_folder
 from user_models.errors import DataError
-from user_models.fit.generators.generators import topics
+from user_models.fit.generators.mixtures import topics
 from user_models.fit.rows.features import first_tag
 from user_models.world.world import World
 

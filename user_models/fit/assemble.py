@@ -11,7 +11,8 @@ import pandas as pd
 from jaxtyping import Float64
 
 from user_models.fit.generators.activity import LOYALTY_SPREAD, Activity, activity
-from user_models.fit.generators.generators import (
+from user_models.fit.generators.latents import Terms, world_terms
+from user_models.fit.generators.mixtures import (
     NormalMixture,
     Profiles,
     length_shares,
@@ -21,7 +22,6 @@ from user_models.fit.generators.generators import (
     user_latents,
     video_latents,
 )
-from user_models.fit.generators.latents import Terms, world_terms
 from user_models.fit.generators.video_quality import Weights, bait, chance_to_judge, quality, satisfaction_weights
 from user_models.fit.prediction.heldout import HeldOut
 from user_models.fit.rows.batches import Batch, as_batch, log_nodes

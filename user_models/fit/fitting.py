@@ -25,7 +25,7 @@ from user_models.fit.matching.standin_ranker import Selector
 from user_models.fit.matching.taste_strength import tune_strengths
 from user_models.fit.prediction.exposures import Exposures, read_exposures
 from user_models.fit.prediction.heldout import HeldOut, check_heldout
-from user_models.fit.prediction.predictor import Predictor, learn_predictor
+from user_models.fit.prediction.predictor import Predictor, PredictorPlan, learn_predictor
 from user_models.fit.prediction.views import FolderTables
 from user_models.fit.rows.batches import as_batch
 from user_models.fit.rows.features import Features, user_features, video_features
@@ -76,6 +76,7 @@ def fit_world(
     name: str,
     seed: int,
     schedule: WatchModelSchedule | None = None,
+    plan: PredictorPlan | None = None,
     selector: Selector | None = None,
     exposures: Path | None = None,
 ) -> FitResult:
@@ -88,7 +89,8 @@ def fit_world(
         folder: With a standard log of at least three days.
         name: Of the world.
         seed: The same folder and seed give the same world on the same machine.
-        schedule: How long to learn; good for Pure by default.
+        schedule: How the watch model is trained; good for Pure by default.
+        plan: How the predictor is trained; good for Pure by default.
         selector: The stand-in ranker from which strengths start.
         exposures: Parquet file of earlier exposures, for the predictor; see `read_exposures`.
 
@@ -99,9 +101,8 @@ def fit_world(
     earlier = None if exposures is None else read_exposures(exposures)
     try:
         with _one_thread():
-            return _fit(
-                folder, name, _Settings(seed, schedule or WatchModelSchedule(), selector or Selector(), earlier)
-            )
+            schedules = (schedule or WatchModelSchedule(), plan or PredictorPlan())
+            return _fit(folder, name, _Settings(seed, *schedules, selector or Selector(), earlier))
     except np.linalg.LinAlgError as error:
         raise FitError(f"{name}: users or videos do not differ in a way that can be told ({error}); {MORE}") from error
 
@@ -113,6 +114,7 @@ class _Settings:
 
     seed: int
     schedule: WatchModelSchedule
+    plan: PredictorPlan
     selector: Selector
     exposures: Exposures | None
 
@@ -123,7 +125,7 @@ def _fit(folder: KuaiRandFolder, name: str, how: _Settings) -> FitResult:
     catalogue = FolderTables(folder.users(), folder.videos(), folder.video_statistics())
     check_enough(folder, reading.rows, catalogue)
     before = catalogue.views(_before(reading.rows))
-    predictor = learn_predictor(before, catalogue, how.exposures, how.seed, how.schedule.plan)
+    predictor = learn_predictor(before, catalogue, how.exposures, how.seed, how.plan)
     heldout = check_heldout(predictor, folder)
     users, videos, statistics = catalogue.users, catalogue.videos, catalogue.statistics
     spread = action_spreads(reading.rows, reading.rows.user)

@@ -75,8 +75,8 @@ def sound(world, run_folder, tmp_path_factory):
 def stopped_at_work(monkeypatch):
     """Commands go as far as they read and check."""
     monkeypatch.setattr("os.execv", reached)
-    monkeypatch.setattr("simulator.studies.audit.audit._resplit_rows", reached)
-    monkeypatch.setattr("simulator.studies.audit.audit._seed_rows", reached)
+    monkeypatch.setattr("simulator.studies.audit.study._resplit_rows", reached)
+    monkeypatch.setattr("simulator.studies.audit.study._seed_rows", reached)
     monkeypatch.setattr("simulator.bench.bench._random_log", reached)
     monkeypatch.setattr("simulator.bench.bench.run_trials", reached)
     monkeypatch.setattr("simulator.calibration.calibrate.fit_and_calibrate", reached)

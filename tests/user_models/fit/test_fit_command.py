@@ -18,7 +18,8 @@ from user_models.fit.watch_model.training import WatchModelSchedule
 from user_models.world.store import load_world
 
 _COURSE = TrainingSettings(epochs=1, batch=256, rate=0.003, decay=0.1, dropout=0.1)
-QUICK = WatchModelSchedule(epochs=2, batch=128, plan=PredictorPlan(_COURSE, _COURSE, networks=1))
+QUICK = WatchModelSchedule(epochs=2, batch=128)
+QUICK_PLAN = PredictorPlan(_COURSE, _COURSE, networks=1)
 
 
 @pytest.mark.slow
@@ -31,7 +32,7 @@ def test_one_call_fits_calibrates_stores_and_validates(small_folder, tmp_path, m
     monkeypatch.setattr(fitting, "shape_by_duration", lambda world: world)
     monkeypatch.setattr(fitting, "tune_strengths", lambda world, selector: world)
     monkeypatch.setattr(calibrate, "calibrate_random", lambda world, targets: world)
-    monkeypatch.setattr(calibrate, "fit_world", partial(fitting.fit_world, schedule=QUICK))
+    monkeypatch.setattr(calibrate, "fit_world", partial(fitting.fit_world, schedule=QUICK, plan=QUICK_PLAN))
     monkeypatch.setattr(calibrate, "USERS", 200)
     monkeypatch.setattr(calibrate, "STEPS", 1)
     monkeypatch.setattr(calibrate, "WATCHED", 1_000)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from user_models.dynamics.kernel import seconds
 from user_models.dynamics.watch_thresholds import CLICK_RUNG, COMPLETE_RUNG, N_RUNGS, rungs
 from user_models.fit.generators.activity import GAPS, LOYALTY_SPREAD, activity, return_hazards, return_logits
-from user_models.fit.generators.generators import Kinds, Uncertain, mixture
+from user_models.fit.generators.mixtures import Kinds, Uncertain, mixture
 from user_models.fit.generators.rate_dispersion import rate_spread
 from user_models.fit.rows.log_rows import passed_rungs
 from user_models.published import SESSIONS_PER_DAY, VIEWS_PER_DAY

@@ -22,7 +22,7 @@ from user_models.world.store import load_world, save_world
 from user_models.world.world import table_names
 
 _COURSE = TrainingSettings(epochs=1, batch=256, rate=0.003, decay=0.1, dropout=0.1)
-QUICK = WatchModelSchedule(epochs=2, batch=128, plan=PredictorPlan(_COURSE, _COURSE, networks=1))
+QUICK = (WatchModelSchedule(epochs=2, batch=128), PredictorPlan(_COURSE, _COURSE, networks=1))
 
 
 def untuned(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +35,7 @@ def untuned(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_folder_becomes_a_world_that_can_be_stored(small_folder, tmp_path, monkeypatch):
     untuned(monkeypatch)
-    result = fit_world(open_folder(small_folder), "small", 0, QUICK)
+    result = fit_world(open_folder(small_folder), "small", 0, *QUICK)
     save_world(result.world, tmp_path / "small")
     loaded = load_world(str(tmp_path / "small"))
     assert loaded.figures["heldout.n_test"] == result.heldout.n_test > 0
@@ -47,7 +47,7 @@ def test_a_folder_becomes_a_world_that_can_be_stored(small_folder, tmp_path, mon
 
 def test_without_a_random_log_the_card_says_so(small_folder, monkeypatch):
     untuned(monkeypatch)
-    result = fit_world(open_folder(small_folder), "small", 0, QUICK)
+    result = fit_world(open_folder(small_folder), "small", 0, *QUICK)
     assert result.random is None
     assert "no random log" in result.world.provenance["stage"]
     assert result.world.figures["rows.random"] == 0
@@ -60,7 +60,7 @@ def test_a_random_log_is_fitted_and_sets_the_levels(small_folder, tmp_path, monk
     standard = pd.read_csv(folder / "data" / "log_standard_4_22_to_5_08_pure.csv")
     shown = standard.assign(is_rand=1, tab=1, time_ms=standard["time_ms"] + 1)
     shown.to_csv(folder / "data" / "log_random_4_22_to_5_08_pure.csv", index=False)
-    result = fit_world(open_folder(folder), "both", 0, QUICK)
+    result = fit_world(open_folder(folder), "both", 0, *QUICK)
     rows = read_rows(open_folder(folder)).rows
     assert result.random is not None
     assert result.random.click == pytest.approx(rows.click[rows.random].mean())
@@ -70,14 +70,14 @@ def test_a_random_log_is_fitted_and_sets_the_levels(small_folder, tmp_path, monk
 
 def test_the_same_folder_and_seed_give_the_same_world(small_folder, monkeypatch):
     untuned(monkeypatch)
-    one, other = (fit_world(open_folder(small_folder), "small", 4, QUICK).world for _ in range(2))
+    one, other = (fit_world(open_folder(small_folder), "small", 4, *QUICK).world for _ in range(2))
     for name in table_names():
         np.testing.assert_array_equal(getattr(one.tables, name), getattr(other.tables, name))
 
 
 def test_match_of_random_pairs_has_unit_variance(small_folder, monkeypatch):
     untuned(monkeypatch)
-    world = fit_world(open_folder(small_folder), "small", 0, QUICK).world
+    world = fit_world(open_folder(small_folder), "small", 0, *QUICK).world
     users, videos = world.draw_users(np.arange(2_000), 0).latents, world.draw_videos(2_000, 0).latents
     assert (users.taste @ videos.topic.T).var() == pytest.approx(1, rel=0.25)
 
@@ -116,7 +116,7 @@ def test_too_little_is_refused_before_the_fit(small_folder, tmp_path, kind, colu
     root = changed(small_folder, tmp_path / "poor", kind, **columns)
     open_folder(root).check()
     with pytest.raises(DataError, match=message + ".*; give the complete folder") as caught:
-        fit_world(open_folder(root), "small", 0, QUICK)
+        fit_world(open_folder(root), "small", 0, *QUICK)
     assert "\n" not in str(caught.value)
 
 
@@ -130,7 +130,7 @@ def test_too_little_is_refused_before_the_fit(small_folder, tmp_path, kind, colu
 def test_too_few_rows_are_refused_before_the_fit(small_folder, tmp_path, kind, n, message):
     root = first_rows(small_folder, tmp_path / "poor", kind, n)
     with pytest.raises(DataError, match=message):
-        fit_world(open_folder(root), "small", 0, QUICK)
+        fit_world(open_folder(root), "small", 0, *QUICK)
 
 
 def test_one_user_is_too_few_to_fit_on(small_folder, tmp_path):
@@ -138,7 +138,7 @@ def test_one_user_is_too_few_to_fit_on(small_folder, tmp_path):
     path = root / "data" / "user_features_pure.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
     with pytest.raises(DataError, match=r"user_features_pure.csv: column user_id: 1 users given, at least 2 wanted"):
-        fit_world(open_folder(root), "small", 0, QUICK)
+        fit_world(open_folder(root), "small", 0, *QUICK)
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def test_rows_unlike_any_real_ones_give_a_world_that_can_be_read_again(
 ):
     untuned(monkeypatch)
     root = changed(small_folder, tmp_path / "odd", kind, **columns)
-    schedule = WatchModelSchedule(epochs=1, batch=512, plan=PredictorPlan(_COURSE, _COURSE, networks=1))
-    save_world(fit_world(open_folder(root), "odd", 0, schedule).world, tmp_path / "world")
+    schedule = WatchModelSchedule(epochs=1, batch=512)
+    save_world(fit_world(open_folder(root), "odd", 0, schedule, QUICK[1]).world, tmp_path / "world")
     world = load_world(str(tmp_path / "world"))
     for drawn in (world.draw_users(np.arange(50), 0).latents, world.draw_videos(50, 0).latents):
         assert all(np.isfinite(values).all() for values in drawn)
@@ -171,7 +171,7 @@ def test_a_fit_that_runs_away_is_refused_before_anything_is_tuned(small_folder, 
         fitting, "assemble", lambda *parts: toy_world().with_tables(stage=toy_world().tables.stage * np.nan)
     )
     with pytest.raises(FitError, match=r"the fit ran away: stage .*; give a folder with more rows"):
-        fit_world(open_folder(small_folder), "small", 0, QUICK)
+        fit_world(open_folder(small_folder), "small", 0, *QUICK)
 
 
 def test_items_that_do_not_differ_are_refused_in_one_line(small_folder, monkeypatch):
@@ -180,7 +180,7 @@ def test_items_that_do_not_differ_are_refused_in_one_line(small_folder, monkeypa
 
     monkeypatch.setattr(fitting, "assemble", diverges)
     with pytest.raises(FitError, match=r"small: users or videos do not differ .* did not converge\); give a folder"):
-        fit_world(open_folder(small_folder), "small", 0, QUICK)
+        fit_world(open_folder(small_folder), "small", 0, *QUICK)
 
 
 def test_repeated_rows_are_left_out_and_counted(small_folder):

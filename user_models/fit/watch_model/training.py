@@ -5,13 +5,12 @@ Axes: `rows` views.
 
 import copy
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, final
 
 import torch
 from tqdm import tqdm
 
-from user_models.fit.prediction.predictor import PredictorPlan
 from user_models.fit.rows.batches import Batch
 from user_models.fit.watch_model.model import WatchModel
 from user_models.fit.watch_model.objective import loss, negative_log_likelihood
@@ -29,7 +28,6 @@ class WatchModelSchedule:
         item_rate: Peak learning rate of the deviations of single users and videos, which meet few rows each.
         validation: Share of rows set aside for the validation loss.
         patience: Epochs without a better validation loss until learning stops.
-        plan: How the predictor learns, which is fitted beside the world.
     """
 
     epochs: int = 14
@@ -38,7 +36,6 @@ class WatchModelSchedule:
     item_rate: float = 0.05
     validation: float = 0.04
     patience: int = 3
-    plan: PredictorPlan = field(default_factory=PredictorPlan)
 
 
 @final
