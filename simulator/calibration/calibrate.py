@@ -40,7 +40,7 @@ from user_models.published import (
 )
 from user_models.world.parameters import PRESETS
 from user_models.world.store import save_world
-from user_models.world.world import ACTIONS, USER_LATENTS, World
+from user_models.world.world import ACTIONS, World
 
 STEPS: Final = 6
 """Simulated tests from which the world is tuned, each with users, videos and a ranker of its own."""
@@ -183,8 +183,8 @@ def gain(step: int) -> float:
 
 def improved(trial: CalibrationStep, goals: CalibrationTargets, share: float) -> World:
     """The next world to try: first how users differ, then everybody's levels, slopes and pulls, then activity."""
-    world = _stretched(trial.world, "appeal", _excess(trial, "clicks", goals.counts(Event.CLICK)) ** share)
-    world = _stretched(world, "like", _excess(trial, "likes", goals.counts(Event.LIKE)) ** share)
+    world = trial.world.with_scaled_latent("appeal", _excess(trial, "clicks", goals.counts(Event.CLICK)) ** share)
+    world = world.with_scaled_latent("like", _excess(trial, "likes", goals.counts(Event.LIKE)) ** share)
     world = by_degree(world, *_met(trial, world), share)
     world = by_hour(world, *_met(trial, world))
     random, base = _met(trial, world)
@@ -207,15 +207,6 @@ def _excess(trial: CalibrationStep, column: str, real: EventCounts) -> float:
     ours = thin(EventCounts.of(line.of_users(column), line.of_users("views")), real.views, np.random.default_rng(_SEED))
     ratio = logit_spread(real) / logit_spread(ours)
     return float(np.clip(ratio, *_SPREAD)) if np.isfinite(ratio) else 1.0
-
-
-def _stretched(world: World, latent: str, factor: float) -> World:
-    """The same world with one latent of its users stretched around 0."""
-    at = USER_LATENTS.index(latent)
-    mean, root = world.tables.user_mean.copy(), world.tables.user_root.copy()
-    mean[:, at] *= np.float32(factor)
-    root[at] *= np.float32(factor)
-    return world.with_tables(user_mean=mean, user_root=root)
 
 
 def _activity(world: World, measured: Regimes) -> World:
@@ -271,16 +262,12 @@ def _settled(world: World) -> World:
         "questionnaire.satisfied_above": "10% of answers uncertain under `base` (assumed)",
         "satisfaction.satisfied_above": "the cut of the answer `satisfied`, without slip",
     }
-    parameters = {
-        **world.parameters,
-        **{name: world.parameters[name].model_copy(update={"source": told}) for name, told in cuts.items()},
-        **{
-            name: world.parameters[name].model_copy(update={"status": "fitted", "source": source})
-            for name in ("leaving.cost_scale", "returning.mood_usual")
-        },
-    }
+    for name, told in cuts.items():
+        world = world.with_values({name: world.value(name)}, source=told)
+    tuned = {name: world.value(name) for name in ("leaving.cost_scale", "returning.mood_usual")}
+    world = world.with_values(tuned, "fitted", source)
     provenance = {
         name: f"{text}; then {source}" if name in _TUNED and source not in text else text
         for name, text in world.provenance.items()
     }
-    return replace(world, parameters=parameters, provenance=provenance)
+    return replace(world, provenance=provenance)

@@ -15,7 +15,7 @@ from scipy.special import ndtr
 from user_models.dynamics.kernel import KernelParameters, Users, Videos, fill_latents, fill_uniforms
 from user_models.dynamics.watch_thresholds import rungs
 from user_models.published import VIEWS_PER_DAY
-from user_models.world.parameters import DEFAULTS, Parameter
+from user_models.world.parameters import DEFAULTS, Parameter, Status
 
 ACTIONS: Final = ("like", "follow", "comment", "forward", "hate", "profile_enter")
 USER_LATENTS: Final = ("appeal", *ACTIONS, "answering", "log_sessions", "log_views", "loyalty")
@@ -145,8 +145,13 @@ class World:
         """A scalar by its name, such as `questionnaire.ask`."""
         return self.parameters[name].value
 
-    def with_values(self, values: dict[str, float]) -> "World":
-        """The same world with some scalars set by hand, marked as assumed.
+    def with_values(self, values: dict[str, float], status: Status = "assumed", source: str = "set by hand") -> "World":
+        """Copy the world with some scalars set.
+
+        Args:
+            values: By name.
+            status: Their provenance.
+            source: What they are from.
 
         Raises:
             KeyError: A name that is no parameter.
@@ -155,9 +160,7 @@ class World:
         if unknown:
             raise KeyError(unknown[0])
         changed = {
-            name: self.parameters[name].model_copy(
-                update={"value": value, "status": "assumed", "source": "set by hand"}
-            )
+            name: self.parameters[name].model_copy(update={"value": value, "status": status, "source": source})
             for name, value in values.items()
         }
         return replace(self, parameters={**self.parameters, **changed})
@@ -165,6 +168,14 @@ class World:
     def with_tables(self, **tables: np.ndarray) -> "World":
         """The same world with some tables replaced."""
         return replace(self, tables=replace(self.tables, **tables))
+
+    def with_scaled_latent(self, latent: str, factor: float) -> "World":
+        """Copy the world with one latent of its users, named as in `USER_LATENTS`, multiplied by a factor."""
+        at = USER_LATENTS.index(latent)
+        mean, root = self.tables.user_mean.copy(), self.tables.user_root.copy()
+        mean[:, at] *= np.float32(factor)
+        root[at] *= np.float32(factor)
+        return self.with_tables(user_mean=mean, user_root=root)
 
     def draw_users(self, ids: Int64[np.ndarray, " users"], seed: int) -> Population:
         """Users by id: user `i` is the same whoever else is drawn.

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit, logit
 
 from policies.base import Event
-from simulator.calibration.calibrate import UNCERTAIN_ANSWERS, _stretched, cut_answers, gain, mean_world
+from simulator.calibration.calibrate import UNCERTAIN_ANSWERS, cut_answers, gain, mean_world
 from simulator.calibration.exposure_mix import _mean_and_spread, by_degree, by_hour, composed, lack
 from simulator.calibration.simulated_impressions import people, play
 from simulator.validation.views import ValidationViews
@@ -56,13 +56,13 @@ def test_meetings_in_the_world_that_was_played_are_as_they_were(trial):
 
 def test_meetings_in_another_world_follow_its_users(trial):
     seen = trial.seen["random"]
-    stretched = _stretched(WORLD, "appeal", 2.0)
+    stretched = WORLD.with_scaled_latent("appeal", 2.0)
     gained = seen.as_impressions_in(stretched, WORLD).appeal - seen.appeal
     np.testing.assert_allclose(gained, people(WORLD, seen.spec).latents.appeal[seen.user], atol=1e-5)
 
 
 def test_stretching_moves_one_latent_of_all_users():
-    doubled, at = _stretched(WORLD, "like", 2.0), USER_LATENTS.index("like")
+    doubled, at = WORLD.with_scaled_latent("like", 2.0), USER_LATENTS.index("like")
     before, after = (w.draw_users(np.arange(50), 1).latents for w in (WORLD, doubled))
     np.testing.assert_allclose(after.action[:, 0], 2 * before.action[:, 0], rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(after.appeal, before.appeal)

@@ -1,17 +1,11 @@
-"""Expected figures of users who meet given videos: the kernel's equations with its noise integrated out.
+"""Expected outcomes of views: the kernel's equations with its noise integrated out.
 
-Calibration needs figures without sampling noise: given latents, the chance of every climb is exact, and chances of
-actions need one average over the noise of satisfaction (Gauss-Hermite). The click of the view before is at its
-stationary rate for each user.
+Calibration needs figures without sampling noise. Given appeal, the chance of every watch time is exact, and so is the
+chance of every action given watch time and satisfaction; what is left is averaged over the noise of satisfaction
+(Gauss-Hermite). Two kinds of views: users with given slates, where the click of the view before is at its stationary
+rate for each user, and impressions sampled in a simulation, on which levels and slopes can be tried again.
 
-Axes: `users`; `k` videos of each; `pairs` = users * k; `rungs`; `stages` rungs passed, 0 to all; `actions`.
-
-Meetings: views as they came about in a simulation, with the latents that decided them, noise integrated out.
-
-The chance of every climb is exact given appeal, and so is the chance of every action given the climb and satisfaction.
-A world's levels and slopes can thus be tried on the same meetings without simulating again.
-
-Axes: `n` meetings; `stages` rungs passed, 0 to all; `rungs`; `actions`; `classes` of duration.
+Axes: `users`; `k` videos of each; `n` impressions; `rungs`; `stages` rungs passed, 0 to all; `actions`.
 """
 
 from collections.abc import Iterator
@@ -25,7 +19,7 @@ from user_models.dynamics.kernel import MOST_FELT, KernelParameters, Users, Vide
 from user_models.dynamics.watch_thresholds import CLICK_RUNG, COMPLETE_RUNG, LONG_RUNG, LONGEST, STRETCH, rungs
 from user_models.world.world import ACTIONS, World
 
-_LOG_EVEN_S: Final = 7.0
+LOG_EVEN_S: Final = 7.0
 """From here on the kernel places watch times between rungs evenly on a log scale."""
 _PAIRS: Final = 100_000
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(3)
@@ -137,18 +131,27 @@ def _watching(
         satisfaction=(rules.weight_taste * fit + rules.weight_quality * quality - rules.weight_bait * bait).astype(
             np.float32
         ),
-        watch_s=(stages * _mean_seconds(videos.rungs_s)[slates]).sum(axis=2),
+        watch_s=(stages * mean_seconds(videos.rungs_s)[slates]).sum(axis=2),
     )
 
 
 def _stages(
     videos: Videos, slates: Int32[np.ndarray, "rows k"], appeal: Float32[np.ndarray, "rows k"]
 ) -> Float32[np.ndarray, "rows k stages"]:
-    """Chance to stop after each number of rungs."""
-    pull = np.exp(-appeal[..., None] * videos.slope[slates])[..., STRETCH]
-    survival = np.cumprod(1 / (1 + videos.barrier[slates] * pull), axis=2)
-    edge = np.ones((*survival.shape[:2], 1), np.float32)
-    return -np.diff(np.concatenate([edge, survival, 0 * edge], axis=2), axis=2).astype(np.float32)
+    """Chance to stop after each number of rungs, by slate."""
+    return stop_chances(videos.barrier[slates], videos.slope[slates], appeal)
+
+
+def stop_chances(
+    barrier: Float32[np.ndarray, "*views rungs"],
+    slope: Float32[np.ndarray, "*views stretches"],
+    appeal: Float32[np.ndarray, "*views"],
+) -> Float32[np.ndarray, "*views stages"]:
+    """Chance to stop after 0, 1, ... all rungs: the kernel's hazard model, exact given appeal."""
+    pull = np.exp(-appeal[..., None] * slope)[..., STRETCH]
+    survival = np.cumprod(1 / (1 + barrier * pull), axis=-1)
+    edge = np.ones((*survival.shape[:-1], 1), np.float32)
+    return -np.diff(np.concatenate([edge, survival, 0 * edge], axis=-1), axis=-1).astype(np.float32)
 
 
 def _stationary(
@@ -157,16 +160,6 @@ def _stationary(
     """Share of views that follow a click, when clicks depend on the view before: p = p p1 + (1 - p) p0."""
     p1, p0 = (stages[:, :, CLICK_RUNG + 1 :].sum(axis=2).mean(axis=1) for stages in (after, without))
     return p0 / (1 - p1 + p0)
-
-
-def _mean_seconds(rungs_s: Float32[np.ndarray, "videos rungs"]) -> Float32[np.ndarray, "videos stages"]:
-    """Mean seconds of a climb that stopped at each stage: even below 7 s, log-even above, as in the kernel."""
-    low = rungs_s.astype(np.float64)
-    high = np.concatenate([low[:, 1:], LONGEST * low[:, [COMPLETE_RUNG]]], axis=1)
-    ratio = np.where(high > low, high / np.maximum(low, 1e-9), 2.0)
-    mean = np.where(low < _LOG_EVEN_S, (low + high) / 2, (high - low) / np.log(np.maximum(ratio, 1 + 1e-9)))
-    mean = np.where(high > low, mean, low)
-    return np.concatenate([np.zeros((len(low), 1)), mean], axis=1).astype(np.float32)
 
 
 def _hours(n: int, rules: KernelParameters) -> Int64[np.ndarray, " users"]:
@@ -179,10 +172,6 @@ def _chunks(n: int, size: int) -> Iterator[Int64[np.ndarray, " rows"]]:
     """Consecutive rows."""
     for start in range(0, n, size):
         yield np.arange(start, min(n, start + size))
-
-
-LOG_EVEN_S: Final = 7.0
-"""From here on the kernel places watch times between rungs evenly on a log scale."""
 
 
 @final
@@ -249,12 +238,9 @@ class ExpectedOutcome:
 def outcome(world: World, met: SampledImpressions) -> ExpectedOutcome:
     """The climbs of meetings in a world."""
     rungs_s = rungs(met.duration_s)
-    pull = np.exp(-met.appeal[:, None] * world.slopes(met.duration_s))[:, STRETCH]
-    survival = np.cumprod(1 / (1 + world.barriers(met.duration_s) * pull), axis=1)
-    edge = np.ones((len(met), 1), np.float32)
-    stages = -np.diff(np.concatenate([edge, survival, 0 * edge], axis=1), axis=1)
+    stages = stop_chances(world.barriers(met.duration_s), world.slopes(met.duration_s), met.appeal)
     stands = np.diff(rungs_s, axis=1, prepend=-1) > 0
-    return ExpectedOutcome(stages.astype(np.float32), stands, mean_seconds(rungs_s))
+    return ExpectedOutcome(stages, stands, mean_seconds(rungs_s))
 
 
 def mean_seconds(rungs_s: Float32[np.ndarray, "n rungs"]) -> Float32[np.ndarray, "n stages"]:

@@ -4,18 +4,14 @@ Random exposures fix levels, not strengths. Taste starts where the stand-in rank
 the standard log.
 """
 
-from dataclasses import replace
 from typing import Final
-
-import numpy as np
 
 from user_models.dynamics.watch_thresholds import CLICK_RUNG
 from user_models.fit.matching.expected_outcomes import Watching, expected_watching
 from user_models.fit.matching.random_exposure import Crowd, RandomTargets, calibrate_watching, draw_crowd
 from user_models.fit.matching.standin_ranker import Selector, selected_crowd
 from user_models.published import RANDOM_CLICK_RATE_SPREAD, REGIMES
-from user_models.world.parameters import Status
-from user_models.world.world import USER_LATENTS, World
+from user_models.world.world import World
 
 _USERS: Final = 8_000
 _ROUNDS: Final = 5
@@ -40,24 +36,9 @@ def spread_users(world: World) -> World:
     for _ in range(_ROUNDS):
         world = calibrate_watching(world, RandomTargets())
         crowd = draw_crowd(world, 2_000, 100)
-        found = _watch(world, crowd).passing(CLICK_RUNG).std()
-        world = _with_user_appeal(world, _SPREAD_KEPT * RANDOM_CLICK_RATE_SPREAD / float(found))
+        spread = _watch(world, crowd).passing(CLICK_RUNG).std()
+        world = world.with_scaled_latent("appeal", _SPREAD_KEPT * RANDOM_CLICK_RATE_SPREAD / float(spread))
     return world
-
-
-def _with_user_appeal(world: World, factor: float) -> World:
-    """The same world with the appeal of users stretched around 0."""
-    at = USER_LATENTS.index("appeal")
-    mean, root = world.tables.user_mean.copy(), world.tables.user_root.copy()
-    mean[:, at] *= np.float32(factor)
-    root[at] *= np.float32(factor)
-    return world.with_tables(user_mean=mean, user_root=root)
-
-
-def with_parameter(world: World, name: str, value: float, status: Status, source: str) -> World:
-    """The same world with one scalar set and its provenance told."""
-    changed = world.parameters[name].model_copy(update={"value": value, "status": status, "source": source})
-    return replace(world, parameters={**world.parameters, name: changed})
 
 
 def _tune_taste(world: World, selector: Selector) -> World:
@@ -73,7 +54,7 @@ def _tune_taste(world: World, selector: Selector) -> World:
 
 def _with_taste(world: World, value: float) -> World:
     """The same world with another strength of taste."""
-    return with_parameter(world, "watch.taste", value, "assumed", _STAND_IN)
+    return world.with_values({"watch.taste": value}, source=_STAND_IN)
 
 
 def _watch(world: World, crowd: Crowd) -> Watching:
