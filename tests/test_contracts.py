@@ -10,7 +10,7 @@ from policies.base import Event
 from simulator.rollout.population import empty_response, fresh_state
 from user_models.dynamics import kernel
 from user_models.testing import toy_world
-from user_models.world.world import ACTIONS
+from user_models.world.tables import ACTIONS
 
 ALWAYS, NEVER = 60.0, -60.0
 

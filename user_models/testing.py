@@ -5,7 +5,8 @@ from jaxtyping import Float32, Float64
 from scipy.special import ndtr
 
 from user_models.dynamics.watch_thresholds import N_RUNGS, N_STRETCHES
-from user_models.world.world import ACTIONS, N_LENGTHS, USER_LATENTS, VIDEO_LATENTS, PublicColumn, Tables, World
+from user_models.world.tables import ACTIONS, N_LENGTHS, USER_LATENTS, VIDEO_LATENTS, PublicColumn, Tables
+from user_models.world.world import World
 
 _SHORTEST_AND_LONGEST_S = (5.0, 600.0)
 

@@ -40,7 +40,8 @@ from user_models.published import (
 )
 from user_models.world.parameters import PRESETS
 from user_models.world.store import save_world
-from user_models.world.world import ACTIONS, World
+from user_models.world.tables import ACTIONS
+from user_models.world.world import World
 
 STEPS: Final = 6
 """Simulated tests from which the world is tuned, each with users, videos and a ranker of its own."""

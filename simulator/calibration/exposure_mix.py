@@ -22,7 +22,8 @@ from user_models.published import (
     STANDARD_BY_ACTIVITY,
     STANDARD_CLICK_BY_HOUR,
 )
-from user_models.world.world import N_LENGTHS, USER_LATENTS, World
+from user_models.world.tables import N_LENGTHS, USER_LATENTS
+from user_models.world.world import World
 
 _SHRINK: Final = 100.0
 """Views of the sample that a kind of user, of video or of hour needs to count for itself."""

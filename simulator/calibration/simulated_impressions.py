@@ -14,7 +14,7 @@ from simulator.experiment.runner import PreparedExperiment, prepare, run_experim
 from simulator.noise import seed_word
 from simulator.spec.experiment import ExperimentSpec
 from simulator.validation.policy_rates import DaySums, Regimes, regime_spec, regimes_of
-from user_models.dynamics.kernel import Videos
+from user_models.dynamics.state import Videos
 from user_models.fit.matching.expected_outcomes import SampledImpressions
 from user_models.world.world import Population, ProfileMeans, World
 

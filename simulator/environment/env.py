@@ -33,7 +33,7 @@ from simulator.environment.text_render import screen
 from simulator.rollout.catalogue import DailyCatalogue, RolloutSettings, Size, day_ring, make_stage
 from simulator.rollout.population import Block
 from simulator.rollout.request import logged, observe, respond
-from user_models.dynamics.kernel import Response
+from user_models.dynamics.state import Response
 from user_models.world.world import World
 
 Observed: TypeAlias = dict[str, Any]

@@ -14,7 +14,8 @@ from simulator.noise import seed_word
 from simulator.rollout.catalogue import Platform, RolloutSettings
 from simulator.rollout.day import begin_day, end_day, in_session
 from simulator.rollout.population import Block
-from user_models.dynamics.kernel import KernelParameters, Users, find_gone
+from user_models.dynamics.kernel import find_gone
+from user_models.dynamics.state import KernelParameters, Users
 from user_models.world.world import Population
 
 ROUNDS_PER_DAY: Final = 3

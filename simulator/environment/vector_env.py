@@ -28,7 +28,7 @@ from simulator.environment.spaces import encode_rows
 from simulator.environment.vector_episodes import Episodes, advance, arrive, offers, show
 from simulator.environment.vector_queue import NextUp, OwnDraws, UserQueue
 from simulator.rollout.request import logged
-from user_models.dynamics.kernel import Response
+from user_models.dynamics.state import Response
 from user_models.world.world import World
 
 Observed: TypeAlias = dict[str, np.ndarray]

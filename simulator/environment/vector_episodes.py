@@ -20,8 +20,8 @@ from simulator.rollout.day import begin_day, end_day, open_requests
 from simulator.rollout.history_buffer import HistoryBuffer
 from simulator.rollout.population import Block, fresh_state
 from simulator.rollout.request import observe, respond
-from user_models.dynamics.kernel import Response, Users, UserState
 from user_models.dynamics.packed import Packed, pack
+from user_models.dynamics.state import Response, Users, UserState
 from user_models.world.world import Population
 
 T = TypeVar("T", UserState, Users)

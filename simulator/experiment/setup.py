@@ -18,7 +18,7 @@ from simulator.rollout.population import Block, make_blocks
 from simulator.rollout.user_day_table import Buckets
 from simulator.runs.user_profiles import check_segments
 from simulator.spec.experiment import ArmSpec, ExperimentSpec
-from user_models.dynamics.kernel import Users
+from user_models.dynamics.state import Users
 from user_models.world.parameters import PRESETS, faults
 from user_models.world.store import load_world
 from user_models.world.world import Population, World

@@ -25,7 +25,7 @@ from simulator.rollout.request import BlockDay, LoggingScope, Totals
 from simulator.rollout.trace import trace_table
 from simulator.rollout.user_day_table import user_day_table
 from simulator.runs.checkpoint import FOLDER, StoredFile
-from user_models.dynamics.kernel import UserState
+from user_models.dynamics.state import UserState
 
 _EVERYBODY: Final = 2**62
 """More than any user id."""

@@ -12,8 +12,8 @@ from jaxtyping import Float32, Int32
 from policies.base import Unchanging, UserTable, VideoTable
 from simulator.noise import row_keys, seed_word
 from simulator.rollout.answer_model import AnswerModel
-from user_models.dynamics.kernel import KernelParameters, Videos
 from user_models.dynamics.packed import Packed, pack, pack_row
+from user_models.dynamics.state import KernelParameters, Videos
 from user_models.world.world import Catalogue, Population, World
 
 _DAYS_KEPT: Final = 8

@@ -8,7 +8,7 @@ from jaxtyping import Float32, Int32, Int64, UInt16
 
 from policies.base import History
 from simulator.rollout.loop_kernel import recall, remember
-from user_models.dynamics.kernel import Response
+from user_models.dynamics.state import Response
 
 HISTORY: Final = 50
 """Views that a platform remembers per user."""

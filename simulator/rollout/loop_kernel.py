@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float32, Float64, Int16, Int32, Int64, UInt16, UInt6
 from policies.base import Event
 from simulator.user_days import COUNTS
 from user_models.dynamics.compiled import compiled
-from user_models.dynamics.kernel import Response
+from user_models.dynamics.state import Response
 
 _N_BEHAVIOURS: Final = int(Event.ASKED).bit_length() - 1
 """Bits of events that say what a user did; those after them are of questionnaires."""

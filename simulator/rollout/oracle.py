@@ -8,7 +8,7 @@ from jaxtyping import Float32, Int
 from policies.base import Policy
 from policies.simple.oracle import OraclePolicy, Value
 from simulator.rollout.catalogue import Platform
-from user_models.dynamics.kernel import Users
+from user_models.dynamics.state import Users
 
 
 def hand_truth(options: dict[str, Any], stage: Platform, users: Users) -> Policy:

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from simulator.rollout.history_buffer import HistoryBuffer
-from user_models.dynamics.kernel import KernelParameters, Response, Users, UserState
 from user_models.dynamics.packed import Packed, pack
+from user_models.dynamics.state import KernelParameters, Response, Users, UserState
 from user_models.world.world import Population
 
 _SMALL: Final = 2048

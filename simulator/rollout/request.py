@@ -18,7 +18,8 @@ from simulator.rollout.loop_kernel import COUNT_COLUMNS, count_events, cut_windo
 from simulator.rollout.population import Block, empty_response
 from simulator.rollout.trace import TracePart, traced
 from simulator.user_days import COUNTS, SUMS
-from user_models.dynamics.kernel import Response, simulate_slates
+from user_models.dynamics.kernel import simulate_slates
+from user_models.dynamics.state import Response
 
 _SATISFIED: Final = 3
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from jaxtyping import Float32, Int64
 
 from policies.base import Event, Feedback
-from user_models.dynamics.kernel import Response
+from user_models.dynamics.state import Response
 
 
 @final

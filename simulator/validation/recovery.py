@@ -17,13 +17,14 @@ from simulator.rollout.catalogue import RolloutSettings, Size
 from simulator.rollout.population import Block
 from simulator.rollout.request import respond
 from simulator.validation.random_requests import Request, random_course, requests
-from user_models.dynamics.kernel import Users
+from user_models.dynamics.state import Users
 from user_models.dynamics.watch_thresholds import rungs
 from user_models.recovery.action_likelihood import ActTruth
 from user_models.recovery.result import RecoveryResult, recover_from
 from user_models.recovery.views import CONTEXT, RecoveryViews
 from user_models.recovery.watch_likelihood import ClimbTruth
-from user_models.world.world import ACTIONS, World
+from user_models.world.tables import ACTIONS
+from user_models.world.world import World
 
 USUAL: Final = Size(users=40, videos=3000, views_scale=1.0, n_days=5)
 _EVENTS: Final = tuple(Event[name.upper()] for name in ACTIONS)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from user_models.dynamics.kernel import UserState
+from user_models.dynamics.state import UserState
 
 
 def rested(n_users: int) -> UserState:

@@ -1,21 +1,20 @@
 """One view, one session, one day of a user, as compiled scalar equations.
 
 Everything that happens to a user in a rollout happens here, row by row, so no result depends on how users are
-batched. Bundles are NamedTuples, which numba reads directly; axes: `users`, `videos`, `d` taste dimensions,
-`actions` like, follow, comment, forward, hate, profile_enter, `rungs` of the ladder, `rows` users served now,
-`k` slate length.
+batched. Axes: as in `user_models.dynamics.state`.
 
 All helpers live in this one file because numba's on-disk cache looks at a file's own date only.
 """
 
 import math
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int8, Int16, Int32, Int64, UInt16, UInt64
+from jaxtyping import Bool, Float32, Float64, Int16, Int32, Int64, UInt64
 
 from user_models.dynamics.compiled import compiled, compiled_inline, compiled_with_room
 from user_models.dynamics.packed import Packed
+from user_models.dynamics.state import KernelParameters, Response, Users, UserState, Videos
 from user_models.dynamics.watch_thresholds import COMPLETE_RUNG, LONGEST, N_RUNGS, STRETCH
 
 # Purposes: words that keep the uses of one key apart.
@@ -45,136 +44,25 @@ STEPS = np.array(
 )
 """Fractional parts of the square roots of the first 64 primes, in units of 2^-64."""
 N_ACTIONS = 6
+
+# Event bits and answers as in `policies.base`; numba freezes them.
+CLICK = 1
+LONG_VIEW = 2
+COMPLETE = 4
+SKIP = 8
+LIKE = 16
+"""Of the first action; the others follow in their order."""
+ASKED = 1024
+ANSWERED = 2048
+SATISFIED = 4096
+DISSATISFIED = 8192
+NO_ANSWER = 0
+ANSWER_DISSATISFIED = 1
+ANSWER_UNCERTAIN = 2
+ANSWER_SATISFIED = 3
+
 MOST_FELT = 3.5
 """Satisfaction beyond which, either way, no action becomes likelier: a video can only be liked once."""
-
-
-class Videos(NamedTuple):
-    """Latents of every video."""
-
-    duration_s: Float32[np.ndarray, " videos"]
-    rungs_s: Float32[np.ndarray, "videos rungs"]
-    barrier: Float32[np.ndarray, "videos rungs"]
-    """Odds against passing each rung at appeal 0; 0 where the rung has no length."""
-    slope: Float32[np.ndarray, "videos stretches"]
-    """Pull of appeal on each stretch of the ladder."""
-    appeal: Float32[np.ndarray, " videos"]
-    topic: Float32[np.ndarray, "videos d"]
-    quality: Float32[np.ndarray, " videos"]
-    bait: Float32[np.ndarray, " videos"]
-    action: Float32[np.ndarray, "videos actions"]
-
-
-class Users(NamedTuple):
-    """Latents of every user."""
-
-    appeal: Float32[np.ndarray, " users"]
-    taste: Float32[np.ndarray, "users d"]
-    action: Float32[np.ndarray, "users actions"]
-    answering: Float32[np.ndarray, " users"]
-    """Logit of answering, apart from satisfaction and fatigue."""
-    sessions_per_day: Float32[np.ndarray, " users"]
-    """On an active day; at least 1."""
-    views_per_session: Float32[np.ndarray, " users"]
-    loyalty: Float32[np.ndarray, " users"]
-    """Added to the logit of coming back."""
-
-
-class UserState(NamedTuple):
-    """What changes about every user; the kernels write into these arrays."""
-
-    patience: Float32[np.ndarray, " users"]
-    """Views of average pleasure left in the session; at or below 0 no session is open."""
-    sessions_left: Int16[np.ndarray, "users rounds"]
-    session: Int16[np.ndarray, " users"]
-    """Sessions opened today."""
-    request: Int16[np.ndarray, " users"]
-    """Requests made today."""
-    views: Int32[np.ndarray, " users"]
-    """Views made today."""
-    hour: Int8[np.ndarray, " users"]
-    clicked: Float32[np.ndarray, " users"]
-    """1 if the last view of the session was clicked, else 0; 0.5 at its start."""
-    skips: Int16[np.ndarray, " users"]
-    """Skips in a row."""
-    pleasure: Float32[np.ndarray, " users"]
-    """Sum of satisfaction over today's views."""
-    mood: Float32[np.ndarray, " users"]
-    """Running mean of daily satisfaction."""
-    days_away: Int16[np.ndarray, " users"]
-    """Days since the user was last active; 0 on the day after an active one."""
-    prompts: Float32[np.ndarray, " users"]
-    """Recent questionnaires, fading by the day."""
-    last_asked: Int16[np.ndarray, " users"]
-    """Day of the last questionnaire."""
-    asked: Int16[np.ndarray, " users"]
-    """Questionnaires today."""
-    leaning: Float32[np.ndarray, "users d"]
-    """How far taste has drifted from where it began."""
-    seen: Float32[np.ndarray, "users d"]
-    """Running mean of the topics just seen."""
-    wary: Float32[np.ndarray, " users"]
-    """Running mean of the bait met."""
-
-
-class KernelParameters(NamedTuple):
-    """Parameters of every user model; see `user_models.world.world` for meaning, source and range."""
-
-    hour_effect: Float32[np.ndarray, " hours"]
-    taste: float
-    momentum: float
-    satiation: float
-    seen_step: float
-    seen_kept: float
-    drift_step: float
-    drift_kept: float
-    drift_noise: float
-    habituation: float
-    wary_step: float
-    action_base: Float32[np.ndarray, " actions"]
-    action_stage: Float32[np.ndarray, "actions stages"]
-    action_satisfaction: Float32[np.ndarray, " actions"]
-    action_match: Float32[np.ndarray, " actions"]
-    weight_taste: float
-    weight_quality: float
-    weight_bait: float
-    weight_noise: float
-    ask: float
-    ask_long_views: float
-    ask_most: int
-    cool_down_days: int
-    answer_base: float
-    answer_satisfaction: float
-    answer_fatigue: float
-    fatigue_kept: float
-    say_noise: float
-    say_dissatisfied: float
-    say_satisfied: float
-    cost_scale: float
-    cost_satisfaction: float
-    cost_skips: float
-    patience_shape: float
-    return_logit: Float32[np.ndarray, " gaps"]
-    return_satisfaction: float
-    mood_kept: float
-    mood_usual: float
-    hour_share: Float64[np.ndarray, " hours"]
-    weekday: Float32[np.ndarray, " 7"]
-    """Sessions on each day of the week, over their mean."""
-    views_scale: float
-
-
-class Response(NamedTuple):
-    """What happened to a slate. Visible parts and truth sit side by side here, and only here."""
-
-    viewed: Bool[np.ndarray, "rows k"]
-    watch_s: Float32[np.ndarray, "rows k"]
-    events: UInt16[np.ndarray, "rows k"]
-    answer: Int8[np.ndarray, "rows k"]
-    satisfaction: Float32[np.ndarray, "rows k"]
-    appeal: Float32[np.ndarray, "rows k"]
-    propensity: Float32[np.ndarray, "rows k"]
-    """Chance that the view would be answered if asked; 0 where it was not asked."""
 
 
 @compiled_inline
@@ -426,7 +314,7 @@ def simulate_view(
             + rules.action_match[action] * match
         )
         if bernoulli(uniform(key, _ACTION + np.uint64(action)), logit):
-            events |= 16 << action
+            events |= LIKE << action
     out.viewed[i, position] = True
     out.watch_s[i, position] = watch_s
     out.satisfaction[i, position] = satisfaction
@@ -435,19 +323,19 @@ def simulate_view(
     out.propensity[i, position] = 0.0
     if (
         eligible(watch_s, videos.duration_s[video])
-        and uniform(key, _ASK) < rules.ask * (rules.ask_long_views if events & 2 else 1.0)
+        and uniform(key, _ASK) < rules.ask * (rules.ask_long_views if events & LONG_VIEW else 1.0)
         and day - state.last_asked[user] >= rules.cool_down_days
         and state.asked[user] < rules.ask_most
     ):
-        events |= 1024
+        events |= ASKED
         out.propensity[i, position] = answer_propensity(satisfaction, user, users, state, rules)
         out.answer[i, position] = answer(key, satisfaction, out.propensity[i, position], rules)
-        if out.answer[i, position] > 0:
-            events |= 2048
-        if out.answer[i, position] == 3:
-            events |= 4096
-        elif out.answer[i, position] == 1:
-            events |= 8192
+        if out.answer[i, position] != NO_ANSWER:
+            events |= ANSWERED
+        if out.answer[i, position] == ANSWER_SATISFIED:
+            events |= SATISFIED
+        elif out.answer[i, position] == ANSWER_DISSATISFIED:
+            events |= DISSATISFIED
         state.prompts[user] += 1.0
         state.last_asked[user] = day
         state.asked[user] += 1
@@ -461,13 +349,13 @@ def watch_events(watch_s: np.float32, duration_s: float) -> int:
     """Click, long view, complete and skip bits of a watch time, by KuaiRand's definitions (skip: under 3 s)."""
     events = 0
     if watch_s >= duration_s or watch_s > 7.0:
-        events |= 1
+        events |= CLICK
     if watch_s >= duration_s or watch_s >= 18.0:
-        events |= 2
+        events |= LONG_VIEW
     if watch_s >= duration_s:
-        events |= 4
+        events |= COMPLETE
     elif watch_s < 3.0:
-        events |= 8
+        events |= SKIP
     return events
 
 
@@ -492,20 +380,20 @@ def answer_propensity(satisfaction: float, user: int, users: Users, state: UserS
 def answer(key: np.uint64, satisfaction: float, chance: float, rules: KernelParameters) -> int:
     """0 no answer, 1 dissatisfied, 2 uncertain, 3 satisfied: a selective answer, then an ordered probit."""
     if uniform(key, _ANSWER) >= chance:
-        return 0
+        return NO_ANSWER
     felt = satisfaction + rules.say_noise * normal(uniform(key, _SAY))
     if felt < rules.say_dissatisfied:
-        return 1
-    return 2 if felt < rules.say_satisfied else 3
+        return ANSWER_DISSATISFIED
+    return ANSWER_UNCERTAIN if felt < rules.say_satisfied else ANSWER_SATISFIED
 
 
 @compiled_inline
 def spend_patience(user: int, satisfaction: float, events: int, state: UserState, rules: KernelParameters) -> None:
     """Spend patience: an average view costs about 1; displeasure and runs of skips cost more."""
-    state.skips[user] = state.skips[user] + 1 if events & 8 else 0
+    state.skips[user] = state.skips[user] + 1 if events & SKIP else 0
     cost = 1.0 - rules.cost_satisfaction * satisfaction + rules.cost_skips * max(0, state.skips[user] - 1)
     state.patience[user] -= np.float32(rules.cost_scale * max(0.1, cost))
-    state.clicked[user] = 1.0 if events & 1 else 0.0
+    state.clicked[user] = 1.0 if events & CLICK else 0.0
     state.views[user] += 1
     state.pleasure[user] += satisfaction
 

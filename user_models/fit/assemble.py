@@ -31,7 +31,8 @@ from user_models.fit.watch_model.model import WatchModel
 from user_models.fit.watch_model.training import Trained
 from user_models.published import HOURLY_EXPOSURES, WEEKDAY_EXPOSURES
 from user_models.world.parameters import DEFAULTS, Parameter
-from user_models.world.world import USER_LATENTS, Tables, World
+from user_models.world.tables import USER_LATENTS, Tables
+from user_models.world.world import World
 
 ATTRIBUTION: Final = (
     "Fitted on KuaiRand (Gao et al., CIKM 2022, https://kuairand.com), licensed CC BY-SA 4.0"

@@ -1,6 +1,6 @@
 """Views as the recovery reads them: what was logged, and what is taken as known.
 
-Axes: `rows` views; `rungs` of the ladder; `actions` as in `user_models.world.world.ACTIONS`; `context` as in `CONTEXT`.
+Axes: `rows` views; `rungs` of the ladder; `actions` as in `user_models.world.tables`; `context` as in `CONTEXT`.
 """
 
 from dataclasses import dataclass

@@ -15,7 +15,8 @@ from user_models.world.card import card
 from user_models.world.checked_files import read_description, read_weights
 from user_models.world.parameters import DEFAULTS, Parameter, faults
 from user_models.world.table_checks import table_faults
-from user_models.world.world import PublicColumn, Tables, World, table_names
+from user_models.world.tables import PublicColumn, Tables, table_names
+from user_models.world.world import World
 
 FORMAT: Final = 1
 

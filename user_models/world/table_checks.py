@@ -1,6 +1,6 @@
 """What the tables of a world must satisfy before they may be used: types, shapes, ranges, and each other's sizes.
 
-Axes: as in `user_models.world.world`.
+Axes: as in `user_models.world.tables`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ import numpy as np
 
 from user_models.dynamics.kernel import N_ACTIONS
 from user_models.dynamics.watch_thresholds import N_RUNGS, N_STRETCHES
-from user_models.world.world import N_LENGTHS, USER_LATENTS, VIDEO_LATENTS, PublicColumn, table_names
+from user_models.world.tables import N_LENGTHS, USER_LATENTS, VIDEO_LATENTS, PublicColumn, table_names
 
 _SHARES = ("hour_share", "profile_share", "tag_share")
 _DOUBLE = frozenset((*_SHARES, "length_share"))

@@ -20,7 +20,7 @@ from user_models.published import (
 )
 from user_models.testing import toy_world
 from user_models.world.table_checks import table_faults
-from user_models.world.world import USER_LATENTS, PublicColumn
+from user_models.world.tables import USER_LATENTS, PublicColumn
 
 WORLD = toy_world()
 

@@ -64,9 +64,7 @@ def test_the_smallest_effect_of_so_many_users_takes_so_many_users():
 
 def test_users_in_other_arms_do_not_help():
     wanted = PowerTarget()
-    assert Sizes(wanted, 0.5, 0.5, 0.5).users(1.0) == pytest.approx(
-        2 * Sizes(wanted, 0.5, 0.5, 1.0).users(1.0), abs=1
-    )
+    assert Sizes(wanted, 0.5, 0.5, 0.5).users(1.0) == pytest.approx(2 * Sizes(wanted, 0.5, 0.5, 1.0).users(1.0), abs=1)
 
 
 def test_components_of_a_made_up_panel_are_recovered():

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit, ndtri
 
+from policies.base import Event
 from user_models.dynamics import kernel
-from user_models.dynamics.kernel import Response, UserState
+from user_models.dynamics.state import Response, UserState
 from user_models.dynamics.watch_thresholds import (
     CLICK_RUNG,
     COMPLETE_RUNG,
@@ -19,6 +20,7 @@ from user_models.dynamics.watch_thresholds import (
     rungs,
 )
 from user_models.testing import toy_world
+from user_models.world.tables import ACTIONS
 
 FLAT = np.zeros(N_STRETCHES, np.float32)
 
@@ -132,3 +134,11 @@ def test_latents_have_the_mean_and_covariance_of_their_kind():
 @pytest.mark.parametrize("u", [0.01, 0.3, 0.5, 0.9, 0.999])
 def test_poisson_is_the_poisson_quantile(u):
     assert kernel.poisson.py_func(3.2, u) == stats.poisson.ppf(u, 3.2)
+
+
+def test_event_bits_and_answers_are_those_of_the_log():
+    names = [name for name in Event.__members__ if hasattr(kernel, name)]
+    assert {"CLICK", "LONG_VIEW", "COMPLETE", "SKIP", "LIKE", "ASKED", "ANSWERED", "SATISFIED"} <= set(names)
+    assert [getattr(kernel, name) for name in names] == [Event[name] for name in names]
+    actions = [Event[name.upper()] for name in ACTIONS]
+    assert actions == [kernel.LIKE << action for action in range(kernel.N_ACTIONS)]

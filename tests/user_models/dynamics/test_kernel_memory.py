@@ -5,6 +5,7 @@ import pytest
 
 from user_models.dynamics import kernel
 from user_models.dynamics.kernel import MOST_FELT
+from user_models.dynamics.state import Response
 from user_models.testing import toy_world
 
 D = 8
@@ -17,7 +18,7 @@ def lived(world, slates, day=0, state=None, rested=None):
     users = world.draw_users(np.arange(n), seed=1).latents
     videos = world.draw_videos(200, seed=2).latents
     state = rested(n) if state is None else state
-    out = kernel.Response(
+    out = Response(
         *(np.zeros((n, k), t) for t in (bool, np.float32, np.uint16, np.int8, np.float32, np.float32, np.float32))
     )
     keys = np.arange(n, dtype=np.uint64) * np.uint64(977)

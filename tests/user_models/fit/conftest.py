@@ -12,7 +12,8 @@ from user_models.dynamics.watch_thresholds import N_RUNGS, rungs
 from user_models.fit.rows.batches import NODES_S
 from user_models.fit.rows.log_rows import LogRows
 from user_models.testing import toy_world
-from user_models.world.world import ACTIONS, World
+from user_models.world.tables import ACTIONS
+from user_models.world.world import World
 
 N_USERS, N_VIDEOS, N_ROWS = 300, 200, 24_000
 

@@ -19,7 +19,7 @@ from user_models.fit.watch_model.training import WatchModelSchedule
 from user_models.testing import toy_world
 from user_models.world.parameters import DEFAULTS
 from user_models.world.store import load_world, save_world
-from user_models.world.world import table_names
+from user_models.world.tables import table_names
 
 _COURSE = TrainingSettings(epochs=1, batch=256, rate=0.003, decay=0.1, dropout=0.1)
 QUICK = (WatchModelSchedule(epochs=2, batch=128), PredictorPlan(_COURSE, _COURSE, networks=1))

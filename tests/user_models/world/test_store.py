@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 from user_models.errors import WorldError
 from user_models.testing import toy_world
 from user_models.world.store import bundled_worlds, load_world, save_world
-from user_models.world.world import table_names
+from user_models.world.tables import table_names
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from user_models.testing import toy_world
-from user_models.world.world import N_LENGTHS
+from user_models.world.tables import N_LENGTHS
 
 WORLD = toy_world()
 

@@ -19,7 +19,7 @@ from user_models.dynamics.watch_thresholds import LONG_RUNG, N_STRETCHES, STRETC
 from user_models.fit.rows.batches import Batch, log_nodes
 from user_models.fit.watch_model.effects import EffectTable
 from user_models.fit.watch_model.model import WatchModel
-from user_models.world.world import ACTIONS
+from user_models.world.tables import ACTIONS
 
 _CHUNK: Final = 20_000
 _N_ACTIONS: Final = len(ACTIONS)

@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Float32, Float64, Int32, Int64
 
 from user_models.fit.generators.latents import Latents
-from user_models.world.world import ACTIONS, N_LENGTHS, USER_LATENTS, VIDEO_LATENTS, PublicColumn
+from user_models.world.tables import ACTIONS, N_LENGTHS, USER_LATENTS, VIDEO_LATENTS, PublicColumn
 
 PROFILE_COLUMNS: Final = (
     *("user_active_degree", "is_video_author", "follow_user_num_range"),

@@ -20,7 +20,7 @@ from user_models.fit.rows.batches import Batch
 from user_models.fit.rows.features import log_rate
 from user_models.fit.rows.log_rows import LogRows
 from user_models.fit.watch_model.model import WatchModel
-from user_models.world.world import ACTIONS
+from user_models.world.tables import ACTIONS
 
 SCALE: Final = 0.32
 """Variance of satisfaction that quality and bait hold together (assumed)."""

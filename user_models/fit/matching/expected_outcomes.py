@@ -15,9 +15,11 @@ from typing import Final, final
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
-from user_models.dynamics.kernel import MOST_FELT, KernelParameters, Users, Videos
+from user_models.dynamics.kernel import MOST_FELT
+from user_models.dynamics.state import KernelParameters, Users, Videos
 from user_models.dynamics.watch_thresholds import CLICK_RUNG, COMPLETE_RUNG, LONG_RUNG, LONGEST, STRETCH, rungs
-from user_models.world.world import ACTIONS, World
+from user_models.world.tables import ACTIONS
+from user_models.world.world import World
 
 LOG_EVEN_S: Final = 7.0
 """From here on the kernel places watch times between rungs evenly on a log scale."""

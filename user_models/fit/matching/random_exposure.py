@@ -13,12 +13,13 @@ from typing import Final, final
 import numpy as np
 from jaxtyping import Float64, Int32
 
-from user_models.dynamics.kernel import Users, Videos
+from user_models.dynamics.state import Users, Videos
 from user_models.dynamics.watch_thresholds import CLICK_RUNG, COMPLETE_RUNG, LONG_RUNG, N_RUNGS
 from user_models.errors import FitError
 from user_models.fit.matching.expected_outcomes import Watching, expected_actions, expected_watching
 from user_models.published import REGIMES
-from user_models.world.world import ACTIONS, World
+from user_models.world.tables import ACTIONS
+from user_models.world.world import World
 
 PART: Final = np.searchsorted([CLICK_RUNG, LONG_RUNG], np.arange(N_RUNGS))
 """Which part each rung is in: to 7 s, to 18 s, beyond."""
@@ -43,7 +44,7 @@ class RandomTargets:
         long_view: Share played 18 s or to the end.
         complete: Share played to the end.
         watch_s: Mean seconds.
-        action: Rates in the order of `user_models.world.world.ACTIONS`.
+        action: Rates in the order of `user_models.world.tables.ACTIONS`.
     """
 
     click: float = REGIMES["random"]["click"]

@@ -27,7 +27,7 @@ from user_models.fit.prediction.views import FolderTables, LoggedViews
 from user_models.fit.rows.batches import as_batch
 from user_models.fit.rows.features import Features, user_categories, user_numbers, video_categories, video_numbers
 from user_models.fit.rows.log_rows import LogRows
-from user_models.world.world import ACTIONS
+from user_models.world.tables import ACTIONS
 
 CLICK_S: Final = 7.0
 """Seconds past which an autoplay view counts as clicked."""

@@ -19,7 +19,7 @@ from user_models.fit.prediction.running_counts import N_SUMS, RunningCounts
 from user_models.fit.rows.features import Features
 from user_models.world.checked_files import read_description, read_weights
 from user_models.world.store import bundled_worlds
-from user_models.world.world import ACTIONS
+from user_models.world.tables import ACTIONS
 
 FORMAT: Final = 1
 ABOUT: Final = "predictor.json"

@@ -1,6 +1,6 @@
 """Log rows in the form the fit reads: who met which video where, and how far up the ladder the view climbed.
 
-Axes: `rows` log rows; `rungs` of the ladder; `actions` as in `user_models.world.world.ACTIONS`.
+Axes: `rows` log rows; `rungs` of the ladder; `actions` as in `user_models.world.tables.ACTIONS`.
 """
 
 from dataclasses import dataclass, fields

@@ -26,7 +26,7 @@ from user_models.fit.rows.batches import NODES_S, Batch
 from user_models.fit.rows.features import Features
 from user_models.fit.rows.log_rows import TABS
 from user_models.fit.watch_model.effects import EffectTable, log_odds
-from user_models.world.world import ACTIONS
+from user_models.world.tables import ACTIONS
 
 N_PAGES: Final = len(TABS) + 1
 TWO_COLUMNS: Final = 1

@@ -18,10 +18,10 @@ from simulator.reports.report import find_runs
 from simulator.run import write_report
 from simulator.spec.experiment import parse_spec
 from simulator.statistics.resplits import Readings
-from simulator.studies.audit.study import AuditPlan, run_audit
 from simulator.studies.audit.error_rates import audit_row
 from simulator.studies.audit.readings import MethodReadings, join
 from simulator.studies.audit.replications import FOLDER, gather, replication_seed
+from simulator.studies.audit.study import AuditPlan, run_audit
 
 
 def spec_of(world, **changes):

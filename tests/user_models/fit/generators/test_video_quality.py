@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 
 from user_models.fit.generators.video_quality import CLIP, LEAST, SCALE, Weights, satisfaction_weights
-from user_models.world.world import ACTIONS
+from user_models.world.tables import ACTIONS
 
 LIKE, HATE = ACTIONS.index("like"), ACTIONS.index("hate")
 

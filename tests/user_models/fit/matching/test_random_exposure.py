@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from user_models.dynamics import kernel
-from user_models.dynamics.kernel import Response, UserState
+from user_models.dynamics.state import Response, UserState
 from user_models.dynamics.watch_thresholds import CLICK_RUNG
 from user_models.fit.matching.expected_outcomes import expected_watching
 from user_models.fit.matching.random_exposure import (
@@ -17,7 +17,8 @@ from user_models.fit.matching.random_exposure import (
 )
 from user_models.fit.matching.standin_ranker import Selector, selected_crowd
 from user_models.testing import toy_world
-from user_models.world.world import ACTIONS, World
+from user_models.world.tables import ACTIONS
+from user_models.world.world import World
 
 FORGETFUL = {"satiation.strength": 0.0, "drift.gain": 0.0, "habituation.strength": 0.0}
 REACHABLE = RandomTargets(

@@ -22,7 +22,7 @@ from user_models.fit.matching.watch_levels import (
     match_watching,
 )
 from user_models.testing import toy_world
-from user_models.world.world import ACTIONS
+from user_models.world.tables import ACTIONS
 
 WORLD = toy_world().with_tables(action_match=np.linspace(-0.5, 1.0, len(ACTIONS)).astype(np.float32))
 N = 6_000
