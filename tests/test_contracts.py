@@ -28,7 +28,7 @@ def lived_events(world) -> Event:
 
 
 def world_where(passing: float, scalars: dict[str, float] | None = None):
-    """A world without actions, in which every rung of every video has the same logit of being passed."""
+    """A world without actions, in which every threshold of every video has the same logit of being passed."""
     world = toy_world().with_values(scalars or {})
     return world.with_tables(
         stage=np.full_like(world.tables.stage, passing),

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.special import ndtr
 
-from user_models.dynamics.watch_thresholds import N_RUNGS, N_STRETCHES
+from user_models.dynamics.watch_thresholds import N_SEGMENTS, N_THRESHOLDS
 from user_models.world.tables import ACTIONS, N_LENGTHS, USER_LATENTS, VIDEO_LATENTS, PublicColumn, Tables
 from user_models.world.world import World
 
@@ -28,13 +28,13 @@ def toy_world(d: int = 8) -> World:
         provenance=dict.fromkeys(Tables.__dataclass_fields__, "assumed: set by hand"),
         tables=Tables(
             node_log_duration=np.log(_SHORTEST_AND_LONGEST_S).astype(np.float32),
-            stage=np.tile(np.linspace(3.0, 1.5, N_RUNGS).astype(np.float32), (2, 1)),
-            slope=np.tile(np.linspace(0.4, 1.0, N_STRETCHES).astype(np.float32), (2, 1)),
+            stage=np.tile(np.linspace(3.0, 1.5, N_THRESHOLDS).astype(np.float32), (2, 1)),
+            slope=np.tile(np.linspace(0.4, 1.0, N_SEGMENTS).astype(np.float32), (2, 1)),
             hour_effect=np.zeros(24, np.float32),
             hour_share=np.full(24, 1 / 24),
             weekday=np.ones(7, np.float32),
             action_base=np.array([-4.5, -7.0, -6.5, -7.5, -8.0, -4.5], np.float32),
-            action_stage=np.tile(np.linspace(-0.5, 1.0, N_RUNGS + 1).astype(np.float32), (len(ACTIONS), 1)),
+            action_stage=np.tile(np.linspace(-0.5, 1.0, N_THRESHOLDS + 1).astype(np.float32), (len(ACTIONS), 1)),
             action_satisfaction=np.array([0.8, 0.8, 0.5, 0.8, -1.5, 0.5], np.float32),
             action_match=np.zeros(len(ACTIONS), np.float32),
             return_logit=np.array([3.1, 0.2, -0.4], np.float32),

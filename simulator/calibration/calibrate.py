@@ -26,11 +26,11 @@ from simulator.validation.real_views import read_real
 from simulator.validation.user_spread import EventCounts, logit_spread, thin
 from simulator.validation.views import ValidationViews
 from user_models.data.folder import open_folder
-from user_models.dynamics.watch_thresholds import rungs
+from user_models.dynamics.watch_thresholds import threshold_seconds
 from user_models.fit import RandomTargets, calibrate_random, check_world, fit_world, save_predictor
 from user_models.fit.matching.action_levels import match_actions
 from user_models.fit.matching.expected_outcomes import SampledImpressions, outcome
-from user_models.fit.matching.watch_levels import LevelTargets, climbs, match_watching
+from user_models.fit.matching.watch_levels import LevelTargets, match_watching, pass_counts
 from user_models.fit.rows.log_rows import LogRows, read_rows
 from user_models.published import (
     NEGATIVE_ANSWERS,
@@ -55,7 +55,7 @@ ELIGIBLE_SHARE: Final = 0.5
 UNCERTAIN_ANSWERS: Final = 0.1
 """Share of answers that are neither satisfied nor dissatisfied (assumed)."""
 WATCHED: Final = 30_000
-"""Views on which ladder and actions are solved for."""
+"""Views on which pass logits and actions are solved for."""
 _TUNED: Final = (
     *("stage", "slope", "hour_effect", "hour_share", "action_base", "action_match", "return_logit"),
     *("user_mean", "user_root", "appeal_scale", "tag_share", "length_share"),
@@ -83,14 +83,14 @@ class CalibrationTargets:
 
     @staticmethod
     def of(rows: LogRows, views: ValidationViews, random: RandomTargets | None = None) -> "CalibrationTargets":
-        """The published figures, and from a log what is not published: climbs by duration, who watched what, and when.
+        """The published figures, and from a log what is not published: passes by duration, who watched what, and when.
 
         Args:
             rows: The standard log.
             views: The same, in the codes of the world.
             random: Figures of the folder's own random log, which take the place of the published ones.
         """
-        aims = LevelTargets(climbs(rows), _targets("base"), random or _targets("random"))
+        aims = LevelTargets(pass_counts(rows), _targets("base"), random or _targets("random"))
         return CalibrationTargets(aims, np.array([aims.random.action, aims.base.action]), views)
 
     def counts(self, event: Event) -> EventCounts:
@@ -160,7 +160,7 @@ def calibrate(world: World, goals: CalibrationTargets, workers: int, progress: P
         found.append(world)
     progress("matching both regimes", STEPS, STEPS + 1)
     world = mean_world(found[-AVERAGED:])
-    base = play(world, _SEED + STEPS, USERS, workers).seen["base"]
+    base = play(world, _SEED + STEPS, USERS, workers).samples["base"]
     world = world.with_values({"returning.mood_usual": float(base.satisfaction.mean())})
     return _settled(cut_answers(world, base.as_impressions_in(world, world)))
 
@@ -193,12 +193,12 @@ def improved(trial: CalibrationStep, goals: CalibrationTargets, share: float) ->
     world = match_watching(world, random.take(some), base.take(some), goals.aims, share)
     world = match_actions(world, random.take(some), base.take(some), goals.rates, share)
     world = world.with_values({"returning.mood_usual": float(base.satisfaction.mean())})
-    return _activity(composed(world, trial.seen["base"], goals.views, share), trial.regimes)
+    return _activity(composed(world, trial.samples["base"], goals.views, share), trial.regimes)
 
 
 def _met(trial: CalibrationStep, world: World) -> tuple[SampledImpressions, SampledImpressions]:
     """Meetings under `random` and `base` as they would be in a world."""
-    random, base = (trial.seen[name].as_impressions_in(world, trial.world) for name in ("random", "base"))
+    random, base = (trial.samples[name].as_impressions_in(world, trial.world) for name in ("random", "base"))
     return random, base
 
 
@@ -225,7 +225,7 @@ def cut_answers(world: World, base: SampledImpressions) -> World:
     these are: the pleased answer more.
     """
     reach = np.minimum(ELIGIBLE_S, ELIGIBLE_SHARE * base.duration_s)
-    first = np.argmax(rungs(base.duration_s) >= reach[:, None], axis=1)
+    first = np.argmax(threshold_seconds(base.duration_s) >= reach[:, None], axis=1)
     left = np.cumsum(outcome(world, base).stages, axis=1, dtype=np.float64)
     weight = (1 - left[np.arange(len(base)), first]) * _answering(world, base.satisfaction)
     slip = world.value("questionnaire.say_noise")

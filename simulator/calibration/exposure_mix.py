@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float64, Int64
 from scipy.special import logit
 
-from simulator.calibration.simulated_impressions import PolicySample, people
+from simulator.calibration.simulated_impressions import PolicySample, drawn_users
 from simulator.validation.views import ValidationViews
 from user_models.fit.matching.expected_outcomes import SampledImpressions, outcome
 from user_models.published import (
@@ -95,7 +95,7 @@ def _kinds(
 ) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " m"]]:
     """Profiles of who watched, simulated and real; -1 for real ones that the world has not."""
     known = pd.MultiIndex.from_arrays(list(world.tables.profile_code.T))
-    codes = people(world, seen.spec).profile_code[seen.user]
+    codes = drawn_users(world, seen.spec).profile_code[seen.user]
     ours, theirs = (known.get_indexer(pd.MultiIndex.from_arrays(list(each.T))) for each in (codes, real.profile))
     return ours.astype(np.int64), theirs.astype(np.int64)
 
@@ -121,7 +121,7 @@ def by_degree(world: World, random: SampledImpressions, base: SampledImpressions
 
 def _typical(met: SampledImpressions) -> SampledImpressions:
     """Meetings as with users whose mean appeal is that of their kinds."""
-    return replace(met, appeal=met.appeal - met.luck.mean()) if len(met) else met
+    return replace(met, appeal=met.appeal - met.appeal_residual.mean()) if len(met) else met
 
 
 def _wanted(world: World, everybody: SampledImpressions, regime: str, level: str) -> float:
@@ -138,7 +138,7 @@ def _mean_and_spread(
 
     def found(where: Float64[np.ndarray, " 2"]) -> Float64[np.ndarray, " 2"]:
         add, wider = np.float32(where[0]), np.float32(np.expm1(where[1]))
-        moved = (each.appeal + add + wider * (each.luck - each.luck.mean()) for each in met)
+        moved = (each.appeal + add + wider * (each.appeal_residual - each.appeal_residual.mean()) for each in met)
         return logit([_clicks(world, replace(each, appeal=a)) for each, a in zip(met, moved, strict=True)])
 
     for _ in range(_ROUNDS):

@@ -1,4 +1,4 @@
-"""Trials of a calibration: both regimes played in a world, and a sample of the views with what decided them.
+"""Simulated impressions: both logging policies played in a world, and a sample of the views with their latents.
 
 Axes: `n` sampled views.
 """
@@ -18,7 +18,7 @@ from user_models.dynamics.state import Videos
 from user_models.fit.matching.expected_outcomes import SampledImpressions
 from user_models.world.world import Population, ProfileMeans, World
 
-MEETINGS: Final = 100_000
+N_SAMPLED: Final = 100_000
 """Views under each policy that are kept."""
 
 
@@ -32,17 +32,17 @@ class Sampler:
     parts: dict[str, list[pa.Table]] = field(default_factory=dict[str, list[pa.Table]])
 
     def write_parquet(self, name: str, table: pa.Table) -> None:
-        """Take what is wanted of a table, and let it go."""
+        """Add a table's totals and keep a random sample of its traced views."""
         self.days.write_parquet(name, table)
         if name.startswith("trace/"):
-            kept = self.rng.permutation(table.num_rows)[:MEETINGS]
-            self.parts.setdefault(str(table["world"][0]).removeprefix("all:"), []).append(table.take(kept))
+            rows = self.rng.permutation(table.num_rows)[:N_SAMPLED]
+            self.parts.setdefault(str(table["world"][0]).removeprefix("all:"), []).append(table.take(rows))
 
 
 @final
 @dataclass(frozen=True)
 class PolicySample:
-    """Sampled views under one policy, with what it takes to see them with other eyes.
+    """Impressions sampled under one policy, with the latents needed to evaluate them in another world.
 
     Attributes:
         spec: What was played.
@@ -65,19 +65,19 @@ class PolicySample:
     videos: Videos
 
     def as_impressions_in(self, world: World, played: World) -> SampledImpressions:
-        """The meetings as they would be in a world whose users differ from those of the one that was played."""
-        now, then = (people(each, self.spec) for each in (world, played))
+        """Compute the impressions as they would be in a world whose users differ from those of the simulated one."""
+        now, then = (drawn_users(each, self.spec) for each in (world, played))
         match, before = (self._match(each) for each in (now, then))
         moved = (now.latents.appeal - then.latents.appeal)[self.user]
-        alike = kin(world, self.spec)
+        means = profile_means(world, self.spec)
         return SampledImpressions(
             duration_s=self.videos.duration_s[self.video],
             appeal=self.appeal + moved + np.float32(world.value("watch.taste")) * (match - before),
             match=match,
             satisfaction=self.satisfaction + np.float32(world.value("satisfaction.taste")) * (match - before),
-            luck=(now.latents.appeal - alike.appeal)[self.user],
-            action=alike.action[self.user] + self.videos.action[self.video],
-            action_spread=np.tile(alike.action_spread, (len(self.user), 1)),
+            appeal_residual=(now.latents.appeal - means.appeal)[self.user],
+            action=means.action[self.user] + self.videos.action[self.video],
+            action_spread=np.tile(means.action_spread, (len(self.user), 1)),
             group=now.profile_code[self.user, 0].astype(np.int64),
         )
 
@@ -86,51 +86,51 @@ class PolicySample:
         return np.einsum("nd,nd->n", population.latents.taste[self.user], self.videos.topic[self.video])
 
 
-def people(world: World, spec: ExperimentSpec) -> Population:
-    """The users of a trial."""
+def drawn_users(world: World, spec: ExperimentSpec) -> Population:
+    """Draw the users of a simulated test."""
     return world.draw_users(np.arange(spec.users), int(seed_word(spec.seed, "users")))
 
 
-def kin(world: World, spec: ExperimentSpec) -> ProfileMeans:
-    """What users like those of a trial are on average."""
+def profile_means(world: World, spec: ExperimentSpec) -> ProfileMeans:
+    """Compute the means of the profiles of the users of a simulated test."""
     return world.profile_means(np.arange(spec.users), int(seed_word(spec.seed, "users")))
 
 
 @final
 @dataclass(frozen=True)
 class CalibrationStep:
-    """A world that was tried, and what came of it.
+    """One calibration step: the world, its simulated rates and the sampled impressions.
 
     Attributes:
         world: As it was played.
         regimes: Its figures.
         days: Everybody's totals.
-        seen: Views by policy.
+        samples: Impressions by logging policy.
     """
 
     world: World
     regimes: Regimes
     days: DaySums
-    seen: dict[str, PolicySample]
+    samples: dict[str, PolicySample]
 
 
 def play(world: World, seed: int, users: int, workers: int) -> CalibrationStep:
-    """Play both regimes, and keep a sample of the views with their latents."""
+    """Simulate both logging policies, and keep a sample of the views with their latents."""
     spec = regime_spec(users, seed).model_copy(update={"trace": 1.0})
     setting = prepare(spec, world)
     sink = Sampler(np.random.default_rng(seed))
     run_experiment(setting, sink, workers, _silent)
-    seen = {name: _seen(setting, pa.concat_tables(parts), sink.rng) for name, parts in sink.parts.items()}
-    return CalibrationStep(world, regimes_of(sink.days, spec), sink.days, seen)
+    samples = {name: _sample(setting, pa.concat_tables(parts), sink.rng) for name, parts in sink.parts.items()}
+    return CalibrationStep(world, regimes_of(sink.days, spec), sink.days, samples)
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:
     """Show no progress."""
 
 
-def _seen(setting: PreparedExperiment, trace: pa.Table, rng: np.random.Generator) -> PolicySample:
+def _sample(setting: PreparedExperiment, trace: pa.Table, rng: np.random.Generator) -> PolicySample:
     """A sample of traced views, in random order."""
-    table = trace.take(rng.permutation(trace.num_rows)[:MEETINGS])
+    table = trace.take(rng.permutation(trace.num_rows)[:N_SAMPLED])
     user, video, hour = (np.asarray(table[name]).astype(np.int64) for name in ("user_id", "video_id", "hour"))
     appeal, satisfaction = (np.asarray(table[f"true_{name}"]) for name in ("appeal", "satisfaction"))
     stage = setting.course.stage

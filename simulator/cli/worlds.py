@@ -121,14 +121,14 @@ def _validate_world(
     """Validate a world, write and print what was found, and mark a world of the user's own with the verdict."""
     from dashboards.html_pages.validation import check_line, render_validation
     from simulator.cli.progress import progress_bars
-    from simulator.validation.sections import Subject
+    from simulator.validation.sections import ValidationSubject
     from simulator.validation.simulated_views import SimulationPlan
     from simulator.validation.validate import PAGE, write_validation
     from simulator.validation.validate import validate as measure
     from simulator.validation.verdict import mark_folder
     from user_models.world.store import load_world
 
-    subject = Subject(load_world(world), world, data, heldout, seed)
+    subject = ValidationSubject(load_world(world), world, data, heldout, seed)
     with progress_bars() as show:
         result = measure(subject, SimulationPlan(users, seed, workers), show)
     folder = out or Path(f"validation-{Path(result.world).name}")

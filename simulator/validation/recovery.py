@@ -1,9 +1,9 @@
 """Parameter recovery: a world with known parameters is simulated under random slates, and refitted from its rows.
 
 Slates hold one video, so that a user's state can be read before every view. Known are the videos' effects, each user's
-taste and state, and the weights that make satisfaction; estimated are the ladder at its nodes, the pull of appeal, the
-hours, taste, momentum, satiation, habituation, each action's levels by stage reached and its tie to satisfaction, and
-with them one appeal and one effect on each action per user.
+taste and state, and the weights that make satisfaction; estimated are the pass logits at their nodes, the pull of
+appeal, the hours, taste, momentum, satiation, habituation, each action's levels by stage reached and its tie to
+satisfaction, and with them one appeal and one effect on each action per user.
 """
 
 from dataclasses import fields, replace
@@ -18,11 +18,11 @@ from simulator.rollout.population import Block
 from simulator.rollout.request import respond
 from simulator.validation.random_requests import Request, random_course, requests
 from user_models.dynamics.state import Users
-from user_models.dynamics.watch_thresholds import rungs
+from user_models.dynamics.watch_thresholds import threshold_seconds
 from user_models.recovery.action_likelihood import ActTruth
 from user_models.recovery.result import RecoveryResult, recover_from
 from user_models.recovery.views import CONTEXT, RecoveryViews
-from user_models.recovery.watch_likelihood import ClimbTruth
+from user_models.recovery.watch_likelihood import WatchTruth
 from user_models.world.tables import ACTIONS
 from user_models.world.world import World
 
@@ -54,7 +54,7 @@ def recover(world: World, size: Size = USUAL, seed: int = 0) -> RecoveryResult:
     views = watch(course, blocks[0], days)
     came, place = np.unique(views.user, return_inverse=True)
     users = Users(*(array[came] for array in blocks[0].users))
-    return recover_from(replace(views, user=place), climb_truth(louder, users), act_truths(louder, users))
+    return recover_from(replace(views, user=place), watch_truth(louder, users), act_truths(louder, users))
 
 
 def watch(course: RolloutSettings, block: Block, days: range) -> RecoveryViews:
@@ -64,10 +64,10 @@ def watch(course: RolloutSettings, block: Block, days: range) -> RecoveryViews:
     return RecoveryViews(**columns, noise=course.stage.world.value("satisfaction.noise"))
 
 
-def climb_truth(world: World, users: Users) -> ClimbTruth:
-    """The ladder's true parameters."""
+def watch_truth(world: World, users: Users) -> WatchTruth:
+    """True parameters of the watch thresholds."""
     t = world.tables
-    return ClimbTruth(
+    return WatchTruth(
         node_log_duration=t.node_log_duration.astype(np.float64),
         stage=t.stage.astype(np.float64),
         slope=t.slope.astype(np.float64),
@@ -99,13 +99,13 @@ def _views(course: RolloutSettings, request: Request) -> RecoveryViews:
     video = request.slates[:, 0]
     videos = request.ring.videos
     events = response.events[:, 0]
-    rungs_s = rungs(videos.duration_s[video])
+    thresholds_s = threshold_seconds(videos.duration_s[video])
     return RecoveryViews(
         user=request.block.user_id[request.rows],
         hour=request.block.state.hour[request.rows].astype(np.int64),
         log_duration=np.log(videos.duration_s[video].astype(np.float64)),
-        stands=np.diff(rungs_s, axis=1, prepend=-1) > 0,
-        passed=(rungs_s < response.watch_s).sum(axis=1),
+        exists=np.diff(thresholds_s, axis=1, prepend=-1) > 0,
+        passed=(thresholds_s < response.watch_s).sum(axis=1),
         acted=np.stack([(events & event.value) > 0 for event in _EVENTS], axis=1),
         video_appeal=videos.appeal[video].astype(np.float64),
         context=known[0],

@@ -1,14 +1,10 @@
 """The measured sections of a validation: published and real figures set beside simulated ones.
 
+A section that raises `NotMeasuredError` is left null in the report, with the reason.
+
 Axes: `groups`; `bins` of watch time.
-
-Checks that live in other modules, joined to the validation in this one place.
-
-Each is a function of the world and the folders; one that raises `NotMeasuredError` leaves its section null, with the
-reason. `JOINED` is what `askew validate` runs.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, final
@@ -214,7 +210,7 @@ def _watch_time(bucket: str, ours: Float64[np.ndarray, " bins"], theirs: Float64
 
 @final
 @dataclass(frozen=True)
-class Subject:
+class ValidationSubject:
     """What is validated, and on what.
 
     Attributes:
@@ -232,35 +228,25 @@ class Subject:
     seed: int
 
 
-@final
-@dataclass(frozen=True)
-class Elsewhere:
-    """The checks of other modules, in the form of the report."""
-
-    heldout: Callable[[Subject], HeldOutSection]
-    answering: Callable[[Subject], list[AnsweringRow]]
-    recovery: Callable[[Subject], RecoveryReport]
-
-
-def heldout_section(subject: Subject) -> HeldOutSection:
+def heldout_section(subject: ValidationSubject) -> HeldOutSection:
     """Prediction of unseen rows."""
     predictor = load_predictor(subject.source)
     if predictor is None:
         raise NotMeasuredError("this world carries no predictor of single rows; fit it again")
     heldout = None if subject.heldout is None else open_folder(subject.heldout)
-    found = check_heldout(predictor, open_folder(subject.data), heldout, subject.seed)
+    scores = check_heldout(predictor, open_folder(subject.data), heldout, subject.seed)
     return HeldOutSection(
-        auc=dict(found.auc),
-        log_loss=dict(found.log_loss),
-        reference_log_loss=dict(found.reference_log_loss),
-        watch_spearman=found.watch_spearman,
-        pit=list(found.pit),
-        pit_max_deviation=found.pit_max_deviation,
-        ks_by_duration={each.bucket: each.ks for each in found.ks_by_duration},
+        auc=dict(scores.auc),
+        log_loss=dict(scores.log_loss),
+        reference_log_loss=dict(scores.reference_log_loss),
+        watch_spearman=scores.watch_spearman,
+        pit=list(scores.pit),
+        pit_max_deviation=scores.pit_max_deviation,
+        ks_by_duration={each.bucket: each.ks for each in scores.ks_by_duration},
     )
 
 
-def answering_section(subject: Subject) -> list[AnsweringRow]:
+def answering_section(subject: ValidationSubject) -> list[AnsweringRow]:
     """What selective answering does to the satisfied share."""
     return [answering_row(row) for row in answering.satisfied_share_check(subject.world, seed=subject.seed).rows]
 
@@ -283,7 +269,7 @@ def answering_row(row: answering.AnsweringSlopeResult) -> AnsweringRow:
     )
 
 
-def recovery_section(subject: Subject) -> RecoveryReport:
+def recovery_section(subject: ValidationSubject) -> RecoveryReport:
     """Known parameters, found again from simulated rows."""
     try:
         found = recover(subject.world, seed=subject.seed)
@@ -296,6 +282,3 @@ def recovery_section(subject: Subject) -> RecoveryReport:
 def _sign(value: int) -> Literal[-1, 0, 1]:
     """The sign of a number."""
     return 1 if value > 0 else -1 if value < 0 else 0
-
-
-JOINED: Final = Elsewhere(heldout_section, answering_section, recovery_section)

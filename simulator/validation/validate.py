@@ -13,7 +13,7 @@ from simulator.reports.validation import FILE, Validation
 from simulator.runs.folder import RunFolder
 from simulator.validation import sections
 from simulator.validation.real_views import RealRows, read_real
-from simulator.validation.sections import JOINED, Elsewhere, Subject
+from simulator.validation.sections import ValidationSubject
 from simulator.validation.simulated_views import (
     Reduction,
     SimulationPlan,
@@ -33,14 +33,13 @@ PAGE: Final = "validation.html"
 Section = TypeVar("Section")
 
 
-def validate(subject: Subject, plan: SimulationPlan, progress: Progress, elsewhere: Elsewhere = JOINED) -> Validation:
+def validate(subject: ValidationSubject, plan: SimulationPlan, progress: Progress) -> Validation:
     """Measure a world against real rows and published figures.
 
     Args:
         subject: The world and the folders.
         plan: How much is simulated.
         progress: Told of every stage.
-        elsewhere: Checks that live in other modules.
 
     Raises:
         DataError: A missing or damaged folder.
@@ -60,7 +59,7 @@ def validate(subject: Subject, plan: SimulationPlan, progress: Progress, elsewhe
         users=plan.users,
         seed=plan.seed,
         real_rows=len(real.views),
-        heldout=attempt("heldout", lambda: elsewhere.heldout(subject)),
+        heldout=attempt("heldout", lambda: sections.heldout_section(subject)),
         regimes=sections.regime_section(seen.days),
         by_group=sections.group_section(seen, world),
         watch_time=sections.watch_section(seen, real.views),
@@ -69,8 +68,8 @@ def validate(subject: Subject, plan: SimulationPlan, progress: Progress, elsewhe
         per_user=sections.user_section(seen.days.lines["all:base"], fortnight, real.views, rng),
         hate_concentration=concentration(fortnight.of_users("hates")).tolist(),
         activity=sections.activity_section(fortnight),
-        answering=attempt("answering", lambda: elsewhere.answering(subject)),
-        recovery=attempt("recovery", lambda: elsewhere.recovery(subject)),
+        answering=attempt("answering", lambda: sections.answering_section(subject)),
+        recovery=attempt("recovery", lambda: sections.recovery_section(subject)),
         presets={name: sections.preset_row(simulate_preset(world, name, plan, progress)) for name in PRESETS},
         reasons=attempt.reasons,
     )

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float32, Float64, Int16, Int32, Int64, UInt64
 from user_models.dynamics.compiled import compiled, compiled_inline, compiled_with_room
 from user_models.dynamics.packed import Packed
 from user_models.dynamics.state import KernelParameters, Response, Users, UserState, Videos
-from user_models.dynamics.watch_thresholds import COMPLETE_RUNG, LONGEST, N_RUNGS, STRETCH
+from user_models.dynamics.watch_thresholds import COMPLETE_THRESHOLD, LONGEST, N_THRESHOLDS, SEGMENT
 
 # Purposes: words that keep the uses of one key apart.
 _WATCH = np.uint64(1)
@@ -140,35 +140,35 @@ def bernoulli(u: float, logit: float) -> bool:
 
 
 @compiled_inline
-def climb(
-    barrier: Float32[np.ndarray, " rungs"], slope: Float32[np.ndarray, " stretches"], appeal: float, u: float
+def count_passed(
+    stop_odds: Float32[np.ndarray, " thresholds"], slope: Float32[np.ndarray, " segments"], appeal: float, u: float
 ) -> int:
-    """How many rungs are passed: the first at which the survival product falls below `u`.
+    """How many thresholds are passed: the first at which the survival product falls below `u`.
 
-    P(pass rung j | passed j-1) = 1 / (1 + barrier_j exp(-slope_j * appeal)), a continuation-ratio model (Fienberg
-    and Mason 1979); one uniform number decides the whole climb, so more appeal never shortens it when slopes
-    are >= 0. Slopes are shared along a stretch of the ladder, which saves most of the exponentials.
+    P(pass threshold j | passed j-1) = 1 / (1 + barrier_j exp(-slope_j * appeal)), a continuation-ratio model (Fienberg
+    and Mason 1979); one uniform number decides the whole watch, so more appeal never shortens it when slopes
+    are >= 0. Slopes are shared along a segment of the thresholds, which saves most of the exponentials.
     """
     against = 1.0
-    stretch = -1
+    segment = -1
     pull = 1.0
-    for j in range(N_RUNGS):
-        if STRETCH[j] != stretch:
-            stretch = STRETCH[j]
-            pull = math.exp(-slope[stretch] * appeal)
-        against *= 1.0 + barrier[j] * pull  # one over the survival product: no division on the way
+    for j in range(N_THRESHOLDS):
+        if SEGMENT[j] != segment:
+            segment = SEGMENT[j]
+            pull = math.exp(-slope[segment] * appeal)
+        against *= 1.0 + stop_odds[j] * pull  # one over the survival product: no division on the way
         if u * against >= 1.0:
             return j
-    return N_RUNGS
+    return N_THRESHOLDS
 
 
 @compiled_inline
-def seconds(rungs_s: Float32[np.ndarray, " rungs"], passed: int, u: float) -> float:
-    """Watch seconds of a climb that stopped between two rungs; `u` places it, evenly on a log scale past 7 s."""
+def seconds(thresholds_s: Float32[np.ndarray, " thresholds"], passed: int, u: float) -> float:
+    """Watch seconds of a view that stopped between two thresholds; `u` places it, evenly on a log scale past 7 s."""
     if passed == 0:
         return 0.0
-    low = rungs_s[passed - 1]
-    high = rungs_s[passed] if passed < N_RUNGS else LONGEST * rungs_s[COMPLETE_RUNG]
+    low = thresholds_s[passed - 1]
+    high = thresholds_s[passed] if passed < N_THRESHOLDS else LONGEST * thresholds_s[COMPLETE_THRESHOLD]
     if low < 7.0:
         return low + u * (high - low)
     return low * (high / low) ** u
@@ -259,8 +259,8 @@ def prefetch(slate: Int32[np.ndarray, " k"], videos: Videos) -> float:
     """Read a little of each video of a slate, so that memory fetches them all at once and not one after the other."""
     found = 0.0
     for video in slate:
-        found += videos.barrier[video, 0] + videos.barrier[video, COMPLETE_RUNG] + videos.slope[video, 0]
-        found += videos.rungs_s[video, 0] + videos.rungs_s[video, COMPLETE_RUNG]
+        found += videos.stop_odds[video, 0] + videos.stop_odds[video, COMPLETE_THRESHOLD] + videos.slope[video, 0]
+        found += videos.thresholds_s[video, 0] + videos.thresholds_s[video, COMPLETE_THRESHOLD]
         found += videos.topic[video, 0] + videos.action[video, 0]
     return found
 
@@ -300,8 +300,8 @@ def simulate_view(
         - rules.weight_bait * videos.bait[video]
         + rules.weight_noise * normal(uniform(key, _SATISFACTION))
     )
-    passed = climb(videos.barrier[video], videos.slope[video], appeal, uniform(key, _WATCH))
-    watch_s = np.float32(seconds(videos.rungs_s[video], passed, uniform(key, _WITHIN)))
+    passed = count_passed(videos.stop_odds[video], videos.slope[video], appeal, uniform(key, _WATCH))
+    watch_s = np.float32(seconds(videos.thresholds_s[video], passed, uniform(key, _WITHIN)))
     felt = min(max(satisfaction, -MOST_FELT), MOST_FELT)
     events = watch_events(watch_s, videos.duration_s[video])
     for action in range(N_ACTIONS):
@@ -456,7 +456,11 @@ def comes(
 ) -> bool:
     """Whether a user who was away for some days comes today; `key` is mixed from (seed, user, day)."""
     gap = min(days_away, rules.return_logit.shape[0] - 1)
-    logit = rules.return_logit[gap] + users.loyalty[user] + rules.return_satisfaction * (mood[user] - rules.mood_usual)
+    logit = (
+        rules.return_logit[gap]
+        + users.return_intercept[user]
+        + rules.return_satisfaction * (mood[user] - rules.mood_usual)
+    )
     return uniform(key, _RETURN) < sigmoid(logit)
 
 

@@ -1,7 +1,7 @@
 """What the kernels read and write: latents of users and videos, the users' state, parameters, and responses.
 
 Bundles are NamedTuples, which numba reads directly. Axes: `users`; `videos`; `d` taste dimensions; `actions` like,
-follow, comment, forward, hate, profile_enter; `rungs` of the ladder; `rows` users served now; `k` slate length.
+follow, comment, forward, hate, profile_enter; `thresholds` of watch time; `rows` users served now; `k` slate length.
 """
 
 from typing import NamedTuple
@@ -14,11 +14,11 @@ class Videos(NamedTuple):
     """Latents of every video."""
 
     duration_s: Float32[np.ndarray, " videos"]
-    rungs_s: Float32[np.ndarray, "videos rungs"]
-    barrier: Float32[np.ndarray, "videos rungs"]
-    """Odds against passing each rung at appeal 0; 0 where the rung has no length."""
-    slope: Float32[np.ndarray, "videos stretches"]
-    """Pull of appeal on each stretch of the ladder."""
+    thresholds_s: Float32[np.ndarray, "videos thresholds"]
+    stop_odds: Float32[np.ndarray, "videos thresholds"]
+    """Odds against passing each threshold at appeal 0; 0 where the threshold has no length."""
+    slope: Float32[np.ndarray, "videos segments"]
+    """Pull of appeal on each segment of the thresholds."""
     appeal: Float32[np.ndarray, " videos"]
     topic: Float32[np.ndarray, "videos d"]
     quality: Float32[np.ndarray, " videos"]
@@ -37,7 +37,7 @@ class Users(NamedTuple):
     sessions_per_day: Float32[np.ndarray, " users"]
     """On an active day; at least 1."""
     views_per_session: Float32[np.ndarray, " users"]
-    loyalty: Float32[np.ndarray, " users"]
+    return_intercept: Float32[np.ndarray, " users"]
     """Added to the logit of coming back."""
 
 

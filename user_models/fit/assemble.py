@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
-from user_models.fit.generators.activity import LOYALTY_SPREAD, Activity, activity
+from user_models.fit.generators.activity import RETURN_INTERCEPT_SPREAD, Activity, activity
 from user_models.fit.generators.latents import Terms, world_terms
 from user_models.fit.generators.mixtures import (
     NormalMixture,
@@ -133,7 +133,7 @@ def _users(terms: Terms, sources: Sources, kinds: Profiles, coming: Activity) ->
         "answering": (0.0, 1.0),
         "log_sessions": (coming.log_sessions_mean, coming.log_sessions_spread),
         "log_views": (coming.log_views_mean, coming.log_views_spread),
-        "loyalty": (0.0, LOYALTY_SPREAD),
+        "return_intercept": (0.0, RETURN_INTERCEPT_SPREAD),
     }
     for latent, (centre, spread) in spreads.items():
         at = USER_LATENTS.index(latent)
@@ -262,7 +262,7 @@ def _provenance(sources: Sources) -> dict[str, str]:
         " finish) are readings"
     )
     return {
-        "node_log_duration": "assumed: lengths at which the ladder is tabulated",
+        "node_log_duration": "assumed: lengths at which the pass logits are tabulated",
         "stage": f"{fitted}, main feed; {random}",
         "slope": fitted,
         "hour_effect": fitted,

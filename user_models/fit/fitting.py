@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float64
 
 from user_models.data.folder import KuaiRandFolder
-from user_models.dynamics.watch_thresholds import COMPLETE_RUNG
+from user_models.dynamics.watch_thresholds import COMPLETE_THRESHOLD
 from user_models.errors import FitError
 from user_models.fit.assemble import Sources, assemble
 from user_models.fit.enough_rows import HELD_OUT_DAYS, check_enough
@@ -163,7 +163,7 @@ def random_figures(rows: LogRows) -> RandomTargets | None:
     return RandomTargets(
         click=max(float(shown.click.mean()), least),
         long_view=max(float(shown.long_view.mean()), least),
-        complete=max(float((shown.passed > COMPLETE_RUNG).mean()), least),
+        complete=max(float((shown.passed > COMPLETE_THRESHOLD).mean()), least),
         watch_s=max(float(shown.watch_s.mean(dtype=np.float64)), least),
         action=tuple(max(float(rate), least) for rate in shown.acted.mean(axis=0, dtype=np.float64)),
     )

@@ -19,11 +19,11 @@ from scipy import sparse
 from scipy.special import expit, logsumexp
 
 from user_models.dynamics.kernel import MOST_FELT
-from user_models.dynamics.watch_thresholds import N_RUNGS
+from user_models.dynamics.watch_thresholds import N_THRESHOLDS
 from user_models.recovery.newton import Frame, LocalCurvature, MaximumLikelihoodFit, maximise
 from user_models.recovery.views import RecoveryViews
 
-N_STAGES: Final = N_RUNGS + 1
+N_STAGES: Final = N_THRESHOLDS + 1
 _NODES: Final = 41
 _ENOUGH: Final = 40
 """Acts, and views without, on which a normal approximation of an estimate can rest."""
@@ -52,7 +52,7 @@ class Acts:
 
     Attributes:
         acted: Whether it was taken.
-        stage: Rungs passed.
+        stage: Thresholds passed.
         user: Place of the user among those kept.
         video: Known part of the logit.
         satisfaction: Known part of satisfaction.

@@ -8,7 +8,7 @@ import numpy as np
 from user_models.recovery.action_likelihood import ActTruth, fit_act
 from user_models.recovery.newton import MaximumLikelihoodFit
 from user_models.recovery.views import RecoveryViews
-from user_models.recovery.watch_likelihood import ClimbTruth, fit_climb
+from user_models.recovery.watch_likelihood import WatchTruth, fit_watch
 
 WANTED: Final = 0.9
 """Share of the parameters that ought to lie within 2 standard errors of the truth; 95.4% do if errors are right."""
@@ -62,21 +62,21 @@ class RecoveryResult:
         return self.share_within_2 >= WANTED
 
 
-def recover_from(views: RecoveryViews, climb: ClimbTruth, acts: tuple[ActTruth, ...]) -> RecoveryResult:
+def recover_from(views: RecoveryViews, watch: WatchTruth, acts: tuple[ActTruth, ...]) -> RecoveryResult:
     """Fit everything to the views and set it beside the truth.
 
     Args:
         views: Simulated views, with what is taken as known.
-        climb: True parameters of the ladder; they fix gauges and held cells, and are what estimates are judged by.
+        watch: True watch-time parameters; they fix gauges and held cells, and are what estimates are judged by.
         acts: The same of each action, in the order of the columns of `views.acted`.
 
     Raises:
         NoMaximumError: Too few views.
     """
-    n_shared = len(climb.names)
-    ladder = fit_climb(views, climb)
-    shared = MaximumLikelihoodFit(ladder.estimate[:n_shared], ladder.error[:n_shared])
-    rows = _rows(climb.names, climb.vector[:n_shared], shared)
+    n_shared = len(watch.names)
+    fitted = fit_watch(views, watch)
+    shared = MaximumLikelihoodFit(fitted.estimate[:n_shared], fitted.error[:n_shared])
+    rows = _rows(watch.names, watch.vector[:n_shared], shared)
     n_named = n_shared
     for action, act in enumerate(acts):
         truth = np.append(act.cell, act.satisfaction)

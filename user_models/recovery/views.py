@@ -1,6 +1,6 @@
 """Views as the recovery reads them: what was logged, and what is taken as known.
 
-Axes: `rows` views; `rungs` of the ladder; `actions` as in `user_models.world.tables`; `context` as in `CONTEXT`.
+Axes: `rows` views; `thresholds` of watch time; `actions` as in `user_models.world.tables`; `context` as in `CONTEXT`.
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class RecoveryViews:
         user: Place of the user, 0 to one less than the number of users.
         hour: Hour of day.
         log_duration: Log-seconds.
-        stands: True where a rung of this video has a length.
-        passed: Rungs passed.
+        exists: True where a threshold of this video has a length.
+        passed: Thresholds passed.
         acted: Whether each action was taken.
         video_appeal: Known: what the video adds to appeal.
         context: Known: what each scalar of `CONTEXT` is multiplied by.
@@ -35,7 +35,7 @@ class RecoveryViews:
     user: Int64[np.ndarray, " rows"]
     hour: Int64[np.ndarray, " rows"]
     log_duration: Float64[np.ndarray, " rows"]
-    stands: Bool[np.ndarray, "rows rungs"]
+    exists: Bool[np.ndarray, "rows thresholds"]
     passed: Int64[np.ndarray, " rows"]
     acted: Bool[np.ndarray, "rows actions"]
     video_appeal: Float64[np.ndarray, " rows"]

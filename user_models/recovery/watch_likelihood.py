@@ -1,7 +1,7 @@
-"""The ladder's likelihood: P(pass rung j | passed j - 1) = sigma(stage_j(d) + slope_s(j)(d) * appeal).
+"""The likelihood of watch times: P(pass threshold j | passed j - 1) = sigma(stage_j(d) + slope_s(j)(d) * appeal).
 
 A continuation ratio model (Fienberg and Mason, Sociological Methodology 1979, https://doi.org/10.2307/270764), so each
-rung that a view comes to is one decision. `stage` and `slope` are interpolated between nodes of log-duration d;
+threshold that a view comes to is one decision. `stage` and `slope` are interpolated between nodes of log-duration d;
 appeal = user + video + hour + context, with the video known.
 
 Axes: `rows` views; `n` decisions; `p` parameters: stages, slopes, then what makes appeal: hours, context, users.
@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float64, Int64
 from scipy import sparse
 from scipy.special import expit
 
-from user_models.dynamics.watch_thresholds import N_RUNGS, N_STRETCHES, STRETCH
+from user_models.dynamics.watch_thresholds import N_SEGMENTS, N_THRESHOLDS, SEGMENT
 from user_models.recovery.newton import Frame, LocalCurvature, MaximumLikelihoodFit, maximise
 from user_models.recovery.views import CONTEXT, RecoveryViews
 
@@ -29,12 +29,12 @@ _ENOUGH: Final = 40
 
 @final
 @dataclass(frozen=True)
-class ClimbTruth:
-    """True parameters of the ladder."""
+class WatchTruth:
+    """True parameters of the watch thresholds."""
 
     node_log_duration: Float64[np.ndarray, " nodes"]
-    stage: Float64[np.ndarray, "nodes rungs"]
-    slope: Float64[np.ndarray, "nodes stretches"]
+    stage: Float64[np.ndarray, "nodes thresholds"]
+    slope: Float64[np.ndarray, "nodes segments"]
     hour_effect: Float64[np.ndarray, " hours"]
     context: Float64[np.ndarray, " context"]
     user_appeal: Float64[np.ndarray, " users"]
@@ -50,15 +50,15 @@ class ClimbTruth:
     def names(self) -> list[str]:
         """Of the shared parameters: all but the users' appeals."""
         seconds = [f"{s:.4g}s" for s in np.exp(self.node_log_duration)]
-        stages = [f"stage[{s},{j}]" for s in seconds for j in range(N_RUNGS)]
-        slopes = [f"slope[{s},{j}]" for s in seconds for j in range(N_STRETCHES)]
+        stages = [f"stage[{s},{j}]" for s in seconds for j in range(N_THRESHOLDS)]
+        slopes = [f"slope[{s},{j}]" for s in seconds for j in range(N_SEGMENTS)]
         return [*stages, *slopes, *(f"hour_effect[{hour}]" for hour in range(N_HOURS)), *CONTEXT]
 
 
 @final
 @dataclass(frozen=True)
 class Decisions:
-    """Every rung that a view came to.
+    """Every threshold that a view came to.
 
     Attributes:
         passed: Whether it was passed.
@@ -75,8 +75,8 @@ class Decisions:
     known: Float64[np.ndarray, " n"]
 
 
-def fit_climb(views: RecoveryViews, truth: ClimbTruth) -> MaximumLikelihoodFit:
-    """Maximum likelihood of the ladder, from a start that knows nothing.
+def fit_watch(views: RecoveryViews, truth: WatchTruth) -> MaximumLikelihoodFit:
+    """Maximum likelihood of the watch thresholds, from a start that knows nothing.
 
     The likelihood does not vary when users, or hours, rise together and the stages sink by as much: their means are
     set to the truth. Cells with fewer than 40 passes or stops are held at the truth.
@@ -94,9 +94,9 @@ def fit_climb(views: RecoveryViews, truth: ClimbTruth) -> MaximumLikelihoodFit:
 
 
 def decide(views: RecoveryViews, nodes: Float64[np.ndarray, " nodes"]) -> Decisions:
-    """One row per rung that a view came to, lengthless ones apart."""
-    come_to = views.stands & (np.arange(N_RUNGS) <= views.passed[:, None])
-    row, rung = np.nonzero(come_to)
+    """One row per threshold that a view came to, lengthless ones apart."""
+    come_to = views.exists & (np.arange(N_THRESHOLDS) <= views.passed[:, None])
+    row, threshold = np.nonzero(come_to)
     right = np.clip(np.searchsorted(nodes, views.log_duration), 1, len(nodes) - 1)
     x = np.clip(views.log_duration, nodes[0], nodes[-1])
     part = ((x - nodes[right - 1]) / (nodes[right] - nodes[right - 1]))[row]
@@ -107,9 +107,9 @@ def decide(views: RecoveryViews, nodes: Float64[np.ndarray, " nodes"]) -> Decisi
                               N_HOURS + n_context + views.user])  # fmt: skip
     ones = np.ones((len(views.hour), 1))
     return Decisions(
-        passed=rung < views.passed[row],
-        stage=_weights(node * N_RUNGS + rung[:, None], weight, len(nodes) * N_RUNGS),
-        slope=_weights(node * N_STRETCHES + STRETCH[rung][:, None], weight, len(nodes) * N_STRETCHES),
+        passed=threshold < views.passed[row],
+        stage=_weights(node * N_THRESHOLDS + threshold[:, None], weight, len(nodes) * N_THRESHOLDS),
+        slope=_weights(node * N_SEGMENTS + SEGMENT[threshold][:, None], weight, len(nodes) * N_SEGMENTS),
         appeal=_weights(places[row], np.hstack([ones, views.context, ones])[row], N_HOURS + n_context + views.n_users),
         known=views.video_appeal[row],
     )

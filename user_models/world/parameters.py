@@ -45,7 +45,7 @@ _PAPERS = "EASQ (arXiv 2601.20215)"
 
 DEFAULTS: Final[dict[str, Parameter]] = {
     "watch.taste": _assumed(
-        1.0, 0.5, 1.6, "logit of passing a rung per standard deviation of the user-video match", _DESIGN
+        1.0, 0.5, 1.6, "logit of passing a threshold per standard deviation of the user-video match", _DESIGN
     ),
     "watch.momentum": _assumed(0.2, 0.0, 0.5, "logit gained when the view before was clicked rather than not", _DESIGN),
     "satiation.strength": _assumed(
@@ -74,7 +74,7 @@ DEFAULTS: Final[dict[str, Parameter]] = {
         0.15,
         0.0,
         0.4,
-        "logit of passing a rung per standard deviation of the video's bait, which draws people in",
+        "logit of passing a threshold per standard deviation of the video's bait, which draws people in",
         "a design choice: marginals do not identify bait; 40% of hated views are clicked (27K like and hate rows)",
     ),
     "satisfaction.taste": _assumed(

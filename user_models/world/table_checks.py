@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from user_models.dynamics.kernel import N_ACTIONS
-from user_models.dynamics.watch_thresholds import N_RUNGS, N_STRETCHES
+from user_models.dynamics.watch_thresholds import N_SEGMENTS, N_THRESHOLDS
 from user_models.world.tables import N_LENGTHS, USER_LATENTS, VIDEO_LATENTS, PublicColumn, table_names
 
 _SHARES = ("hour_share", "profile_share", "tag_share")
@@ -44,13 +44,13 @@ def _shape_faults(tables: Mapping[str, np.ndarray], n_columns: int) -> Iterator[
     u, v = len(USER_LATENTS) + d, len(VIDEO_LATENTS) + d
     wanted = {
         "node_log_duration": (max(2, nodes),),
-        "stage": (nodes, N_RUNGS),
-        "slope": (nodes, N_STRETCHES),
+        "stage": (nodes, N_THRESHOLDS),
+        "slope": (nodes, N_SEGMENTS),
         "hour_effect": (24,),
         "hour_share": (24,),
         "weekday": (7,),
         "action_base": (N_ACTIONS,),
-        "action_stage": (N_ACTIONS, N_RUNGS + 1),
+        "action_stage": (N_ACTIONS, N_THRESHOLDS + 1),
         "action_satisfaction": (N_ACTIONS,),
         "action_match": (N_ACTIONS,),
         "return_logit": (max(1, tables["return_logit"].size),),

@@ -1,8 +1,8 @@
 """The array-valued parameters of a world, and the public user columns that they are of.
 
-Axes: `rungs`, `stretches` of the ladder; `nodes` log-durations at which the ladder is tabulated; `profiles`
-kinds of user; `columns` public user columns; `tags` kinds of video; `lengths` bins of length; `u` user latents (see
-`USER_LATENTS`, then taste); `v` video latents (see `VIDEO_LATENTS`, then topic).
+Axes: `thresholds` and `segments` of watch time; `nodes` log-durations at which the pass logits are tabulated;
+`profiles` kinds of user; `columns` public user columns; `tags` kinds of video; `lengths` bins of length; `u` user
+latents (see `USER_LATENTS`, then taste); `v` video latents (see `VIDEO_LATENTS`, then topic).
 """
 
 from dataclasses import dataclass, fields
@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32
 
 ACTIONS: Final = ("like", "follow", "comment", "forward", "hate", "profile_enter")
-USER_LATENTS: Final = ("appeal", *ACTIONS, "answering", "log_sessions", "log_views", "loyalty")
+USER_LATENTS: Final = ("appeal", *ACTIONS, "answering", "log_sessions", "log_views", "return_intercept")
 VIDEO_LATENTS: Final = ("log_duration", "appeal", "quality", "bait", *ACTIONS)
 N_LENGTHS: Final = 64
 """Bins of video length: the range of the nodes, cut evenly in log-seconds."""
@@ -25,13 +25,13 @@ class Tables:
 
     Attributes:
         node_log_duration: Increasing log-seconds.
-        stage: Logit of passing each rung at each node, at appeal 0.
-        slope: Pull of appeal per stretch of the ladder at each node, at least 0.
+        stage: Logit of passing each threshold at each node, at appeal 0.
+        slope: Pull of appeal per segment of the thresholds at each node, at least 0.
         hour_effect: Added to appeal.
         hour_share: Share of sessions by hour of day; sums to 1.
         weekday: Sessions beyond the first, Monday to Sunday, over their mean; day 0 of an experiment is a Monday.
         action_base: Logit of each action, before user, video and watch.
-        action_stage: Added by how far the climb went.
+        action_stage: Added by how many thresholds were passed.
         action_satisfaction: Added per unit of satisfaction.
         action_match: Added per standard deviation of the match, beyond what satisfaction takes of it.
         return_logit: Logit of coming back after 0, 1, ... days away; the last also for longer.
@@ -48,8 +48,8 @@ class Tables:
     """
 
     node_log_duration: Float32[np.ndarray, " nodes"]
-    stage: Float32[np.ndarray, "nodes rungs"]
-    slope: Float32[np.ndarray, "nodes stretches"]
+    stage: Float32[np.ndarray, "nodes thresholds"]
+    slope: Float32[np.ndarray, "nodes segments"]
     hour_effect: Float32[np.ndarray, " 24"]
     hour_share: Float64[np.ndarray, " 24"]
     weekday: Float32[np.ndarray, " 7"]

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 
 from user_models.dynamics.kernel import fill_latents, fill_uniforms
 from user_models.dynamics.state import KernelParameters, Users, Videos
-from user_models.dynamics.watch_thresholds import rungs
+from user_models.dynamics.watch_thresholds import threshold_seconds
 from user_models.published import VIEWS_PER_DAY
 from user_models.world.parameters import DEFAULTS, Parameter, Status
 from user_models.world.tables import ACTIONS, USER_LATENTS, VIDEO_LATENTS, PublicColumn, Tables
@@ -129,7 +129,7 @@ class World:
             answering=at["answering"] * np.float32(self.value("questionnaire.answer_spread")),
             sessions_per_day=1 + np.exp(at["log_sessions"]),
             views_per_session=np.exp(at["log_views"]),
-            loyalty=at["loyalty"].copy(),
+            return_intercept=at["return_intercept"].copy(),
         )
         return Population(users, t.profile_code[profile])
 
@@ -166,8 +166,8 @@ class World:
         duration_s = self._lengths(tag, (at["log_duration"] - t.video_mean[tag, 0]) / t.video_root[0, 0])
         videos = Videos(
             duration_s=duration_s,
-            rungs_s=rungs(duration_s),
-            barrier=self.barriers(duration_s),
+            thresholds_s=threshold_seconds(duration_s),
+            stop_odds=self.stop_odds(duration_s),
             slope=self.slopes(duration_s),
             appeal=at["appeal"] + np.float32(self.value("watch.bait")) * at["bait"],
             topic=np.ascontiguousarray(latent[:, len(VIDEO_LATENTS) :]),
@@ -189,14 +189,14 @@ class World:
             log_s[tag == kind] = np.interp(rank[tag == kind], below / below[-1], edges)
         return np.exp(log_s).astype(np.float32)
 
-    def barriers(self, duration_s: Float32[np.ndarray, " videos"]) -> Float32[np.ndarray, "videos rungs"]:
-        """Odds against passing each rung at appeal 0, interpolated between durations; 0 on rungs without length."""
+    def stop_odds(self, duration_s: Float32[np.ndarray, " videos"]) -> Float32[np.ndarray, "videos thresholds"]:
+        """Odds against passing each threshold at appeal 0, interpolated between durations; 0 where it has no length."""
         stage = self._at(self.tables.stage, duration_s)
-        lengthless = np.diff(rungs(duration_s), axis=1, prepend=-1) <= 0
+        lengthless = np.diff(threshold_seconds(duration_s), axis=1, prepend=-1) <= 0
         return np.where(lengthless, 0, np.exp(-stage)).astype(np.float32)
 
-    def slopes(self, duration_s: Float32[np.ndarray, " videos"]) -> Float32[np.ndarray, "videos stretches"]:
-        """Pull of appeal per stretch, interpolated between durations."""
+    def slopes(self, duration_s: Float32[np.ndarray, " videos"]) -> Float32[np.ndarray, "videos segments"]:
+        """Pull of appeal per segment, interpolated between durations."""
         return self._at(self.tables.slope, duration_s).astype(np.float32)
 
     def _at(

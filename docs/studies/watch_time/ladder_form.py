@@ -16,7 +16,7 @@ from steps import Steps
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from user_models.dynamics.watch_thresholds import LONGEST, N_RUNGS, rungs
+from user_models.dynamics.watch_thresholds import LONGEST, N_THRESHOLDS, threshold_seconds
 
 
 @final
@@ -26,16 +26,16 @@ class LadderForm:
 
     def start(self) -> Float[Tensor, " rungs"]:
         """Each rung is passed by most."""
-        return torch.full((N_RUNGS,), 1.5)
+        return torch.full((N_THRESHOLDS,), 1.5)
 
     def loss(
         self, outputs: Float[Tensor, "rows rungs"], watch_s: Float[Tensor, " rows"], duration_s: Float[Tensor, " rows"]
     ) -> Float[Tensor, " rows"]:
         """Minus the log-chance of the stage reached; rungs without length are free."""
-        rungs_s = _rungs_s(duration_s)
-        passed, stands = rungs_s <= watch_s[:, None], _stands(rungs_s)
+        thresholds_s = _rungs_s(duration_s)
+        passed, stands = thresholds_s <= watch_s[:, None], _stands(thresholds_s)
         passed[:, 0] = watch_s > 0
-        ended = torch.arange(N_RUNGS) == passed.sum(dim=1, keepdim=True)
+        ended = torch.arange(N_THRESHOLDS) == passed.sum(dim=1, keepdim=True)
         went_on = torch.where(passed & stands, logsigmoid(outputs), 0.0)
         return -(went_on + torch.where(ended & stands, logsigmoid(-outputs), 0.0)).sum(dim=1)
 
@@ -56,18 +56,18 @@ class LadderForm:
 
     def steps(self, outputs: Float[Tensor, "rows rungs"], duration_s: Float[Tensor, " rows"]) -> Steps:
         """The distribution at the rungs and at the longest view."""
-        rungs_s = _rungs_s(duration_s)
-        passing = torch.where(_stands(rungs_s), torch.sigmoid(outputs), 1.0)
+        thresholds_s = _rungs_s(duration_s)
+        passing = torch.where(_stands(thresholds_s), torch.sigmoid(outputs), 1.0)
         stopped = 1 - passing.cumprod(dim=1)
-        edges_s = torch.cat([rungs_s, LONGEST * duration_s[:, None]], dim=1)
+        edges_s = torch.cat([thresholds_s, LONGEST * duration_s[:, None]], dim=1)
         return Steps(edges_s, torch.cat([stopped, torch.ones_like(stopped[:, :1])], dim=1))
 
 
 def _rungs_s(duration_s: Float[Tensor, " rows"]) -> Float[Tensor, "rows rungs"]:
     """Where the rungs lie, in the precision of the durations."""
-    return torch.from_numpy(rungs(duration_s.numpy().astype("float32"))).to(duration_s.dtype)
+    return torch.from_numpy(threshold_seconds(duration_s.numpy().astype("float32"))).to(duration_s.dtype)
 
 
-def _stands(rungs_s: Float[Tensor, "rows rungs"]) -> Tensor:
+def _stands(thresholds_s: Float[Tensor, "rows rungs"]) -> Tensor:
     """True where a rung has a length."""
-    return rungs_s.diff(dim=1, prepend=torch.full_like(rungs_s[:, :1], -1.0)) > 0
+    return thresholds_s.diff(dim=1, prepend=torch.full_like(thresholds_s[:, :1], -1.0)) > 0

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
 from views import N_CONTEXT, TWO_COLUMNS, Views
 
-from user_models.dynamics.watch_thresholds import N_STRETCHES, STRETCH
+from user_models.dynamics.watch_thresholds import N_SEGMENTS, SEGMENT
 
 N_HIDDEN: Final = 32
 _WIDE: Final = 64
@@ -78,12 +78,12 @@ class AppealOutput(nn.Module):
     def __init__(self, generator: torch.Generator) -> None:
         super().__init__()
         self.weight = _normal(generator, 0.1, N_HIDDEN)
-        self.free_slope = nn.Parameter(torch.full((2, N_STRETCHES), 0.5))
+        self.free_slope = nn.Parameter(torch.full((2, N_SEGMENTS), 0.5))
 
     def forward(self, hidden: Float[Tensor, "rows hidden"], views: Views) -> Float[Tensor, "rows outputs"]:
         """Slope times appeal per rung."""
         slopes = softplus(self.free_slope)[(views.tab == TWO_COLUMNS).long()]
-        return (slopes * (hidden @ self.weight)[:, None])[:, torch.from_numpy(STRETCH)]
+        return (slopes * (hidden @ self.weight)[:, None])[:, torch.from_numpy(SEGMENT)]
 
 
 @final
@@ -92,12 +92,12 @@ class StretchOutput(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(N_HIDDEN, N_STRETCHES))
+        self.weight = nn.Parameter(torch.zeros(N_HIDDEN, N_SEGMENTS))
 
     def forward(self, hidden: Float[Tensor, "rows hidden"], views: Views) -> Float[Tensor, "rows outputs"]:
         """The stretch's number on each of its rungs."""
         del views
-        return (hidden @ self.weight)[:, torch.from_numpy(STRETCH)]
+        return (hidden @ self.weight)[:, torch.from_numpy(SEGMENT)]
 
 
 Output: TypeAlias = FreeOutput | AppealOutput | StretchOutput

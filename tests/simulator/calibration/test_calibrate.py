@@ -9,9 +9,9 @@ from scipy.special import expit, logit
 from policies.base import Event
 from simulator.calibration.calibrate import UNCERTAIN_ANSWERS, cut_answers, gain, mean_world
 from simulator.calibration.exposure_mix import _mean_and_spread, by_degree, by_hour, composed, lack
-from simulator.calibration.simulated_impressions import people, play
+from simulator.calibration.simulated_impressions import drawn_users, play
 from simulator.validation.views import ValidationViews
-from user_models.dynamics.watch_thresholds import rungs
+from user_models.dynamics.watch_thresholds import threshold_seconds
 from user_models.fit.matching.expected_outcomes import outcome
 from user_models.published import (
     NEGATIVE_ANSWERS,
@@ -33,7 +33,7 @@ def trial():
 def as_log(seen, world) -> ValidationViews:
     """The sampled views as a log would have them, without their events."""
     n = len(seen.user)
-    codes = people(world, seen.spec).profile_code[seen.user].astype(np.int16)
+    codes = drawn_users(world, seen.spec).profile_code[seen.user].astype(np.int16)
     return ValidationViews(
         user=seen.user,
         video=seen.video,
@@ -47,7 +47,7 @@ def as_log(seen, world) -> ValidationViews:
 
 
 def test_meetings_in_the_world_that_was_played_are_as_they_were(trial):
-    seen = trial.seen["base"]
+    seen = trial.samples["base"]
     met = seen.as_impressions_in(WORLD, WORLD)
     np.testing.assert_array_equal(met.appeal, seen.appeal)
     clicks = trial.days.lines["all:base"].per("clicks", "views")
@@ -55,10 +55,10 @@ def test_meetings_in_the_world_that_was_played_are_as_they_were(trial):
 
 
 def test_meetings_in_another_world_follow_its_users(trial):
-    seen = trial.seen["random"]
+    seen = trial.samples["random"]
     stretched = WORLD.with_scaled_latent("appeal", 2.0)
     gained = seen.as_impressions_in(stretched, WORLD).appeal - seen.appeal
-    np.testing.assert_allclose(gained, people(WORLD, seen.spec).latents.appeal[seen.user], atol=1e-5)
+    np.testing.assert_allclose(gained, drawn_users(WORLD, seen.spec).latents.appeal[seen.user], atol=1e-5)
 
 
 def test_stretching_moves_one_latent_of_all_users():
@@ -70,7 +70,7 @@ def test_stretching_moves_one_latent_of_all_users():
 
 
 def test_a_log_like_the_simulation_changes_no_shares(trial):
-    seen = trial.seen["base"]
+    seen = trial.samples["base"]
     same = composed(WORLD, seen, as_log(seen, WORLD), 1.0).tables
     np.testing.assert_allclose(same.tag_share, WORLD.tables.tag_share, rtol=1e-6)
     np.testing.assert_allclose(same.length_share, WORLD.tables.length_share, rtol=1e-6)
@@ -79,7 +79,7 @@ def test_a_log_like_the_simulation_changes_no_shares(trial):
 
 
 def test_what_the_log_has_more_of_comes_more_often(trial):
-    seen = trial.seen["base"]
+    seen = trial.samples["base"]
     log = as_log(seen, WORLD)
     log = log.take(np.flatnonzero((log.tag != 0) & (log.hour != 12)))
     moved = composed(WORLD, seen, log, 0.5).tables
@@ -89,7 +89,7 @@ def test_what_the_log_has_more_of_comes_more_often(trial):
 
 
 def test_lengths_that_the_log_has_more_of_come_more_often(trial):
-    seen = trial.seen["base"]
+    seen = trial.samples["base"]
     log = as_log(seen, WORLD)
     long = log.duration_s > 60
     before, after = (
@@ -101,7 +101,7 @@ def test_lengths_that_the_log_has_more_of_come_more_often(trial):
 
 def test_hours_get_the_published_curve_of_clicks(trial):
     """With one curve for both regimes it is met; the world's own two are met half-way."""
-    random, base = (trial.seen[name].as_impressions_in(WORLD, WORLD) for name in ("random", "base"))
+    random, base = (trial.samples[name].as_impressions_in(WORLD, WORLD) for name in ("random", "base"))
     world = by_hour(WORLD, random, base)
     effect = world.tables.hour_effect
     assert world.tables.hour_share @ effect == pytest.approx(0, abs=1e-6)
@@ -124,7 +124,7 @@ def test_degrees_move_towards_their_published_clicks(trial):
     flat = WORLD.tables.user_mean.copy()
     flat[:, USER_LATENTS.index("appeal")] = 0
     world = replace(WORLD.with_tables(user_mean=flat), columns=(PublicColumn("degree", ("full_active", "low_active")),))
-    random, base = (trial.seen[name].as_impressions_in(world, WORLD) for name in ("random", "base"))
+    random, base = (trial.samples[name].as_impressions_in(world, WORLD) for name in ("random", "base"))
     found = by_degree(world, random, base)
     mean = found.tables.user_mean[:, USER_LATENTS.index("appeal")]
     assert mean[1] > mean[0] + 0.1
@@ -134,8 +134,10 @@ def test_degrees_move_towards_their_published_clicks(trial):
 
 
 def test_mean_and_spread_of_appeal_are_found_again_from_both_click_rates(trial):
-    met = tuple(trial.seen[name].as_impressions_in(WORLD, WORLD) for name in ("random", "base"))
-    moved = (replace(m, appeal=m.appeal + np.float32(0.2) * (1 + m.luck - m.luck.mean())) for m in met)
+    met = tuple(trial.samples[name].as_impressions_in(WORLD, WORLD) for name in ("random", "base"))
+    moved = (
+        replace(m, appeal=m.appeal + np.float32(0.2) * (1 + m.appeal_residual - m.appeal_residual.mean())) for m in met
+    )
     wanted = np.array([logit(outcome(WORLD, m).nested()[0].mean()) for m in moved])
     assert _mean_and_spread(WORLD, met, wanted) == pytest.approx((0.2, 1.2), abs=0.02)
 
@@ -159,14 +161,14 @@ def test_steps_shrink_but_not_too_fast():
 
 
 def test_answers_are_cut_where_their_published_shares_are(trial):
-    met = trial.seen["base"].as_impressions_in(WORLD, WORLD)
+    met = trial.samples["base"].as_impressions_in(WORLD, WORLD)
     world = cut_answers(WORLD, met)
     low, high = (world.value(f"questionnaire.{name}") for name in ("dissatisfied_below", "satisfied_above"))
     rng = np.random.default_rng(0)
     stages = outcome(WORLD, met).stages
     passed = (stages.cumsum(axis=1) < rng.random((len(met), 1))).sum(axis=1)
-    rungs_s = rungs(met.duration_s)
-    reached = np.concatenate([np.zeros((len(met), 1)), rungs_s], axis=1)[np.arange(len(met)), passed]
+    thresholds_s = threshold_seconds(met.duration_s)
+    reached = np.concatenate([np.zeros((len(met), 1)), thresholds_s], axis=1)[np.arange(len(met)), passed]
     eligible = (reached >= 7) | (reached >= met.duration_s / 2)
     willing = rng.normal(0, WORLD.value("questionnaire.answer_spread"), len(met))
     answered = eligible & (rng.random(len(met)) < expit(0.3 * met.satisfaction + willing))

@@ -9,7 +9,7 @@ from simulator.rollout.catalogue import Size
 from simulator.rollout.request import respond
 from simulator.validation.random_requests import random_course, requests
 from simulator.validation.recovery import _known, act_truths, climb_truth, recover, watch
-from user_models.recovery.watch_likelihood import fit_climb
+from user_models.recovery.watch_likelihood import fit_watch
 from user_models.testing import toy_world
 
 SMALL = Size(users=12, videos=1000, views_scale=0.5, n_days=2)
@@ -59,7 +59,7 @@ def test_a_wrong_parameter_is_found_out():
     came, place = np.unique(views.user, return_inverse=True)
     users = type(block.users)(*(array[came] for array in block.users))
     truth = climb_truth(toy_world(), users)
-    found = fit_climb(replace(views, user=place), truth)
+    found = fit_watch(replace(views, user=place), truth)
     at = truth.names.index("watch.momentum")
     assert (found.estimate[at] - truth.vector[at]) / found.error[at] > 3
 

@@ -12,12 +12,12 @@ from policies.base import Event
 from simulator.errors import NotMeasuredError, RunFolderError, SpecError
 from simulator.experiment.runner import prepare, run_experiment
 from simulator.reports.validation import RecoveryReport, load_validation
-from simulator.validation import answer_bias
+from simulator.validation import answer_bias, sections
 from simulator.validation.answer_estimators import ESTIMATORS
 from simulator.validation.grouped_counts import FIGURES
 from simulator.validation.policy_rates import regime_spec
 from simulator.validation.real_views import read_real
-from simulator.validation.sections import Elsewhere, Subject, answering_row
+from simulator.validation.sections import ValidationSubject, answering_row
 from simulator.validation.simulated_views import Reduction, SimulationPlan
 from simulator.validation.targets import checks, gate
 from simulator.validation.validate import judged, validate, write_validation
@@ -105,9 +105,6 @@ def no_section(_):
     raise NotMeasuredError("left out of this test")
 
 
-NOTHING = Elsewhere(no_section, no_section, no_section)
-
-
 @pytest.fixture(scope="module")
 def made_up():
     """The module that makes a validation by hand."""
@@ -172,10 +169,12 @@ def test_groups_of_users_are_those_of_the_world(reduced):
 
 
 @pytest.mark.slow
-def test_the_whole_report_is_measured_kept_and_read_again(folder, tmp_path):
+def test_the_whole_report_is_measured_kept_and_read_again(folder, tmp_path, monkeypatch):
     """The toy world is nobody's log, so it is refused."""
-    subject = Subject(toy_world(), "toy", folder, None, 3)
-    found = validate(subject, SimulationPlan(100, 3, 2, videos=300), silent, NOTHING)
+    for name in ("heldout_section", "answering_section", "recovery_section"):
+        monkeypatch.setattr(sections, name, no_section)
+    subject = ValidationSubject(toy_world(), "toy", folder, None, 3)
+    found = validate(subject, SimulationPlan(100, 3, 2, videos=300), silent)
     assert set(found.regimes) == {"random", "base"}
     assert set(found.presets) == {"easq", "saqrec", "dense"}
     assert set(found.activity) == {"sessions_per_user_day", "views_per_session", "return_next_day"}

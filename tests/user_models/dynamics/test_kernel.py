@@ -11,18 +11,18 @@ from policies.base import Event
 from user_models.dynamics import kernel
 from user_models.dynamics.state import Response, UserState
 from user_models.dynamics.watch_thresholds import (
-    CLICK_RUNG,
-    COMPLETE_RUNG,
+    CLICK_THRESHOLD,
+    COMPLETE_THRESHOLD,
     LONGEST,
-    N_RUNGS,
-    N_STRETCHES,
-    STRETCH,
-    rungs,
+    N_SEGMENTS,
+    N_THRESHOLDS,
+    SEGMENT,
+    threshold_seconds,
 )
 from user_models.testing import toy_world
 from user_models.world.tables import ACTIONS
 
-FLAT = np.zeros(N_STRETCHES, np.float32)
+FLAT = np.zeros(N_SEGMENTS, np.float32)
 
 
 def uniforms(purpose: int, n: int = 20_000) -> np.ndarray:
@@ -75,36 +75,36 @@ def test_an_event_happens_below_its_chance(u, logit):
 
 
 @given(
-    logits=st.lists(st.floats(-2, 4), min_size=N_RUNGS, max_size=N_RUNGS),
+    logits=st.lists(st.floats(-2, 4), min_size=N_THRESHOLDS, max_size=N_THRESHOLDS),
     appeal=st.floats(-2, 2),
     u=st.floats(1e-6, 1 - 1e-6),
 )
-def test_a_climb_ends_where_the_survival_product_falls_below_its_number(logits, appeal, u):
-    slope = np.linspace(0.3, 1.5, N_STRETCHES).astype(np.float32)
-    barrier = np.exp(-np.array(logits)).astype(np.float32)
-    survival = np.cumprod(expit(-np.log(barrier.astype(float)) + slope[STRETCH].astype(float) * appeal))
+def test_a_view_ends_where_the_survival_product_falls_below_its_number(logits, appeal, u):
+    slope = np.linspace(0.3, 1.5, N_SEGMENTS).astype(np.float32)
+    stop_odds = np.exp(-np.array(logits)).astype(np.float32)
+    survival = np.cumprod(expit(-np.log(stop_odds.astype(float)) + slope[SEGMENT].astype(float) * appeal))
     if np.abs(survival - u).min() > 1e-6:
-        assert kernel.climb.py_func(barrier, slope, appeal, u) == (survival > u).sum()
+        assert kernel.count_passed.py_func(stop_odds, slope, appeal, u) == (survival > u).sum()
 
 
 def test_share_of_clicks_is_the_survival_product_up_to_seven_seconds():
-    barrier = np.full(N_RUNGS, 0.2, np.float32)
-    passed = np.array([kernel.climb(barrier, FLAT, 0.0, u) for u in uniforms(1)])
-    expected = 1.2 ** -(CLICK_RUNG + 1)
-    assert (passed > CLICK_RUNG).mean() == pytest.approx(expected, abs=3 * np.sqrt(expected / len(passed)))
+    stop_odds = np.full(N_THRESHOLDS, 0.2, np.float32)
+    passed = np.array([kernel.count_passed(stop_odds, FLAT, 0.0, u) for u in uniforms(1)])
+    expected = 1.2 ** -(CLICK_THRESHOLD + 1)
+    assert (passed > CLICK_THRESHOLD).mean() == pytest.approx(expected, abs=3 * np.sqrt(expected / len(passed)))
 
 
 def test_rungs_without_length_are_always_passed():
-    barriers = toy_world().barriers(np.array([6.0, 100.0], np.float32))
-    assert (barriers[0, CLICK_RUNG + 1 : COMPLETE_RUNG + 1] == 0).all()
-    assert (barriers[1] > 0).all()
+    stop_odds = toy_world().stop_odds(np.array([6.0, 100.0], np.float32))
+    assert (stop_odds[0, CLICK_THRESHOLD + 1 : COMPLETE_THRESHOLD + 1] == 0).all()
+    assert (stop_odds[1] > 0).all()
 
 
-@given(st.floats(5, 500), st.integers(0, N_RUNGS), st.floats(0.001, 0.999))
-def test_watch_seconds_lie_between_the_rungs_of_the_climb(duration_s, passed, u):
-    rungs_s = rungs(np.array([duration_s], np.float32))[0]
-    watch_s = kernel.seconds.py_func(rungs_s, passed, u)
-    edges = np.concatenate([[0, 0], rungs_s[1:], [LONGEST * duration_s]])
+@given(st.floats(5, 500), st.integers(0, N_THRESHOLDS), st.floats(0.001, 0.999))
+def test_watch_seconds_lie_between_the_thresholds_passed(duration_s, passed, u):
+    thresholds_s = threshold_seconds(np.array([duration_s], np.float32))[0]
+    watch_s = kernel.seconds.py_func(thresholds_s, passed, u)
+    edges = np.concatenate([[0, 0], thresholds_s[1:], [LONGEST * duration_s]])
     assert edges[passed] * (1 - 1e-6) <= watch_s <= edges[passed + 1] * (1 + 1e-6)
 
 

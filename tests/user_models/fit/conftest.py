@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from user_models.data.layout import official_names
-from user_models.dynamics.watch_thresholds import N_RUNGS, rungs
+from user_models.dynamics.watch_thresholds import N_THRESHOLDS, threshold_seconds
 from user_models.fit.rows.batches import NODES_S
 from user_models.fit.rows.log_rows import LogRows
 from user_models.testing import toy_world
@@ -32,8 +32,8 @@ class Known:
 def feed_rows(rng: np.random.Generator, n: int, duration_s: np.ndarray, passed: np.ndarray, **changed) -> LogRows:
     """Rows of the main feed, of users and videos 0 unless told otherwise."""
     zeros = np.zeros(n, np.int64)
-    rungs_s = rungs(duration_s.astype(np.float32))
-    edges = np.concatenate([np.zeros((n, 1)), rungs_s], axis=1)
+    thresholds_s = threshold_seconds(duration_s.astype(np.float32))
+    edges = np.concatenate([np.zeros((n, 1)), thresholds_s], axis=1)
     plain = {
         "user": zeros,
         "video": zeros,
@@ -45,7 +45,7 @@ def feed_rows(rng: np.random.Generator, n: int, duration_s: np.ndarray, passed: 
         "log_duration": np.log(duration_s).astype(np.float32),
         "watch_s": np.take_along_axis(edges, passed[:, None], 1)[:, 0].astype(np.float32),
         "passed": passed.astype(np.int64),
-        "stands": np.diff(rungs_s, axis=1, prepend=-1) > 0,
+        "exists": np.diff(thresholds_s, axis=1, prepend=-1) > 0,
         "acted": np.zeros((n, len(ACTIONS)), np.float32),
         "click": passed > 8,
         "long_view": passed > 11,
@@ -63,15 +63,17 @@ def known() -> Known:
     nodes = np.log(NODES_S).astype(np.float32)
     world = world.with_tables(
         node_log_duration=nodes,
-        stage=np.tile(np.linspace(2.5, 1.5, N_RUNGS).astype(np.float32), (len(nodes), 1)),
+        stage=np.tile(np.linspace(2.5, 1.5, N_THRESHOLDS).astype(np.float32), (len(nodes), 1)),
         slope=np.full((len(nodes), 6), 0.8, np.float32),
     )
     user_appeal, video_appeal = rng.normal(0, 0.7, N_USERS), rng.normal(0, 0.5, N_VIDEOS)
     user, video = rng.integers(0, N_USERS, N_ROWS), rng.integers(0, N_VIDEOS, N_ROWS)
     log_duration = rng.uniform(np.log(20), np.log(200), N_VIDEOS)
     duration_s = np.exp(log_duration)[video].astype(np.float32)
-    barrier = world.barriers(duration_s)
-    survival = np.cumprod(1 / (1 + barrier * np.exp(-0.8 * (user_appeal[user] + video_appeal[video]))[:, None]), axis=1)
+    stop_odds = world.stop_odds(duration_s)
+    survival = np.cumprod(
+        1 / (1 + stop_odds * np.exp(-0.8 * (user_appeal[user] + video_appeal[video]))[:, None]), axis=1
+    )
     passed = (survival > rng.random((N_ROWS, 1))).sum(axis=1)
     liked = rng.random(N_ROWS) < np.where(passed > 8, 0.2, 0.05)
     acted = np.zeros((N_ROWS, len(ACTIONS)), np.float32)

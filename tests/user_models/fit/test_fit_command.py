@@ -8,8 +8,7 @@ import pytest
 from simulator.calibration import calibrate
 from simulator.cli import app
 from simulator.reports.validation import RecoveryReport
-from simulator.validation import validate
-from simulator.validation.sections import Elsewhere, heldout_section
+from simulator.validation import sections
 from user_models.fit import fitting, load_predictor
 from user_models.fit.prediction import lightgbm_baseline
 from user_models.fit.prediction.predictor import PredictorPlan
@@ -36,10 +35,9 @@ def test_one_call_fits_calibrates_stores_and_validates(small_folder, tmp_path, m
     monkeypatch.setattr(calibrate, "USERS", 200)
     monkeypatch.setattr(calibrate, "STEPS", 1)
     monkeypatch.setattr(calibrate, "WATCHED", 1_000)
-    cheap = Elsewhere(
-        heldout_section, lambda _: [], lambda _: RecoveryReport(parameters=1, share_within_two_se=1.0, missed=[])
-    )
-    monkeypatch.setattr(validate, "validate", partial(validate.validate, elsewhere=cheap))
+    recovered = RecoveryReport(parameters=1, share_within_two_se=1.0, missed=[])
+    monkeypatch.setattr(sections, "answering_section", lambda _: [])
+    monkeypatch.setattr(sections, "recovery_section", lambda _: recovered)
     monkeypatch.setattr(app, "validate_world", partial(app.validate_world, users=100))
     out = tmp_path / "small"
     app.main(["fit", str(small_folder), "--out", str(out), "--workers", "1"])

@@ -6,20 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from user_models.dynamics.kernel import seconds
-from user_models.dynamics.watch_thresholds import CLICK_RUNG, COMPLETE_RUNG, N_RUNGS, rungs
-from user_models.fit.generators.activity import GAPS, LOYALTY_SPREAD, activity, return_hazards, return_logits
+from user_models.dynamics.watch_thresholds import CLICK_THRESHOLD, COMPLETE_THRESHOLD, N_THRESHOLDS, threshold_seconds
+from user_models.fit.generators.activity import GAPS, RETURN_INTERCEPT_SPREAD, activity, return_hazards, return_logits
 from user_models.fit.generators.mixtures import Kinds, Uncertain, mixture
 from user_models.fit.generators.rate_dispersion import rate_spread
-from user_models.fit.rows.log_rows import passed_rungs
+from user_models.fit.rows.log_rows import passed_thresholds
 from user_models.published import SESSIONS_PER_DAY, VIEWS_PER_DAY
 
 
-@given(duration_s=st.floats(20, 500), passed=st.integers(0, N_RUNGS), u=st.floats(0.01, 0.99))
+@given(duration_s=st.floats(20, 500), passed=st.integers(0, N_THRESHOLDS), u=st.floats(0.01, 0.99))
 def test_passed_rungs_are_read_back_from_a_watch_time(duration_s, passed, u):
-    rungs_s = rungs(np.array([duration_s], np.float32))
-    watch_s = np.array([seconds(rungs_s[0], passed, u)], np.float32)
+    thresholds_s = threshold_seconds(np.array([duration_s], np.float32))
+    watch_s = np.array([seconds(thresholds_s[0], passed, u)], np.float32)
     if u * 0.02 > 0.001:
-        assert passed_rungs(watch_s, rungs_s)[0] == passed
+        assert passed_thresholds(watch_s, thresholds_s)[0] == passed
 
 
 @pytest.mark.parametrize(
@@ -27,14 +27,14 @@ def test_passed_rungs_are_read_back_from_a_watch_time(duration_s, passed, u):
     [
         (0.0, 60.0, 0),
         (0.2, 60.0, 1),
-        (7.1, 60.0, CLICK_RUNG + 1),
-        (60.0, 60.0, COMPLETE_RUNG + 1),
-        (999.0, 60.0, N_RUNGS),
+        (7.1, 60.0, CLICK_THRESHOLD + 1),
+        (60.0, 60.0, COMPLETE_THRESHOLD + 1),
+        (999.0, 60.0, N_THRESHOLDS),
     ],
 )
 def test_watch_times_at_the_thresholds(watch_s, duration_s, passed):
-    rungs_s = rungs(np.array([duration_s], np.float32))
-    assert passed_rungs(np.array([watch_s], np.float32), rungs_s)[0] == passed
+    thresholds_s = threshold_seconds(np.array([duration_s], np.float32))
+    assert passed_thresholds(np.array([watch_s], np.float32), thresholds_s)[0] == passed
 
 
 @pytest.mark.parametrize("spread", [0.5, 1.5])
@@ -52,19 +52,19 @@ def test_counts_without_events_say_nothing():
 def test_users_of_all_loyalties_return_at_the_published_rates():
     logits, active = return_logits()
     rng = np.random.default_rng(0)
-    loyalty = LOYALTY_SPREAD * rng.normal(size=20_000)
-    away, days = np.zeros(len(loyalty), int), 120
+    return_intercept = RETURN_INTERCEPT_SPREAD * rng.normal(size=20_000)
+    away, days = np.zeros(len(return_intercept), int), 120
     came, could, present = np.zeros(GAPS), np.zeros(GAPS), 0
     for day in range(days):
         gap = np.minimum(away, GAPS - 1)
-        back = rng.random(len(loyalty)) < 1 / (1 + np.exp(-(logits[gap] + loyalty)))
+        back = rng.random(len(return_intercept)) < 1 / (1 + np.exp(-(logits[gap] + return_intercept)))
         if day >= 30:
             came += np.bincount(gap[back], minlength=GAPS)
             could += np.bincount(gap, minlength=GAPS)
             present += back.sum()
         away = np.where(back, 0, away + 1)
     np.testing.assert_allclose(came / could, return_hazards(), atol=0.01)
-    assert present / (90 * len(loyalty)) == pytest.approx(active, abs=0.003)
+    assert present / (90 * len(return_intercept)) == pytest.approx(active, abs=0.003)
 
 
 def test_activity_has_the_published_means():

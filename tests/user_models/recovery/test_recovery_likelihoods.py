@@ -8,7 +8,7 @@ from scipy.integrate import quad
 from scipy.special import expit
 
 from user_models.dynamics.kernel import MOST_FELT
-from user_models.dynamics.watch_thresholds import N_RUNGS, N_STRETCHES, STRETCH, rungs
+from user_models.dynamics.watch_thresholds import N_SEGMENTS, N_THRESHOLDS, SEGMENT, threshold_seconds
 from user_models.recovery import action_likelihood as acts_module
 from user_models.recovery.action_likelihood import N_STAGES, Acts
 from user_models.recovery.newton import Frame, LocalCurvature, NoMaximumError, maximise
@@ -29,13 +29,13 @@ def rng():
 def views(rng):
     n = 12
     duration_s = np.exp(rng.uniform(1.7, 6, n)).astype(np.float32)
-    stands = np.diff(rungs(duration_s), axis=1, prepend=-1) > 0
-    passed = np.array([rng.choice(np.append(np.flatnonzero(row), N_RUNGS)) for row in stands])
+    exists = np.diff(threshold_seconds(duration_s), axis=1, prepend=-1) > 0
+    passed = np.array([rng.choice(np.append(np.flatnonzero(row), N_THRESHOLDS)) for row in exists])
     return RecoveryViews(
         user=rng.integers(N_USERS, size=n),
         hour=rng.integers(N_HOURS, size=n),
         log_duration=np.log(duration_s).astype(np.float64),
-        stands=stands,
+        exists=exists,
         passed=passed,
         acted=rng.random((n, 6)) < 0.4,
         video_appeal=rng.normal(size=n),
@@ -48,40 +48,40 @@ def views(rng):
 
 @pytest.fixture
 def at(rng):
-    slopes = rng.uniform(0.2, 1, len(NODES) * N_STRETCHES)
+    slopes = rng.uniform(0.2, 1, len(NODES) * N_SEGMENTS)
     effects = rng.normal(size=N_HOURS + len(CONTEXT) + N_USERS)
-    return np.concatenate([rng.normal(1, 0.5, len(NODES) * N_RUNGS), slopes, effects])
+    return np.concatenate([rng.normal(1, 0.5, len(NODES) * N_THRESHOLDS), slopes, effects])
 
 
-def climb_by_hand(views, at: torch.Tensor) -> torch.Tensor:
-    """Log-probability of every climb, rung by rung, straight from the formula."""
-    n_stage, n_slope = len(NODES) * N_RUNGS, len(NODES) * N_STRETCHES
-    stage = at[:n_stage].reshape(-1, N_RUNGS)
-    slope = at[n_stage : n_stage + n_slope].reshape(-1, N_STRETCHES)
+def watch_by_hand(views, at: torch.Tensor) -> torch.Tensor:
+    """Log-probability of every watch, threshold by threshold, straight from the formula."""
+    n_stage, n_slope = len(NODES) * N_THRESHOLDS, len(NODES) * N_SEGMENTS
+    stage = at[:n_stage].reshape(-1, N_THRESHOLDS)
+    slope = at[n_stage : n_stage + n_slope].reshape(-1, N_SEGMENTS)
     hour, context, user = torch.split(at[n_stage + n_slope :], [N_HOURS, len(CONTEXT), N_USERS])
     total = torch.zeros((), dtype=torch.float64)
     for i in range(len(views.user)):
         weight = torch.tensor([np.interp(views.log_duration[i], NODES, row) for row in np.eye(len(NODES))])
         appeal = views.video_appeal[i] + hour[views.hour[i]] + user[views.user[i]]
         appeal = appeal + torch.tensor(views.context[i]) @ context
-        odds = weight @ stage + (weight @ slope)[torch.from_numpy(STRETCH)] * appeal
-        for j in range(min(views.passed[i] + 1, N_RUNGS)):
-            if views.stands[i, j]:
+        odds = weight @ stage + (weight @ slope)[torch.from_numpy(SEGMENT)] * appeal
+        for j in range(min(views.passed[i] + 1, N_THRESHOLDS)):
+            if views.exists[i, j]:
                 total = total + torch.nn.functional.logsigmoid(odds[j] if j < views.passed[i] else -odds[j])
     return total
 
 
-def test_climb_is_the_product_of_its_decisions(views, at):
+def test_watch_is_the_product_of_its_decisions(views, at):
     curve = log_likelihood(decide(views, NODES), at)
-    assert curve.value == pytest.approx(climb_by_hand(views, torch.tensor(at)).item())
+    assert curve.value == pytest.approx(watch_by_hand(views, torch.tensor(at)).item())
 
 
-def test_climb_has_the_derivatives_that_torch_finds(views, at):
+def test_watch_has_the_derivatives_that_torch_finds(views, at):
     curve = log_likelihood(decide(views, NODES), at)
     here = torch.tensor(at, requires_grad=True)
-    (gradient,) = torch.autograd.grad(climb_by_hand(views, here), here)
+    (gradient,) = torch.autograd.grad(watch_by_hand(views, here), here)
     np.testing.assert_allclose(curve.gradient, gradient.numpy(), atol=1e-9)
-    hessian = torch.autograd.functional.hessian(lambda x: climb_by_hand(views, x), torch.tensor(at))
+    hessian = torch.autograd.functional.hessian(lambda x: watch_by_hand(views, x), torch.tensor(at))
     np.testing.assert_allclose(curve.observed, -np.asarray(hessian), atol=1e-9)
 
 

@@ -63,8 +63,8 @@ def test_longer_videos_keep_what_goes_with_length():
 
 def test_barriers_at_a_node_are_the_odds_against_its_logits():
     nodes = np.exp(WORLD.tables.node_log_duration)
-    barriers = WORLD.barriers(nodes[-1:])
-    np.testing.assert_allclose(barriers[0], np.exp(-WORLD.tables.stage[-1]), rtol=1e-5)
+    stop_odds = WORLD.stop_odds(nodes[-1:])
+    np.testing.assert_allclose(stop_odds[0], np.exp(-WORLD.tables.stage[-1]), rtol=1e-5)
 
 
 def test_a_scalar_set_by_hand_says_so():

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 
 from user_models.published import RETURN_GAP, SESSIONS_PER_DAY, SESSIONS_QUARTILE, VIEWS_PER_DAY, VIEWS_QUANTILES
 
-LOYALTY_SPREAD: Final = 0.5
+RETURN_INTERCEPT_SPREAD: Final = 0.5
 """Standard deviation over users of the logit of coming back (assumed)."""
 GAPS: Final = 4
 """Days away that are told apart; the last stands for longer ones too."""
@@ -34,7 +34,7 @@ class Activity:
         log_sessions_spread: Over users within profiles.
         log_views_mean: Per profile; mean views of a session are exp(this + spread z).
         log_views_spread: Over users within profiles.
-        return_logit: Of coming back after 0, 1, ... days away, at loyalty 0.
+        return_logit: Of coming back after 0, 1, ... days away, at return intercept 0.
     """
 
     log_sessions_mean: Float64[np.ndarray, " kinds"]
@@ -79,7 +79,7 @@ def published_spreads() -> tuple[float, float]:
 
 
 def return_logits() -> tuple[Float64[np.ndarray, " gaps"], float]:
-    """Logits of coming back by days away at loyalty 0, and the share of days that a user is active.
+    """Logits of coming back by days away at return intercept 0, and the share of days that a user is active.
 
     Loyalty varies over users; each logit is such that those who are away so long come back at the published rate.
     """
@@ -93,7 +93,7 @@ def return_logits() -> tuple[Float64[np.ndarray, " gaps"], float]:
         for gap in range(GAPS):
             last = gap == GAPS - 1
             logits[gap] = (_tail_level if last else _level)(alive * reached, wanted[gap])
-            hazard = _sigmoid(logits[gap] + LOYALTY_SPREAD * _NODES)
+            hazard = _sigmoid(logits[gap] + RETURN_INTERCEPT_SPREAD * _NODES)
             days += reached / (hazard if last else 1)
             reached = reached * (1 - hazard)
         weight = 1 / days
@@ -113,7 +113,7 @@ def _level(mass: Float64[np.ndarray, " nodes"], wanted: float) -> float:
     share = mass / mass.sum()
 
     def excess(logit: float) -> float:
-        return float(share @ _sigmoid(logit + LOYALTY_SPREAD * _NODES)) - wanted
+        return float(share @ _sigmoid(logit + RETURN_INTERCEPT_SPREAD * _NODES)) - wanted
 
     return float(np.asarray(brentq(excess, -20, 20)))
 
@@ -122,7 +122,7 @@ def _tail_level(mass: Float64[np.ndarray, " nodes"], wanted: float) -> float:
     """The same for an absence that lasts until they come back: returns over all days waited, by users of this mass."""
 
     def excess(logit: float) -> float:
-        return float(mass.sum() / (mass / _sigmoid(logit + LOYALTY_SPREAD * _NODES)).sum()) - wanted
+        return float(mass.sum() / (mass / _sigmoid(logit + RETURN_INTERCEPT_SPREAD * _NODES)).sum()) - wanted
 
     return float(np.asarray(brentq(excess, -20, 20)))
 

@@ -1,10 +1,11 @@
 """From the fitted model to the world's terms: one appeal, six action effects and a taste per user; the like per video.
 
-The fit has effects on single stretches of the ladder, which a world has not. What of them moves the whole climb up to
-a long view is added to appeal (in proportion to its effect on the log-chance of getting there); their remaining mean,
-by duration, goes into the ladder; the rest is left out.
+The fit has effects on single segments of the thresholds, which a world has not. What of them moves the whole watch up
+to a long view is added to appeal (in proportion to its effect on the log-chance of getting there); their remaining
+mean, by duration, goes into the pass logits; the rest is left out.
 
-Axes: `items` users or videos; `stretches`, `rungs` of the ladder; `nodes` durations; `actions`; `d` taste dimensions.
+Axes: `items` users or videos; `segments` and `thresholds` of watch time; `nodes` durations; `actions`; `d` taste
+dimensions.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from user_models.dynamics.watch_thresholds import LONG_RUNG, N_STRETCHES, STRETCH
+from user_models.dynamics.watch_thresholds import LONG_VIEW_THRESHOLD, N_SEGMENTS, SEGMENT
 from user_models.fit.rows.batches import Batch, log_nodes
 from user_models.fit.watch_model.effects import EffectTable
 from user_models.fit.watch_model.model import WatchModel
@@ -51,8 +52,8 @@ class Terms:
     Attributes:
         users: Latents of every user.
         videos: Latents of every video.
-        stage: Ladder on the main feed for average users and videos.
-        slope: Pull of appeal per stretch; its mean up to a long view is 1, which sets the unit of appeal.
+        stage: Pass logits on the main feed for average users and videos.
+        slope: Pull of appeal per segment; its mean up to a long view is 1, which sets the unit of appeal.
         action_base: Logit of each action for average users and videos.
         match_spread: Standard deviation of the match over random pairs, in units of appeal.
         unit: Units of appeal in one of the fit's.
@@ -60,8 +61,8 @@ class Terms:
 
     users: Latents
     videos: Latents
-    stage: Float64[np.ndarray, "nodes rungs"]
-    slope: Float64[np.ndarray, " stretches"]
+    stage: Float64[np.ndarray, "nodes thresholds"]
+    slope: Float64[np.ndarray, " segments"]
     action_base: Float64[np.ndarray, " actions"]
     match_spread: float
     unit: float
@@ -73,11 +74,11 @@ def world_terms(model: WatchModel, rows: Batch, log_duration: Float64[np.ndarray
 
     Args:
         model: Fitted.
-        rows: The views it was fitted on; they say how hard each rung is.
+        rows: The views it was fitted on; they say how hard each threshold is.
         log_duration: Of every video; NaN where not known.
     """
     fitted = model.slope().double().numpy()
-    pull = _stretch_pull(model, rows)
+    pull = _segment_pull(model, rows)
     unit = float(pull @ fitted / pull.sum())
     slope = fitted / unit
     user, video = _raw(model.users, pull, unit, slope), _raw(model.videos, pull, unit, slope)
@@ -97,7 +98,7 @@ def world_terms(model: WatchModel, rows: Batch, log_duration: Float64[np.ndarray
         videos=Latents(
             video_appeal - video_appeal.mean(), video.variance, video_action - video_action.mean(axis=0), topic
         ),
-        stage=model.stage.double().numpy() + (rest + slope * constant)[:, STRETCH],
+        stage=model.stage.double().numpy() + (rest + slope * constant)[:, SEGMENT],
         slope=slope,
         action_base=base - match_action * (t_mean @ o_mean),
         match_spread=spread,
@@ -112,50 +113,50 @@ class _Raw:
 
     appeal: Float64[np.ndarray, " items"]
     variance: float
-    residual: Float64[np.ndarray, "items stretches"]
+    residual: Float64[np.ndarray, "items segments"]
     action: Float64[np.ndarray, "items actions"]
     taste: Float64[np.ndarray, "items d"]
 
 
 def _raw(
     table: EffectTable,
-    pull: Float64[np.ndarray, " stretches"],
+    pull: Float64[np.ndarray, " segments"],
     unit: float,
-    slope: Float64[np.ndarray, " stretches"],
+    slope: Float64[np.ndarray, " segments"],
 ) -> _Raw:
-    """Fold the stretch effects of each item into its appeal, in units of the mean slope; keep what does not fit."""
+    """Fold the segment effects of each item into its appeal, in units of the mean slope; keep what does not fit."""
     items = table.all_items()
     effects = table.effects(items, None).double().numpy()
     variance = table.posterior_variance().double().numpy()
     weight = pull / (pull @ slope)
-    stray = effects[:, -N_STRETCHES:]
+    stray = effects[:, -N_SEGMENTS:]
     folded = stray @ weight
     return _Raw(
         appeal=unit * effects[:, 0] + folded,
-        variance=float((unit**2 * variance[:, 0] + variance[:, -N_STRETCHES:] @ weight**2).mean()),
+        variance=float((unit**2 * variance[:, 0] + variance[:, -N_SEGMENTS:] @ weight**2).mean()),
         residual=stray - folded[:, None] * slope,
         action=effects[:, 1 : 1 + _N_ACTIONS],
         taste=np.sqrt(unit) * table.taste(items).double().numpy(),
     )
 
 
-def _stretch_pull(model: WatchModel, rows: Batch) -> Float64[np.ndarray, " stretches"]:
-    """How much the log-chance of a long view gains per unit on each stretch: mean failures of its rungs up to 18 s."""
+def _segment_pull(model: WatchModel, rows: Batch) -> Float64[np.ndarray, " segments"]:
+    """Gain in the log-chance of a long view per unit on each segment: mean failures of its thresholds up to 18 s."""
     feed = rows.take(torch.nonzero(rows.tab == 0).flatten())
     failing = torch.cat([_failing(model, feed.take(part)) for part in torch.arange(len(feed)).split(_CHUNK)])
     mean = failing.double().mean(dim=0).numpy()
-    up_to = np.arange(len(mean)) <= LONG_RUNG
-    return np.bincount(STRETCH, weights=mean * up_to, minlength=N_STRETCHES)
+    up_to = np.arange(len(mean)) <= LONG_VIEW_THRESHOLD
+    return np.bincount(SEGMENT, weights=mean * up_to, minlength=N_SEGMENTS)
 
 
 def _failing(model: WatchModel, batch: Batch) -> Tensor:
-    """Chance to fail at each rung that stands."""
-    return torch.where(batch.stands, torch.sigmoid(-model.log_odds(batch)[0]), 0.0)
+    """Chance to fail at each threshold that stands."""
+    return torch.where(batch.exists, torch.sigmoid(-model.log_odds(batch)[0]), 0.0)
 
 
 def _by_node(
-    residual: Float64[np.ndarray, "items stretches"], log_duration: Float64[np.ndarray, " items"]
-) -> Float64[np.ndarray, "nodes stretches"]:
+    residual: Float64[np.ndarray, "items segments"], log_duration: Float64[np.ndarray, " items"]
+) -> Float64[np.ndarray, "nodes segments"]:
     """Trend of the residuals along duration, at the nodes: quadratic, or as far as there are lengths to tell it.
 
     Held constant beyond the middle 98% of the lengths.

@@ -93,7 +93,7 @@ class Weights:
 
 @torch.no_grad()
 def chance_to_judge(model: WatchModel, rows: Batch) -> Float64[np.ndarray, " rows"]:
-    """Chance of each view to be liked or hated, the stage of its climb given."""
+    """Chance of each view to be liked or hated, how many thresholds it passed given."""
     parts = [rows.take(part) for part in torch.arange(len(rows)).split(_CHUNK)]
     judged = [ACTIONS.index("like"), ACTIONS.index("hate")]
     neither = [

@@ -1,14 +1,14 @@
 """Actions from both regimes at once, on given meetings: each action's level, and how strongly the match pulls it.
 
 Random exposures and the production ranker's log give one rate each; the level and the pull are what meets both, the
-user's and video's own effects, the stage of the climb and the pull of satisfaction being given. What a ranker raises is
-the match. Satisfaction, of which it knows little, would have to pull so hard to lift likes as far that whoever is
-pleased once would decide them all.
+user's and video's own effects, how many thresholds were passed and the pull of satisfaction being given. What a ranker
+raises is the match. Satisfaction, of which it knows little, would have to pull so hard to lift likes as far that
+whoever is pleased once would decide them all.
 
 A few users give most of the rare actions, so no crowd is to be trusted with their rates: rates are those of all users
 who are alike in profile, appeal and taste, whose own effects are integrated out (Gauss-Hermite).
 
-Axes: `actions`; `n` meetings; `stages` rungs passed.
+Axes: `actions`; `n` meetings; `stages` thresholds passed.
 """
 
 from typing import Final
@@ -41,7 +41,7 @@ def match_actions(
     Newton steps on the logs of the two rates. Where no pull within reason gives both, that of random exposures is met.
 
     Args:
-        world: Where the meetings came about, its ladder already matched.
+        world: Where the meetings came about, its watch times already matched.
         random: Views under random slates.
         base: Views under the production-like ranker.
         rates: Wanted per view: random exposures first, the production ranker's second.

@@ -1,6 +1,6 @@
-"""The ladder by length of video: shaped until random exposures of each class of duration give its published rates.
+"""Pass logits by length of video: shifted until random exposures of each class of duration give its published rates.
 
-Axes: `knots` durations, one per class; `parts` of the ladder; `classes` of duration; `rungs`.
+Axes: `knots` durations, one per class; `parts` of the thresholds; `classes` of duration; `thresholds`.
 """
 
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from user_models.dynamics.watch_thresholds import CLICK_RUNG, COMPLETE_RUNG, LONG_RUNG
+from user_models.dynamics.watch_thresholds import CLICK_THRESHOLD, COMPLETE_THRESHOLD, LONG_VIEW_THRESHOLD
 from user_models.fit.matching.expected_outcomes import expected_watching
 from user_models.fit.matching.random_exposure import PART, Crowd, draw_crowd
 from user_models.published import DURATION_EDGES, RANDOM_BY_DURATION
@@ -16,7 +16,7 @@ from user_models.world.world import World
 
 _KNOTS: Final = np.log([10.0, 25.0, 50.0, 100.0, 220.0])
 """Where the shifts of the classes apply in full; between them they are interpolated."""
-_RUNGS: Final = (CLICK_RUNG, LONG_RUNG, COMPLETE_RUNG)
+_THRESHOLDS: Final = (CLICK_THRESHOLD, LONG_VIEW_THRESHOLD, COMPLETE_THRESHOLD)
 _ROUNDS: Final = 8
 _LARGEST: Final = 1.0
 _STEP: Final = 0.05
@@ -25,17 +25,17 @@ _LEAST: Final = 0.05
 
 
 def shape_by_duration(world: World) -> World:
-    """The same world with its ladder shifted by part and duration to the published random rates of each class.
+    """The same world with its pass logits shifted by part and duration to the published random rates of each class.
 
-    Quasi-Newton: each part of the ladder moves its own figure in its own class, by log(wanted / found) over the effect
-    that shifting that part everywhere has. Deterministic.
+    Quasi-Newton: each part of the thresholds moves its own figure in its own class, by log(wanted / found) over the
+    effect that shifting that part everywhere has. Deterministic.
     """
     crowd = draw_crowd(world, 20_000, 5)
-    shift = np.zeros((len(_RUNGS), len(_KNOTS)))
+    shift = np.zeros((len(_THRESHOLDS), len(_KNOTS)))
     wanted = _nested(np.array([RANDOM_BY_DURATION[name] for name in ("click", "long_view", "complete")]))
     for _ in range(_ROUNDS):
         now = _found(world, crowd, shift)
-        gains = [_found(world, crowd, shift + _STEP * part[:, None]) - now for part in np.eye(len(_RUNGS))]
+        gains = [_found(world, crowd, shift + _STEP * part[:, None]) - now for part in np.eye(len(_THRESHOLDS))]
         slopes = np.stack([gain[part] for part, gain in enumerate(gains)]) / _STEP
         step = np.where(slopes > _LEAST, (wanted - now) / np.maximum(slopes, _LEAST), 0)
         shift = shift + np.clip(step, -_LARGEST, _LARGEST)
@@ -52,12 +52,14 @@ def _found(
 ) -> Float64[np.ndarray, "parts classes"]:
     """Figures of each class under random exposures after a shift."""
     videos = crowd.videos
-    moved = np.exp(-_by_rung(shift, np.log(videos.duration_s))).astype(np.float32)
+    moved = np.exp(-_by_threshold(shift, np.log(videos.duration_s))).astype(np.float32)
     rules = world.rules(1.0)
-    stages = expected_watching(crowd.users, videos._replace(barrier=videos.barrier * moved), crowd.slates, rules).stages
+    stages = expected_watching(
+        crowd.users, videos._replace(stop_odds=videos.stop_odds * moved), crowd.slates, rules
+    ).stages
     kind = np.searchsorted(DURATION_EDGES, videos.duration_s)[crowd.slates]
     counts = np.bincount(kind.ravel(), minlength=len(_KNOTS))
-    rates = [_by_class(stages[:, :, rung + 1 :].sum(axis=2), kind) / counts for rung in _RUNGS]
+    rates = [_by_class(stages[:, :, threshold + 1 :].sum(axis=2), kind) / counts for threshold in _THRESHOLDS]
     return _nested(np.array(rates))
 
 
@@ -69,14 +71,14 @@ def _by_class(
 
 
 def _shaped(world: World, shift: Float64[np.ndarray, "parts knots"]) -> World:
-    """The same world with the shift in its ladder; knots are nodes, so nothing is lost between them."""
-    stage = world.tables.stage + _by_rung(shift, world.tables.node_log_duration)
+    """The same world with the shift in its pass logits; knots are nodes, so nothing is lost between them."""
+    stage = world.tables.stage + _by_threshold(shift, world.tables.node_log_duration)
     return world.with_tables(stage=stage.astype(np.float32))
 
 
-def _by_rung(
+def _by_threshold(
     shift: Float64[np.ndarray, "parts knots"], log_duration: Float32[np.ndarray, " videos"]
-) -> Float64[np.ndarray, "videos rungs"]:
-    """The shift of each rung at each duration; constant beyond the outer knots."""
+) -> Float64[np.ndarray, "videos thresholds"]:
+    """The shift of each threshold at each duration; constant beyond the outer knots."""
     parts = [np.interp(log_duration, _KNOTS, along) for along in shift]
     return np.stack(parts, axis=1)[:, PART]

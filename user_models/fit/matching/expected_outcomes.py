@@ -5,7 +5,7 @@ chance of every action given watch time and satisfaction; what is left is averag
 (Gauss-Hermite). Two kinds of views: users with given slates, where the click of the view before is at its stationary
 rate for each user, and impressions sampled in a simulation, on which levels and slopes can be tried again.
 
-Axes: `users`; `k` videos of each; `n` impressions; `rungs`; `stages` rungs passed, 0 to all; `actions`.
+Axes: `users`; `k` videos of each; `n` impressions; `thresholds`; `stages` thresholds passed, 0 to all; `actions`.
 """
 
 from collections.abc import Iterator
@@ -17,12 +17,19 @@ from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
 from user_models.dynamics.kernel import MOST_FELT
 from user_models.dynamics.state import KernelParameters, Users, Videos
-from user_models.dynamics.watch_thresholds import CLICK_RUNG, COMPLETE_RUNG, LONG_RUNG, LONGEST, STRETCH, rungs
+from user_models.dynamics.watch_thresholds import (
+    CLICK_THRESHOLD,
+    COMPLETE_THRESHOLD,
+    LONG_VIEW_THRESHOLD,
+    LONGEST,
+    SEGMENT,
+    threshold_seconds,
+)
 from user_models.world.tables import ACTIONS
 from user_models.world.world import World
 
 LOG_EVEN_S: Final = 7.0
-"""From here on the kernel places watch times between rungs evenly on a log scale."""
+"""From here on the kernel places watch times between thresholds evenly on a log scale."""
 _PAIRS: Final = 100_000
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(3)
 _SHARES = (_WEIGHTS / _WEIGHTS.sum()).astype(np.float32)
@@ -34,7 +41,7 @@ class Watching:
     """What becomes of each pair, on average.
 
     Attributes:
-        stages: Chance to stop after 0, 1, ... all rungs.
+        stages: Chance to stop after 0, 1, ... all thresholds.
         match: Of taste and topic.
         satisfaction: Its mean, the noise left out.
         watch_s: Mean seconds.
@@ -45,24 +52,24 @@ class Watching:
     satisfaction: Float32[np.ndarray, "users k"]
     watch_s: Float32[np.ndarray, "users k"]
 
-    def passing(self, rung: int) -> Float64[np.ndarray, " users"]:
-        """Each user's mean chance to pass a rung."""
-        return self.stages[:, :, rung + 1 :].sum(axis=2, dtype=np.float64).mean(axis=1)
+    def passing(self, threshold: int) -> Float64[np.ndarray, " users"]:
+        """Each user's mean chance to pass a threshold."""
+        return self.stages[:, :, threshold + 1 :].sum(axis=2, dtype=np.float64).mean(axis=1)
 
     @property
     def click(self) -> float:
         """Share of views played over 7 s or to the end."""
-        return float(self.passing(CLICK_RUNG).mean())
+        return float(self.passing(CLICK_THRESHOLD).mean())
 
     @property
     def long_view(self) -> float:
         """Share of views played 18 s or to the end."""
-        return float(self.passing(LONG_RUNG).mean())
+        return float(self.passing(LONG_VIEW_THRESHOLD).mean())
 
     @property
     def complete(self) -> float:
         """Share of views played to the end."""
-        return float(self.passing(COMPLETE_RUNG).mean())
+        return float(self.passing(COMPLETE_THRESHOLD).mean())
 
     @property
     def mean_watch_s(self) -> float:
@@ -73,7 +80,7 @@ class Watching:
 def expected_watching(
     users: Users, videos: Videos, slates: Int32[np.ndarray, "users k"], rules: KernelParameters
 ) -> Watching:
-    """Climbs of users who meet the videos of their slates, hours of day in their usual shares."""
+    """PassCounts of users who meet the videos of their slates, hours of day in their usual shares."""
     k = slates.shape[1]
     hour = _hours(len(slates), rules)
     parts = [
@@ -133,25 +140,25 @@ def _watching(
         satisfaction=(rules.weight_taste * fit + rules.weight_quality * quality - rules.weight_bait * bait).astype(
             np.float32
         ),
-        watch_s=(stages * mean_seconds(videos.rungs_s)[slates]).sum(axis=2),
+        watch_s=(stages * mean_seconds(videos.thresholds_s)[slates]).sum(axis=2),
     )
 
 
 def _stages(
     videos: Videos, slates: Int32[np.ndarray, "rows k"], appeal: Float32[np.ndarray, "rows k"]
 ) -> Float32[np.ndarray, "rows k stages"]:
-    """Chance to stop after each number of rungs, by slate."""
-    return stop_chances(videos.barrier[slates], videos.slope[slates], appeal)
+    """Chance to stop after each number of thresholds, by slate."""
+    return stop_chances(videos.stop_odds[slates], videos.slope[slates], appeal)
 
 
 def stop_chances(
-    barrier: Float32[np.ndarray, "*views rungs"],
-    slope: Float32[np.ndarray, "*views stretches"],
+    stop_odds: Float32[np.ndarray, "*views thresholds"],
+    slope: Float32[np.ndarray, "*views segments"],
     appeal: Float32[np.ndarray, "*views"],
 ) -> Float32[np.ndarray, "*views stages"]:
-    """Chance to stop after 0, 1, ... all rungs: the kernel's hazard model, exact given appeal."""
-    pull = np.exp(-appeal[..., None] * slope)[..., STRETCH]
-    survival = np.cumprod(1 / (1 + barrier * pull), axis=-1)
+    """Chance to stop after 0, 1, ... all thresholds: the kernel's hazard model, exact given appeal."""
+    pull = np.exp(-appeal[..., None] * slope)[..., SEGMENT]
+    survival = np.cumprod(1 / (1 + stop_odds * pull), axis=-1)
     edge = np.ones((*survival.shape[:-1], 1), np.float32)
     return -np.diff(np.concatenate([edge, survival, 0 * edge], axis=-1), axis=-1).astype(np.float32)
 
@@ -160,7 +167,7 @@ def _stationary(
     after: Float32[np.ndarray, "rows k stages"], without: Float32[np.ndarray, "rows k stages"]
 ) -> Float32[np.ndarray, " rows"]:
     """Share of views that follow a click, when clicks depend on the view before: p = p p1 + (1 - p) p0."""
-    p1, p0 = (stages[:, :, CLICK_RUNG + 1 :].sum(axis=2).mean(axis=1) for stages in (after, without))
+    p1, p0 = (stages[:, :, CLICK_THRESHOLD + 1 :].sum(axis=2).mean(axis=1) for stages in (after, without))
     return p0 / (1 - p1 + p0)
 
 
@@ -186,7 +193,7 @@ class SampledImpressions:
         appeal: As the kernel drew on it.
         match: Of taste and topic, drift left out.
         satisfaction: True.
-        luck: How far the user's appeal is above the mean of their profile.
+        appeal_residual: How far the user's appeal is above the mean of their profile.
         action: Mean effect of user and video on each action, over users who are alike in everything else.
         action_spread: Standard deviation of such users' effects.
         group: Code of the user's first public column.
@@ -196,7 +203,7 @@ class SampledImpressions:
     appeal: Float32[np.ndarray, " n"]
     match: Float32[np.ndarray, " n"]
     satisfaction: Float32[np.ndarray, " n"]
-    luck: Float32[np.ndarray, " n"]
+    appeal_residual: Float32[np.ndarray, " n"]
     action: Float32[np.ndarray, "n actions"]
     action_spread: Float32[np.ndarray, "n actions"]
     group: Int64[np.ndarray, " n"]
@@ -215,22 +222,24 @@ class ExpectedOutcome:
     """What becomes of meetings, on average.
 
     Attributes:
-        stages: Chance to stop after 0, 1, ... all rungs.
-        stands: Where a rung has a length.
+        stages: Chance to stop after 0, 1, ... all thresholds.
+        exists: Where a threshold has a length.
         seconds: Mean seconds of a view that stopped at each stage.
     """
 
     stages: Float32[np.ndarray, "n stages"]
-    stands: Bool[np.ndarray, "n rungs"]
+    exists: Bool[np.ndarray, "n thresholds"]
     seconds: Float32[np.ndarray, "n stages"]
 
-    def passing(self, rung: int) -> Float64[np.ndarray, " n"]:
-        """Chance to pass a rung."""
-        return self.stages[:, rung + 1 :].sum(axis=1, dtype=np.float64)
+    def passing(self, threshold: int) -> Float64[np.ndarray, " n"]:
+        """Chance to pass a threshold."""
+        return self.stages[:, threshold + 1 :].sum(axis=1, dtype=np.float64)
 
     def nested(self) -> Float64[np.ndarray, "3 n"]:
         """Chances of click, long view and complete play."""
-        return np.stack([self.passing(rung) for rung in (CLICK_RUNG, LONG_RUNG, COMPLETE_RUNG)])
+        return np.stack(
+            [self.passing(threshold) for threshold in (CLICK_THRESHOLD, LONG_VIEW_THRESHOLD, COMPLETE_THRESHOLD)]
+        )
 
     def watch_s(self) -> Float64[np.ndarray, " n"]:
         """Mean seconds of each meeting."""
@@ -238,17 +247,17 @@ class ExpectedOutcome:
 
 
 def outcome(world: World, met: SampledImpressions) -> ExpectedOutcome:
-    """The climbs of meetings in a world."""
-    rungs_s = rungs(met.duration_s)
-    stages = stop_chances(world.barriers(met.duration_s), world.slopes(met.duration_s), met.appeal)
-    stands = np.diff(rungs_s, axis=1, prepend=-1) > 0
-    return ExpectedOutcome(stages, stands, mean_seconds(rungs_s))
+    """Compute what becomes of impressions in a world."""
+    thresholds_s = threshold_seconds(met.duration_s)
+    stages = stop_chances(world.stop_odds(met.duration_s), world.slopes(met.duration_s), met.appeal)
+    exists = np.diff(thresholds_s, axis=1, prepend=-1) > 0
+    return ExpectedOutcome(stages, exists, mean_seconds(thresholds_s))
 
 
-def mean_seconds(rungs_s: Float32[np.ndarray, "n rungs"]) -> Float32[np.ndarray, "n stages"]:
-    """Mean seconds of a climb that stopped at each stage: even below 7 s, log-even above, as in the kernel."""
-    low = rungs_s.astype(np.float64)
-    high = np.concatenate([low[:, 1:], LONGEST * low[:, [COMPLETE_RUNG]]], axis=1)
+def mean_seconds(thresholds_s: Float32[np.ndarray, "n thresholds"]) -> Float32[np.ndarray, "n stages"]:
+    """Mean seconds of a view that stopped at each stage: even below 7 s, log-even above, as in the kernel."""
+    low = thresholds_s.astype(np.float64)
+    high = np.concatenate([low[:, 1:], LONGEST * low[:, [COMPLETE_THRESHOLD]]], axis=1)
     ratio = np.where(high > low, high / np.maximum(low, 1e-9), 2.0)
     mean = np.where(low < LOG_EVEN_S, (low + high) / 2, (high - low) / np.log(np.maximum(ratio, 1 + 1e-9)))
     mean = np.where(high > low, mean, low)

@@ -1,10 +1,10 @@
-"""Levels: the ladder and the actions are shifted until users who meet random videos do what real ones do.
+"""Levels: the pass logits and the actions are shifted until users who meet random videos do what real ones do.
 
 The rows of a fit were chosen by a ranker, so their levels are not those of random exposures. Shifts of five parts of
-the ladder (to 7 s, to 18 s, on the way to the end, at the end, replays) answer for four figures of watching. Each
-action's base answers for its rate.
+the watch thresholds (to 7 s, to 18 s, on the way to the end, at the end, replays) answer for four figures of watching.
+Each action's base answers for its rate.
 
-Axes: `users`; `k` videos of each; `rungs`; `actions`; `levers`; `figures` click, long view, complete, seconds.
+Axes: `users`; `k` videos of each; `thresholds`; `actions`; `levers`; `figures` click, long view, complete, seconds.
 """
 
 from dataclasses import dataclass, field, replace
@@ -14,17 +14,19 @@ import numpy as np
 from jaxtyping import Float64, Int32
 
 from user_models.dynamics.state import Users, Videos
-from user_models.dynamics.watch_thresholds import CLICK_RUNG, COMPLETE_RUNG, LONG_RUNG, N_RUNGS
+from user_models.dynamics.watch_thresholds import CLICK_THRESHOLD, COMPLETE_THRESHOLD, LONG_VIEW_THRESHOLD, N_THRESHOLDS
 from user_models.errors import FitError
 from user_models.fit.matching.expected_outcomes import Watching, expected_actions, expected_watching
 from user_models.published import REGIMES
 from user_models.world.tables import ACTIONS
 from user_models.world.world import World
 
-PART: Final = np.searchsorted([CLICK_RUNG, LONG_RUNG], np.arange(N_RUNGS))
-"""Which part each rung is in: to 7 s, to 18 s, beyond."""
-LEVER: Final = np.searchsorted([CLICK_RUNG, LONG_RUNG, COMPLETE_RUNG - 1, COMPLETE_RUNG], np.arange(N_RUNGS))
-"""Which lever moves each rung: to 7 s, to 18 s, on the way to the end, at the end, replays."""
+PART: Final = np.searchsorted([CLICK_THRESHOLD, LONG_VIEW_THRESHOLD], np.arange(N_THRESHOLDS))
+"""Which part each threshold is in: to 7 s, to 18 s, beyond."""
+LEVER: Final = np.searchsorted(
+    [CLICK_THRESHOLD, LONG_VIEW_THRESHOLD, COMPLETE_THRESHOLD - 1, COMPLETE_THRESHOLD], np.arange(N_THRESHOLDS)
+)
+"""Which lever moves each threshold: to 7 s, to 18 s, on the way to the end, at the end, replays."""
 N_LEVERS: Final = 5
 _STEP: Final = 0.05
 _LARGEST: Final = 1.5
@@ -80,7 +82,7 @@ def draw_crowd(world: World, n_users: int, k: int, n_videos: int = 8_000, seed: 
 
 
 def calibrate_random(world: World, targets: RandomTargets | None = None) -> World:
-    """The same world with the ladder and the action bases shifted so that random exposures give the targets.
+    """The same world with the watch thresholds and the action bases shifted so that random exposures give the targets.
 
     Changes the tables `stage` and `action_base` alone; the same world gives the same result. Takes a few seconds.
 
@@ -107,7 +109,7 @@ def figures(world: World, crowd: Crowd) -> dict[str, float]:
 
 
 def calibrate_watching(world: World, targets: RandomTargets, n_users: int = 40_000) -> World:
-    """The ladder's part of `calibrate_random`: damped Newton steps on the logs of the four figures of watching.
+    """The watch-time part of `calibrate_random`: damped Newton steps on the logs of the four figures of watching.
 
     Args:
         world: Any world.
@@ -129,7 +131,7 @@ def calibrate_watching(world: World, targets: RandomTargets, n_users: int = 40_0
         shift, now = _nearer(world, crowd, shift, now, move, wanted)
     asked, found = (", ".join(f"{share:.4g}" for share in np.exp(logs)) for logs in (wanted, now))
     raise FitError(
-        f"{world.name}: no shift of the ladder gives these shares of click, of long view among clicks, of complete play"
+        f"{world.name}: no shift of pass logits gives these shares of click, long view among clicks, of complete play"
         f" among long views, and seconds of random exposures: {asked}; nearest {found}; {_NEARER}"
     )
 
@@ -189,16 +191,16 @@ def _found(world: World, crowd: Crowd, shift: Float64[np.ndarray, " levers"]) ->
 
 
 def _logs(click: float, long_view: float, complete: float, watch_s: float) -> Float64[np.ndarray, " figures"]:
-    """Logs of nested shares, so that each part of the ladder moves mostly one of them."""
+    """Logs of nested shares, so that each part of the thresholds moves mostly one of them."""
     return np.log([click, long_view / click, complete / long_view, watch_s])
 
 
 def _moved(videos: Videos, shift: Float64[np.ndarray, " levers"]) -> Videos:
-    """The same videos with every rung's logit shifted: odds against passing divided by exp(shift)."""
-    return videos._replace(barrier=videos.barrier * np.exp(-shift[LEVER]).astype(np.float32))
+    """The same videos with every threshold's logit shifted: odds against passing divided by exp(shift)."""
+    return videos._replace(stop_odds=videos.stop_odds * np.exp(-shift[LEVER]).astype(np.float32))
 
 
 def _shifted(world: World, shift: Float64[np.ndarray, " levers"]) -> World:
-    """The same world with its ladder shifted."""
+    """The same world with its pass logits shifted."""
     stage = world.tables.stage + shift[LEVER]
     return replace(world, tables=replace(world.tables, stage=stage.astype(np.float32)))

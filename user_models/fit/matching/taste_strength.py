@@ -6,7 +6,7 @@ the standard log.
 
 from typing import Final
 
-from user_models.dynamics.watch_thresholds import CLICK_RUNG
+from user_models.dynamics.watch_thresholds import CLICK_THRESHOLD
 from user_models.fit.matching.expected_outcomes import Watching, expected_watching
 from user_models.fit.matching.random_exposure import Crowd, RandomTargets, calibrate_watching, draw_crowd
 from user_models.fit.matching.standin_ranker import Selector, selected_crowd
@@ -36,7 +36,7 @@ def spread_users(world: World) -> World:
     for _ in range(_ROUNDS):
         world = calibrate_watching(world, RandomTargets())
         crowd = draw_crowd(world, 2_000, 100)
-        spread = _watch(world, crowd).passing(CLICK_RUNG).std()
+        spread = _watch(world, crowd).passing(CLICK_THRESHOLD).std()
         world = world.with_scaled_latent("appeal", _SPREAD_KEPT * RANDOM_CLICK_RATE_SPREAD / float(spread))
     return world
 

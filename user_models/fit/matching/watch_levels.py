@@ -1,12 +1,12 @@
-"""Levels and slopes of the ladder from both regimes at once, on given meetings.
+"""Pass logits and slopes from both logging policies at once, on given meetings.
 
 The production ranker's log says how long its views last at every length of video; random exposures say how long
 views last that nobody chose. The gap between the two is carried by appeal, which a ranker raises: so the log sets the
-levels rung by rung, and the gap sets how strongly appeal pulls on each part of the ladder. What a log of some ten
-days says of click, long view and complete play gives way to the figures published for the whole of it.
+level of every threshold, and the gap sets how strongly appeal pulls on each part of the thresholds. What a log of some
+ten days says of click, long view and complete play gives way to the figures published for the whole of it.
 
-Axes: `classes` of duration; `lengths` classes of published figures; `parts` of the ladder (to 7 s, to 18 s, to the
-end); `rungs`; `n` meetings.
+Axes: `classes` of duration; `lengths` classes of published figures; `parts` of the thresholds (to 7 s, to 18 s, to the
+end); `thresholds`; `n` meetings.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from typing import Final, final
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from user_models.dynamics.watch_thresholds import CLICK_RUNG, COMPLETE_RUNG, LONG_RUNG, N_RUNGS
+from user_models.dynamics.watch_thresholds import CLICK_THRESHOLD, COMPLETE_THRESHOLD, LONG_VIEW_THRESHOLD, N_THRESHOLDS
 from user_models.fit.matching.expected_outcomes import ExpectedOutcome, SampledImpressions, outcome
 from user_models.fit.matching.random_exposure import RandomTargets
 from user_models.fit.rows.log_rows import LogRows
@@ -26,10 +26,10 @@ EDGES: Final = np.array([7.0, 15.0, 18.0, 30.0, 60.0, 120.0, 300.0])
 """Seconds that part the classes of duration."""
 KNOTS: Final = np.log([6.0, 11.0, 16.5, 24.0, 44.0, 88.0, 185.0, 400.0])
 """Where the shift of each class applies in full; between them it is interpolated."""
-_PART: Final = np.searchsorted([CLICK_RUNG, LONG_RUNG, COMPLETE_RUNG], np.arange(N_RUNGS))
-"""Which part each rung is in; replays are a fourth, with levels from the log alone."""
-_PART_OF_STRETCH: Final = np.array([0, 0, 0, 1, 2, 3])
-"""Which part's gap each stretch of the ladder answers for; the last is that in seconds."""
+_PART: Final = np.searchsorted([CLICK_THRESHOLD, LONG_VIEW_THRESHOLD, COMPLETE_THRESHOLD], np.arange(N_THRESHOLDS))
+"""Which part each threshold is in; replays are a fourth, with levels from the log alone."""
+_PART_OF_SEGMENT: Final = np.array([0, 0, 0, 1, 2, 3])
+"""Which part's gap each segment of the thresholds answers for; the last is that in seconds."""
 _PUBLISHED: Final = np.array([0, 0, 1, 1, 2, 3, 4, 4])
 """In which class of published figures each class of duration is."""
 N_LENGTH_CLASSES: Final = len(DURATION_EDGES) + 1
@@ -37,7 +37,7 @@ _ROUNDS: Final = 20
 _LARGEST: Final = 0.7
 _SLOPE: Final = (0.25, 3.5)
 _FEW: Final = 30.0
-"""A rung that fewer views of a class reach is left as it is."""
+"""A threshold that fewer views of a class reach is left as it is."""
 _SHRINK: Final = 0.7
 _SLOWLY: Final = 0.4
 """Levels follow what is wanted of them one round later: a larger share would swing."""
@@ -46,34 +46,34 @@ _SMALL_GAP: Final = 0.3
 """Gaps in log-odds smaller than this, which lengths within a class can turn round, are not taken by their ratio."""
 _LARGEST_TURN: Final = 0.35
 _MOST: Final = 0.8
-"""Log-odds by which the climbs may part from the log's at most; a rung that no figure speaks of cannot run away."""
+"""Log-odds by which the passes may differ from the log's at most, so that a threshold without a figure stays near."""
 
 
 @final
 @dataclass(frozen=True)
-class Climbs:
-    """How views of the standard log climb, by class of duration.
+class PassCounts:
+    """How many views of the standard log pass each threshold, by class of duration.
 
     Attributes:
-        reached: Views that came to a rung.
+        reached: Views that came to a threshold.
         passed: Views that passed it.
     """
 
-    reached: Float64[np.ndarray, "classes rungs"]
-    passed: Float64[np.ndarray, "classes rungs"]
+    reached: Float64[np.ndarray, "classes thresholds"]
+    passed: Float64[np.ndarray, "classes thresholds"]
 
-    def log_odds(self) -> Float64[np.ndarray, "classes rungs"]:
-        """Of passing each rung; a count of one half on either side keeps it finite."""
+    def log_odds(self) -> Float64[np.ndarray, "classes thresholds"]:
+        """Of passing each threshold; a count of one half on either side keeps it finite."""
         return np.log((self.passed + 0.5) / (self.reached - self.passed + 0.5))
 
 
-def climbs(rows: LogRows) -> Climbs:
-    """Count the climbs of a log, all pages together: a world has one feed for all of them."""
-    rung = np.arange(N_RUNGS)
-    reached = rows.stands & (rung <= rows.passed[:, None])
-    passed = rows.stands & (rung < rows.passed[:, None])
+def pass_counts(rows: LogRows) -> PassCounts:
+    """Count the passes of a log, all pages together: a world has one feed for all of them."""
+    threshold = np.arange(N_THRESHOLDS)
+    reached = rows.exists & (threshold <= rows.passed[:, None])
+    passed = rows.exists & (threshold < rows.passed[:, None])
     kind = classes(np.exp(rows.log_duration.astype(np.float64)))
-    return Climbs(_by_class(reached, kind), _by_class(passed, kind))
+    return PassCounts(_by_class(reached, kind), _by_class(passed, kind))
 
 
 def classes(duration_s: Float64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
@@ -87,14 +87,14 @@ class LevelTargets:
     """What both regimes shall give.
 
     Attributes:
-        climbs: Of the standard log.
+        pass_counts: Of the standard log.
         base: Overall figures under the production ranker.
         random: Overall figures of random exposures.
         base_by_length: Click, long view and complete play under the production ranker, by class of length.
         random_by_length: The same of random exposures.
     """
 
-    climbs: Climbs
+    pass_counts: PassCounts
     base: RandomTargets
     random: RandomTargets
     base_by_length: Float64[np.ndarray, "parts lengths"] = field(default_factory=lambda: _rates(STANDARD_BY_DURATION))
@@ -111,10 +111,10 @@ def _rates(published: dict[str, tuple[float, ...]]) -> Float64[np.ndarray, "part
 def match_watching(
     world: World, random: SampledImpressions, base: SampledImpressions, aims: LevelTargets, damping: float = 1.0
 ) -> World:
-    """The same world with ladder and slopes such that both kinds of meetings give what they shall.
+    """The same world with pass logits and slopes such that both kinds of meetings give what they shall.
 
-    Alternates two fixed points: every rung's level by the log-odds that its class lacks under `base`, and every slope
-    by the ratio of the wanted gap between the regimes to the present one. A ranker finds more where slopes are
+    Alternates two fixed points: every threshold's level by the log-odds that its class lacks under `base`, and every
+    slope by the ratio of the wanted gap between the regimes to the present one. A ranker finds more where slopes are
     steeper; so slopes may be moved by part of the way only, the levels then being those that random exposures ask for.
 
     Args:
@@ -127,17 +127,17 @@ def match_watching(
             they would swing.
     """
     goals = _Goals(_goal(aims.random, aims.random_by_length, random), _goal(aims.base, aims.base_by_length, base))
-    known = aims.climbs.reached >= _FEW
-    log_odds = np.where(known, aims.climbs.log_odds(), np.nan)
+    known = aims.pass_counts.reached >= _FEW
+    log_odds = np.where(known, aims.pass_counts.log_odds(), np.nan)
     found, shift, replays = world, np.zeros((N_LENGTH_CLASSES, 3)), 0.0
     for _ in range(_ROUNDS):
-        found = _level(found, base, log_odds + _by_rung(shift, replays))
+        found = _level(found, base, log_odds + _by_threshold(shift, replays))
         shift = np.clip(shift + _SLOWLY * (goals.base - _conditionals(found, base)), -_MOST, _MOST)
         replays += _SLOWLY * _short_of_seconds(found, base, aims.base)
         found = _steepen(found, random, base, goals, _short_of_lift(found, random, base, aims))
     found = found.with_tables(slope=_part_of_way(world, found, base, damping))
     for _ in range(_ROUNDS):
-        found = _level(found, base, log_odds + _by_rung(shift, replays))
+        found = _level(found, base, log_odds + _by_threshold(shift, replays))
         shift = np.clip(shift + _SLOWLY * (goals.random - _conditionals(found, random)), -_MOST, _MOST)
         short = (_short_of_seconds(found, met, aim) for met, aim in ((random, aims.random), (base, aims.base)))
         replays += _SLOWLY * float(np.mean(list(short)))
@@ -146,7 +146,7 @@ def match_watching(
 
 def _part_of_way(
     world: World, found: World, base: SampledImpressions, damping: float
-) -> Float32[np.ndarray, "nodes stretches"]:
+) -> Float32[np.ndarray, "nodes segments"]:
     """Slopes between those of two worlds; what the views of `base` turn by on average is common to all lengths."""
     turn, log_s = np.log(found.tables.slope / world.tables.slope), np.log(base.duration_s)
     common = np.array([np.interp(log_s, world.tables.node_log_duration, along).mean() for along in turn.T])
@@ -205,15 +205,17 @@ def _conditionals(world: World, met: SampledImpressions) -> Float64[np.ndarray, 
     return _logit(_conditional(sums / count)).T
 
 
-def _by_rung(shift: Float64[np.ndarray, "lengths parts"], replays: float) -> Float64[np.ndarray, "classes rungs"]:
-    """Shifts of the parts, and of replays, at each class and rung."""
+def _by_threshold(
+    shift: Float64[np.ndarray, "lengths parts"], replays: float
+) -> Float64[np.ndarray, "classes thresholds"]:
+    """Shifts of the parts, and of replays, at each class and threshold."""
     parts = np.concatenate([shift, np.full((N_LENGTH_CLASSES, 1), replays)], axis=1)
     return np.clip(parts, -_MOST, _MOST)[_PUBLISHED][:, _PART]
 
 
-def _level(world: World, base: SampledImpressions, wanted: Float64[np.ndarray, "classes rungs"]) -> World:
-    """One step of the ladder's levels towards wanted log-odds; NaN where the log has too few views."""
-    found = _climbs(outcome(world, base), base)
+def _level(world: World, base: SampledImpressions, wanted: Float64[np.ndarray, "classes thresholds"]) -> World:
+    """One step of the pass logits towards wanted log-odds; NaN where the log has too few views."""
+    found = _expected_pass_counts(outcome(world, base), base)
     gap = np.where(found.reached >= _FEW, wanted - found.log_odds(), 0)
     shift = np.clip(np.nan_to_num(gap), -_LARGEST, _LARGEST)
     return world.with_tables(stage=(world.tables.stage + _at_nodes(world, shift)).astype(np.float32))
@@ -228,10 +230,10 @@ def _steepen(world: World, random: SampledImpressions, base: SampledImpressions,
     wanted, now = goals.base - goals.random, at_base - at_random
     size = np.maximum(np.maximum(np.abs(wanted), np.abs(now)), _SMALL_GAP)
     ratio = np.exp(_SHRINK * np.clip((wanted - now) / size, -_LARGEST_TURN, _LARGEST_TURN))
-    by_stretch = np.concatenate([ratio, np.full((N_LENGTH_CLASSES, 1), np.clip(lift, 0.8, 1.25))], axis=1)[_PUBLISHED][
-        :, _PART_OF_STRETCH
+    by_segment = np.concatenate([ratio, np.full((N_LENGTH_CLASSES, 1), np.clip(lift, 0.8, 1.25))], axis=1)[_PUBLISHED][
+        :, _PART_OF_SEGMENT
     ]
-    factor = _at_nodes(world, by_stretch)
+    factor = _at_nodes(world, by_segment)
     return world.with_tables(slope=np.clip(world.tables.slope * factor, *_SLOPE).astype(np.float32))
 
 
@@ -246,14 +248,14 @@ def _logit(share: Float64[np.ndarray, "*any"]) -> Float64[np.ndarray, "*any"]:
     return np.log(inside / (1 - inside))
 
 
-def _climbs(now: ExpectedOutcome, met: SampledImpressions) -> Climbs:
-    """Expected climbs of meetings."""
+def _expected_pass_counts(now: ExpectedOutcome, met: SampledImpressions) -> PassCounts:
+    """Expected passes of impressions."""
     survival = np.cumsum(now.stages[:, ::-1], axis=1, dtype=np.float64)[:, ::-1]
     kind = classes(met.duration_s.astype(np.float64))
-    return Climbs(_by_class(survival[:, :-1] * now.stands, kind), _by_class(survival[:, 1:] * now.stands, kind))
+    return PassCounts(_by_class(survival[:, :-1] * now.exists, kind), _by_class(survival[:, 1:] * now.exists, kind))
 
 
-def _by_class(values: np.ndarray, kind: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, "classes rungs"]:
+def _by_class(values: np.ndarray, kind: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, "classes thresholds"]:
     """Sums over the rows of each class."""
     return np.stack([np.bincount(kind, weights=column, minlength=len(KNOTS)) for column in values.T], axis=1)
 

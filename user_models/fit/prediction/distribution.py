@@ -1,9 +1,9 @@
 """Predicted distributions of watch time, and how they agree with what was watched.
 
-A climb that ends between two rungs lies between their seconds: evenly where the lower one is below 7 s, evenly on a
-log scale above, as in the kernel.
+A watch time between two thresholds is spread between their seconds: evenly where the lower one is below 7 s, evenly on
+a log scale above, as in the kernel.
 
-Axes: `rows` views; `rungs` of the ladder; `stages` rungs passed, 0 to all.
+Axes: `rows` views; `thresholds` of watch time; `stages` thresholds passed, 0 to all.
 """
 
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from user_models.dynamics.watch_thresholds import LONGEST, rungs
+from user_models.dynamics.watch_thresholds import LONGEST, threshold_seconds
 
 BUCKETS_S: Final = (0, 7, 15, 18, 30, 60, 120, 300)
 """Edges of the buckets of durations (s); each holds its upper edge."""
@@ -21,14 +21,14 @@ _POINTS: Final = 300
 """Watch times at which two distributions are compared."""
 
 
-def stage_chances(survival: Float32[np.ndarray, "rows rungs"]) -> Float64[np.ndarray, "rows stages"]:
-    """Chance to stop after 0, 1, ... all rungs."""
+def stage_chances(survival: Float32[np.ndarray, "rows thresholds"]) -> Float64[np.ndarray, "rows stages"]:
+    """Chance to stop after 0, 1, ... all thresholds."""
     edge = np.ones((len(survival), 1))
     return -np.diff(np.concatenate([edge, survival.astype(np.float64), 0 * edge], axis=1), axis=1)
 
 
 def mean_rank(
-    survival: Float32[np.ndarray, "rows rungs"], duration_s: Float32[np.ndarray, " rows"]
+    survival: Float32[np.ndarray, "rows thresholds"], duration_s: Float32[np.ndarray, " rows"]
 ) -> Float64[np.ndarray, " rows"]:
     """Mean of the share of all views that a view outlasts, each stage at its middle.
 
@@ -43,14 +43,14 @@ def mean_rank(
 
 
 def mean_watch_s(
-    survival: Float32[np.ndarray, "rows rungs"], duration_s: Float32[np.ndarray, " rows"]
+    survival: Float32[np.ndarray, "rows thresholds"], duration_s: Float32[np.ndarray, " rows"]
 ) -> Float64[np.ndarray, " rows"]:
     """Mean seconds, each stage at its middle."""
     return (stage_chances(survival) * _middles(duration_s)).sum(axis=1)
 
 
 def cumulative(
-    survival: Float32[np.ndarray, "rows rungs"],
+    survival: Float32[np.ndarray, "rows thresholds"],
     duration_s: Float32[np.ndarray, " rows"],
     watch_s: Float32[np.ndarray, " rows"],
 ) -> Float64[np.ndarray, " rows"]:
@@ -66,7 +66,7 @@ def cumulative(
 
 
 def transform(
-    survival: Float32[np.ndarray, "rows rungs"],
+    survival: Float32[np.ndarray, "rows thresholds"],
     duration_s: Float32[np.ndarray, " rows"],
     watch_s: Float32[np.ndarray, " rows"],
     rng: np.random.Generator,
@@ -92,7 +92,7 @@ def duration_bucket(duration_s: Float32[np.ndarray, " rows"]) -> Int64[np.ndarra
 
 
 def ks_distance(
-    survival: Float32[np.ndarray, "rows rungs"],
+    survival: Float32[np.ndarray, "rows thresholds"],
     duration_s: Float32[np.ndarray, " rows"],
     watch_s: Float32[np.ndarray, " rows"],
 ) -> float:
@@ -110,8 +110,8 @@ def ks_distance(
 
 
 def _edges(duration_s: Float32[np.ndarray, " rows"]) -> Float64[np.ndarray, "rows edges"]:
-    """Seconds of all rungs, and the longest view possible."""
-    return np.concatenate([rungs(duration_s), LONGEST * duration_s[:, None]], axis=1).astype(np.float64)
+    """Seconds of all thresholds, and the longest view possible."""
+    return np.concatenate([threshold_seconds(duration_s), LONGEST * duration_s[:, None]], axis=1).astype(np.float64)
 
 
 def _middles(duration_s: Float32[np.ndarray, " rows"]) -> Float64[np.ndarray, "rows stages"]:

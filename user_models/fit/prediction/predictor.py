@@ -2,9 +2,9 @@
 
 It is not the world. A world keeps equations that run at every simulated view; the predictor may use all that was seen
 of a user and a video up to a view, and is there to tell how far reality can be foreseen from what the fit read. The two
-share the ladder, its likelihood, and the public features.
+share the watch thresholds, its likelihood, and the public features.
 
-Axes: `rows` views; `rungs` of the ladder; `actions`; `numbers` inputs.
+Axes: `rows` views; `thresholds` of watch time; `actions`; `numbers` inputs.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,13 @@ import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor
 
-from user_models.dynamics.watch_thresholds import CLICK_RUNG, LONG_RUNG, N_RUNGS
+from user_models.dynamics.watch_thresholds import CLICK_THRESHOLD, LONG_VIEW_THRESHOLD, N_THRESHOLDS
 from user_models.fit.prediction.exposures import Exposures, past_of
 from user_models.fit.prediction.feature_encoder import Coding
 from user_models.fit.prediction.inputs import PriorViews, known_before, seen
 from user_models.fit.prediction.network import Network, Public, Shape, ViewInputs
 from user_models.fit.prediction.running_counts import kept
-from user_models.fit.prediction.training import ACTING, WATCHING, Loss, TrainingSettings, action_loss, climb_loss, learn
+from user_models.fit.prediction.training import ACTING, WATCHING, Loss, TrainingSettings, action_loss, learn, watch_loss
 from user_models.fit.prediction.views import FolderTables, LoggedViews
 from user_models.fit.rows.batches import as_batch
 from user_models.fit.rows.features import Features, user_categories, user_numbers, video_categories, video_numbers
@@ -35,7 +35,7 @@ MOST_ROWS: Final = 400_000
 """Networks learn from the latest so many views; all views count as past."""
 _CHUNK: Final = 20_000
 _LEVELS: Final = (1.5, -5.0)
-"""Log-odds of passing a rung, and of acting, to begin with."""
+"""Log-odds of passing a threshold, and of acting, to begin with."""
 
 
 @final
@@ -44,7 +44,7 @@ class PredictorPlan:
     """How a predictor learns.
 
     Attributes:
-        watching: The networks of the climb.
+        watching: The networks of watch time.
         acting: Those of the actions.
         networks: Of each; their chances are averaged.
     """
@@ -60,7 +60,7 @@ class Predictor:
     """What predicts single rows.
 
     Attributes:
-        watching: Networks of the climb.
+        watching: Networks of watch time.
         acting: Networks of the actions.
         users: Coding of public user features.
         videos: Coding of public video features.
@@ -93,19 +93,19 @@ class Prediction:
     """What is said of views.
 
     Attributes:
-        survival: Chance of passing each rung from the start.
+        survival: Chance of passing each threshold from the start.
         acted: Chance of each action, whatever the stage reached.
         click: Chance of a click.
     """
 
-    survival: Float32[np.ndarray, "rows rungs"]
+    survival: Float32[np.ndarray, "rows thresholds"]
     acted: Float32[np.ndarray, "rows actions"]
     click: Float32[np.ndarray, " rows"]
 
     @property
     def long_view(self) -> Float32[np.ndarray, " rows"]:
         """Chance of a long view."""
-        return self.survival[:, LONG_RUNG]
+        return self.survival[:, LONG_VIEW_THRESHOLD]
 
     @property
     def like(self) -> Float32[np.ndarray, " rows"]:
@@ -140,7 +140,7 @@ def learn_predictor(
     untaught = Predictor((), (), *coding, past, grid_pages(fresh.rows), len(chosen))
     known = ViewInputs(as_batch(fresh.rows.take(chosen)), torch.from_numpy(numbers[chosen]), untaught.public(catalogue))
     return Predictor(
-        _taught(known, N_RUNGS, _LEVELS[0], plan.watching, climb_loss, seed, plan.networks),
+        _taught(known, N_THRESHOLDS, _LEVELS[0], plan.watching, watch_loss, seed, plan.networks),
         _taught(known, len(ACTIONS), _LEVELS[1], plan.acting, action_loss, seed, plan.networks),
         *coding,
         untaught.past,
@@ -164,7 +164,7 @@ def forecast(
     survival = _mean(predictor.watching, known, _survival)
     acted = _mean(predictor.acting, known, lambda _, x: torch.sigmoid(x))
     on_grid = np.isin(rows.page, predictor.grid_pages)
-    return Prediction(survival, acted, np.where(on_grid, survival[:, 0], survival[:, CLICK_RUNG]))
+    return Prediction(survival, acted, np.where(on_grid, survival[:, 0], survival[:, CLICK_THRESHOLD]))
 
 
 def no_rows(views: LoggedViews) -> Bool[np.ndarray, " rows"]:
@@ -214,5 +214,5 @@ def _mean(
 
 
 def _survival(part: ViewInputs, log_odds: Tensor) -> Tensor:
-    """Chance of passing each rung from the start; rungs without length are free."""
-    return torch.where(part.batch.stands, torch.sigmoid(log_odds), 1.0).cumprod(dim=1)
+    """Chance of passing each threshold from the start; thresholds without length are free."""
+    return torch.where(part.batch.exists, torch.sigmoid(log_odds), 1.0).cumprod(dim=1)

@@ -9,7 +9,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from safetensors.numpy import save as save_arrays
 
-from user_models.dynamics.watch_thresholds import N_RUNGS
+from user_models.dynamics.watch_thresholds import N_THRESHOLDS
 from user_models.errors import WorldError
 from user_models.fit.prediction.feature_encoder import Coding
 from user_models.fit.prediction.inputs import PriorViews
@@ -109,7 +109,7 @@ def _assembled(content: _PredictorFile, arrays: dict[str, np.ndarray]) -> Predic
     videos = Coding(content.video_levels, arrays["videos.mean"], arrays["videos.spread"])
     watching, acting = (
         tuple(_network(f"{kind}.{index}.", arrays, (users, videos), outputs) for index in range(content.networks))
-        for kind, outputs in zip(_KINDS, (N_RUNGS, len(ACTIONS)), strict=True)
+        for kind, outputs in zip(_KINDS, (N_THRESHOLDS, len(ACTIONS)), strict=True)
     )
     past = PriorViews(_ledger(arrays, "users"), _ledger(arrays, "videos"), content.last_date)
     return Predictor(watching, acting, users, videos, past, content.grid_pages, content.n_rows)

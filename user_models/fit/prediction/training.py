@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from user_models.fit.prediction.network import Network, ViewInputs
-from user_models.fit.watch_model.objective import climb_log_likelihood
+from user_models.fit.watch_model.objective import watch_log_likelihood
 
 Loss = Callable[[Float[Tensor, "rows outputs"], ViewInputs], Float[Tensor, ""]]
 
@@ -44,9 +44,9 @@ WATCHING: Final = TrainingSettings(epochs=7, batch=1024, rate=0.003, decay=0.1, 
 ACTING: Final = TrainingSettings(epochs=5, batch=1024, rate=0.002, decay=0.3, dropout=0.2)
 
 
-def climb_loss(log_odds: Float[Tensor, "rows outputs"], known: ViewInputs) -> Float[Tensor, ""]:
-    """Mean negative log-likelihood of where the climbs ended, in nats per view."""
-    return -climb_log_likelihood(log_odds, known.batch).mean()
+def watch_loss(log_odds: Float[Tensor, "rows outputs"], known: ViewInputs) -> Float[Tensor, ""]:
+    """Mean negative log-likelihood of where the views ended, in nats per view."""
+    return -watch_log_likelihood(log_odds, known.batch).mean()
 
 
 def action_loss(log_odds: Float[Tensor, "rows outputs"], known: ViewInputs) -> Float[Tensor, ""]:

@@ -1,6 +1,6 @@
 """Rows and features as torch tensors, and the rows' place on the duration axis.
 
-Axes: `rows` of a batch; `rungs` of the ladder; `actions`.
+Axes: `rows` of a batch; `thresholds` of watch time; `actions`.
 """
 
 from dataclasses import dataclass, fields
@@ -14,7 +14,7 @@ from torch import Tensor
 from user_models.fit.rows.log_rows import LogRows
 
 NODES_S: Final = np.array([5, 6, 7, 8.5, 10, 13, 18, 25, 35, 50, 70, 100, 150, 220, 350, 600])
-"""Lengths at which the ladder is tabulated, in seconds; the first and last stand for what is beyond."""
+"""Lengths at which the pass logits are tabulated, in seconds; the first and last stand for what is beyond."""
 _MIDDLE: Final = 4.0
 """A typical log-duration."""
 
@@ -38,8 +38,8 @@ class Batch:
         length: Log-duration less a typical one.
         right: Duration node on the right.
         part: How near to that node, 0 to 1.
-        passed: Rungs passed.
-        stands: True where a rung has a length.
+        passed: Thresholds passed.
+        exists: True where a threshold has a length.
         acted: 1 where the action was taken.
         chosen: 1 where a ranker chose the video and random rows are at hand to tell what that changes, else 0.
         activity: Log of the user's views against the typical one's.
@@ -54,7 +54,7 @@ class Batch:
     right: Int[Tensor, " rows"]
     part: Float[Tensor, " rows"]
     passed: Int[Tensor, " rows"]
-    stands: Bool[Tensor, "rows rungs"]
+    exists: Bool[Tensor, "rows thresholds"]
     acted: Float[Tensor, "rows actions"]
     chosen: Float[Tensor, " rows"]
     activity: Float[Tensor, " rows"]
@@ -71,9 +71,9 @@ def as_batch(rows: LogRows) -> Batch:
     """All rows at once."""
     right, part = place(rows.log_duration)
     own = (rows.user, rows.video, rows.tab, rows.hour, rows.before)
-    rest = (rows.passed, rows.stands, rows.acted, _chosen(rows), _activity(rows))
-    ladder = (rows.log_duration - np.float32(_MIDDLE), right, part)
-    return Batch(*(torch.from_numpy(array.copy()) for array in (*own, *ladder, *rest)))
+    rest = (rows.passed, rows.exists, rows.acted, _chosen(rows), _activity(rows))
+    duration = (rows.log_duration - np.float32(_MIDDLE), right, part)
+    return Batch(*(torch.from_numpy(array.copy()) for array in (*own, *duration, *rest)))
 
 
 def _chosen(rows: LogRows) -> Float32[np.ndarray, " rows"]:

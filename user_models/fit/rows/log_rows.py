@@ -1,6 +1,6 @@
-"""Log rows in the form the fit reads: who met which video where, and how far up the ladder the view climbed.
+"""Log rows in the form the fit reads: who met which video where, and how many watch thresholds the view passed.
 
-Axes: `rows` log rows; `rungs` of the ladder; `actions` as in `user_models.world.tables.ACTIONS`.
+Axes: `rows` log rows; `thresholds` of watch time; `actions` as in `user_models.world.tables.ACTIONS`.
 """
 
 from dataclasses import dataclass, fields
@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Bool, Float32, Int64
 
 from user_models.data.folder import KuaiRandFolder
-from user_models.dynamics.watch_thresholds import rungs
+from user_models.dynamics.watch_thresholds import threshold_seconds
 from user_models.errors import DataError
 
 TABS: Final = (1, 0, 2, 4, 6)
@@ -40,8 +40,8 @@ class LogRows:
         before: 0.5 if the view before in the session was clicked, -0.5 if not, 0 if there is none.
         log_duration: Log-seconds.
         watch_s: Seconds watched.
-        passed: Rungs passed.
-        stands: True where a rung of this video has a length.
+        passed: Thresholds passed.
+        exists: True where a threshold of this video has a length.
         acted: 1 where the action was taken.
         click: As logged.
         long_view: As logged.
@@ -59,7 +59,7 @@ class LogRows:
     log_duration: Float32[np.ndarray, " rows"]
     watch_s: Float32[np.ndarray, " rows"]
     passed: Int64[np.ndarray, " rows"]
-    stands: Bool[np.ndarray, "rows rungs"]
+    exists: Bool[np.ndarray, "rows thresholds"]
     acted: Float32[np.ndarray, "rows actions"]
     click: Bool[np.ndarray, " rows"]
     long_view: Bool[np.ndarray, " rows"]
@@ -120,13 +120,13 @@ def read_rows(folder: KuaiRandFolder) -> LogReading:
     )
 
 
-def passed_rungs(
-    watch_s: Float32[np.ndarray, " rows"], rungs_s: Float32[np.ndarray, "rows rungs"]
+def passed_thresholds(
+    watch_s: Float32[np.ndarray, " rows"], thresholds_s: Float32[np.ndarray, "rows thresholds"]
 ) -> Int64[np.ndarray, " rows"]:
-    """How many rungs a watch time passes: rungs at or below it, the first one only if anything was watched."""
-    reached = rungs_s <= watch_s[:, None]
+    """Count the thresholds a watch time passes: those at or below it, the first one only if anything was watched."""
+    reached = thresholds_s <= watch_s[:, None]
     reached[:, 0] = watch_s > 0
-    return np.where(reached.all(axis=1), rungs_s.shape[1], np.argmin(reached, axis=1))
+    return np.where(reached.all(axis=1), thresholds_s.shape[1], np.argmin(reached, axis=1))
 
 
 def _places(wanted: "pd.Series[int]", table: "pd.Series[int]") -> Int64[np.ndarray, " rows"]:
@@ -142,7 +142,7 @@ def _rows(log: pd.DataFrame, user: Int64[np.ndarray, " rows"], video: Int64[np.n
     """Columns of the sorted log in the units of the fit."""
     watch_s = log["watch_s"].to_numpy(np.float32)
     duration_s = log["duration_s"].to_numpy(np.float32)
-    rungs_s = rungs(duration_s)
+    thresholds_s = threshold_seconds(duration_s)
     page = log["tab"].to_numpy(np.int64)
     places = {tab: code for code, tab in enumerate(TABS)}
     return LogRows(
@@ -155,8 +155,8 @@ def _rows(log: pd.DataFrame, user: Int64[np.ndarray, " rows"], video: Int64[np.n
         before=_before(log),
         log_duration=np.log(duration_s),
         watch_s=watch_s,
-        passed=passed_rungs(watch_s, rungs_s).astype(np.int64),
-        stands=np.diff(rungs_s, axis=1, prepend=-1) > 0,
+        passed=passed_thresholds(watch_s, thresholds_s).astype(np.int64),
+        exists=np.diff(thresholds_s, axis=1, prepend=-1) > 0,
         acted=log[list(_LABELS)].to_numpy(np.float32),
         click=log["is_click"].to_numpy(bool),
         long_view=log["long_view"].to_numpy(bool),

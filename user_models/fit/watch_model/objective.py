@@ -1,6 +1,6 @@
-"""What the fit minimises: the negative evidence bound, and penalties that keep coefficients small and ladders smooth.
+"""What the fit minimises: the negative evidence bound, plus penalties on large coefficients and rough pass logits.
 
-Axes: `rows` of a batch; `rungs` of the ladder; `actions`; `stages` rungs passed, 0 to all.
+Axes: `rows` of a batch; `thresholds` of watch time; `actions`; `stages` thresholds passed, 0 to all.
 """
 
 import torch
@@ -8,17 +8,17 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from user_models.dynamics.watch_thresholds import N_RUNGS
+from user_models.dynamics.watch_thresholds import N_THRESHOLDS
 from user_models.fit.rows.batches import Batch
 from user_models.fit.watch_model.effects import EffectTable
 from user_models.fit.watch_model.model import WatchModel
 
 
-def climb_log_likelihood(log_odds: Float[Tensor, "rows rungs"], batch: Batch) -> Float[Tensor, " rows"]:
-    """Log-probability that the climb ends where it did: a discrete-time hazard; rungs without length are free."""
-    rung = torch.arange(N_RUNGS)
-    passed = batch.stands & (rung < batch.passed[:, None])
-    ended = batch.stands & (rung == batch.passed[:, None])
+def watch_log_likelihood(log_odds: Float[Tensor, "rows thresholds"], batch: Batch) -> Float[Tensor, " rows"]:
+    """Log-probability that the view ends where it did: a discrete-time hazard; thresholds without length are free."""
+    threshold = torch.arange(N_THRESHOLDS)
+    passed = batch.exists & (threshold < batch.passed[:, None])
+    ended = batch.exists & (threshold == batch.passed[:, None])
     return (torch.where(passed, logsigmoid(log_odds), 0.0) + torch.where(ended, logsigmoid(-log_odds), 0.0)).sum(1)
 
 
@@ -32,8 +32,8 @@ def action_log_likelihood(
 
 def negative_log_likelihood(model: WatchModel, batch: Batch, generator: torch.Generator | None) -> Float[Tensor, ""]:
     """Mean over the views; with a generator one posterior draw per view, else at the posterior mean."""
-    climb, act = model.log_odds(batch, generator)
-    likelihood = climb_log_likelihood(climb, batch) + action_log_likelihood(act, model.action_stage, batch)
+    passing, act = model.log_odds(batch, generator)
+    likelihood = watch_log_likelihood(passing, batch) + action_log_likelihood(act, model.action_stage, batch)
     return -likelihood.mean()
 
 
@@ -49,7 +49,7 @@ def penalty(model: WatchModel) -> Float[Tensor, ""]:
     actions = 0.5 * model.action_stage.diff(dim=1).square().sum() + model.action_stage[:, 0].square().sum()
     context = 5 * (model.page_appeal.square().sum() + model.page_action.square().sum())
     links = model.action_watcher.square().sum() + 5 * model.momentum.square().sum()
-    links = links + model.chosen_stretch.square().sum() + model.chosen_appeal.square().sum()
+    links = links + model.chosen_segment.square().sum() + model.chosen_appeal.square().sum()
     links = links + model.chosen_action.square().sum()
     smooth = 2 * model.stage.diff(dim=0).square().sum()
     return _ridge(model.users, 10, 30) + _ridge(model.videos, 6, 3) + pages + actions + context + links + smooth

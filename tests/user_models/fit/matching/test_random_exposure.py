@@ -5,7 +5,7 @@ import pytest
 
 from user_models.dynamics import kernel
 from user_models.dynamics.state import Response, UserState
-from user_models.dynamics.watch_thresholds import CLICK_RUNG
+from user_models.dynamics.watch_thresholds import CLICK_THRESHOLD
 from user_models.fit.matching.expected_outcomes import expected_watching
 from user_models.fit.matching.random_exposure import (
     RandomTargets,
@@ -85,7 +85,7 @@ def test_calibration_leaves_strengths_alone(calibrated):
 
 
 def test_targets_out_of_reach_are_refused():
-    with pytest.raises(ValueError, match="no shift of the ladder"):
+    with pytest.raises(ValueError, match="no shift of pass logits"):
         calibrate_watching(toy_world(), RandomTargets(click=0.3, long_view=0.29, complete=0.28, watch_s=0.5), 200)
 
 
@@ -94,7 +94,7 @@ def test_a_reliable_selector_shows_what_users_click():
     rules = world.rules(1.0)
 
     def click(crowd) -> float:
-        return float(expected_watching(crowd.users, crowd.videos, crowd.slates, rules).passing(CLICK_RUNG).mean())
+        return float(expected_watching(crowd.users, crowd.videos, crowd.slates, rules).passing(CLICK_THRESHOLD).mean())
 
     random = click(draw_crowd(world, 500, 6))
     weak, strong = (click(selected_crowd(world, 500, Selector(reliability=rho))) for rho in (0.3, 0.9))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from user_models.dynamics.watch_thresholds import CLICK_RUNG
+from user_models.dynamics.watch_thresholds import CLICK_THRESHOLD
 from user_models.fit.matching.by_duration import shape_by_duration
 from user_models.fit.matching.expected_outcomes import expected_watching
 from user_models.fit.matching.random_exposure import draw_crowd, figures
@@ -30,7 +30,7 @@ def test_random_exposures_by_duration_are_as_published(bundled):
     crowd = draw_crowd(world, 20_000, 4)
     watching = expected_watching(crowd.users, crowd.videos, crowd.slates, world.rules(1.0))
     kind = np.searchsorted(DURATION_EDGES, crowd.videos.duration_s)[crowd.slates]
-    clicks = watching.stages[:, :, CLICK_RUNG + 1 :].sum(axis=2)
+    clicks = watching.stages[:, :, CLICK_THRESHOLD + 1 :].sum(axis=2)
     found = [clicks[kind == each].mean() for each in range(5)]
     assert found == pytest.approx(RANDOM_BY_DURATION["click"], rel=0.05)
 
@@ -50,5 +50,5 @@ def test_the_stand_in_reaches_the_standard_figures(bundled):
 def test_the_stand_in_spreads_users_as_published(bundled):
     world = tune_strengths(bundled, Selector())
     random = draw_crowd(world, 2_000, 60)
-    rates = expected_watching(random.users, random.videos, random.slates, world.rules(1.0)).passing(CLICK_RUNG)
+    rates = expected_watching(random.users, random.videos, random.slates, world.rules(1.0)).passing(CLICK_THRESHOLD)
     assert rates.std() == pytest.approx(0.84 * RANDOM_CLICK_RATE_SPREAD, rel=0.1)

@@ -6,20 +6,26 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from user_models.dynamics.kernel import MOST_FELT, climb, seconds
-from user_models.dynamics.watch_thresholds import CLICK_RUNG, COMPLETE_RUNG, LONG_RUNG, N_RUNGS, rungs
+from user_models.dynamics.kernel import MOST_FELT, count_passed, seconds
+from user_models.dynamics.watch_thresholds import (
+    CLICK_THRESHOLD,
+    COMPLETE_THRESHOLD,
+    LONG_VIEW_THRESHOLD,
+    N_THRESHOLDS,
+    threshold_seconds,
+)
 from user_models.fit.matching.action_levels import match_actions
 from user_models.fit.matching.expected_outcomes import SampledImpressions, outcome
 from user_models.fit.matching.random_exposure import RandomTargets
 from user_models.fit.matching.watch_levels import (
     KNOTS,
     N_LENGTH_CLASSES,
-    Climbs,
     LevelTargets,
+    PassCounts,
     classes,
-    climbs,
     length_classes,
     match_watching,
+    pass_counts,
 )
 from user_models.testing import toy_world
 from user_models.world.tables import ACTIONS
@@ -38,7 +44,7 @@ def meetings(lift: float, seed: int) -> SampledImpressions:
         appeal=rng.normal(lift, 1.0, N).astype(f32),
         match=rng.normal(lift / 2, 0.9, N).astype(f32),
         satisfaction=rng.normal(lift / 2, 0.7, N).astype(f32),
-        luck=np.zeros(N, f32),
+        appeal_residual=np.zeros(N, f32),
         action=rng.normal(0, 0.5, (N, len(ACTIONS))).astype(f32),
         action_spread=np.full((N, len(ACTIONS)), 2.0, f32),
         group=np.zeros(N, np.int64),
@@ -63,16 +69,16 @@ def by_length(world, met):
     return np.stack([nested[:, kind == c].mean(axis=1) for c in range(N_LENGTH_CLASSES)], axis=1)
 
 
-def expected_climbs(world, met):
-    """Climbs by class, straight from the chances."""
+def expected_passes(world, met):
+    """PassCounts by class, straight from the chances."""
     found = outcome(world, met)
     survival = 1 - np.cumsum(found.stages, axis=1)[:, :-1].astype(np.float64)
     before = np.concatenate([np.ones((N, 1)), survival[:, :-1]], axis=1)
     kind = classes(met.duration_s.astype(np.float64))
     by_class = [
-        [np.where(found.stands, x, 0)[kind == c].sum(axis=0) for c in range(len(KNOTS))] for x in (before, survival)
+        [np.where(found.exists, x, 0)[kind == c].sum(axis=0) for c in range(len(KNOTS))] for x in (before, survival)
     ]
-    return Climbs(np.array(by_class[0]), np.array(by_class[1]))
+    return PassCounts(np.array(by_class[0]), np.array(by_class[1]))
 
 
 def other_world():
@@ -90,7 +96,7 @@ def other_world():
 @pytest.fixture(scope="module")
 def aims():
     lengths = (by_length(WORLD, met) for met in (BASE, RANDOM))
-    return LevelTargets(expected_climbs(WORLD, BASE), targets(WORLD, BASE), targets(WORLD, RANDOM), *lengths)
+    return LevelTargets(expected_passes(WORLD, BASE), targets(WORLD, BASE), targets(WORLD, RANDOM), *lengths)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +112,7 @@ def test_both_regimes_are_met(matched, aims):
 
 
 def test_slopes_up_to_the_end_are_found_again(matched):
-    """Up to what it costs to take the videos of a class as one length; short ones only climb twice."""
+    """Up to what it costs to take the videos of a class as one length; short ones pass few."""
     nodes = matched.tables.node_log_duration
     real = np.stack([np.interp(nodes, WORLD.tables.node_log_duration, s) for s in WORLD.tables.slope.T], axis=1)
     np.testing.assert_allclose(matched.tables.slope[:, :4], real[:, :4], rtol=0.08)
@@ -129,33 +135,33 @@ def test_half_the_way_leaves_random_exposures_right(aims):
     np.testing.assert_allclose(figures(half, RANDOM)[:3], figures(WORLD, RANDOM)[:3], rtol=0.02)
 
 
-def test_expected_climbs_are_those_of_the_kernel():
+def test_expected_passes_are_those_of_the_kernel():
     met = BASE.take(np.arange(60))
     rng = np.random.default_rng(5)
-    barrier, slope = WORLD.barriers(met.duration_s), WORLD.slopes(met.duration_s)
+    stop_odds, slope = WORLD.stop_odds(met.duration_s), WORLD.slopes(met.duration_s)
     u = rng.random((60, 800))
-    passed = np.array([[climb(barrier[i], slope[i], met.appeal[i], x) for x in u[i]] for i in range(60)])
-    rungs_s = rungs(met.duration_s)
+    passed = np.array([[count_passed(stop_odds[i], slope[i], met.appeal[i], x) for x in u[i]] for i in range(60)])
+    thresholds_s = threshold_seconds(met.duration_s)
     within = rng.random(passed.shape)
-    watch_s = np.array([[seconds(rungs_s[i], passed[i, j], within[i, j]) for j in range(800)] for i in range(60)])
+    watch_s = np.array([[seconds(thresholds_s[i], passed[i, j], within[i, j]) for j in range(800)] for i in range(60)])
     found = outcome(WORLD, met)
-    for rung in (CLICK_RUNG, LONG_RUNG, COMPLETE_RUNG):
-        chance = found.passing(rung)
+    for threshold in (CLICK_THRESHOLD, LONG_VIEW_THRESHOLD, COMPLETE_THRESHOLD):
+        chance = found.passing(threshold)
         error = np.sqrt((chance * (1 - chance)).sum() / 800) / 60
-        assert abs((passed > rung).mean() - chance.mean()) < 4 * error
+        assert abs((passed > threshold).mean() - chance.mean()) < 4 * error
     error = np.sqrt((watch_s.var(axis=1) / 800).sum()) / 60
     assert abs(watch_s.mean() - found.watch_s().mean()) < 4 * error
 
 
-def test_climbs_of_a_log_are_counted_by_length(known):
+def test_passes_of_a_log_are_counted_by_length(known):
     rows = known.rows
-    found = climbs(rows)
-    assert found.reached.shape == (len(KNOTS), N_RUNGS)
+    found = pass_counts(rows)
+    assert found.reached.shape == (len(KNOTS), N_THRESHOLDS)
     kind = classes(np.exp(rows.log_duration.astype(np.float64)))
     for c in np.unique(kind):
         mine = kind == c
         assert found.reached[c, 0] == mine.sum()
-        assert found.passed[c, CLICK_RUNG] == (rows.passed[mine] > CLICK_RUNG).sum()
+        assert found.passed[c, CLICK_THRESHOLD] == (rows.passed[mine] > CLICK_THRESHOLD).sum()
 
 
 @pytest.mark.parametrize(("length_s", "kind"), [(7.0, 0), (7.01, 1), (18.0, 2), (18.5, 3), (300.0, 6), (400.0, 7)])

@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
 from user_models.dynamics.kernel import seconds
-from user_models.dynamics.watch_thresholds import N_RUNGS, rungs
+from user_models.dynamics.watch_thresholds import N_THRESHOLDS, threshold_seconds
 from user_models.fit.prediction.distribution import (
     cumulative,
     decile_shares,
@@ -28,10 +28,10 @@ N = 6_000
 def drawn(rng: np.random.Generator, n: int = N) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Survivals that differ by view, lengths, and watch times that the kernel places."""
     duration_s = np.exp(rng.uniform(np.log(20), np.log(200), n)).astype(np.float32)
-    passing = rng.uniform(0.75, 0.98, (n, 1)) ** np.linspace(0.5, 1.5, N_RUNGS)
+    passing = rng.uniform(0.75, 0.98, (n, 1)) ** np.linspace(0.5, 1.5, N_THRESHOLDS)
     survival = np.cumprod(passing, axis=1).astype(np.float32)
     passed = (survival > rng.random((n, 1))).sum(axis=1)
-    edges = rungs(duration_s)
+    edges = threshold_seconds(duration_s)
     placed = rng.random(n)
     watch_s = [seconds(edges[i], int(passed[i]), placed[i]) for i in range(n)]
     return survival, duration_s, np.array(watch_s, np.float32)
@@ -53,13 +53,13 @@ def test_distance_is_what_was_moved():
     """All predicted to play nothing, while 30% do."""
     n = 1_000
     watch_s = np.where(np.arange(n) < 300, 0.0, 5.0).astype(np.float32)
-    survival = np.zeros((n, N_RUNGS), np.float32)
+    survival = np.zeros((n, N_THRESHOLDS), np.float32)
     assert ks_distance(survival, np.full(n, 60, np.float32), watch_s) == pytest.approx(0.7)
 
 
 def test_cumulative_chance_at_known_places():
     """Half stop at once and half between 1 and 1.5 s."""
-    survival = np.zeros((4, N_RUNGS), np.float32)
+    survival = np.zeros((4, N_THRESHOLDS), np.float32)
     survival[:, :3] = 0.5
     watch_s = np.array([0, 1, 1.25, 2], np.float32)
     found = cumulative(survival, np.full(4, 60, np.float32), watch_s)
@@ -67,7 +67,7 @@ def test_cumulative_chance_at_known_places():
 
 
 def test_means_of_a_view_that_stops_in_a_known_stage():
-    survival = np.zeros((1, N_RUNGS), np.float32)
+    survival = np.zeros((1, N_THRESHOLDS), np.float32)
     survival[:, :5] = 1
     length = np.array([60], np.float32)
     assert mean_watch_s(survival, length)[0] == pytest.approx(2.5)
@@ -75,7 +75,7 @@ def test_means_of_a_view_that_stops_in_a_known_stage():
 
 def test_mean_ranks_by_hand():
     """One view stops at once, one surely between 2 and 3 s, one does either: half of all views stop at once."""
-    survival = np.zeros((3, N_RUNGS), np.float32)
+    survival = np.zeros((3, N_THRESHOLDS), np.float32)
     survival[1, :5], survival[2, :5] = 1, 0.5
     np.testing.assert_allclose(mean_rank(survival, np.full(3, 60, np.float32)), [0.25, 0.75, 0.5])
 

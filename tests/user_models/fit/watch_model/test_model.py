@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from user_models.dynamics import kernel
-from user_models.dynamics.watch_thresholds import N_RUNGS, STRETCH, rungs
+from user_models.dynamics.watch_thresholds import N_THRESHOLDS, SEGMENT, threshold_seconds
 from user_models.fit.generators.latents import world_terms
 from user_models.fit.rows.batches import as_batch
 from user_models.fit.rows.features import Features
 from user_models.fit.rows.log_rows import LogRows
 from user_models.fit.watch_model.model import Priors, WatchModel
-from user_models.fit.watch_model.objective import climb_log_likelihood
+from user_models.fit.watch_model.objective import watch_log_likelihood
 from user_models.fit.watch_model.training import WatchModelSchedule, train, validation_loss
 
 
@@ -36,7 +36,7 @@ def fitted(known, seed: int = 0) -> WatchModel:
 
 
 def shuffled(rows: LogRows) -> LogRows:
-    """The same views, users and videos dealt out at random: all that is left to learn is the ladder."""
+    """The same views, users and videos dealt out at random: all that is left to learn are the pass logits."""
     rng = np.random.default_rng(0)
     return replace(rows, user=rng.permutation(rows.user), video=rng.permutation(rows.video))
 
@@ -46,27 +46,27 @@ def found(known) -> WatchModel:
     return fitted(known)
 
 
-def test_chance_of_every_climb_is_the_kernels(known):
-    """Chances from the likelihood, summed, are where the kernel's climb changes from one stage to the next."""
+def test_chance_of_every_watch_is_the_kernels(known):
+    """Chances from the likelihood, summed, are where the kernel's count changes from one stage to the next."""
     world, duration_s = known.world, np.array([6.5, 15.0, 90.0], np.float32)
     appeal = 0.4
-    barriers = world.barriers(duration_s)
-    log_odds = -np.log(np.maximum(barriers, 1e-30)) + world.tables.slope[0][STRETCH] * appeal
-    stands = np.diff(rungs(duration_s), axis=1, prepend=-1) > 0
+    stop_odds = world.stop_odds(duration_s)
+    log_odds = -np.log(np.maximum(stop_odds, 1e-30)) + world.tables.slope[0][SEGMENT] * appeal
+    exists = np.diff(threshold_seconds(duration_s), axis=1, prepend=-1) > 0
     batch = as_batch(known.rows.take(np.arange(3)))
     chances = []
-    for stage in range(N_RUNGS + 1):
-        views = type(batch)(**{**vars(batch), "passed": torch.full((3,), stage), "stands": torch.from_numpy(stands)})
-        stops = np.concatenate([stands, np.ones((3, 1), bool)], axis=1)[:, stage]
-        chance = climb_log_likelihood(torch.from_numpy(log_odds.astype(np.float32)), views).exp().numpy()
+    for stage in range(N_THRESHOLDS + 1):
+        views = type(batch)(**{**vars(batch), "passed": torch.full((3,), stage), "exists": torch.from_numpy(exists)})
+        stops = np.concatenate([exists, np.ones((3, 1), bool)], axis=1)[:, stage]
+        chance = watch_log_likelihood(torch.from_numpy(log_odds.astype(np.float32)), views).exp().numpy()
         chances.append(np.where(stops, chance, 0))
     survival = 1 - np.cumsum(chances, axis=0)[:-1].T
     np.testing.assert_allclose(survival[:, -1], np.array(chances)[-1], atol=1e-5)
     for row in range(3):
-        for rung in np.flatnonzero(stands[row]):
-            at = survival[row, rung]
-            assert kernel.climb(barriers[row], world.tables.slope[0], appeal, at * 0.999) > rung
-            assert kernel.climb(barriers[row], world.tables.slope[0], appeal, at * 1.001) <= rung
+        for threshold in np.flatnonzero(exists[row]):
+            at = survival[row, threshold]
+            assert kernel.count_passed(stop_odds[row], world.tables.slope[0], appeal, at * 0.999) > threshold
+            assert kernel.count_passed(stop_odds[row], world.tables.slope[0], appeal, at * 1.001) <= threshold
 
 
 def test_users_and_videos_are_found_again(known, found):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from user_models.dynamics.watch_thresholds import LONG_RUNG
+from user_models.dynamics.watch_thresholds import LONG_VIEW_THRESHOLD
 from user_models.fit.generators.latents import world_terms
 from user_models.fit.rows.batches import as_batch
 from user_models.fit.rows.features import Features
@@ -27,14 +27,14 @@ def both_logs(known) -> LogRows:
     video = np.where(random, candidates[:, 0], best)
     length = known.log_duration[video].astype(np.float32)
     appeal = known.user_appeal[rows.user] + known.video_appeal[video] + LIFT * ~random
-    barrier = known.world.barriers(np.exp(length))
-    survival = np.cumprod(1 / (1 + barrier * np.exp(-SLOPE * appeal)[:, None]), axis=1)
+    stop_odds = known.world.stop_odds(np.exp(length))
+    survival = np.cumprod(1 / (1 + stop_odds * np.exp(-SLOPE * appeal)[:, None]), axis=1)
     passed = (survival > rng.random((n, 1))).sum(axis=1)
     return replace(rows, video=video, log_duration=length, passed=passed, random=random)
 
 
 def level_off(known, rows: LogRows) -> float:
-    """How far the fitted ladder lies above the true one, up to a long view."""
+    """How far the fitted pass logits lie above the true ones, up to a long view."""
     n_users, n_videos = len(known.user_appeal), len(known.video_appeal)
     plain = [Features(np.zeros((n, 1), np.int64), 1, np.zeros((n, 0), np.float32)) for n in (n_users, n_videos)]
     spread = np.full(6, 0.3, np.float32)
@@ -44,7 +44,7 @@ def level_off(known, rows: LogRows) -> float:
     train(model, batch, WatchModelSchedule(epochs=10, batch=1024, rate=0.03), torch.Generator().manual_seed(0))
     terms = world_terms(model, batch, known.log_duration)
     middle = np.searchsorted(known.world.tables.node_log_duration, np.log(60))
-    off = terms.stage[middle, : LONG_RUNG + 1] - known.world.tables.stage[middle, : LONG_RUNG + 1]
+    off = terms.stage[middle, : LONG_VIEW_THRESHOLD + 1] - known.world.tables.stage[middle, : LONG_VIEW_THRESHOLD + 1]
     return float(np.mean(off) - SLOPE * (known.user_appeal.mean() + known.video_appeal.mean()))
 
 
