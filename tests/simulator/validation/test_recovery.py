@@ -8,7 +8,7 @@ import pytest
 from simulator.rollout.catalogue import Size
 from simulator.rollout.request import respond
 from simulator.validation.random_requests import random_course, requests
-from simulator.validation.recovery import _known, act_truths, climb_truth, recover, watch
+from simulator.validation.recovery import _known, act_truths, recover, watch, watch_truth
 from user_models.recovery.watch_likelihood import fit_watch
 from user_models.testing import toy_world
 
@@ -43,7 +43,7 @@ def test_rows_carry_the_world_s_own_values(recovery):
 def test_covariates_rebuild_the_appeal_that_the_kernel_used():
     world = toy_world()
     course, (block,) = random_course(world, TINY, 1, seed=3)
-    truth = climb_truth(world, block.users)
+    truth = watch_truth(world, block.users)
     for request in requests(course, block, range(1)):
         context, _ = _known(course, request)
         effects = truth.hour_effect[block.state.hour[request.rows]] + truth.user_appeal[request.rows]
@@ -58,7 +58,7 @@ def test_a_wrong_parameter_is_found_out():
     views = watch(course, block, range(2))
     came, place = np.unique(views.user, return_inverse=True)
     users = type(block.users)(*(array[came] for array in block.users))
-    truth = climb_truth(toy_world(), users)
+    truth = watch_truth(toy_world(), users)
     found = fit_watch(replace(views, user=place), truth)
     at = truth.names.index("watch.momentum")
     assert (found.estimate[at] - truth.vector[at]) / found.error[at] > 3
