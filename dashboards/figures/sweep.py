@@ -13,11 +13,10 @@ from dashboards.figures.interval_marks import Mark, Symbol
 from dashboards.figures.small_multiples import PanelPosition, upright_line
 from dashboards.figures.theme import QUIET, TREATMENTS, TRUTH, frame, remark
 from dashboards.text import formatting
+from dashboards.text.sweep import METRICS, metrics_of, rows_of
 from simulator.reports.report import MetricRow
 from simulator.reports.sweep import Sweep
 
-SHOWN: Final = (*formatting.HEADLINE, "LT7")
-"""The headline metrics, and active days: what is assumed of coming and going shows there first."""
 _Rows = Sequence[tuple[float, MetricRow]]
 _Draw = Callable[[Sweep, _Rows], list[go.Scatter]]
 _COLUMNS: Final = 2
@@ -29,21 +28,9 @@ _LARGE_FACTOR: Final = 30
 """Between the least and the greatest value, from which on the axis is logarithmic."""
 
 
-def metrics_shown(sweep: Sweep) -> list[str]:
-    """Those of `SHOWN` that the sweep has."""
-    known = {row.metric for point in sweep.points for row in point.metrics}
-    return [key for key in SHOWN if key in known]
-
-
-def rows_of(sweep: Sweep, metric: str, arm: str) -> list[tuple[float, MetricRow]]:
-    """A treatment's rows of a metric with their values of the parameter, ascending."""
-    found = [(point.value, row) for point in sweep.points for row in point.metrics]
-    return [(value, row) for value, row in found if (row.metric, row.arm) == (metric, arm)]
-
-
 def effect_against_value(sweep: Sweep) -> go.Figure:
     """Lift with its 95% interval, and the true lift, at every finished value."""
-    rows = [row for point in sweep.points for row in point.metrics if row.metric in SHOWN]
+    rows = [row for point in sweep.points for row in point.metrics if row.metric in METRICS]
     symbols = interval_marks.symbols_in(rows, hollow=any(row.method == "plain" for row in rows))
     return _panels(sweep, _effects, "Lift over {control} (%), 95% interval", symbols)
 
@@ -60,12 +47,12 @@ def has_truth(sweep: Sweep) -> bool:
 
 def _panels(sweep: Sweep, draw: _Draw, title: str, symbols: Sequence[tuple[Symbol, str]]) -> go.Figure:
     """One panel per metric with each treatment's traces in it."""
-    shown = metrics_shown(sweep)
-    if not shown:
+    metrics = metrics_of(sweep)
+    if not metrics:
         return remark("This sweep has no headline metrics.")
-    figure = _grid(sweep, shown)
+    figure = _grid(sweep, metrics)
     figure.update_yaxes(title_text=title.format(control=formatting.in_legend(_control(sweep))), col=1)
-    for place, metric in enumerate(shown):
+    for place, metric in enumerate(metrics):
         where = _cell(place)
         _mark_assumed(figure, sweep, where)
         moved = False
@@ -77,7 +64,7 @@ def _panels(sweep: Sweep, draw: _Draw, title: str, symbols: Sequence[tuple[Symbo
         if not moved:
             figure.update_yaxes(range=_NOTHING, row=where.row, col=where.column)
     _add_legend(figure, sweep, symbols)
-    return frame(figure, _PANEL_PX * _cell(len(shown) - 1).row + 60)
+    return frame(figure, _PANEL_PX * _cell(len(metrics) - 1).row + 60)
 
 
 def _cell(place: int) -> PanelPosition:
@@ -85,14 +72,14 @@ def _cell(place: int) -> PanelPosition:
     return PanelPosition(place // _COLUMNS + 1, place % _COLUMNS + 1)
 
 
-def _grid(sweep: Sweep, shown: Sequence[str]) -> go.Figure:
+def _grid(sweep: Sweep, metrics: Sequence[str]) -> go.Figure:
     """One empty panel per metric; all share the axis of values, none that of lifts."""
-    rows = _cell(len(shown) - 1).row
+    rows = _cell(len(metrics) - 1).row
     labels = {row.metric: row.label for point in sweep.points for row in point.metrics}
     figure = make_subplots(
         rows=rows,
-        cols=min(len(shown), _COLUMNS),
-        subplot_titles=[formatting.in_figure(labels[key], 40) for key in shown],
+        cols=min(len(metrics), _COLUMNS),
+        subplot_titles=[formatting.in_figure(labels[key], 40) for key in metrics],
         horizontal_spacing=0.1,
         vertical_spacing=0.36 / rows,
     )

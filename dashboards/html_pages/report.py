@@ -8,7 +8,7 @@ from dashboards.figures.panels import Panel, panels, satisfied_shares
 from dashboards.html_pages.parts import drawing, notes, off_paper, page, paragraph, section, table
 from dashboards.tables import scorecard
 from dashboards.tables import sections as section_tables
-from dashboards.tables.interference import worlds_section
+from dashboards.tables.interference import interference
 from dashboards.text import formatting
 from dashboards.text.verdict import split_is_off, verdict
 from simulator.reports.report import Report
@@ -25,7 +25,7 @@ def render_html(report: Report) -> str:
         _header(report),
         _verdict(report),
         _tables(report),
-        off_paper(worlds_section(report)),
+        off_paper(_table_section(interference(report))),
         _figures(report),
         _footer(report),
     ]
@@ -50,10 +50,7 @@ def _tables(report: Report) -> str:
     buckets = [astuple(line) for line in scorecard.bucket_lines(report)]
     answers = [astuple(line) for line in scorecard.answer_lines(report)]
     score_notes, answer_notes = notes(scorecard.score_notes(report)), notes(scorecard.answer_notes(report))
-    details = "\n".join(
-        section(each.title, f"{table(each.headings, each.lines)}\n{paragraph(each.caption, 'caption')}")
-        for each in section_tables.tables(report)
-    )
+    details = "\n".join(map(_table_section, section_tables.tables(report)))
     sections = [
         section("Scorecard", table(scorecard.SCORE_HEADINGS, scores) + score_notes),
         section("Arms", table(scorecard.BUCKET_HEADINGS, buckets)),
@@ -62,6 +59,13 @@ def _tables(report: Report) -> str:
         off_paper(details),
     ]
     return "\n".join(sections)
+
+
+def _table_section(details: section_tables.SectionTable) -> str:
+    """One table under its title; nothing where it has no lines."""
+    if not details.lines:
+        return ""
+    return section(details.title, f"{table(details.headings, details.lines)}\n{paragraph(details.caption, 'caption')}")
 
 
 def _figures(report: Report) -> str:

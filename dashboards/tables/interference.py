@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dashboards.html_pages import parts
+from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
 from simulator.reports.report import Report, WorldRow
 
@@ -14,21 +14,19 @@ CAPTION: Final = (
 )
 
 
-def worlds_section(report: Report) -> str:
-    """The section of the page; nothing where no arm learns, as then the test is a selection from the arms' worlds."""
-    if not any(row.interference_bias_se for row in report.worlds):
-        return ""
-    content = f"{parts.table(HEADINGS, lines(report))}\n{parts.paragraph(CAPTION, 'caption')}"
-    return parts.section("Do the arms interfere?", content)
+def interference(report: Report) -> SectionTable:
+    """Make the table of the page; without lines where no arm learns, as the test then selects from the worlds."""
+    learns = any(row.interference_bias_se for row in report.worlds)
+    return SectionTable("Do the arms interfere?", HEADINGS, lines(report) if learns else [], CAPTION)
 
 
 def lines(report: Report) -> list[tuple[str, ...]]:
-    """One line per metric and arm."""
+    """Make one line per metric and arm."""
     return [_cells(row, control=row.arm == report.arms[0].name) for row in report.worlds]
 
 
 def _cells(row: WorldRow, *, control: bool) -> tuple[str, ...]:
-    """One arm on one metric; a control has no lift."""
+    """Format one arm on one metric; a control has no lift."""
     values = map(formatting.number, (row.all_arm, row.bucket, row.bucket_alone))
     lifts = (row.mixed_effect, row.interference_bias, row.interference_bias_se)
     return (row.metric, row.arm, *values, *("" if control else formatting.lift(lift) for lift in lifts))

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Final
 
-from dashboards.figures.sweep import metrics_shown, rows_of
 from dashboards.text import formatting
 from simulator.reports.report import MetricRow
 from simulator.reports.sweep import Sweep
 
+METRICS: Final = (*formatting.HEADLINE, "LT7")
+"""The headline metrics, and active days, where assumptions about returning users show first."""
 EFFECT_CAPTION: Final = (
     "Each panel has its own scale of lifts. At every value the same test was run with the same seed: the same users,"
     " the same split, the same chance. Points are what the test would report, bars their 95% intervals; the star is the"
@@ -22,6 +23,18 @@ TRUTH_CAPTION: Final = (
 )
 
 
+def metrics_of(sweep: Sweep) -> list[str]:
+    """List the metrics of `METRICS` that the sweep has."""
+    keys = {row.metric for point in sweep.points for row in point.metrics}
+    return [key for key in METRICS if key in keys]
+
+
+def rows_of(sweep: Sweep, metric: str, arm: str) -> list[tuple[float, MetricRow]]:
+    """List a treatment's rows of a metric, each with its value of the parameter, in ascending order of values."""
+    rows = [(point.value, row) for point in sweep.points for row in point.metrics]
+    return [(value, row) for value, row in rows if (row.metric, row.arm) == (metric, arm)]
+
+
 def facts(sweep: Sweep) -> str:
     """What was run, in a line."""
     users = max((point.users for point in sweep.points), default=0)
@@ -33,7 +46,7 @@ def facts(sweep: Sweep) -> str:
 
 def verdict(sweep: Sweep) -> list[str]:
     """What is swept, then one sentence per metric and treatment."""
-    pairs = [(metric, arm) for metric in metrics_shown(sweep) for arm in sweep.treatments]
+    pairs = [(metric, arm) for metric in metrics_of(sweep) for arm in sweep.treatments]
     said = [_finding(sweep, metric, arm) for metric, arm in pairs if rows_of(sweep, metric, arm)]
     return [_assumption(sweep), *said]
 
@@ -45,7 +58,7 @@ def remarks(sweep: Sweep) -> list[str]:
         f"{formatting.why(row.reasons, 'relative_effect')}"
         for point in sweep.points
         for row in point.metrics
-        if row.metric in metrics_shown(sweep) and row.relative_effect is None
+        if row.metric in metrics_of(sweep) and row.relative_effect is None
     ]
     return [*sweep.notes, *missing]
 
@@ -59,7 +72,7 @@ def lines(sweep: Sweep) -> list[tuple[str, ...]]:
     """One line per metric, treatment and value."""
     return [
         _line(value, row)
-        for metric in metrics_shown(sweep)
+        for metric in metrics_of(sweep)
         for arm in sweep.treatments
         for value, row in rows_of(sweep, metric, arm)
     ]

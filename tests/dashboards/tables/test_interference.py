@@ -1,7 +1,7 @@
 """The section about interference: there where arms learn, escaped, and nowhere else."""
 
 from dashboards.html_pages.report import render_html
-from dashboards.tables.interference import HEADINGS, worlds_section
+from dashboards.tables.interference import HEADINGS, interference
 from simulator.reports.report import WorldRow
 
 
@@ -30,11 +30,12 @@ def test_arms_that_learn_get_a_section(report):
 
 def test_arms_that_do_not_learn_get_none(report):
     still = row(interference_bias=0.0, interference_bias_se=0.0)
-    assert worlds_section(report.model_copy(update={"worlds": [still]})) == ""
-    assert worlds_section(report) == ""
+    for quiet in (report.model_copy(update={"worlds": [still]}), report):
+        assert not interference(quiet).lines
+        assert "Do the arms interfere?" not in render_html(quiet)
 
 
 def test_an_arms_name_is_escaped(report):
-    shown = worlds_section(report.model_copy(update={"worlds": [row("<b>bold</b>")]}))
-    assert "<b>" not in shown
-    assert "&lt;b&gt;bold&lt;/b&gt;" in shown
+    page = render_html(report.model_copy(update={"worlds": [row("<b>bold</b>")]}))
+    assert "<b>bold" not in page
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page
