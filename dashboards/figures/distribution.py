@@ -1,13 +1,15 @@
-"""How watch time is spread over users: one outline per bucket, and its figures in a table."""
+"""How watch time is spread over users, the effect along that distribution, and P2N by its two sides."""
 
 from collections.abc import Sequence
 from typing import Final
 
 import plotly.graph_objects as go
 
-from dashboards.figures.theme import arm_colour, frame, remark
+from dashboards.figures import interval_marks, lanes
+from dashboards.figures.theme import QUIET, TRUTH, arm_colour, frame, remark
 from dashboards.text import formatting
 from simulator.reports.report import Report
+from simulator.reports.sections import QuantileEffect
 from simulator.reports.watch_time import WatchSpread
 
 CAPTION: Final = (
@@ -63,3 +65,79 @@ def _in_order(report: Report, spreads: Sequence[WatchSpread]) -> list[WatchSprea
     """The buckets that the report has, in its order."""
     found = {spread.arm: spread for spread in spreads}
     return [found[arm.name] for arm in report.arms if arm.name in found]
+
+
+def quantile_effects(report: Report) -> go.Figure:
+    """The difference of each quantile of daily watch seconds, with its interval and the truth."""
+    if not report.distribution:
+        return remark("This report has no distribution.")
+    figure = go.Figure()
+    for arm in interval_marks.treatments(report):
+        rows = [row for row in report.distribution if row.arm == arm]
+        _draw_quantiles(figure, report, arm, rows)
+    figure.add_hline(y=0, line_width=1.2, line_color=QUIET)
+    figure.update_xaxes(title_text="Users, from those who watch least to most (%)", ticksuffix="", dtick=10)
+    control = formatting.in_figure(report.arms[0].name, 24)
+    figure.update_yaxes(title_text=f"Lift of daily watch time over {control} (%)", tickformat=".3~%")
+    interval_marks.add_legend(figure, report, interval_marks.treatments(report), [])
+    line = go.scatter.Line(color=TRUTH, dash="dot", width=2)
+    figure.add_scatter(x=[None], y=[None], mode="lines", line=line, name="true effect")
+    return frame(figure, 340)
+
+
+def _draw_quantiles(figure: go.Figure, report: Report, arm: str, rows: Sequence[QuantileEffect]) -> None:
+    """One treatment's estimates, intervals and truth."""
+    colour, group = arm_colour(report, arm), interval_marks.arm_group(report, arm)
+    x = [100 * row.quantile for row in rows]
+    figure.add_scatter(
+        x=x,
+        y=[row.lift for row in rows],
+        mode="markers",
+        marker=interval_marks.marker("circle", colour),
+        hovertext=[_quantile_hover(row) for row in rows],
+        hoverinfo="text",
+        legendgroup=group,
+        showlegend=False,
+        meta=arm,
+        name="circle",
+    )
+    placed = [(x[i], row) for i, row in enumerate(rows) if row.lift_low is not None and row.lift_high is not None]
+    line = interval_marks.interval_line(1.6, colour)
+    line.update(
+        x=[place for at, _ in placed for place in (at, at, None)],
+        y=[end for _, row in placed for end in (row.lift_low, row.lift_high, None)],
+    )
+    figure.add_trace(line.update(legendgroup=group, showlegend=False, meta=arm))
+    figure.add_scatter(
+        x=x,
+        y=[row.true_lift for row in rows],
+        mode="lines",
+        line={"color": TRUTH, "dash": "dot", "width": 2},
+        hoverinfo="skip",
+        legendgroup=group,
+        showlegend=False,
+        meta=arm,
+        name="star",
+    )
+
+
+def _quantile_hover(row: QuantileEffect) -> str:
+    ends = f"{formatting.number(row.control)} to {formatting.number(row.treatment)} s"
+    said = f"{row.quantile:.0%} of users watch less: {ends}"
+    return formatting.in_figure(said)
+
+
+def p2n_sides(report: Report) -> go.Figure:
+    """Lift of positives and of negatives, each by itself."""
+    if not report.p2n:
+        return remark("This report has no P2N by side.")
+    names = list(dict.fromkeys(row.side for row in report.p2n))
+    figure = go.Figure()
+    for row in report.p2n:
+        at = names.index(row.side) + interval_marks.offset(report, row.arm)
+        lanes.draw_interval(figure, report, row.arm, at, (row.low, row.high))
+        lanes.draw_point(figure, report, row.arm, at, row.lift, f"{row.side}, {row.arm}: {formatting.lift(row.lift)}")
+        lanes.draw_truth(figure, at, row.true_lift, f"true: {formatting.lift(row.true_lift)}")
+    title = f"Lift over {formatting.in_figure(report.arms[0].name, 24)} (%), with 95% interval"
+    figure.update_xaxes(title_text=title, tickformat=".3~%", rangemode="tozero")
+    return lanes.finish_lanes(figure, report, names)

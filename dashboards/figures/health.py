@@ -1,5 +1,6 @@
-"""Whether the split can be trusted: bucket sizes, and differences before the test."""
+"""Whether the split can be trusted: bucket sizes, active users day by day, and differences before the test."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
@@ -7,9 +8,10 @@ from typing import final
 import plotly.graph_objects as go
 
 from dashboards.figures import interval_marks
-from dashboards.figures.theme import CLEAR, QUIET, arm_colour, frame, remark
+from dashboards.figures.theme import CLEAR, QUIET, TRUTH, arm_colour, frame, remark
 from dashboards.text import formatting
 from simulator.reports.report import Number, Report
+from simulator.reports.sections import split_alarm
 
 
 def bucket_sizes(report: Report) -> go.Figure:
@@ -46,6 +48,39 @@ def _explain_bars(figure: go.Figure) -> None:
     for name, colour in (("planned", CLEAR), ("seen", QUIET)):
         sign = {"symbol": "square", "size": 11, "color": colour, "line": {"color": QUIET, "width": 1.6}}
         figure.add_scatter(x=[None], y=[None], mode="markers", marker=sign, name=name)
+
+
+def split_over_time(report: Report) -> go.Figure:
+    """The p-value of active users per arm, day by day, with the line that alarms."""
+    checks = [check for check in report.health.split_by_day if check.p_value is not None]
+    if not checks:
+        return remark("This report has no split by day.")
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[check.day for check in checks],
+        y=[max(check.p_value or 0.0, 1e-12) for check in checks],
+        mode="lines+markers",
+        line={"color": QUIET, "width": 1.6},
+        marker={"size": 8, "color": QUIET},
+        hovertext=[formatting.in_figure(f"{c.within}: p = {formatting.p_value(c.p_value)}") for c in checks],
+        hoverinfo="text",
+        name="p-value of the day's active users",
+        meta="split",
+    )
+    alarm = split_alarm(checks)
+    figure.add_hline(y=alarm, line_dash="dash", line_color=TRUTH, line_width=1.5)
+    sign = go.scatter.Line(color=TRUTH, dash="dash", width=1.5)
+    figure.add_scatter(x=[None], y=[None], mode="lines", line=sign, name=f"alarm below {alarm:.2g}")
+    lowest = min(alarm, *(max(check.p_value or 0.0, 1e-12) for check in checks))
+    figure.update_yaxes(type="log", title_text="p-value (log scale)", dtick=1, tickformat=".0e")
+    figure.update_yaxes(range=[math.log10(lowest) - 0.4, 0.2])
+    figure.update_xaxes(title_text="Day of the test", dtick=_day_step(len(checks)))
+    return frame(figure, 300)
+
+
+def _day_step(days: int) -> int:
+    """Every day is named, or every so many."""
+    return max(1, days // 10)
 
 
 @final

@@ -6,11 +6,11 @@ from typing import final
 
 import plotly.graph_objects as go
 
-from dashboards.figures import daily, depths, forest, health, questionnaire
-from dashboards.figures.looks import look_curves as curves_of_looks
+from dashboards.figures import daily, distribution, forest, health, looks, questionnaire
 from dashboards.tables import scorecard
 from dashboards.text import formatting
 from simulator.reports.report import Report
+from simulator.reports.sections import SPLIT_ALARM
 
 
 @final
@@ -53,7 +53,7 @@ def look_curves(report: Report) -> Panel:
         " looks: group-sequential for those planned, always-valid for any. A larger point has crossed by the method"
         " chosen. The dotted line is the true lift over the same days; a dashed upright line is where the test stopped."
     )
-    return Panel("looks", "Looking early", caption, curves_of_looks(report, formatting.headline_keys(report)))
+    return Panel("looks", "Looking early", caption, looks.look_curves(report, formatting.headline_keys(report)))
 
 
 def daily_lift(report: Report, metrics: Sequence[str]) -> Panel:
@@ -112,7 +112,9 @@ def satisfied_shares(report: Report) -> Panel:
 def bucket_sizes(report: Report) -> Panel:
     """Planned and seen users."""
     p = formatting.p_value(report.health.srm_p_value)
-    caption = f"Users assigned to each arm against the plan. Sample ratio check: p = {p}; below 0.001 is an alarm."
+    caption = (
+        f"Users assigned to each arm against the plan. Sample ratio check: p = {p}; below {SPLIT_ALARM} is an alarm."
+    )
     return Panel("buckets", "Bucket sizes", caption, health.bucket_sizes(report))
 
 
@@ -132,7 +134,7 @@ def split_over_time(report: Report) -> Panel:
         "Whether the users who came on a day were divided between the arms as planned. A point below the dashed line is"
         " an alarm: either the treatment changes who comes back, or rows of users are lost."
     )
-    return Panel("split-days", "Split day by day", caption, depths.split_over_time(report))
+    return Panel("split-days", "Split day by day", caption, health.split_over_time(report))
 
 
 def quantile_effects(report: Report) -> Panel:
@@ -141,7 +143,7 @@ def quantile_effects(report: Report) -> Panel:
         "How much more or less users watch per day under the treatment, from light users at the left to heavy ones at"
         " the right. A mean that rises while the middle falls is carried by heavy users. Bars are 95% intervals."
     )
-    return Panel("distribution", "Effect along the distribution", caption, depths.quantile_effects(report))
+    return Panel("distribution", "Effect along the distribution", caption, distribution.quantile_effects(report))
 
 
 def p2n_sides(report: Report) -> Panel:
@@ -149,7 +151,7 @@ def p2n_sides(report: Report) -> Panel:
     caption = (
         "P2N moves when positives rise or when hates fall; this tells which. Hates are rare, so their bar is wide."
     )
-    return Panel("sides", "P2N by side", caption, depths.p2n_sides(report))
+    return Panel("sides", "P2N by side", caption, distribution.p2n_sides(report))
 
 
 def answer_effects(report: Report) -> Panel:
@@ -159,7 +161,7 @@ def answer_effects(report: Report) -> Panel:
         " of the lowest bar is what is possible whoever the additional answers come from. Stars are the true effect"
         " on what all who were asked would say."
     )
-    return Panel("answer-effects", "Effect on the satisfied share", caption, depths.answer_effects(report))
+    return Panel("answer-effects", "Effect on the satisfied share", caption, questionnaire.answer_effects(report))
 
 
 def answered_by_feeling(report: Report) -> Panel:
@@ -167,7 +169,7 @@ def answered_by_feeling(report: Report) -> Panel:
     caption = (
         "No platform can draw this: where the line rises, the pleased answer more, and their answers say too much."
     )
-    return Panel("answered", "Who answers", caption, depths.answered_by_feeling(report))
+    return Panel("answered", "Who answers", caption, questionnaire.answered_by_feeling(report))
 
 
 def propensity_calibration(report: Report) -> Panel:
@@ -176,7 +178,7 @@ def propensity_calibration(report: Report) -> Panel:
         "The chance of an answer as a model fitted before the test has it, against the true one. Points off the"
         " dashed line are what weighting gets wrong: users tire of being asked, and satisfaction cannot be seen."
     )
-    return Panel("propensity", "Chance of an answer", caption, depths.propensity_calibration(report))
+    return Panel("propensity", "Chance of an answer", caption, questionnaire.propensity_calibration(report))
 
 
 def panels(report: Report) -> list[Panel]:

@@ -1,16 +1,18 @@
-"""What the questionnaire saw and what it hides: its funnel, and the ways to state the satisfied share."""
+"""The questionnaire: its funnel, the satisfied share and the effect on it by each estimator, and who answers."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import plotly.graph_objects as go
 
-from dashboards.figures import interval_marks
+from dashboards.figures import interval_marks, lanes
 from dashboards.figures.interval_marks import Symbol
-from dashboards.figures.theme import QUIET, arm_colour, frame, remark
+from dashboards.figures.theme import QUIET, TRUTH, arm_colour, frame, remark
+from dashboards.tables.sections import ESTIMATORS, points
 from dashboards.text import formatting
 from simulator.reports.report import Number, QuestionnaireRow, Report
 
+_BOUNDS: Final = "bounds (Lee)"
 STAGES: Final = (
     "views that may be asked about",
     "asked",
@@ -19,7 +21,7 @@ STAGES: Final = (
     "answered: uncertain",
     "answered: dissatisfied",
 )
-ESTIMATORS: Final[tuple[tuple[Symbol, str, Callable[[QuestionnaireRow], Number]], ...]] = (
+SHARES: Final[tuple[tuple[Symbol, str, Callable[[QuestionnaireRow], Number]], ...]] = (
     ("circle-open", "naive: of the answers", lambda row: row.naive),
     ("circle", "weighted by chance of answering", lambda row: row.weighted),
     ("diamond", "doubly robust", lambda row: row.doubly_robust),
@@ -75,7 +77,7 @@ def satisfied_shares(report: Report) -> go.Figure:
     if not rows:
         return remark("This report has no questionnaire.")
     figure = go.Figure()
-    for symbol, meaning, share_of in ESTIMATORS:
+    for symbol, meaning, share_of in SHARES:
         _draw_estimator(figure, report, symbol, share_of)
         figure.add_scatter(
             x=[None], y=[None], mode="markers", marker=interval_marks.marker(symbol, QUIET), name=meaning
@@ -89,7 +91,7 @@ def _draw_estimator(
     figure: go.Figure, report: Report, symbol: Symbol, share_of: Callable[[QuestionnaireRow], Number]
 ) -> None:
     """One symbol in every arm's lane, a little apart from the others; an arm without the number has none."""
-    shift = 0.16 * ([each for each, _, _ in ESTIMATORS].index(symbol) % 3 - 1)
+    shift = 0.16 * ([each for each, _, _ in SHARES].index(symbol) % 3 - 1)
     for lane, row in enumerate(report.questionnaire):
         figure.add_scatter(
             x=[share_of(row)],
@@ -109,3 +111,78 @@ def _name_lanes(figure: go.Figure, names: Sequence[str]) -> None:
     ticks = [formatting.in_figure(name, 32) for name in names]
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=ticks, range=[len(names) - 0.5, -0.5])
     figure.update_yaxes(showgrid=False, zeroline=False)
+
+
+def answer_effects(report: Report) -> go.Figure:
+    """Effect on the satisfied share by each estimator, and Lee's bounds, beside the truth."""
+    if report.answering is None or not report.answering.effects:
+        return remark("This report has no effects on the satisfied share.")
+    names = [*ESTIMATORS.values(), _BOUNDS]
+    figure = go.Figure()
+    true_effects: dict[str, float | None] = {}
+    for row in report.answering.effects:
+        at = names.index(ESTIMATORS[row.estimator]) + interval_marks.offset(report, row.arm)
+        lanes.draw_interval(figure, report, row.arm, at, (row.low, row.high))
+        lanes.draw_point(figure, report, row.arm, at, row.effect, f"{row.arm}: {points(row.effect)}")
+        lanes.draw_truth(figure, at, row.true_effect, f"true: {points(row.true_effect)}")
+        true_effects[row.arm] = row.true_effect
+    for row in report.answering.bounds:
+        at = names.index(_BOUNDS) + interval_marks.offset(report, row.arm)
+        lanes.draw_interval(figure, report, row.arm, at, (row.low, row.high))
+        lanes.draw_interval(figure, report, row.arm, at, (row.lower, row.upper), width=9)
+        lanes.draw_truth(figure, at, true_effects.get(row.arm), f"true: {points(true_effects.get(row.arm))}")
+    title = "Difference of satisfied shares (percentage points), with 95% interval"
+    figure.update_xaxes(title_text=title, tickformat=".3~%", ticksuffix="", rangemode="tozero")
+    return lanes.finish_lanes(figure, report, names)
+
+
+def answered_by_feeling(report: Report) -> go.Figure:
+    """Answer rate by tenth of true satisfaction, one line per arm."""
+    rows = report.answering.by_feeling if report.answering else []
+    if not rows:
+        return remark("This report does not say who answers.")
+    figure = go.Figure()
+    known = [arm.name for arm in report.arms]
+    for arm in dict.fromkeys(row.arm for row in rows):
+        mine = [row for row in rows if row.arm == arm]
+        colour = arm_colour(report, arm) if arm in known else QUIET
+        figure.add_scatter(
+            x=[row.decile for row in mine],
+            y=[row.rate for row in mine],
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            marker={"size": 8, "color": colour},
+            hovertext=[formatting.in_figure(f"{arm}: {row.rate:.1%} of {row.asked:,}") for row in mine],
+            hoverinfo="text",
+            name=formatting.in_legend(arm),
+            meta=arm,
+        )
+    figure.update_xaxes(title_text="Tenth of asked views, from the least to the most truly satisfying", dtick=1)
+    figure.update_yaxes(title_text="Answered (%)", tickformat=".3~%", rangemode="tozero")
+    return frame(figure, 320)
+
+
+def propensity_calibration(report: Report) -> go.Figure:
+    """Estimated against true chance of an answer; on the line they agree."""
+    rows = report.answering.calibration if report.answering else []
+    if not rows:
+        return remark("This report does not say how well answering is foretold.")
+    low = 0.9 * min(min(row.estimated, row.true) for row in rows)
+    high = 1.1 * max(max(row.estimated, row.true) for row in rows)
+    figure = go.Figure()
+    dash = {"color": QUIET, "dash": "dash", "width": 1.5}
+    figure.add_scatter(x=[low, high], y=[low, high], mode="lines", line=dash, hoverinfo="skip", name="as estimated")
+    figure.add_scatter(
+        x=[row.estimated for row in rows],
+        y=[row.true for row in rows],
+        mode="lines+markers",
+        line={"color": TRUTH, "width": 2},
+        marker=interval_marks.marker("star", TRUTH),
+        hovertext=[f"{row.asked:,} asked, {row.answered:.1%} answered" for row in rows],
+        hoverinfo="text",
+        name="true chance",
+        meta="calibration",
+    )
+    figure.update_xaxes(title_text="Estimated chance of an answer (%)", tickformat=".3~%")
+    figure.update_yaxes(title_text="True chance (%)", tickformat=".3~%")
+    return frame(figure, 320)

@@ -8,8 +8,9 @@ from dashboards.figures import panels
 from dashboards.screens.widgets import show_drawn, show_section, show_table
 from dashboards.tables import scorecard, sections
 from dashboards.text import formatting
-from dashboards.text.verdict import SRM_ALARM, split_is_off
+from dashboards.text.verdict import split_is_off
 from simulator.reports.report import Report
+from simulator.reports.sections import SPLIT_ALARM
 
 
 def show(run: Path, report: Report) -> None:  # noqa: ARG001 (as every page of a run)
@@ -17,10 +18,10 @@ def show(run: Path, report: Report) -> None:  # noqa: ARG001 (as every page of a
     p = formatting.p_value(report.health.srm_p_value)
     if split_is_off(report):
         st.error(
-            f"Sample ratio mismatch: p = {p}, below {SRM_ALARM}. Bucket sizes differ from plan; find out why first."
+            f"Sample ratio mismatch: p = {p}, below {SPLIT_ALARM}. Bucket sizes differ from plan; find out why first."
         )
     else:
-        st.success(f"Sample ratio check: p = {p}; an alarm would be below {SRM_ALARM}.")
+        st.success(f"Sample ratio check: p = {p}; an alarm would be below {SPLIT_ALARM}.")
     if report.health.a_a:
         st.info("A/A test: all arms run the same policy, so every true effect is zero.")
     for warning in report.health.warnings:

@@ -6,7 +6,7 @@ from typing import Final, final
 
 from dashboards.text import formatting
 from simulator.reports.report import Number, Report
-from simulator.reports.sections import AnswerEffect, LeeBounds, Resplits, SplitCheck
+from simulator.reports.sections import SPLIT_ALARM, AnswerEffect, LeeBounds, Resplits, SplitCheck
 
 ESTIMATORS: Final = {
     "naive": "naive: of the answers",
@@ -63,10 +63,10 @@ def health_checks(report: Report) -> SectionTable:
         lifts = ", ".join(f"{each.arm}/{each.metric}" for each in health.too_good) or "none"
         lines.append(("Lifts too good to be true", lifts, _ok(not health.too_good)))
     caption = (
-        "Bucket sizes alarm below p = 0.001, days and segments below that divided by their number. A/A re-splits divide"
-        " the same users anew 200 times, where nothing can differ: about 5% should come out significant, their"
-        " p-values evenly spread (p of that below 0.01 is borderline, below 0.001 an alarm). A lift above"
-        " 20% that is more than 10 standard errors from 0 is to be checked before it is believed."
+        f"Bucket sizes alarm below p = {SPLIT_ALARM}, days and segments below that divided by their number. A/A"
+        " re-splits divide the same users anew 200 times, where nothing can differ: about 5% should come out"
+        " significant, their p-values evenly spread (p of that below 0.01 is borderline, below 0.001 an alarm). A lift"
+        " above 20% that is more than 10 standard errors from 0 is to be checked before it is believed."
     )
     return SectionTable("Health checks", ("Check", "Found", "Verdict"), lines, caption)
 
@@ -240,7 +240,7 @@ def _slices(name: str, checks: Sequence[SplitCheck]) -> list[tuple[str, str, str
 
 
 def _srm_ok(p_value: Number) -> bool | None:
-    return None if p_value is None else p_value >= 0.001
+    return None if p_value is None else p_value >= SPLIT_ALARM
 
 
 def _ok(passed: bool | None) -> str:

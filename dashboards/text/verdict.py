@@ -5,9 +5,8 @@ from typing import Final
 
 from dashboards.text import formatting
 from simulator.reports.report import MetricRow, Report
+from simulator.reports.sections import SPLIT_ALARM
 
-SRM_ALARM: Final = 0.001
-"""A sample-ratio p-value below this means that bucket sizes cannot be chance."""
 _LEVEL: Final = 0.05
 """Adjusted p-values from here on leave a metric unclear, whatever its own interval says."""
 
@@ -29,7 +28,7 @@ def verdict(report: Report) -> list[str]:
 def split_is_off(report: Report) -> bool:
     """True where bucket sizes raise the sample-ratio alarm."""
     p = report.health.srm_p_value
-    return p is not None and p < SRM_ALARM
+    return p is not None and p < SPLIT_ALARM
 
 
 def _trust(report: Report) -> list[str]:

@@ -11,11 +11,9 @@ from scipy.stats import chisquare
 
 from simulator.metrics import MAIN
 from simulator.reports.report import MetricRow
-from simulator.reports.sections import MixedAssignment, SplitCheck, TooGood
+from simulator.reports.sections import SPLIT_ALARM, MixedAssignment, SplitCheck, TooGood, split_alarm
 from simulator.spec.experiment import ArmSpec
 
-ALARM: Final = 0.001
-"""p-value below which bucket sizes, or differences before the test, are alarming (shared out over the latter)."""
 SUSPICIOUS_Z: Final = 10.0
 SUSPICIOUS_LIFT: Final = 0.2
 """A lift that is both this large and this many standard errors from 0 is one to check: changes of a live product move
@@ -48,7 +46,7 @@ def srm_p_value(seen: dict[str, int], planned: dict[str, float]) -> float:
 
 def srm_warning(p_value: float, seen: dict[str, int], planned: dict[str, float]) -> list[str]:
     """One line if bucket sizes are off."""
-    if p_value >= ALARM:
+    if p_value >= SPLIT_ALARM:
         return []
     sizes = ", ".join(f"{arm} {seen[arm]} of {planned[arm]:.0f} planned" for arm in seen)
     return [f"sample ratio mismatch (p = {p_value:.2g}): {sizes}; do not read the scorecard"]
@@ -64,7 +62,7 @@ def before_warnings(p_values: dict[str, float | None]) -> list[str]:
     return [
         f"{name} differed from control before the test (p = {p:.2g})"
         for name, p in p_values.items()
-        if p is not None and p * len(p_values) < ALARM
+        if p is not None and p * len(p_values) < SPLIT_ALARM
     ]
 
 
@@ -82,10 +80,8 @@ def split_checks(arms: Sequence[ArmSpec], slices: Mapping[str, Mapping[str, int]
         slices: Users per arm, by name of the slice.
     """
     checks = [_split_check(arms, name, users) for name, users in slices.items()]
-    n = sum(check.p_value is not None for check in checks)
-    return [
-        check.model_copy(update={"alarm": check.p_value is not None and check.p_value * n < ALARM}) for check in checks
-    ]
+    limit = split_alarm(checks)
+    return [check.model_copy(update={"alarm": check.p_value is not None and check.p_value < limit}) for check in checks]
 
 
 def split_warnings(by_day: Sequence[SplitCheck], by_segment: Sequence[SplitCheck]) -> list[str]:

@@ -4,11 +4,15 @@ Non-finite numbers are `null`, and `reasons` says why, under the field's name. `
 control; `low` and `high` are the ends of a 95% interval.
 """
 
-from typing import Literal, final
+from collections.abc import Sequence
+from typing import Final, Literal, final
 
 from pydantic import Field
 
 from simulator.reports.document import Number, Row
+
+SPLIT_ALARM: Final = 0.001
+"""p-value below which a test of the split raises an alarm; divided by their number where there are several."""
 
 
 class _Row(Row):
@@ -32,6 +36,21 @@ class SplitCheck(_Row):
     users: dict[str, int]
     p_value: Number
     alarm: bool
+
+    @property
+    def day(self) -> int | None:
+        """The day of the test, counted from 0; None for a segment."""
+        kind, _, day = self.within.partition(" ")
+        return int(day) if kind == "day" and day.isdigit() else None
+
+
+def split_alarm(checks: Sequence[SplitCheck]) -> float:
+    """Compute the p-value below which one of several slices of a split is an alarm (Bonferroni).
+
+    Args:
+        checks: Slices of one kind; those without a p-value do not count.
+    """
+    return SPLIT_ALARM / max(1, sum(check.p_value is not None for check in checks))
 
 
 @final

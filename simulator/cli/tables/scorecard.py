@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator.reports.report import Health, Looks, MetricRow, QuestionnaireRow, Report, SecondOpinion, WorldRow
-from simulator.reports.sections import TrainingRow
+from simulator.reports.sections import SPLIT_ALARM, TrainingRow
 
 STOPPED: Final = (
     "intervals of main metrics and guardrails are those over all looks; other intervals and p hold for one look only"
@@ -156,7 +156,7 @@ def _split(health: Health) -> str:
     """Whether buckets have the planned sizes."""
     if health.srm_p_value is None:
         return "split: not checked"
-    verdict = "sample ratio mismatch" if health.srm_p_value < 0.001 else "as planned"
+    verdict = "sample ratio mismatch" if health.srm_p_value < SPLIT_ALARM else "as planned"
     sizes = " : ".join(f"{n:,}" for n in health.users_seen.values())
     return f"split: {sizes}, {verdict} (p = {_p_value(health.srm_p_value)})"
 

@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 from dashboards.figures import panels
 from dashboards.html_pages.report import render_html
 from dashboards.tables import sections
+from simulator.reports.sections import split_alarm
 
 
 def drawn(figure: go.Figure, name: str, axis: str = "x") -> set[float]:
@@ -55,8 +56,10 @@ def test_a_day_off_plan_lies_below_the_alarm(report):
     p_values = drawn(figure, "p-value of the day's active users", "y")
     assert p_values == {check.p_value for check in report.health.split_by_day}
     alarm = figure.layout.shapes[0].y0
-    assert alarm == 0.001 / 7
-    assert min(p_values) < alarm
+    assert alarm == split_alarm(report.health.split_by_day) == 0.001 / 7
+    assert [p for p in p_values if p < alarm] == [c.p_value for c in report.health.split_by_day if c.alarm]
+    line = next(trace for trace in figure.data if trace.meta == "split")
+    assert list(line.x) == [check.day for check in report.health.split_by_day]
 
 
 def test_an_effect_that_is_missing_has_a_word(report):
