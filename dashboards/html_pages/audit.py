@@ -1,10 +1,11 @@
 """`audit.html`: one file that shows from disk, without network, how far each way of reading a test can be believed."""
 
-import html
 from typing import Final
 
-from dashboards.figures import audit as audit_figure
-from dashboards.html_pages import parts as html_parts
+from dashboards.figures.audit import quantiles, rates, shown_rows
+from dashboards.figures.panels import Panel
+from dashboards.html_pages.page import Line, Page, Section, render_page
+from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
 from simulator.reports.audit import Audit, AuditRow
 
@@ -32,12 +33,10 @@ QUANTILES_CAPTION: Final = (
 
 
 def render_audit(audit: Audit) -> str:
-    """The whole page; the same audit gives the same text."""
-    title = f"Audit of {audit.name}"
-    head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(facts(audit), 'facts')}"
-    keys = list(dict.fromkeys((row.source, row.arm) for row in audit.rows))
-    parts = [_part(audit, *key) for key in keys]
-    return html_parts.page(title, "\n".join([head, _verdict(audit), *parts]))
+    """Render the page; the same audit gives the same text."""
+    tests = list(dict.fromkeys((row.source, row.arm) for row in audit.rows))
+    sections = [_section(audit, source, arm) for source, arm in tests]
+    return render_page(Page(f"Audit of {audit.name}", facts(audit), [Line(text) for text in verdict(audit)], sections))
 
 
 def cells(row: AuditRow) -> tuple[str, ...]:
@@ -73,26 +72,17 @@ def verdict(audit: Audit) -> list[str]:
     return [said, *(f"Wrong on purpose: {m.replace('_', ' ')} {why}." for m, why in reasons)]
 
 
-def _verdict(audit: Audit) -> str:
-    """The sentences in a box."""
-    lines = [html_parts.paragraph(line, "sentence") for line in verdict(audit)]
-    return '<div class="verdict">\n' + "\n".join(lines) + "\n</div>"
-
-
-def _part(audit: Audit, source: str, arm: str) -> str:
-    """One source and treatment: rates, quantiles, table."""
+def _section(audit: Audit, source: str, arm: str) -> Section:
+    """Show one source and treatment: rates, quantiles, table."""
     rows = [row for row in audit.rows if (row.source, row.arm) == (source, arm)]
-    shown = audit_figure.shown_rows(audit, source, arm)
+    drawn = shown_rows(audit, source, arm)
     key = f"{source.replace(' ', '-')}-{list(dict.fromkeys(row.arm for row in audit.rows)).index(arm)}"
-    drawn = html_parts.drawing(audit_figure.rates(shown), f"rates-{key}")
-    plot = html_parts.drawing(audit_figure.quantiles(shown), f"quantiles-{key}")
-    about = f"{arm} against {rows[0].baseline}, {rows[0].replications:,} {source}"
-    content = [
-        f"{drawn}\n{html_parts.paragraph(RATES_CAPTION, 'caption')}",
-        f"{plot}\n{html_parts.paragraph(QUANTILES_CAPTION, 'caption')}",
-        html_parts.table(HEADINGS, [cells(row) for row in rows]),
+    title = f"{arm} against {rows[0].baseline}, {rows[0].replications:,} {source}"
+    panels = [
+        Panel(f"rates-{key}", title, RATES_CAPTION, rates(drawn)),
+        Panel(f"quantiles-{key}", title, QUANTILES_CAPTION, quantiles(drawn)),
     ]
-    return html_parts.section(about, "\n".join(content))
+    return Section(title, panels, SectionTable(title, HEADINGS, [cells(row) for row in rows], ""))
 
 
 def _rate(value: float | None, low: float | None, high: float | None) -> str:

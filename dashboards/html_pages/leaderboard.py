@@ -1,11 +1,11 @@
 """`leaderboard.html`: one file that shows, without network, rankers side by side, offline and in a test."""
 
-import html
 from typing import Final
-from urllib.parse import quote
 
 from dashboards.figures.leaderboard import effects
-from dashboards.html_pages import parts
+from dashboards.figures.panels import Panel
+from dashboards.html_pages.page import Link, Page, Section, render_page, section_of, section_of_table
+from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
 from simulator.reports.leaderboard import HEADLINE, Effect, Entry, Leaderboard
 
@@ -16,13 +16,15 @@ CAPTION: Final = (
 
 
 def render_leaderboard(board: Leaderboard) -> str:
-    """The whole page; the same leaderboard gives the same text."""
-    title = "Rankers against base"
-    head = f"<h1>{html.escape(title)}</h1>\n{parts.paragraph(facts(board), 'facts')}"
-    drawn = parts.drawing(effects(board), "effects")
-    figure = parts.section("Lifts", f"{drawn}\n{parts.paragraph(CAPTION, 'caption')}")
-    table = parts.section("Table", parts.table(headings(), [line(entry) for entry in board.entries]))
-    return parts.page(title, "\n".join([head, figure, table, _tests(board)]))
+    """Render the page; the same leaderboard gives the same text."""
+    table = SectionTable("Table", headings(), [line(entry) for entry in board.entries], "")
+    links = [Link(entry.policy, f"{entry.folder}/report.html") for entry in board.entries]
+    sections = [
+        section_of(Panel("effects", "Lifts", CAPTION, effects(board))),
+        section_of_table(table),
+        Section("Reports", links=links),
+    ]
+    return render_page(Page("Rankers against base", facts(board), (), sections))
 
 
 def facts(board: Leaderboard) -> str:
@@ -43,23 +45,14 @@ def line(entry: Entry) -> tuple[str, ...]:
     """One policy's row."""
     offline = [formatting.number(entry.offline.get(metric)) for metric in ("hr@10", "ndcg@10", "mrr")]
     nothing = Effect(lift=None, ci_low=None, ci_high=None, true_lift=None)
-    found = [entry.effects.get(metric, nothing) for metric in HEADLINE]
+    effects_of = [entry.effects.get(metric, nothing) for metric in HEADLINE]
     return (
         entry.policy,
         *offline,
-        *(formatting.lift(value) for each in found for value in (each.lift, each.true_lift)),
+        *(formatting.lift(value) for each in effects_of for value in (each.lift, each.true_lift)),
     )
 
 
 def brief(cells: tuple[str, ...]) -> tuple[str, ...]:
     """What of a row, or of the headings, fits a terminal: policy, NDCG@10, lift of AUT, true lifts of AUT and P2N."""
     return tuple(cells[at] for at in (0, 2, 4, 5, 9))
-
-
-def _tests(board: Leaderboard) -> str:
-    """Links to the full report of each test, beside this file."""
-    links = [
-        f'<li><a href="{html.escape(quote(f"./{entry.folder}/report.html"))}">{html.escape(entry.policy)}</a></li>'
-        for entry in board.entries
-    ]
-    return parts.section("Reports", f"<ul>{''.join(links)}</ul>")

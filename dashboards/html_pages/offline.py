@@ -1,10 +1,11 @@
 """`offline.html`: one file that shows from disk, without network, how rankers fare on a fixed log."""
 
-import html
 from typing import Final
 
 from dashboards.figures.offline import METRIC_NAMES, scores
-from dashboards.html_pages import parts
+from dashboards.figures.panels import Panel
+from dashboards.html_pages.page import Line, Page, render_page, section_of, section_of_table
+from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
 from simulator.reports.offline import TRUE, Lead, Number, Offline, PolicyRow
 
@@ -19,13 +20,11 @@ _TRUE_CAPTION: Final = (
 
 
 def render_offline(offline: Offline) -> str:
-    """The whole page; the same evaluation gives the same text."""
-    title = f"Offline: {offline.data}"
-    head = f"<h1>{html.escape(title)}</h1>\n{parts.paragraph(facts(offline), 'facts')}"
-    drawn = parts.drawing(scores(offline), "scores")
-    figure = parts.section("Scores", f"{drawn}\n{parts.paragraph(caption(offline), 'caption')}")
-    table = parts.section("Table", parts.table(headings(offline), [line(offline, r) for r in offline.policies]))
-    return parts.page(title, "\n".join([head, _verdict(offline.lead), figure, table]))
+    """Render the page; the same evaluation gives the same text."""
+    lead = "One policy: nothing to compare." if offline.lead is None else lead_in_words(offline.lead)
+    table = SectionTable("Table", headings(offline), [line(offline, row) for row in offline.policies], "")
+    sections = [section_of(Panel("scores", "Scores", caption(offline), scores(offline))), section_of_table(table)]
+    return render_page(Page(f"Offline: {offline.data}", facts(offline), [Line(lead)], sections))
 
 
 def facts(offline: Offline) -> str:
@@ -59,12 +58,6 @@ def lead_in_words(lead: Lead) -> str:
         f"{lead.best} leads {lead.second} by {lead.difference:.4f} NDCG@10"
         f" (t-test paired over {lead.users:,} users: {p})."
     )
-
-
-def _verdict(lead: Lead | None) -> str:
-    """Who leads."""
-    said = "One policy: nothing to compare." if lead is None else lead_in_words(lead)
-    return f'<div class="verdict">\n{parts.paragraph(said, "sentence")}\n</div>'
 
 
 def _cell(mean: Number, error: Number) -> str:

@@ -1,10 +1,10 @@
 """`power.html`: one file that shows from disk, without network, how large a test has to be."""
 
-import html
 from typing import Final
 
-from dashboards.figures import power
-from dashboards.html_pages import parts as html_parts
+from dashboards.figures.panels import Panel
+from dashboards.figures.power import smallest_effect
+from dashboards.html_pages.page import Line, Page, render_page, section_of, section_of_table
 from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
 from simulator.reports.power import PairedRow, PowerPlan
@@ -20,13 +20,11 @@ HERE_HEADINGS: Final = ("Metric", "Smallest lift, plain", "Smallest lift, CUPED"
 
 
 def render_power(plan: PowerPlan) -> str:
-    """The whole page; the same plan gives the same text."""
-    title = f"{plan.name}: how large a test?"
-    head = f"<h1>{html.escape(title)}</h1>\n{html_parts.paragraph(facts(plan), 'facts')}"
-    drawn = html_parts.drawing(power.smallest_effect(plan), "power")
-    figure = html_parts.section("Smallest effect", f"{drawn}\n{html_parts.paragraph(CAPTION, 'caption')}")
-    shown = [html_parts.section(each.title, html_parts.table(each.headings, each.lines)) for each in tables(plan)]
-    return html_parts.page(title, "\n".join([head, _verdict(plan), figure, *shown]))
+    """Render the page; the same plan gives the same text."""
+    figure = Panel("power", "Smallest effect", CAPTION, smallest_effect(plan))
+    sections = [section_of(figure), *map(section_of_table, tables(plan))]
+    verdict_lines = [Line(text) for text in verdict(plan)]
+    return render_page(Page(f"{plan.name}: how large a test?", facts(plan), verdict_lines, sections))
 
 
 def facts(plan: PowerPlan) -> str:
@@ -42,12 +40,6 @@ def verdict(plan: PowerPlan) -> list[str]:
     needs = [row for row in plan.needs if row.days == plan.days]
     said = " or ".join(f"{row.users:,} users ({row.method})" for row in needs)
     return [f"{plan.days} days take {said}; the spec has {plan.users:,}.", _paired(plan, plan.paired)]
-
-
-def _verdict(plan: PowerPlan) -> str:
-    """The sentences in a box."""
-    lines = [html_parts.paragraph(line, "sentence") for line in verdict(plan)]
-    return '<div class="verdict">\n' + "\n".join(lines) + "\n</div>"
 
 
 def _paired(plan: PowerPlan, paired: PairedRow) -> str:

@@ -1,89 +1,53 @@
 """`report.html`: one file that shows a report from disk, without network, and prints."""
 
-import html
 from dataclasses import astuple
 from typing import Final
 
-from dashboards.figures.panels import Panel, panels, satisfied_shares
-from dashboards.html_pages.parts import drawing, notes, off_paper, page, paragraph, section, table
-from dashboards.tables import scorecard
-from dashboards.tables import sections as section_tables
+from dashboards.figures.panels import panels
+from dashboards.html_pages.page import Line, Page, Section, render_page, section_of, section_of_table
+from dashboards.tables import scorecard, sections
 from dashboards.tables.interference import interference
+from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
 from dashboards.text.verdict import split_is_off, verdict
 from simulator.reports.report import Report
 
 BESIDE_TABLE: Final = "satisfied"
 """The figure that stands with its table, by key."""
-PRINTED: Final = ("scorecard", "looks")
+PRINTED: Final = ("scorecard", "looks", BESIDE_TABLE)
 """Figures that go on paper too: with verdict and tables they fill two sheets."""
 
 
 def render_html(report: Report) -> str:
-    """The whole page; the same report gives the same text."""
-    parts = [
-        _header(report),
-        _verdict(report),
-        _tables(report),
-        off_paper(_table_section(interference(report))),
-        _figures(report),
-        _footer(report),
+    """Render the page; the same report gives the same text."""
+    box = [
+        *(Line(text) for text in verdict(report)),
+        *(Line(text, "warning") for text in report.health.warnings),
     ]
-    return page(report.name, "\n".join(part for part in parts if part))
+    figures = {panel.key: section_of(panel, on_paper=panel.key in PRINTED) for panel in panels(report)}
+    details = [table for table in (*sections.tables(report), interference(report)) if table.lines]
+    parts = [
+        *_main_tables(report),
+        figures.pop(BESIDE_TABLE),
+        *(section_of_table(table, on_paper=False) for table in details),
+        *figures.values(),
+    ]
+    facts, footer = formatting.facts(report), formatting.footer(report)
+    return render_page(Page(report.name, facts, box, parts, alarm=split_is_off(report), footer=footer))
 
 
-def _header(report: Report) -> str:
-    return f"<h1>{html.escape(report.name)}</h1>\n{paragraph(formatting.facts(report), 'facts')}"
-
-
-def _verdict(report: Report) -> str:
-    """The sentences, then the warnings."""
-    kind = "verdict alarm" if split_is_off(report) else "verdict"
-    lines = [paragraph(line, "sentence") for line in verdict(report)]
-    lines += [paragraph(line, "warning") for line in report.health.warnings]
-    return f'<div class="{kind}">\n' + "\n".join(lines) + "\n</div>"
-
-
-def _tables(report: Report) -> str:
-    """Scorecard, arms, questionnaire, and what goes with them; details stay off paper."""
+def _main_tables(report: Report) -> list[Section]:
+    """Make scorecard, arms and, where there is one, questionnaire."""
     scores = [astuple(line) for line in scorecard.score_lines(report)]
     buckets = [astuple(line) for line in scorecard.bucket_lines(report)]
     answers = [astuple(line) for line in scorecard.answer_lines(report)]
-    score_notes, answer_notes = notes(scorecard.score_notes(report)), notes(scorecard.answer_notes(report))
-    details = "\n".join(map(_table_section, section_tables.tables(report)))
-    sections = [
-        section("Scorecard", table(scorecard.SCORE_HEADINGS, scores) + score_notes),
-        section("Arms", table(scorecard.BUCKET_HEADINGS, buckets)),
-        section("Questionnaire", table(scorecard.ANSWER_HEADINGS, answers) + answer_notes) if answers else "",
-        _figure(satisfied_shares(report)),
-        off_paper(details),
+    made = [
+        _section("Scorecard", scorecard.SCORE_HEADINGS, scores, scorecard.score_notes(report)),
+        _section("Arms", scorecard.BUCKET_HEADINGS, buckets, []),
+        _section("Questionnaire", scorecard.ANSWER_HEADINGS, answers, scorecard.answer_notes(report)),
     ]
-    return "\n".join(sections)
+    return made if answers else made[:2]
 
 
-def _table_section(details: section_tables.SectionTable) -> str:
-    """One table under its title; nothing where it has no lines."""
-    if not details.lines:
-        return ""
-    return section(details.title, f"{table(details.headings, details.lines)}\n{paragraph(details.caption, 'caption')}")
-
-
-def _figures(report: Report) -> str:
-    """All panels; those of `PRINTED` come on paper too."""
-    return "\n".join(
-        _figure(panel) if panel.key in PRINTED else off_paper(_figure(panel))
-        for panel in panels(report)
-        if panel.key != BESIDE_TABLE
-    )
-
-
-def _figure(panel: Panel) -> str:
-    """One panel: heading, figure, caption, and what is missing."""
-    drawn = drawing(panel.figure, panel.key)
-    caption = paragraph(panel.caption, "caption") + notes(panel.notes)
-    return section(panel.title, f"{drawn}\n{caption}")
-
-
-def _footer(report: Report) -> str:
-    more = '<p class="on-paper">On screen this page also shows days, segments, answering and the split in detail.</p>'
-    return f"<footer>{html.escape(formatting.footer(report))}{more}</footer>"
+def _section(title: str, headings: tuple[str, ...], lines: list[tuple[str, ...]], notes: list[str]) -> Section:
+    return Section(title, table=SectionTable(title, headings, lines, ""), notes=notes)

@@ -1,11 +1,11 @@
 """`validation.html`: one file that shows from disk, without network, how far a world can be believed."""
 
-import html
 from typing import Final
 
-from dashboards.figures import validation as validation_figures
+from dashboards.figures import validation as figures
 from dashboards.figures.panels import Panel
-from dashboards.html_pages import parts
+from dashboards.html_pages.page import Line, Page, render_page, section_of, section_of_table
+from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
 from simulator.reports.validation import Check, Number, Validation
 
@@ -46,28 +46,29 @@ _BIAS_CAPTION: Final = (
 
 
 def render_validation(validation: Validation) -> str:
-    """The whole page; the same validation gives the same text."""
+    """Render the page; the same validation gives the same text."""
+    sound, *rest = (Line(text) for text in sentences(validation))
+    box = [sound, *(Line(fault, "warning") for fault in validation.faults), *rest]
+    sections = [
+        section_of_table(_targets(validation)),
+        *map(section_of, panels(validation)),
+        *map(section_of_table, _tables(validation)),
+    ]
     title = f"Validation of {validation.world}"
-    head = f"<h1>{html.escape(title)}</h1>\n{parts.paragraph(facts(validation), 'facts')}"
-    shown = panels(validation)
-    figures = [_figure(panel) for panel in shown]
-    return parts.page(
-        title, "\n".join([head, _verdict(validation), _checks(validation), *figures, *_tables(validation)])
-    )
+    return render_page(Page(title, facts(validation), box, sections, alarm=not validation.sound))
 
 
 def panels(validation: Validation) -> list[Panel]:
     """All figures in the order in which they are read."""
-    draw = validation_figures
     return [
-        Panel("ratios", "Both regimes at once", _RATIO_CAPTION, draw.ratios(validation)),
-        Panel("groups-random", "Groups under random videos", _RANDOM_CAPTION, draw.groups(validation, "random")),
-        Panel("groups-base", "Groups under the ranker", _BASE_CAPTION, draw.groups(validation, "base")),
-        Panel("watch", "How long views last", _WATCH_CAPTION, draw.watch_times(validation)),
-        Panel("pit", "Is the predicted watch time calibrated?", _PIT_CAPTION, draw.pit(validation)),
-        Panel("apart", "Can a classifier tell?", _apart_caption(validation), draw.importances(validation)),
-        Panel("hates", "Who hates", _HATE_CAPTION, draw.hates(validation)),
-        Panel("biases", "What the questionnaire hides", _BIAS_CAPTION, draw.biases(validation)),
+        Panel("ratios", "Both regimes at once", _RATIO_CAPTION, figures.ratios(validation)),
+        Panel("groups-random", "Groups under random videos", _RANDOM_CAPTION, figures.groups(validation, "random")),
+        Panel("groups-base", "Groups under the ranker", _BASE_CAPTION, figures.groups(validation, "base")),
+        Panel("watch", "How long views last", _WATCH_CAPTION, figures.watch_times(validation)),
+        Panel("pit", "Is the predicted watch time calibrated?", _PIT_CAPTION, figures.pit(validation)),
+        Panel("apart", "Can a classifier tell?", _apart_caption(validation), figures.importances(validation)),
+        Panel("hates", "Who hates", _HATE_CAPTION, figures.hates(validation)),
+        Panel("biases", "What the questionnaire hides", _BIAS_CAPTION, figures.biases(validation)),
     ]
 
 
@@ -100,19 +101,11 @@ def sentences(validation: Validation) -> list[str]:
     return [said, told, *(f"{name}: {why}" for name, why in sorted(validation.reasons.items()))]
 
 
-def _verdict(validation: Validation) -> str:
-    """The sentences in a box, with the gate's faults."""
-    lines = [parts.paragraph(line, "sentence") for line in sentences(validation)]
-    lines[1:1] = [parts.paragraph(fault, "warning") for fault in validation.faults]
-    kind = "verdict" if validation.sound else "verdict alarm"
-    return f'<div class="{kind}">\n' + "\n".join(lines) + "\n</div>"
-
-
-def _checks(validation: Validation) -> str:
-    """Every target, those that are missed first."""
+def _targets(validation: Validation) -> SectionTable:
+    """List every target, those that are missed first."""
     order = {False: 0, True: 1, None: 2}
     ranked = sorted(validation.checks, key=lambda check: order[check.passed])
-    return parts.section("Targets", parts.table(CHECK_HEADINGS, [check_line(check) for check in ranked]))
+    return SectionTable("Targets", CHECK_HEADINGS, [check_line(check) for check in ranked], "")
 
 
 def check_line(check: Check) -> tuple[str, str, str, str]:
@@ -121,13 +114,7 @@ def check_line(check: Check) -> tuple[str, str, str, str]:
     return check.name, formatting.number(check.value), check.target, said[check.passed]
 
 
-def _figure(panel: Panel) -> str:
-    """One panel: heading, figure and caption."""
-    drawn = parts.drawing(panel.figure, panel.key)
-    return parts.section(panel.title, f"{drawn}\n{parts.paragraph(panel.caption, 'caption')}")
-
-
-def _tables(validation: Validation) -> list[str]:
+def _tables(validation: Validation) -> list[SectionTable]:
     """Numbers without a figure: users, activity, presets."""
     people = {**validation.per_user, **validation.activity}
     compared = [
@@ -143,8 +130,8 @@ def _tables(validation: Validation) -> list[str]:
         for name, row in validation.presets.items()
     ]
     return [
-        parts.section("Users, coming and going", parts.table(COMPARED_HEADINGS, compared)),
-        parts.section("Questionnaire presets", parts.table(PRESET_HEADINGS, presets)),
+        SectionTable("Users, coming and going", COMPARED_HEADINGS, compared, ""),
+        SectionTable("Questionnaire presets", PRESET_HEADINGS, presets, ""),
     ]
 
 

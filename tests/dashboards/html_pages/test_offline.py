@@ -2,8 +2,8 @@
 
 import pytest
 
+from dashboards.figures import theme
 from dashboards.figures.offline import scores
-from dashboards.figures.theme import TRUTH as TRUE_COLOUR
 from dashboards.html_pages.offline import lead_in_words, render_offline
 from simulator.cli.rankers import print_offline
 from simulator.reports.offline import FILE, METRICS, TRUE, TRUTH, Lead, Offline, PolicyRow, SeedRow
@@ -57,7 +57,7 @@ def test_bars_are_the_means_and_the_truth_has_its_colour():
     figure = scores(made_up(("base", TRUTH), true=True))
     assert len(figure.data) == 5
     assert list(figure.data[0].x) == pytest.approx([0.5, 0.4])
-    assert figure.data[0].marker.color[1] == TRUE_COLOUR
+    assert figure.data[0].marker.color[1] == theme.TRUTH
     assert "True satisfaction@10" in [note.text for note in figure.layout.annotations]
 
 

@@ -1,12 +1,12 @@
 """`report.html`: whole, escaped, the same every time, and without network."""
 
 import base64
-import html
 import re
 import zlib
 from html.parser import HTMLParser
 
 import pytest
+from markupsafe import escape
 from plotly.offline import get_plotlyjs
 
 from dashboards.figures.panels import panels
@@ -121,7 +121,7 @@ def test_names_are_escaped_everywhere(report):
     )
     text = render_html(evil)
     assert EVIL not in text
-    assert html.escape(EVIL) in text
+    assert escape(EVIL) in text
     page = Page(text)
     assert not any(tag == "img" for tag, _ in page.tags)
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
@@ -141,3 +141,16 @@ def test_a_broken_split_is_set_apart(report):
     text = render_html(report.model_copy(update={"health": health}))
     assert 'class="verdict alarm"' in text
     assert 'class="verdict alarm"' not in render_html(report)
+
+
+def test_names_like_tags_and_markup_stay_names_in_page_and_figures(samples):
+    run, arm = "<b>x</b> [beta]", "</script>"
+    report = samples.sample_report((arm,), name=run)
+    text = render_html(report)
+    page = Page(text)
+    assert run in page.words
+    assert arm in page.cells
+    plain = Page(render_html(samples.sample_report()))
+    assert [tag for tag, _ in page.tags] == [tag for tag, _ in plain.tags]
+    for panel in panels(report):
+        assert arm not in str(panel.figure.to_json()).replace(f'"meta":"{arm}"', "")

@@ -1,14 +1,14 @@
 """`sweep.html`: what it says and draws, escaped, the same every time, and without network."""
 
-import html
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from dashboards.figures.sweep import effect_against_value, truth_against_value
 from dashboards.html_pages.sweep import render_sweep
-from dashboards.text import sweep as sweep_words
+from dashboards.text.sweep import EFFECT_CAPTION, TRUTH_CAPTION
 from simulator.reports.sweep import Sweep, SweepPoint, SweptParameter
 
 EVIL = '<script>alert("x")</script><img src=x onerror=alert(1)>'
@@ -168,7 +168,7 @@ def test_it_says_that_the_value_is_assumed_and_what_hangs_on_it(sweep, text):
     avt = "AVT, watch s per view: the true effect lies between −1.06% and +1.94%"
     assert avt in said
     assert "not on one side of 0; the test says lower at 0, no clear change at 0.1, higher at 0.3." in said
-    for caption in (sweep_words.EFFECT_CAPTION, sweep_words.TRUTH_CAPTION):
+    for caption in (EFFECT_CAPTION, TRUTH_CAPTION):
         assert caption in said
 
 
@@ -201,7 +201,7 @@ def test_names_are_escaped_everywhere(samples, text):
     points = [point.model_copy(update={"path": EVIL}) for point in evil.points]
     page = render_sweep(evil.model_copy(update={"name": EVIL, "world": EVIL, "parameter": worst, "points": points}))
     assert EVIL not in page
-    assert html.escape(EVIL) in page
+    assert escape(EVIL) in page
     tags = Page(page).tags
     assert not any(tag == "img" for tag, _ in tags)
     assert not any(name.startswith("on") for _, attrs in tags for name in attrs)

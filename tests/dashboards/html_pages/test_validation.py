@@ -1,12 +1,12 @@
 """`validation.html`: says what was measured, admits what was not, and needs no network."""
 
-import html
 import importlib.util
 import re
 from pathlib import Path
 
 import plotly.graph_objects as go
 import pytest
+from markupsafe import escape
 
 from dashboards.figures import validation
 from dashboards.html_pages.validation import check_line, panels, render_validation
@@ -44,13 +44,13 @@ def text(sound):
 
 def test_every_target_is_in_the_table(sound, text):
     for check in sound.checks:
-        assert all(html.escape(cell) in text for cell in check_line(check))
+        assert all(escape(cell) in text for cell in check_line(check))
 
 
 def test_every_figure_has_its_caption(sound, text):
     assert len(panels(sound)) == 8
     for panel in panels(sound):
-        assert html.escape(panel.caption) in text
+        assert escape(panel.caption) in text
         assert f'id="figure-{panel.key}"' in text
 
 
@@ -79,7 +79,7 @@ def test_same_validation_same_page(sound, text):
 def test_names_are_escaped(sound):
     page = render_validation(sound.model_copy(update={"world": EVIL, "faults": [EVIL], "reasons": {"recovery": EVIL}}))
     assert EVIL not in page
-    assert html.escape(EVIL) in page
+    assert escape(EVIL) in page
 
 
 def test_what_was_not_measured_is_admitted(bare):
