@@ -118,9 +118,9 @@ def show_side(side: Page, folder: Path, run: Path | None) -> None:
         st.caption(formatting.in_markdown(formatting.facts(report)))
         show(run, report)
     elif run is None and not find_runs(folder):
-        from dashboards.screens.empty import show as show_empty
+        from dashboards.screens import empty
 
-        show_empty(folder)
+        empty.show(folder)
 
 
 def open_run(run: Path, folder: Path, *, quiet: bool) -> Report | None:
@@ -128,9 +128,9 @@ def open_run(run: Path, folder: Path, *, quiet: bool) -> Report | None:
     version = fingerprint(run)
     if version is None:
         if not quiet:
-            from dashboards.screens.run_progress import show as show_under_way
+            from dashboards.screens import run_progress
 
-            show_under_way(folder, run)
+            run_progress.show(folder, run)
         return None
     try:
         return read_run(run, version)

@@ -8,8 +8,7 @@ from plotly.subplots import make_subplots
 from dashboards.figures.small_multiples import name_lanes
 from dashboards.figures.theme import QUIET, TREATMENTS, TRUTH, frame, remark
 from dashboards.text import formatting
-from simulator.reports.offline import TRUE, Offline
-from simulator.reports.offline import TRUTH as BY_TRUTH
+from simulator.reports import offline
 
 METRIC_NAMES: Final = {
     "hr@1": "HR@1",
@@ -18,37 +17,37 @@ METRIC_NAMES: Final = {
     "ndcg@5": "NDCG@5",
     "ndcg@10": "NDCG@10",
     "mrr": "MRR",
-    TRUE: "True satisfaction@10",
+    offline.TRUE: "True satisfaction@10",
 }
-_PANELS: Final = ("hr@1", "hr@10", "ndcg@10", "mrr", TRUE)
+_PANELS: Final = ("hr@1", "hr@10", "ndcg@10", "mrr", offline.TRUE)
 _95: Final = 1.96
 
 
-def scores(offline: Offline) -> go.Figure:
+def scores(evaluation: offline.Offline) -> go.Figure:
     """Means of the main metrics with whiskers over seeds, best policy on top; the truth's own order in its colour."""
-    if not offline.policies:
+    if not evaluation.policies:
         return remark("No policy was asked.")
-    shown = [metric for metric in _PANELS if metric in offline.metrics]
+    shown = [metric for metric in _PANELS if metric in evaluation.metrics]
     titles = [METRIC_NAMES[metric] for metric in shown]
     figure = make_subplots(rows=1, cols=len(shown), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03)
     figure.update_annotations(font_size=13)
     for column, metric in enumerate(shown, start=1):
-        figure.add_trace(_bars(offline, metric), row=1, col=column)
-    names = [row.policy for row in offline.policies]
+        figure.add_trace(_bars(evaluation, metric), row=1, col=column)
+    names = [row.policy for row in evaluation.policies]
     name_lanes(figure, names)
     figure.update_xaxes(nticks=4)
     return frame(figure, 34 * len(names) + 110)
 
 
-def _bars(offline: Offline, metric: str) -> go.Bar:
+def _bars(evaluation: offline.Offline, metric: str) -> go.Bar:
     """One metric of every policy."""
-    rows = offline.policies
-    colour = TRUTH if metric == TRUE else TREATMENTS[0]
+    rows = evaluation.policies
+    colour = TRUTH if metric == offline.TRUE else TREATMENTS[0]
     return go.Bar(
         x=[row.mean.get(metric) for row in rows],
         y=list(range(len(rows))),
         orientation="h",
-        marker={"color": [TRUTH if row.policy == BY_TRUTH else colour for row in rows]},
+        marker={"color": [TRUTH if row.policy == offline.TRUTH else colour for row in rows]},
         error_x={"array": [_95 * (row.standard_error.get(metric) or 0) for row in rows], "color": QUIET},
         customdata=[formatting.in_figure(row.policy) for row in rows],
         hovertemplate="%{customdata}: %{x:.4f}<extra></extra>",

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards.figures import power as power_figure
 from dashboards.figures.panels import Panel
-from dashboards.html_pages import power as power_html
+from dashboards.figures.power import Here, smallest_effect
+from dashboards.html_pages import power
 from dashboards.screens.widgets import choose_result, show_panel, show_section
 from dashboards.text import formatting
 from simulator.reports.power import load_power
@@ -19,10 +19,10 @@ def show(folder: Path, run: Path | None, report: Report | None) -> None:
     plan = choose_result(folder, "power.json", load_power, command)
     if plan is None:
         return
-    st.caption(formatting.in_markdown(f"{plan.name}: {power_html.facts(plan)}"))
-    st.info("\n\n".join(formatting.in_markdown(line) for line in power_html.verdict(plan)))
-    here = None if report is None else power_figure.Here(report.users, report.days)
-    panel = Panel("power", "Smallest effect", power_html.CAPTION, power_figure.smallest_effect(plan, here))
+    st.caption(formatting.in_markdown(f"{plan.name}: {power.facts(plan)}"))
+    st.info("\n\n".join(formatting.in_markdown(line) for line in power.verdict(plan)))
+    here = None if report is None else Here(report.users, report.days)
+    panel = Panel("power", "Smallest effect", power.CAPTION, smallest_effect(plan, here))
     show_panel(panel)
-    for table in power_html.tables(plan):
+    for table in power.tables(plan):
         show_section(table)

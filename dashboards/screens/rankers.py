@@ -5,11 +5,10 @@ from pathlib import Path
 import streamlit as st
 
 from dashboards.figures import ablations
-from dashboards.figures import leaderboard as leaderboard_figure
-from dashboards.figures import offline as offline_figure
+from dashboards.figures.leaderboard import effects
+from dashboards.figures.offline import scores
 from dashboards.figures.panels import Panel
-from dashboards.html_pages import leaderboard as leaderboard_html
-from dashboards.html_pages import offline as offline_html
+from dashboards.html_pages import leaderboard, offline
 from dashboards.run_control.found_runs import fingerprint, read_run, run_label
 from dashboards.screens.widgets import choose_result, show_panel, show_rows
 from dashboards.text import formatting
@@ -34,33 +33,33 @@ def _show_leaderboard(folder: Path) -> None:
     board = choose_result(folder, "leaderboard.json", load_leaderboard, command)
     if board is None:
         return
-    st.caption(formatting.in_markdown(leaderboard_html.facts(board)))
-    show_panel(Panel("leaderboard", "Lifts over base", leaderboard_html.CAPTION, leaderboard_figure.effects(board)))
-    show_rows("Table", leaderboard_html.headings(), [leaderboard_html.line(entry) for entry in board.entries])
+    st.caption(formatting.in_markdown(leaderboard.facts(board)))
+    show_panel(Panel("leaderboard", "Lifts over base", leaderboard.CAPTION, effects(board)))
+    show_rows("Table", leaderboard.headings(), [leaderboard.line(entry) for entry in board.entries])
 
 
 def _show_offline(folder: Path) -> None:
     """Hits and ranks on a fixed log."""
     command = f"askew offline kuairand-pure --out {folder / 'offline'}"
-    offline = choose_result(folder, "offline.json", load_offline, command)
-    if offline is None:
+    evaluation = choose_result(folder, "offline.json", load_offline, command)
+    if evaluation is None:
         return
-    st.caption(formatting.in_markdown(f"{offline.data}: {offline_html.facts(offline)}"))
-    if offline.lead is not None:
-        st.markdown(formatting.in_markdown(offline_html.lead_in_words(offline.lead)))
-    show_panel(Panel("offline", "Scores", offline_html.caption(offline), offline_figure.scores(offline)))
-    lines = [offline_html.line(offline, row) for row in offline.policies]
-    show_rows("Offline scores", offline_html.headings(offline), lines)
+    st.caption(formatting.in_markdown(f"{evaluation.data}: {offline.facts(evaluation)}"))
+    if evaluation.lead is not None:
+        st.markdown(formatting.in_markdown(offline.lead_in_words(evaluation.lead)))
+    show_panel(Panel("offline", "Scores", offline.caption(evaluation), scores(evaluation)))
+    lines = [offline.line(evaluation, row) for row in evaluation.policies]
+    show_rows("Offline scores", offline.headings(evaluation), lines)
 
 
 def _show_ablations(folder: Path) -> None:
     """The true effects of runs that set a policy against itself with other options."""
-    found = {run_label(run, folder): told for run in find_runs(folder) if (told := _ablation(run)) is not None}
-    if not found:
+    reports = {run_label(run, folder): report for run in find_runs(folder) if (report := _ablation(run)) is not None}
+    if not reports:
         st.info("No run sets a policy against itself with other options. Make one:")
         st.code(f"askew run ablations_easq --out {folder / 'ablations'}", language="bash", wrap_lines=True)
         return
-    report = found[st.selectbox("Run with one policy in several arms", list(found), key="ablations")]
+    report = reports[st.selectbox("Run with one policy in several arms", list(reports), key="ablations")]
     st.caption(
         formatting.in_markdown(f"Control: {report.arms[0].name} ({report.arms[0].policy}). {formatting.facts(report)}")
     )

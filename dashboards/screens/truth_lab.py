@@ -4,10 +4,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards.figures import audit as audit_figure
 from dashboards.figures import looks
+from dashboards.figures.audit import quantiles, rates, shown_rows
 from dashboards.figures.panels import Panel
-from dashboards.html_pages import audit as audit_html
+from dashboards.html_pages.audit import HEADINGS, QUANTILES_CAPTION, RATES_CAPTION, cells, facts, verdict
 from dashboards.screens.widgets import choose_result, show_panel, show_rows
 from dashboards.tables import interference
 from dashboards.text import formatting
@@ -45,23 +45,23 @@ def _command(folder: Path, run: Path | None) -> str:
 
 def _show_audit(audit: Audit) -> None:
     """One source and treatment: sentences, rates, quantiles, table."""
-    st.caption(formatting.in_markdown(f"{audit.name}: {audit_html.facts(audit)}"))
-    for line in audit_html.verdict(audit):
+    st.caption(formatting.in_markdown(f"{audit.name}: {facts(audit)}"))
+    for line in verdict(audit):
         st.markdown(formatting.in_markdown(line))
     keys = list(dict.fromkeys((row.source, row.arm) for row in audit.rows))
     if not keys:
         st.info("This audit read no test.")
         return
     source, arm = st.selectbox("Tests", keys, format_func=lambda key: f"{key[0]}, {key[1]}", key="audited")
-    rows = audit_figure.shown_rows(audit, source, arm)
+    rows = shown_rows(audit, source, arm)
     title = "How often is each method wrong?"
-    show_panel(Panel("audit-rates", title, audit_html.RATES_CAPTION, audit_figure.rates(rows)))
+    show_panel(Panel("audit-rates", title, RATES_CAPTION, rates(rows)))
     metrics = list(dict.fromkeys(row.metric for row in rows if row.p_quantiles))
     metric = st.selectbox("Metric of the p-values", metrics, key="audited-metric") if metrics else None
-    quantiles = audit_figure.quantiles([row for row in rows if row.metric == metric])
-    show_panel(Panel("audit-quantiles", "Are A/A p-values even?", audit_html.QUANTILES_CAPTION, quantiles))
+    figure = quantiles([row for row in rows if row.metric == metric])
+    show_panel(Panel("audit-quantiles", "Are A/A p-values even?", QUANTILES_CAPTION, figure))
     mine = [row for row in audit.rows if (row.source, row.arm) == (source, arm)]
-    show_rows("Every metric and method", audit_html.HEADINGS, [audit_html.cells(row) for row in mine])
+    show_rows("Every metric and method", HEADINGS, [cells(row) for row in mine])
 
 
 def _show_replay(report: Report) -> None:

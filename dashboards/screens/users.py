@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards.figures import feed as feed_figure
+from dashboards.figures import feed
 from dashboards.figures.panels import Panel
 from dashboards.html_pages import validation
 from dashboards.screens.widgets import choose_result, show_panel, show_rows
@@ -27,12 +27,12 @@ _ORIGINS = {
 
 def show(folder: Path, run: Path | None, report: Report | None) -> None:
     """One day of one user, then the world's faithfulness, then its card."""
-    feed, real, card = st.tabs(["One user's feed", "Simulated against real", "World card"])
-    with feed:
+    feed_tab, validation_tab, card_tab = st.tabs(["One user's feed", "Simulated against real", "World card"])
+    with feed_tab:
         _show_feed(run)
-    with real:
+    with validation_tab:
         _show_validation(folder, "kuairand-pure" if report is None else report.world)
-    with card:
+    with card_tab:
         _show_card("kuairand-pure" if report is None else report.world)
 
 
@@ -61,9 +61,9 @@ def _play(run: Path) -> None:
     day = three.selectbox("Day", days, key="feed-day")
     truth = st.toggle("Show the truth (no platform has it)", key="feed-truth")
     views = read_feed(run, TraceDay(world, user_id, day))
-    show_panel(Panel("feed", f"User {user_id}, day {day}", _FEED_CAPTION, feed_figure.timeline(views, truth=truth)))
-    headings = (*feed_figure.HEADINGS, *(feed_figure.TRUE_HEADINGS if truth else ()))
-    show_rows("View by view", headings, feed_figure.lines(views, truth=truth))
+    show_panel(Panel("feed", f"User {user_id}, day {day}", _FEED_CAPTION, feed.timeline(views, truth=truth)))
+    headings = (*feed.HEADINGS, *(feed.TRUE_HEADINGS if truth else ()))
+    show_rows("View by view", headings, feed.lines(views, truth=truth))
 
 
 def _world_name(world: str) -> str:
@@ -74,14 +74,14 @@ def _world_name(world: str) -> str:
 def _show_validation(folder: Path, world: str) -> None:
     """Sentences, figures and tables of a validation."""
     command = f"askew validate {world} KUAIRAND_FOLDER --out {folder / 'validation'}"
-    found = choose_result(folder, "validation.json", load_validation, command)
-    if found is None:
+    measured = choose_result(folder, "validation.json", load_validation, command)
+    if measured is None:
         return
-    st.caption(formatting.in_markdown(validation.facts(found)))
-    (st.success if found.sound else st.error)(formatting.in_markdown(" ".join(validation.sentences(found))))
-    for panel in validation.panels(found):
+    st.caption(formatting.in_markdown(validation.facts(measured)))
+    (st.success if measured.sound else st.error)(formatting.in_markdown(" ".join(validation.sentences(measured))))
+    for panel in validation.panels(measured):
         show_panel(panel)
-    show_rows("Targets", validation.CHECK_HEADINGS, [validation.check_line(c) for c in found.checks])
+    show_rows("Targets", validation.CHECK_HEADINGS, [validation.check_line(c) for c in measured.checks])
 
 
 def _show_card(world: str) -> None:

@@ -5,9 +5,7 @@ import re
 import plotly.graph_objects as go
 import pytest
 
-from dashboards.figures import panels as figures
-from dashboards.figures import theme
-from dashboards.figures.panels import panels
+from dashboards.figures import panels, theme
 
 KEYS = ["AUT", "AVT", "P2N"]
 
@@ -34,7 +32,7 @@ def texts(figure: go.Figure) -> str:
 
 
 def test_the_scorecard_draws_every_estimate_and_truth(report):
-    figure = figures.scorecard_forest(report).figure
+    figure = panels.scorecard_forest(report).figure
     rows = report.metrics
     assert drawn(figure, "circle", "x") == {row.relative_effect for row in rows}
     assert drawn(figure, "circle-open", "x") == {row.plain.relative_effect for row in rows}
@@ -44,7 +42,7 @@ def test_the_scorecard_draws_every_estimate_and_truth(report):
 
 
 def test_headline_metrics_lead_the_scorecard(report):
-    figure = figures.scorecard_forest(report).figure
+    figure = panels.scorecard_forest(report).figure
     labels = {row.metric: row.label for row in report.metrics}
     assert list(figure.layout.yaxis.ticktext) == [labels["AUT"], labels["AVT"]]
     assert list(figure.layout.yaxis2.ticktext) == [labels["P2N"]]
@@ -52,14 +50,14 @@ def test_headline_metrics_lead_the_scorecard(report):
 
 
 def test_lanes_are_where_their_names_are(report):
-    figure = figures.scorecard_forest(report).figure
+    figure = panels.scorecard_forest(report).figure
     aut = next(row for row in report.metrics if row.metric == "AUT")
     solid = next(trace for trace in traces(figure) if trace.name == "circle")
     assert solid.y[solid.x.index(aut.relative_effect)] == 0
 
 
 def test_treatments_stand_side_by_side_in_their_own_colour(wide_report):
-    figure = figures.scorecard_forest(wide_report).figure
+    figure = panels.scorecard_forest(wide_report).figure
     colours, places = set(), set()
     for arm in ("treatment", "bolder", "boldest"):
         rows = [row for row in wide_report.metrics if row.arm == arm]
@@ -71,7 +69,7 @@ def test_treatments_stand_side_by_side_in_their_own_colour(wide_report):
 
 
 def test_a_plain_estimate_is_hollow(samples):
-    figure = figures.scorecard_forest(samples.bare_report()).figure
+    figure = panels.scorecard_forest(samples.bare_report()).figure
     assert drawn(figure, "circle-open", "x") == {row.relative_effect for row in samples.bare_report().metrics}
     assert not drawn(figure, "circle", "x")
     assert not drawn(figure, "star", "x")
@@ -79,12 +77,12 @@ def test_a_plain_estimate_is_hollow(samples):
 
 
 def test_an_a_a_test_has_its_stars_on_zero(samples):
-    assert drawn(figures.scorecard_forest(samples.a_a_report()).figure, "star", "x") == {0.0}
+    assert drawn(panels.scorecard_forest(samples.a_a_report()).figure, "star", "x") == {0.0}
 
 
 def test_a_null_is_written_and_not_drawn(samples):
     report = samples.report_with_nulls()
-    panel = figures.scorecard_forest(report)
+    panel = panels.scorecard_forest(report)
     assert 0.0 not in drawn(panel.figure, "circle", "x") | drawn(panel.figure, "circle-open", "x")
     assert "missing, no hates in a bucket" in texts(panel.figure)
     assert panel.notes == ("P2N, treatment: missing, no hates in a bucket",)
@@ -92,12 +90,12 @@ def test_a_null_is_written_and_not_drawn(samples):
 
 @pytest.mark.parametrize(("days", "step"), [(1, 1), (3, 1), (7, 1), (9, 2), (28, 4)])
 def test_ticks_are_whole_days_and_few(report, days, step):
-    figure = figures.daily_lift(report.model_copy(update={"days": days}), KEYS).figure
+    figure = panels.daily_lift(report.model_copy(update={"days": days}), KEYS).figure
     assert figure.layout.xaxis.dtick == step
 
 
 def test_the_interval_over_all_looks_is_a_thick_bar(samples):
-    figure = figures.scorecard_forest(samples.stopped_report()).figure
+    figure = panels.scorecard_forest(samples.stopped_report()).figure
     bars = [trace for trace in traces(figure) if trace.name == "over all looks"]
     assert {value for bar in bars for value in bar.x if value is not None} == {-0.031, 0.052}
     thin = next(trace for trace in traces(figure) if trace.name == "interval")
@@ -106,7 +104,7 @@ def test_the_interval_over_all_looks_is_a_thick_bar(samples):
 
 
 def test_look_curves_draw_every_look_with_its_bands(report):
-    figure = figures.look_curves(report).figure
+    figure = panels.look_curves(report).figure
     rows = report.looks.rows
     assert drawn(figure, "lift so far", "y") == {row.relative_effect for row in rows}
     assert drawn(figure, "true lift so far", "y") == {row.true_relative_effect for row in rows}
@@ -117,14 +115,14 @@ def test_look_curves_draw_every_look_with_its_bands(report):
 
 def test_look_curves_show_crossings_and_where_the_test_stopped(samples):
     report = samples.stopped_report()
-    figure = figures.look_curves(report).figure
+    figure = panels.look_curves(report).figure
     sizes = [size for trace in traces(figure) if trace.name == "lift so far" for size in trace.marker.size]
     assert sum(size > 10 for size in sizes) == sum(row.crossed for row in report.looks.rows) > 0
     assert {shape.x0 for shape in figure.layout.shapes} == {5}
 
 
 def test_daily_lift_draws_every_day(report):
-    figure = figures.daily_lift(report, KEYS).figure
+    figure = panels.daily_lift(report, KEYS).figure
     rows = [row for row in report.daily if row.metric in KEYS]
     assert drawn(figure, "estimate", "y") == {row.relative_effect for row in rows}
     assert drawn(figure, "star", "y") == {row.true_relative_effect for row in rows}
@@ -133,7 +131,7 @@ def test_daily_lift_draws_every_day(report):
 
 
 def test_a_day_without_estimate_says_missing(samples):
-    panel = figures.daily_lift(samples.report_with_nulls(), KEYS)
+    panel = panels.daily_lift(samples.report_with_nulls(), KEYS)
     assert "missing" in texts(panel.figure)
     assert panel.notes == ("P2N, treatment, day 3: missing, no hates in a bucket",)
     days = [trace.x for trace in traces(panel.figure) if trace.name == "estimate" and None in trace.y]
@@ -141,7 +139,7 @@ def test_a_day_without_estimate_says_missing(samples):
 
 
 def test_levels_include_the_days_before_the_test(report):
-    figure = figures.daily_levels(report, KEYS).figure
+    figure = panels.daily_levels(report, KEYS).figure
     totals = [total for total in report.totals if total.metric in KEYS]
     assert drawn(figure, "in this bucket", "y") == {total.value for total in totals}
     assert drawn(figure, "all users under this arm", "y") == {total.true_value for total in totals}
@@ -150,14 +148,14 @@ def test_levels_include_the_days_before_the_test(report):
 
 
 def test_a_level_that_is_null_leaves_a_gap(samples):
-    panel = figures.daily_levels(samples.report_with_nulls(), ["P2N"])
+    panel = panels.daily_levels(samples.report_with_nulls(), ["P2N"])
     bucket = next(trace for trace in traces(panel.figure, "treatment") if trace.name == "in this bucket")
     assert bucket.y[bucket.x.index(3)] is None
     assert "P2N, treatment, day 3: missing" in panel.notes
 
 
 def test_segments_stand_below_all_users(report):
-    figure = figures.segment_forest(report, KEYS).figure
+    figure = panels.segment_forest(report, KEYS).figure
     assert list(figure.layout.yaxis.ticktext) == [
         "all users", "full_active", "high_active", "middle_active", "low_active", "UNKNOWN",
     ]  # fmt: skip
@@ -166,7 +164,7 @@ def test_segments_stand_below_all_users(report):
 
 
 def test_the_funnel_draws_and_writes_every_count(report):
-    figure = figures.questionnaire_funnel(report).figure
+    figure = panels.questionnaire_funnel(report).figure
     for row in report.questionnaire:
         trace = traces(figure, row.arm)[0]
         wanted = (row.eligible, row.exposed, row.answered, row.satisfied, row.uncertain, row.dissatisfied)
@@ -175,24 +173,24 @@ def test_the_funnel_draws_and_writes_every_count(report):
 
 
 def test_a_count_of_zero_is_written_since_a_log_axis_has_no_zero(samples):
-    figure = figures.questionnaire_funnel(samples.report_with_nulls()).figure
+    figure = panels.questionnaire_funnel(samples.report_with_nulls()).figure
     assert None in traces(figure, "control")[0].x
     assert "control: 0" in texts(figure)
 
 
 def test_satisfied_shares_are_the_reports(report):
-    figure = figures.satisfied_shares(report).figure
+    figure = panels.satisfied_shares(report).figure
     assert drawn(figure, "circle-open", "x") == {row.naive for row in report.questionnaire}
     assert drawn(figure, "circle", "x") == {row.weighted for row in report.questionnaire}
     assert drawn(figure, "star", "x") == {row.true for row in report.questionnaire}
 
 
 def test_nobody_answering_is_explained(samples):
-    assert figures.satisfied_shares(samples.report_with_nulls()).notes == ("control: nobody answered",)
+    assert panels.satisfied_shares(samples.report_with_nulls()).notes == ("control: nobody answered",)
 
 
 def test_bucket_sizes_are_planned_and_seen(report):
-    bars = [trace for trace in figures.bucket_sizes(report).figure.data if isinstance(trace, go.Bar)]
+    bars = [trace for trace in panels.bucket_sizes(report).figure.data if isinstance(trace, go.Bar)]
     assert [list(bar.x) for bar in bars] == [
         list(report.health.users_planned.values()),
         list(report.health.users_seen.values()),
@@ -200,33 +198,33 @@ def test_bucket_sizes_are_planned_and_seen(report):
 
 
 def test_pre_period_p_values_are_the_reports(wide_report):
-    figure = figures.pre_period(wide_report).figure
+    figure = panels.pre_period(wide_report).figure
     found = {value for trace in traces(figure) for value in trace.x}
     assert found == set(wide_report.health.pre_period.values())
 
 
 def test_a_p_value_that_is_null_is_written(samples):
-    assert "treatment: missing" in texts(figures.pre_period(samples.report_with_nulls()).figure)
+    assert "treatment: missing" in texts(panels.pre_period(samples.report_with_nulls()).figure)
 
 
 def test_nothing_to_draw_is_said(samples):
     report = samples.bare_report()
     for panel in (
-        figures.look_curves(report),
-        figures.daily_lift(report, KEYS),
-        figures.daily_levels(report, KEYS),
-        figures.segment_forest(report, KEYS),
-        figures.questionnaire_funnel(report),
-        figures.satisfied_shares(report),
-        figures.pre_period(report),
+        panels.look_curves(report),
+        panels.daily_lift(report, KEYS),
+        panels.daily_levels(report, KEYS),
+        panels.segment_forest(report, KEYS),
+        panels.questionnaire_funnel(report),
+        panels.satisfied_shares(report),
+        panels.pre_period(report),
     ):
         assert texts(panel.figure).startswith("This report has no")
     empty = report.model_copy(update={"metrics": []})
-    assert texts(figures.scorecard_forest(empty).figure) == "This report has no metrics."
+    assert texts(panels.scorecard_forest(empty).figure) == "This report has no metrics."
 
 
 def test_every_panel_is_complete(any_report):
-    shown = panels(any_report)
+    shown = panels.panels(any_report)
     assert len({panel.key for panel in shown}) == len(shown) == 15
     for panel in shown:
         assert re.fullmatch("[a-z-]+", panel.key)
@@ -236,16 +234,16 @@ def test_every_panel_is_complete(any_report):
 
 
 def test_every_lift_axis_has_a_title_with_its_unit(report):
-    for panel in panels(report):
+    for panel in panels.panels(report):
         titles = [axis.title.text for axis in panel.figure.select_xaxes()]
         assert all(titles), panel.key
-    levels = figures.daily_levels(report, ["AUT"]).figure
+    levels = panels.daily_levels(report, ["AUT"]).figure
     assert levels.layout.yaxis.title.text == "s/user/day"
 
 
 def test_names_with_tags_are_shown_as_they_are(samples):
     report = samples.sample_report(("<b>bold</b> & <a href='x'>link</a>",))
-    for panel in panels(report):
+    for panel in panels.panels(report):
         shown = panel.figure.update_traces(meta=None).to_json().replace("\\u003c", "<")
         assert not set(re.findall("<[^>]*>", shown)) - {"<br>", "<i>", "</i>"}
 
@@ -253,11 +251,11 @@ def test_names_with_tags_are_shown_as_they_are(samples):
 def test_a_daily_row_without_a_day_is_refused(report):
     row = report.daily[0].model_copy(update={"day": None})
     with pytest.raises(ValueError, match="without a day"):
-        figures.daily_lift(report.model_copy(update={"daily": [row]}), [row.metric])
+        panels.daily_lift(report.model_copy(update={"daily": [row]}), [row.metric])
 
 
 def test_looks_differ_in_the_template_alone(report):
-    figure = figures.scorecard_forest(report).figure
+    figure = panels.scorecard_forest(report).figure
     assert figure.layout.template.layout.font.color == theme.LIGHT.ink
     dark = theme.apply_theme(go.Figure(figure), theme.DARK)
     assert dark.layout.template.layout.font.color == theme.DARK.ink
