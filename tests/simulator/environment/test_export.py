@@ -69,7 +69,7 @@ def folder(play):
 def lowest(play):
     """One day of a plug-in against random slates, with few candidates; do not write into it."""
     Lowest.offers.clear()
-    return play(f"{__name__}:Lowest", users=1500, candidates=4, days=1, seed=5)
+    return play(f"{__name__}:Lowest", users=600, candidates=4, days=1, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_candidates_are_those_that_the_policy_could_choose_from(lowest):
     frame = pd.DataFrame(Lowest.offers, columns=["day", "user_id", "candidates"])
     frame["request"] = frame.groupby(["user_id", "day"]).cumcount()
     offered = first.merge(frame, on=["user_id", "day", "request"], how="left")["candidates"]
-    assert len(first) > 1000
+    assert len(first) > 400
     assert np.array_equal(shown.offered, np.stack(offered))
 
 
@@ -120,7 +120,7 @@ def test_another_policys_clicks_can_be_estimated_from_an_export_alone(lowest, tm
         for arm in ("control", "treatment")
     )
     assert logged.index.equals(truth.index)
-    assert len(logged) > 1000
+    assert len(logged) > 400
     choice = np.stack(logged["candidates"]).min(axis=1)
     assert np.array_equal(choice, truth["video_id"])
     terms = (logged["video_id"] == choice) / logged["propensity"] * logged["click"]
@@ -158,6 +158,23 @@ def test_a_trace_of_another_world_is_refused(folder, tmp_path):
     spec = (folder / "spec.toml").read_text()
     (tmp_path / "run" / "spec.toml").write_text(spec.replace("seed = 0", "seed = 1"))
     with pytest.raises(RunFolderError, match="is of another world than its spec's is now; run the spec anew"):
+        read_transitions(tmp_path / "run", None, "watch_s")
+
+
+@pytest.mark.parametrize(
+    ("column", "given", "message"),
+    [
+        ("user_id", 60, "user_id from 0 to 60 given, want 0 to 59"),
+        ("video_id", 10_000, "video_id from 0 to 10000 given, want 0 to"),
+    ],
+)
+def test_a_trace_of_unknown_users_or_videos_is_refused(folder, tmp_path, column, given, message):
+    shutil.copytree(folder, tmp_path / "run")
+    path = next(path for path in (tmp_path / "run" / "trace").iterdir() if "world0-0000" in path.name)
+    rows = pd.read_parquet(path)
+    rows.loc[rows.index[-1], column] = given
+    rows.astype({column: "int32"}).to_parquet(path)
+    with pytest.raises(RunFolderError, match=message):
         read_transitions(tmp_path / "run", None, "watch_s")
 
 
