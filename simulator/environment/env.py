@@ -139,7 +139,7 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         asked = chosen_world(world, questionnaire)
         drawn = make_stage(asked, size, population_seed)
         self.ground = EnvSettings(asked, *drawn, pay, slate_size, candidates, horizon_days, reveal_truth)
-        self._visit: Episode | None = None
+        self._episode: Episode | None = None
         self.action_space = action_space(candidates)
         self.observation_space = observation_space(self.ground.stage, candidates, horizon_days)
 
@@ -159,11 +159,11 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         n_users = self.ground.n_users
         drawn_seed, drawn_user = draw_episode(self.np_random, n_users)
         user_id = _chosen_user(options or {}, n_users, drawn_user)
-        self._visit = visit = self._arrive(drawn_seed if seed is None else seed, user_id)
-        info: Info = {"user_id": user_id, "seed": visit.course.seed}
+        self._episode = episode = self._arrive(drawn_seed if seed is None else seed, user_id)
+        info: Info = {"user_id": user_id, "seed": episode.course.seed}
         if self.ground.reveal_truth:
-            info["truth"] = {"mood": float(visit.block.state.mood[0])}
-        return encode(visit.offer, visit.first_day, 0), info
+            info["truth"] = {"mood": float(episode.block.state.mood[0])}
+        return encode(episode.offer, episode.first_day, 0), info
 
     @override
     def step(self, action: Float32[np.ndarray, " n"]) -> tuple[Observed, float, bool, bool, Info]:
@@ -173,14 +173,14 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
             ResetNeeded: The episode is over, or none was begun.
             ValueError: Not one finite score per candidate.
         """
-        visit = self._visit
-        if visit is None or visit.now is None:
+        episode = self._episode
+        if episode is None or episode.now is None:
             raise ResetNeeded("step called while no user is served: call reset first")
-        slates = top_k(visit.offer, _checked_scores(action, self.ground.n_candidates), self.ground.slate_size)
-        response = respond(visit.course, visit.block, visit.ring, visit.now.day, only_row(), slates)
-        feedback = _log(visit.block, visit.now.day, slates, response)
+        slates = top_k(episode.offer, _checked_scores(action, self.ground.n_candidates), self.ground.slate_size)
+        response = respond(episode.course, episode.block, episode.ring, episode.now.day, only_row(), slates)
+        feedback = _log(episode.block, episode.now.day, slates, response)
         paid = self.ground.pay.of_slate(feedback, truth_of(response, self.ground.satisfied_above))
-        self._visit = after = self._move_on(visit, visit.now, slates, feedback)
+        self._episode = after = self._move_on(episode, episode.now, slates, feedback)
         observed = encode(after.offer, after.first_day, after.last_answer)
         over = after.now is None
         return observed, paid, after.gone, over and not after.gone, self._info(after, slates, response)
@@ -207,11 +207,11 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
     @override
     def render(self) -> str | Picture | None:  # pyright: ignore[reportIncompatibleMethodOverride] # narrower than RenderFrame
         """The last slate as text in mode `ansi`; the phone after the last view in mode `rgb_array`."""
-        visit = self._visit
-        if self.render_mode is None or visit is None:
+        episode = self._episode
+        if self.render_mode is None or episode is None:
             return None
         if self.render_mode == "ansi":
-            return screen(visit.offer, visit.slates, visit.feedback)
+            return screen(episode.offer, episode.slates, episode.feedback)
         return self.pictures()[-1]
 
     def pictures(self) -> list[Picture]:
@@ -220,16 +220,16 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         Raises:
             ResetNeeded: No episode was begun.
         """
-        visit = self._standing()
-        mood = float(visit.block.state.mood[0]) if self.ground.reveal_truth else None
-        rows = [None] if visit.feedback is None else range(len(visit.feedback))
-        return [picture(ScreenView(visit.offer, visit.feedback, row, mood)) for row in rows]
+        episode = self._standing()
+        mood = float(episode.block.state.mood[0]) if self.ground.reveal_truth else None
+        rows = [None] if episode.feedback is None else range(len(episode.feedback))
+        return [picture(ScreenView(episode.offer, episode.feedback, row, mood)) for row in rows]
 
     def _standing(self) -> Episode:
         """Where the episode stands."""
-        if self._visit is None:
+        if self._episode is None:
             raise ResetNeeded("no user is served yet: call reset first")
-        return self._visit
+        return self._episode
 
     def _arrive(self, seed: int, user_id: int) -> Episode:
         """Wait for a user's first request."""
@@ -244,37 +244,37 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         ring = day_ring(course, now.day)
         return Episode(course, block, now.day, now, ring, observe(course, block, ring, now.day, only_row()))
 
-    def _move_on(self, visit: Episode, now: RequestTime, slates: Slates, feedback: Feedback) -> Episode:
+    def _move_on(self, episode: Episode, now: RequestTime, slates: Slates, feedback: Feedback) -> Episode:
         """After a slate, wait for the next request."""
-        course, block, row = visit.course, visit.block, only_row()
+        course, block, row = episode.course, episode.block, only_row()
         block.state.request[row] += 1
-        last_day = visit.first_day + self.ground.horizon_days - 1
+        last_day = episode.first_day + self.ground.horizon_days - 1
         coming = next_request(course, block, now, last_day)
         day = last_day if coming is None else coming.day
-        ring = visit.ring if day == now.day else day_ring(course, day)
+        ring = episode.ring if day == now.day else day_ring(course, day)
         answers = feedback.answer[feedback.answer > 0]
         return replace(
-            visit,
+            episode,
             now=coming,
             ring=ring,
             offer=observe(course, block, ring, day, row),
             gone=coming is None and self._has_left(course, block, last_day),
-            last_answer=int(answers[-1]) if len(answers) else visit.last_answer,
+            last_answer=int(answers[-1]) if len(answers) else episode.last_answer,
             slates=slates,
             feedback=feedback,
         )
 
     def _has_left(self, course: RolloutSettings, block: Block, last_day: int) -> bool:
-        """Whether the user, whose last day has ended, comes no more."""
+        """Say whether the user, whose last day has ended, has left for good."""
         seed, day = np.array([course.seed], np.int64), np.array([last_day], np.int32)
         return bool(gone_for_good(course.stage, seed, block, only_row(), day)[0])
 
-    def _info(self, visit: Episode, slates: Slates, response: Response) -> Info:
-        """What was logged of a slate, place by place, and the truth if it is revealed."""
-        block = visit.block
+    def _info(self, episode: Episode, slates: Slates, response: Response) -> Info:
+        """Build the `info` of a step: the log of a slate, position by position, and the truth if it is revealed."""
+        block = episode.block
         info: Info = {
             "user_id": int(block.user_id[0]),
-            "seed": visit.course.seed,
+            "seed": episode.course.seed,
             "slate": slates[0].copy(),
             "viewed": response.viewed[0],
             "watch_s": response.watch_s[0],
@@ -314,7 +314,7 @@ def _checked_scores(action: Float32[np.ndarray, " n"], n: int) -> Float32[np.nda
 
 
 def _log(block: Block, day: int, slates: Slates, response: Response) -> Feedback:
-    """What a platform logs of the slate just lived through."""
+    """Log the views of a slate as a platform would."""
     row = only_row()
     return logged(block, day, row, block.state.hour[row], block.state.request[row], slates, response)
 

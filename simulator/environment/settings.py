@@ -1,4 +1,4 @@
-"""What all episodes of an environment share, and which sizes it may have."""
+"""Settings that all episodes of an environment share, and the sizes it may have."""
 
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from user_models.world.world import Population, World
 @final
 @dataclass(frozen=True)
 class EnvSettings:
-    """What all episodes of an environment share.
+    """Settings that all episodes of an environment share.
 
     Attributes:
         world: With its questionnaire.

@@ -73,7 +73,7 @@ class Transitions:
         return len(self.rewards)
 
     def candidates(self, rows: slice) -> Int32[np.ndarray, "some n"]:
-        """What could have been shown, for some views: the candidates of the request that each belongs to."""
+        """The candidates of the request that each of some views belongs to."""
         return self.offered[self.request[rows]]
 
     def following(self) -> Int64[np.ndarray, " rows"]:
@@ -142,15 +142,15 @@ def _trace(folder: Path, spec: ExperimentSpec, arm: str) -> pd.DataFrame:
 
 
 def _in_bucket(user_id: Int64[np.ndarray, " rows"], spec: ExperimentSpec, arm: str) -> Bool[np.ndarray, " rows"]:
-    """Whether users met an arm in the mixed course of events."""
+    """Say of each user whether an arm served them in the mixed timeline."""
     served_by = assign(user_id, np.array([each.share for each in spec.arms]), spec.salt)
     return served_by == [each.name for each in spec.arms].index(arm)
 
 
 def _fault(table: pa.Table, spec: ExperimentSpec) -> str:
-    """What keeps a trace from being one of this spec, or nothing."""
-    wanted = (*_LOGGED, *(str(event.name).lower() for event in Event))
-    missing = [name for name in wanted if name not in table.column_names]
+    """Describe the first fault that keeps a trace from being one of this spec; empty without one."""
+    columns = (*_LOGGED, *(str(event.name).lower() for event in Event))
+    missing = [name for name in columns if name not in table.column_names]
     if missing:
         return f"column {missing[0]} is missing"
     if fault := trace_fault(table):
@@ -216,7 +216,7 @@ def _seen(
 
 
 def _views_before(log: Feedback) -> Int32[np.ndarray, " rows"]:
-    """How many views the user made that day before each one."""
+    """Count the user's views of that day before each one."""
     new = np.append(True, (np.diff(log.user_id) != 0) | (np.diff(log.day) != 0))
     start = np.flatnonzero(new)
     return (np.arange(len(log)) - np.repeat(start, np.diff(np.append(start, len(log))))).astype(np.int32)

@@ -97,7 +97,7 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         self.action_space = batch_space(one.action_space, num_envs)
         self.observation_space = batch_space(one.observation_space, num_envs)
         self._ground: EnvSettings = one.ground
-        self._visits: Episodes | None = None
+        self._episodes: Episodes | None = None
         self._queue: NextUp = UserQueue(np.random.default_rng(0), one.ground.n_users, 0)
         self._limit, self._n_steps = max_episode_steps, np.zeros(num_envs, np.int64)
         self._last_answer = np.zeros(num_envs, np.int64)
@@ -120,9 +120,9 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         everyone = np.arange(self.num_envs)
         users, seeds = self._queue.take(everyone)
         users = _chosen_users(options or {}, users, self._ground.n_users)
-        self._visits = Episodes.empty(self._ground.course(0), self._ground.people, self.num_envs, ROUNDS_PER_DAY)
-        self._begin(self._visits, everyone, users, seeds)
-        return self._look(self._visits), self._who(self._visits)
+        self._episodes = Episodes.empty(self._ground.course(0), self._ground.people, self.num_envs, ROUNDS_PER_DAY)
+        self._begin(self._episodes, everyone, users, seeds)
+        return self._look(self._episodes), self._who(self._episodes)
 
     @override
     def step(
@@ -134,25 +134,25 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
             ResetNeeded: No episode was begun.
             ValueError: Not one finite score per candidate.
         """
-        visits = self._standing()
+        episodes = self._standing()
         scores = _checked(actions, (self.num_envs, self._ground.n_candidates))
-        served, over = np.flatnonzero(~visits.over), np.flatnonzero(visits.over)
+        served, over = np.flatnonzero(~episodes.over), np.flatnonzero(episodes.over)
         if len(over):
-            self._begin(visits, over, *self._queue.take(over))
+            self._begin(episodes, over, *self._queue.take(over))
         slates = self._slates(scores)
-        paid, info, late = np.zeros(self.num_envs), self._who(visits), np.zeros(self.num_envs, bool)
+        paid, info, late = np.zeros(self.num_envs), self._who(episodes), np.zeros(self.num_envs, bool)
         if len(served):
-            response = show(visits, served, slates[served])
-            paid[served] = self._paid(visits, served, slates, response)
-            advance(visits, served, self._ground.horizon_days)
-            info |= self._told(visits, served, slates, response)
-            late = self._count(visits, served)
-        observed = self._look(visits)
-        return observed, paid, visits.gone.copy(), (visits.over & ~visits.gone) | late, info
+            response = show(episodes, served, slates[served])
+            paid[served] = self._paid(episodes, served, slates, response)
+            advance(episodes, served, self._ground.horizon_days)
+            info |= self._told(episodes, served, slates, response)
+            late = self._count(episodes, served)
+        observed = self._look(episodes)
+        return observed, paid, episodes.gone.copy(), (episodes.over & ~episodes.gone) | late, info
 
     @property
     def ground(self) -> EnvSettings:
-        """What all episodes share."""
+        """Settings that all episodes share."""
         return self._ground
 
     def requests(self) -> Iterator[tuple[Int64[np.ndarray, " rows"], Observation]]:
@@ -169,48 +169,52 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         Raises:
             ResetNeeded: No episode was begun.
         """
-        visits = self._standing()
-        over = np.flatnonzero(visits.over)
+        episodes = self._standing()
+        over = np.flatnonzero(episodes.over)
         if len(over):
-            self._begin(visits, over, *self._queue.take(over))
-            self._look(visits)
+            self._begin(episodes, over, *self._queue.take(over))
+            self._look(episodes)
 
     def _seed(self, seed: int | Sequence[int | None] | np.ndarray | None) -> None:
-        """Settle who comes from here on."""
+        """Set the queue of users and seeds for the coming episodes."""
         n_users = self._ground.n_users
         if isinstance(seed, Sequence | np.ndarray):
             self._queue = OwnDraws.begin(_checked_seeds(seed, self.num_envs), n_users, self._queue)
             return
         seed = None if seed is None else whole("seed", seed, 0, SEEDS - 1)
         super().reset(seed=seed)
-        if seed is not None or self._visits is None:
+        if seed is not None or self._episodes is None:
             drawn = int(self.np_random.integers(SEEDS))
             self._queue = UserQueue(self.np_random, n_users, drawn if seed is None else seed)
 
-    def _count(self, visits: Episodes, served: Int64[np.ndarray, " rows"]) -> Flags:
+    def _count(self, episodes: Episodes, served: Int64[np.ndarray, " rows"]) -> Flags:
         """Count a slate more; end the episodes that have had as many as they may, and say which."""
         late = np.zeros(self.num_envs, bool)
         self._n_steps[served] += 1
         if self._limit is not None:
             late[served] = self._n_steps[served] >= self._limit
-            visits.over[late] = True
+            episodes.over[late] = True
         return late
 
     def _standing(self) -> Episodes:
-        """Where the episodes stand."""
-        if self._visits is None:
+        """Return the current episodes.
+
+        Raises:
+            ResetNeeded: No episode was begun.
+        """
+        if self._episodes is None:
             raise ResetNeeded("no user is served yet: call reset first")
-        return self._visits
+        return self._episodes
 
     def _begin(
         self,
-        visits: Episodes,
+        episodes: Episodes,
         rows: Int64[np.ndarray, " rows"],
         users: Int64[np.ndarray, " rows"],
         seeds: Int64[np.ndarray, " rows"],
     ) -> None:
         """Begin episodes."""
-        arrive(visits, rows, users, seeds)
+        arrive(episodes, rows, users, seeds)
         self._last_answer[rows] = self._n_steps[rows] = 0
 
     def _slates(self, scores: Float32[np.ndarray, "envs n"]) -> Slates:
@@ -220,35 +224,35 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         return slates
 
     def _paid(
-        self, visits: Episodes, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response
+        self, episodes: Episodes, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response
     ) -> Float64[np.ndarray, " rows"]:
-        """What the slates were worth; remembers the latest answers."""
-        state, ground = visits.block.state, self._ground
-        log = logged(visits.block, 0, rows, state.hour[rows], state.request[rows], slates, response)
+        """Compute the rewards of slates and store the users' latest answers."""
+        state, ground = episodes.block.state, self._ground
+        log = logged(episodes.block, 0, rows, state.hour[rows], state.request[rows], slates, response)
         row = np.nonzero(response.viewed)[0]
-        feedback = replace(log, day=visits.day[rows][row].astype(np.int16))
+        feedback = replace(log, day=episodes.day[rows][row].astype(np.int16))
         answered = np.flatnonzero(feedback.answer)
         self._last_answer[rows[row[answered]]] = feedback.answer[answered]  # of several, the last one stays
         return ground.pay.of_slates(feedback, truth_of(response, ground.satisfied_above), row, len(rows))
 
-    def _who(self, visits: Episodes) -> Infos:
-        """Whom each episode is about."""
+    def _who(self, episodes: Episodes) -> Infos:
+        """Build the `info` on users and seeds."""
         everyone = np.ones(self.num_envs, bool)
-        who = {"user_id": visits.block.user_id.copy(), "seed": visits.seed.copy()}
+        who = {"user_id": episodes.block.user_id.copy(), "seed": episodes.seed.copy()}
         return who | {f"_{name}": everyone for name in who}
 
     def _told(
-        self, visits: Episodes, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response
+        self, episodes: Episodes, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response
     ) -> dict[str, Any]:
-        """What was logged of the slates, place by place, and the truth if it is revealed."""
-        shown = np.zeros(self.num_envs, bool)
-        shown[rows] = True
-        told = {"slate": slates} | {name: self._spread(rows, getattr(response, name)) for name in _LOGGED}
-        info: Infos = told | {f"_{name}": shown for name in told}
+        """Build the `info` of a step: the log of the slates, position by position, and the truth if it is revealed."""
+        is_served = np.zeros(self.num_envs, bool)
+        is_served[rows] = True
+        logs = {"slate": slates} | {name: self._spread(rows, getattr(response, name)) for name in _LOGGED}
+        info: Infos = logs | {f"_{name}": is_served for name in logs}
         if self._ground.reveal_truth:
             latent = {name: self._spread(rows, getattr(response, name)) for name in _LATENT}
-            info["truth"] = latent | {"mood": visits.block.state.mood.copy()}
-            info["_truth"] = shown
+            info["truth"] = latent | {"mood": episodes.block.state.mood.copy()}
+            info["_truth"] = is_served
         return info
 
     def _spread(self, rows: Int64[np.ndarray, " rows"], some: np.ndarray) -> np.ndarray:
@@ -257,14 +261,14 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         whole[rows] = some
         return whole
 
-    def _look(self, visits: Episodes) -> Observed:
-        """What every environment shows now; the arrays are the caller's own."""
-        shown: Observed = create_empty_array(self.single_observation_space, self.num_envs, np.empty)  # pyright: ignore[reportAssignmentType] # of a Dict
-        for rows, obs in offers(visits, np.arange(self.num_envs)):
-            for key, values in encode_rows(obs, visits.first_day[rows], self._last_answer[rows]).items():
-                shown[key][rows] = values
-        self._offered = shown["candidate_id"].copy()
-        return shown
+    def _look(self, episodes: Episodes) -> Observed:
+        """Build the observations of all environments; the arrays are the caller's own."""
+        observations: Observed = create_empty_array(self.single_observation_space, self.num_envs, np.empty)  # pyright: ignore[reportAssignmentType] # of a Dict
+        for rows, obs in offers(episodes, np.arange(self.num_envs)):
+            for key, values in encode_rows(obs, episodes.first_day[rows], self._last_answer[rows]).items():
+                observations[key][rows] = values
+        self._offered = observations["candidate_id"].copy()
+        return observations
 
 
 def _chosen_users(options: dict[str, Any], drawn: Int64[np.ndarray, " envs"], n_users: int) -> np.ndarray:

@@ -60,7 +60,7 @@ class Episodes:
 
     @staticmethod
     def empty(course: RolloutSettings, people: Population, n_envs: int, n_rounds: int) -> "Episodes":
-        """No episode has begun; user 0 keeps every place."""
+        """Make episodes of which none has begun; user 0 stands in every row."""
         ids = np.zeros(n_envs, np.int64)
         users = Users(*(array[ids].copy() for array in people.latents))
         block = Block.fresh(ids, users, n_rounds, course.stage.rules)
@@ -69,7 +69,7 @@ class Episodes:
         return Episodes(course, people, pack(people.latents), block, ids.copy(), days, days.copy(), over, gone, {})
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the orders at hand, which are found again where stored visits are read."""
+        """Everything but the orders at hand, which are found again where stored episodes are read."""
         return vars(self) | {"rings": {}}
 
     def at(self, seed: int) -> RolloutSettings:
@@ -77,7 +77,7 @@ class Episodes:
         return replace(self.course, seed=seed)
 
     def ring(self, seed: int, day: int) -> DailyCatalogue:
-        """What is on offer on a day of an experiment seed."""
+        """The catalogue on a day of an experiment seed, in its order."""
         if (seed, day) not in self.rings:
             while len(self.rings) >= _RINGS:
                 self.rings.pop(next(iter(self.rings)))
@@ -95,7 +95,7 @@ class Episodes:
 
 
 def arrive(
-    visits: Episodes,
+    episodes: Episodes,
     rows: Int64[np.ndarray, " rows"],
     user_id: Int64[np.ndarray, " rows"],
     seed: Int64[np.ndarray, " rows"],
@@ -105,86 +105,90 @@ def arrive(
     Raises:
         ValueError: A user who does not come within `LONGEST_WAIT` days.
     """
-    block = visits.block
+    block = episodes.block
     block.user_id[rows] = user_id
-    for mine, everybody in zip(block.users, visits.people.latents, strict=True):
+    for mine, everybody in zip(block.users, episodes.people.latents, strict=True):
         mine[rows] = everybody[user_id]
-    block.packed[rows] = visits.everybody[user_id]
-    rested = fresh_state(_some(block.users, rows), block.state.sessions_left.shape[1], visits.course.stage.rules)
+    block.packed[rows] = episodes.everybody[user_id]
+    rested = fresh_state(_some(block.users, rows), block.state.sessions_left.shape[1], episodes.course.stage.rules)
     _put(block.state, rows, rested)
     block.past.n_seen[rows] = 0
-    visits.seed[rows], visits.day[rows], visits.over[rows], visits.gone[rows] = seed, 0, False, False
-    _wake(visits, rows)
-    _wait(visits, rows, np.full(len(rows), LONGEST_WAIT - 1, np.int32))
-    lost = rows[visits.over[rows]]
+    episodes.seed[rows], episodes.day[rows], episodes.over[rows], episodes.gone[rows] = seed, 0, False, False
+    _wake(episodes, rows)
+    _wait(episodes, rows, np.full(len(rows), LONGEST_WAIT - 1, np.int32))
+    lost = rows[episodes.over[rows]]
     if len(lost):
         raise ValueError(
             f"user_id: user {block.user_id[lost[0]]} does not come within {LONGEST_WAIT} days of seed "
-            f"{visits.seed[lost[0]]}; give another user or seed"
+            f"{episodes.seed[lost[0]]}; give another user or seed"
         )
-    visits.first_day[rows] = visits.day[rows]
+    episodes.first_day[rows] = episodes.day[rows]
 
 
-def show(visits: Episodes, rows: Int64[np.ndarray, " rows"], slates: Slates) -> Response:
-    """Let users live through their slates, one row of `slates` each; the response is in the order of `rows`."""
-    place = np.empty(len(visits.day), np.int64)
-    place[rows] = np.arange(len(rows))
+def show(episodes: Episodes, rows: Int64[np.ndarray, " rows"], slates: Slates) -> Response:
+    """Simulate users' responses to their slates, one row of `slates` each; the response is in the order of `rows`."""
+    index_in_rows = np.empty(len(episodes.day), np.int64)
+    index_in_rows[rows] = np.arange(len(rows))
     parts: list[tuple[Int64[np.ndarray, " _"], Response]] = []
-    for seed, day, some in visits.together(rows):
-        mine = place[some]
-        ring = visits.ring(seed, day)
-        parts.append((mine, respond(visits.at(seed), visits.block, ring, day, some, slates[mine])))
-    found = Response(*(np.empty((len(rows), *array.shape[1:]), array.dtype) for array in parts[0][1]))
+    for seed, day, some in episodes.together(rows):
+        mine = index_in_rows[some]
+        ring = episodes.ring(seed, day)
+        parts.append((mine, respond(episodes.at(seed), episodes.block, ring, day, some, slates[mine])))
+    combined = Response(*(np.empty((len(rows), *array.shape[1:]), array.dtype) for array in parts[0][1]))
     for mine, response in parts:
-        for whole, part in zip(found, response, strict=True):
+        for whole, part in zip(combined, response, strict=True):
             whole[mine] = part
-    return found
+    return combined
 
 
-def advance(visits: Episodes, rows: Int64[np.ndarray, " rows"], horizon_days: int) -> None:
+def advance(episodes: Episodes, rows: Int64[np.ndarray, " rows"], horizon_days: int) -> None:
     """After a slate, wait for the next request of each; those whom the horizon meets first are over."""
-    visits.block.state.request[rows] += 1
-    _wait(visits, rows, visits.first_day[rows] + np.int32(horizon_days - 1))
-    over = rows[visits.over[rows]]
-    visits.gone[over] = gone_for_good(visits.course.stage, visits.seed[over], visits.block, over, visits.day[over])
+    episodes.block.state.request[rows] += 1
+    _wait(episodes, rows, episodes.first_day[rows] + np.int32(horizon_days - 1))
+    over = rows[episodes.over[rows]]
+    episodes.gone[over] = gone_for_good(
+        episodes.course.stage, episodes.seed[over], episodes.block, over, episodes.day[over]
+    )
 
 
-def offers(visits: Episodes, rows: Int64[np.ndarray, " rows"]) -> Iterator[tuple[Int64[np.ndarray, " _"], Observation]]:
-    """What waits for a slate, some rows at a time."""
-    for seed, day, some in visits.together(rows):
-        yield some, observe(visits.at(seed), visits.block, visits.ring(seed, day), day, some)
+def offers(
+    episodes: Episodes, rows: Int64[np.ndarray, " rows"]
+) -> Iterator[tuple[Int64[np.ndarray, " _"], Observation]]:
+    """Yield the requests that wait for a slate, some rows at a time."""
+    for seed, day, some in episodes.together(rows):
+        yield some, observe(episodes.at(seed), episodes.block, episodes.ring(seed, day), day, some)
 
 
-def _wait(visits: Episodes, rows: Int64[np.ndarray, " rows"], last_day: Int32[np.ndarray, " rows"]) -> None:
+def _wait(episodes: Episodes, rows: Int64[np.ndarray, " rows"], last_day: Int32[np.ndarray, " rows"]) -> None:
     """Go from night to night until each user wants a slate; whoever does not up to their last day is over."""
-    block = visits.block
-    until = np.zeros(len(visits.day), np.int32)
+    block = episodes.block
+    until = np.zeros(len(episodes.day), np.int32)
     until[rows] = last_day
     while len(rows):
-        for seed, day, some in visits.together(rows):
-            open_requests(visits.at(seed), block, day, range(block.state.sessions_left.shape[1]), some)
+        for seed, day, some in episodes.together(rows):
+            open_requests(episodes.at(seed), block, day, range(block.state.sessions_left.shape[1]), some)
         rows = rows[block.state.patience[rows] <= 0.0]
-        _sleep(visits, rows)
-        gone = visits.day[rows] >= until[rows]
-        visits.over[rows[gone]] = True
+        _sleep(episodes, rows)
+        gone = episodes.day[rows] >= until[rows]
+        episodes.over[rows[gone]] = True
         rows = rows[~gone]
-        visits.day[rows] += 1
-        _wake(visits, rows)
+        episodes.day[rows] += 1
+        _wake(episodes, rows)
 
 
-def _wake(visits: Episodes, rows: Int64[np.ndarray, " rows"]) -> None:
+def _wake(episodes: Episodes, rows: Int64[np.ndarray, " rows"]) -> None:
     """Let some users begin their day."""
-    for seed, day, some in visits.together(rows):
-        part = _apart(visits.block, some)
-        begin_day(visits.at(seed), part, day)
-        _put(visits.block.state, some, part.state)
+    for seed, day, some in episodes.together(rows):
+        part = _apart(episodes.block, some)
+        begin_day(episodes.at(seed), part, day)
+        _put(episodes.block.state, some, part.state)
 
 
-def _sleep(visits: Episodes, rows: Int64[np.ndarray, " rows"]) -> None:
+def _sleep(episodes: Episodes, rows: Int64[np.ndarray, " rows"]) -> None:
     """Let some users end their day."""
-    part = _apart(visits.block, rows)
-    end_day(visits.course, part)
-    _put(visits.block.state, rows, part.state)
+    part = _apart(episodes.block, rows)
+    end_day(episodes.course, part)
+    _put(episodes.block.state, rows, part.state)
 
 
 def _apart(block: Block, rows: Int64[np.ndarray, " rows"]) -> Block:

@@ -66,10 +66,10 @@ class SingleVideo(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArgs)
         Raises:
             ValueError: There is no candidate at that place.
         """
-        place = np.asarray(action)
-        if place.shape != () or not np.issubdtype(place.dtype, np.integer) or not 0 <= place < self._n:
+        index = np.asarray(action)
+        if index.shape != () or not np.issubdtype(index.dtype, np.integer) or not 0 <= index < self._n:
             raise ValueError(f"action: candidate {action!r} given, want a whole number from 0 to {self._n - 1}")
-        return slate_scores(place[None], self._n)
+        return slate_scores(index[None], self._n)
 
 
 @final

@@ -169,7 +169,7 @@ def test_feeds_side_by_side_are_those_of_single_wrapped_environments(action, sla
     feeds.seed(9)
     observed = feeds.reset()
     rng = np.random.default_rng(0)
-    who = feeds._envs._who(feeds._envs._visits)
+    who = feeds._envs._who(feeds._envs._episodes)
     first, _ = single.reset(seed=int(who["seed"][2]), options={"user_id": int(who["user_id"][2])})
     assert np.array_equal(observed[2], first)
     ended = False
@@ -185,7 +185,7 @@ def test_feeds_side_by_side_are_those_of_single_wrapped_environments(action, sla
         assert not ended or infos[2]["TimeLimit.truncated"] == truncated
         assert np.array_equal(infos[2]["terminal_observation"] if ended else observed[2], one)
     assert observed.shape == (6, *feeds.observation_space.shape)
-    assert not feeds._envs._visits.over.any()
+    assert not feeds._envs._episodes.over.any()
 
 
 def test_videos_one_by_one_want_slates_of_one():
