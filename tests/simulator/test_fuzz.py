@@ -218,7 +218,7 @@ def damage(kind, folder, rng):
         if kind == "world" and rng.random() < 0.4 and (folder / "world.json").is_file():
             try:
                 damage_weights(folder, rng)
-            except (ValueError, OSError, SafetensorError):
+            except (ValueError, OSError, RecursionError, SafetensorError):
                 continue  # broken already
         elif path.suffix == ".parquet" and rng.random() < 0.6:
             try:
