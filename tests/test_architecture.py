@@ -14,31 +14,134 @@ import numpy as np
 import pytest
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-SHELL: Final = "simulator/cli/"
-MAY_IMPORT: Final = {
-    "dashboards": (
-        "dashboards",
-        "simulator.reports.report",
-        "simulator.reports.sections",
-        "simulator.reports.audit",
-        "simulator.reports.power",
-        "simulator.reports.leaderboard",
-        "simulator.reports.offline",
-        "simulator.reports.sweep",
-        "simulator.reports.validation",
-        "simulator.runs.lock",
-        "simulator.runs.state",
-        "simulator.spec.experiment",
-        "policies.registry",
-        "simulator.runs.search",
-        "simulator.reports.trace",
-        "simulator.reports.watch_time",
-        "simulator.reports.world_card",
+PACKAGES: Final = ("dashboards", "policies", "simulator", "user_models")
+FLOORS: Final[dict[str, tuple[str, ...]]] = {
+    # A folder or module may import itself, its list, and what that list may import; lazily nothing more.
+    "simulator.errors": (),
+    "simulator.metrics": (),
+    "simulator.user_days": (),
+    "simulator.registration": (),
+    "simulator.checked": (),
+    "simulator.names": (),
+    "simulator.whole_file": (),
+    "simulator.noise": ("policies.noise", "user_models.dynamics"),
+    "simulator.spec": ("simulator.errors", "simulator.metrics", "simulator.checked", "simulator.names"),
+    "simulator.statistics": ("simulator.metrics",),
+    "simulator.rollout": (
+        "simulator.user_days",
+        "simulator.noise",
+        "policies.base",
+        "policies.simple",
+        "user_models.world",
+        "user_models.dynamics",
     ),
-    "policies": ("policies",),
-    "simulator": ("policies", "simulator", "user_models"),
-    "user_models": ("user_models",),
+    "simulator.runs": (
+        "simulator.errors",
+        "simulator.metrics",
+        "simulator.user_days",
+        "simulator.spec",
+        "policies.base",
+    ),
+    "simulator.reports": ("simulator.errors", "simulator.names", "simulator.runs", "user_models.world"),
+    "simulator.experiment": (
+        "simulator.errors",
+        "simulator.spec",
+        "simulator.rollout",
+        "simulator.runs",
+        "policies.registry",
+    ),
+    "simulator.analysis": (
+        "simulator.errors",
+        "simulator.metrics",
+        "simulator.spec",
+        "simulator.noise",
+        "simulator.statistics",
+        "simulator.runs",
+        "simulator.reports",
+    ),
+    "simulator.environment": (
+        "simulator.errors",
+        "simulator.spec",
+        "simulator.rollout",
+        "simulator.experiment",
+        "simulator.whole_file",
+        "simulator.reports",
+        "policies.agents",
+    ),
+    "simulator.run": (
+        "simulator.spec",
+        "simulator.runs",
+        "simulator.reports",
+        "simulator.experiment",
+        "simulator.analysis",
+    ),
+    "simulator.offline": (
+        "simulator.experiment",
+        "simulator.rollout",
+        "simulator.runs",
+        "simulator.reports",
+        "simulator.spec",
+        "policies.histories",
+        "user_models.data",
+        "user_models.fit",
+    ),
+    "simulator.validation": (
+        "simulator.experiment",
+        "simulator.rollout",
+        "simulator.runs",
+        "simulator.reports",
+        "simulator.spec",
+        "user_models",
+    ),
+    "simulator.calibration": ("simulator.validation",),
+    "simulator.studies": ("simulator.run", "simulator.offline", "simulator.statistics", "policies.testing"),
+    "simulator.bench": ("simulator.analysis", "simulator.environment"),
+    "simulator.cli": ("simulator", "policies", "user_models", "dashboards"),  # the outermost shell
+    "policies.compiled": (),
+    "policies.events": (),
+    "policies.kernel": ("policies.compiled", "policies.events"),
+    "policies.base": ("policies.kernel",),
+    "policies.checks": ("policies.base",),
+    "policies.noise": ("policies.kernel",),
+    "policies.histories": ("policies.base",),
+    "policies.options": (),
+    "policies.storage": ("policies.options",),
+    "policies.simple": ("policies.base", "policies.storage"),
+    "policies.registry": ("policies.base", "policies.options"),
+    "policies.testing": ("policies.noise", "policies.histories"),
+    "policies.torch_rankers": ("policies.histories", "policies.storage", "policies.checks"),
+    "policies.bandits": ("policies.histories", "policies.storage", "policies.checks"),
+    "policies.two_tower": ("policies.torch_rankers",),
+    "policies.sequential": ("policies.torch_rankers",),
+    "policies.agents": ("policies.torch_rankers",),
+    "policies.flat": ("policies.agents",),
+    "policies.saqrec": ("policies.two_tower",),  # families never import each other
+    "policies.inf": ("policies.two_tower",),
+    "policies.easq": ("policies.two_tower",),
+    "user_models.errors": (),
+    "user_models.published": (),
+    "user_models.dynamics": (),
+    "user_models.world": ("user_models.errors", "user_models.dynamics", "user_models.published"),
+    "user_models.testing": ("user_models.world",),
+    "user_models.data": ("user_models.errors",),
+    "user_models.recovery": ("user_models.dynamics",),
+    "user_models.fit.rows": ("user_models.data", "user_models.dynamics"),
+    "user_models.fit.watch_model": ("user_models.fit.rows", "user_models.world"),
+    "user_models.fit.generators": ("user_models.fit.watch_model",),
+    "user_models.fit.matching": ("user_models.fit.watch_model",),
+    "user_models.fit.prediction": ("user_models.fit.watch_model",),
+    "user_models.fit": ("user_models",),
+    "dashboards.text": ("simulator.reports", "simulator.runs", "simulator.spec", "policies.registry"),
+    "dashboards.tables": ("dashboards.text",),
+    "dashboards.run_control": ("dashboards.text",),
+    "dashboards.figures": ("dashboards.tables",),
+    "dashboards.html_pages": ("dashboards.figures",),
+    "dashboards.screens": ("dashboards.html_pages", "dashboards.run_control"),
+    "dashboards": ("dashboards.screens",),
 }
+FACES: Final = {f"{package}/__init__.py" for package in PACKAGES}
+"""What a package exports, fetched when asked for."""
+SHELL: Final = {"simulator/__main__.py"}
 FOLDERS: Final = {".ci", ".githooks", "dashboards", "docs", "policies", "simulator", "tests", "user_models"}
 
 LONGEST_MODULE: Final = 350
@@ -118,7 +221,7 @@ def _lines(node: ast.stmt) -> int:
 
 @cache
 def sources() -> tuple[Source, ...]:
-    files = sorted(file for package in MAY_IMPORT for file in (ROOT / package).rglob("*.py"))
+    files = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
     return tuple(_parse(file) for file in files)
 
 
@@ -161,13 +264,60 @@ def bad_calls(bad: Callable[[str, ast.Call], bool]) -> list[str]:
     ]
 
 
-def test_rooms_import_only_what_they_may():
+@cache
+def modules() -> frozenset[str]:
+    return frozenset(module_of(source.path) for source in sources())
+
+
+def module_of(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def imported_module(imported: Import) -> str:
+    """The module that a name is taken from: `a.b.c` is module `a.b.c`, or a name of `a.b`."""
+    return imported.name if imported.name in modules() else imported.name.rpartition(".")[0]
+
+
+def floor_of(module: str) -> str | None:
+    """The innermost entry of FLOORS that holds a module."""
+    inside = [floor for floor in FLOORS if module == floor or module.startswith(f"{floor}.")]
+    return max(inside, key=len, default=None)
+
+
+@cache
+def reachable(floor: str) -> frozenset[str]:
+    """Floors that one may import: itself, its list, and theirs in turn; a package's name stands for all its floors."""
+    out, waiting = set[str](), [floor]
+    while waiting:
+        entry = waiting.pop()
+        for below in [f for f in FLOORS if f == entry or (entry in PACKAGES and f.startswith(f"{entry}."))]:
+            if below not in out and (entry == floor or below not in out):
+                out.add(below)
+                waiting.extend(FLOORS[below] if below != "simulator.cli" or floor == "simulator.cli" else ())
+    return frozenset(out)
+
+
+def test_folders_import_only_floors_below():
     def forbidden(source: Source, imported: Import) -> bool:
-        ours = imported.within(tuple(MAY_IMPORT)) or imported.name.startswith(".")
-        shell = source.path.startswith(SHELL) and imported.lazy
-        return ours and not shell and not imported.within(MAY_IMPORT[source.package])
+        if not imported.within(PACKAGES) or source.path in FACES | SHELL:
+            return imported.name.startswith(".")
+        floor, target = floor_of(module_of(source.path)), floor_of(imported_module(imported))
+        return floor is None or target is None or target not in reachable(floor)
 
     complain(bad_imports(forbidden))
+
+
+def test_floors_have_no_circle():
+    upward = [
+        (floor, below) for floor in FLOORS for below in FLOORS[floor] if below in FLOORS and floor in reachable(below)
+    ]
+    complain([f"{floor} and {below} may import each other" for floor, below in upward])
+
+
+def test_every_floor_is_there():
+    complain(
+        [f"{floor}: no such folder or module" for floor in FLOORS if not any(floor_of(m) == floor for m in modules())]
+    )
 
 
 def test_annotations_can_be_checked():
@@ -178,7 +328,7 @@ def test_annotations_can_be_checked():
 
 def test_no_dashboard_module_hides_a_package():
     modules = {path.stem if path.suffix == ".py" else path.name for path in (ROOT / "dashboards").iterdir()}
-    assert not modules & (set(MAY_IMPORT) | sys.stdlib_module_names)
+    assert not modules & (set(PACKAGES) | sys.stdlib_module_names)
 
 
 def test_only_kernels_are_compiled():
