@@ -1,4 +1,5 @@
 from .base import (
+    Answer,
     Event,
     Feedback,
     History,
@@ -18,6 +19,7 @@ from .testing import check_policy
 
 __all__ = [
     "POLICIES",
+    "Answer",
     "Event",
     "Feedback",
     "History",

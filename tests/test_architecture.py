@@ -431,3 +431,10 @@ def test_tests_run_on_one_thread():
     import torch
 
     assert torch.get_num_threads() == 1
+
+
+def test_the_page_on_the_architecture_names_files_that_are_there():
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:simulator|policies|user_models|dashboards|tests)/[^`]*)`", page)
+    assert len(paths) > 20
+    complain([f"docs/architecture.md: {path} is not there" for path in paths if not (ROOT / path).exists()])
