@@ -50,7 +50,7 @@ def run(
     if experiment.sweep is None:
         with progress_bars() as show:
             run_with(start, experiment, out, show, resume)
-        _print_report(out, json_)
+        print_report(out, json_)
         return
     from simulator.studies.sweep import plan_sweep, run_sweep
 
@@ -70,7 +70,7 @@ def report(folder: Path, *, json_: Json = False) -> None:
     from simulator.run import write_report
 
     write_report(folder)
-    _print_report(folder, json_)
+    print_report(folder, json_)
 
 
 def dashboard(runs: Path = Path("runs"), *, port: Annotated[int, whole(1, 65535)] | None = None) -> None:
@@ -87,7 +87,7 @@ def dashboard(runs: Path = Path("runs"), *, port: Annotated[int, whole(1, 65535)
     os.execv(serve[0], serve)  # noqa: S606 (our own interpreter and app; signals reach it as there is no other process)
 
 
-def _print_report(folder: Path, as_json: bool) -> None:
+def print_report(folder: Path, as_json: bool) -> None:
     """Write report.html and print what the run says."""
     from rich.console import Console
 

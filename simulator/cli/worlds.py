@@ -36,7 +36,7 @@ def fit(
     threads = workers_or_all(workers)
     with progress_bars() as show:
         fit_and_calibrate(Order(data, name or out.name, seed, exposures), out, threads, show)
-    _validate_world(str(out), data, out / "validation", threads)
+    validate_world(str(out), data, out / "validation", threads)
 
 
 def regimes(
@@ -92,7 +92,7 @@ def validate(
         workers: Threads; all cores by default.
         json_: Print validation.json instead of the table of targets.
     """
-    _validate_world(world, data, out, workers_or_all(workers), heldout=heldout, users=users, seed=seed, json_=json_)
+    validate_world(world, data, out, workers_or_all(workers), heldout=heldout, users=users, seed=seed, json_=json_)
 
 
 def download(name: Archive, *, to: Path) -> None:
@@ -107,7 +107,7 @@ def download(name: Archive, *, to: Path) -> None:
     sys.stdout.write(f"{fetch(name, to)}\n")
 
 
-def _validate_world(
+def validate_world(
     world: str,
     data: Path,
     out: Path | None,

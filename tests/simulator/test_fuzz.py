@@ -22,7 +22,8 @@ from safetensors.numpy import load, save
 
 from dashboards.html_pages.leaderboard import render_leaderboard
 from dashboards.html_pages.sweep import render_sweep
-from simulator.cli import app
+from simulator.cli import app, run, worlds
+from simulator.cli.run import print_report
 from simulator.cli.tables.scorecard import scorecard
 from simulator.errors import RunFolderError
 from simulator.experiment.runner import prepare, world_of
@@ -264,10 +265,9 @@ def only_reads(monkeypatch):
     monkeypatch.setattr(
         "simulator.calibration.calibrate.fit_and_calibrate", lambda order, *rest: open_folder(order.data).check()
     )
-    monkeypatch.setattr(app, "validate_world", lambda *words: None)
-    finish = app.finish
+    monkeypatch.setattr(worlds, "validate_world", lambda *words: None)
     monkeypatch.setattr(
-        app, "finish", lambda folder, as_json: finish(folder, as_json) if folder.name == "run" else None
+        run, "print_report", lambda folder, as_json: print_report(folder, as_json) if folder.name == "run" else None
     )
 
 

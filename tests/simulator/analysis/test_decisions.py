@@ -114,7 +114,7 @@ def test_anybodys_frame_is_judged_through_the_package():
     rows = simulator.analyse(users, [METRICS["AUT"]], "a", ["b", "c"], DecisionRules("holm", {"AUT": 0.05}))
     assert [r.adjusted_p_value for r in rows] == adjust([r.p_value for r in rows], "holm")
     assert all(r.guardrail for r in rows)
-    with pytest.raises(AttributeError, match="no attribute 'analyze'"):
+    with pytest.raises(AttributeError, match="No simulator attribute analyze"):
         simulator.analyze  # noqa: B018
 
 

@@ -57,7 +57,7 @@ def test_a_feed_is_read_in_the_order_in_which_it_was_seen(tmp_path):
         ("users", {"user_id": ["x", "y", "z"]}, "column user_id is of type string, want whole numbers"),
         ("users", {"user_id": [[1], [2], [3]]}, "column user_id is of type list"),
         ("users", {"user_id": None}, "cannot be read"),
-        ("worlds", {"world": [None] * 3}, "a row has no world"),
+        ("worlds", {"world": [None] * 3}, "column world is of type null, want text"),
         ("feed", {"answer": [200, 0, 1]}, "answer 200 given, 0 to 3 wanted"),
         ("feed", {"answer": [None, 0, 1]}, "a row has no answer"),
         ("feed", {"watch_s": ["long", "x", "y"]}, "column watch_s is of type string, want numbers"),

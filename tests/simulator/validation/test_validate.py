@@ -202,7 +202,7 @@ def test_a_damaged_file_is_named(tmp_path):
         load_validation(tmp_path)
     for text in ("{", "9" * 5000, "[" * 100_000):
         (tmp_path / "validation.json").write_text(text, encoding="utf-8")
-        with pytest.raises(RunFolderError, match="cannot be read"):
+        with pytest.raises(RunFolderError, match="not a JSON file"):
             load_validation(tmp_path)
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from simulator.calibration import calibrate
-from simulator.cli import app
+from simulator.cli import app, worlds
 from simulator.reports.validation import RecoveryReport
 from simulator.validation import sections
 from user_models.fit import fitting, load_predictor
@@ -38,7 +38,7 @@ def test_one_call_fits_calibrates_stores_and_validates(small_folder, tmp_path, m
     recovered = RecoveryReport(parameters=1, share_within_two_se=1.0, missed=[])
     monkeypatch.setattr(sections, "answering_section", lambda _: [])
     monkeypatch.setattr(sections, "recovery_section", lambda _: recovered)
-    monkeypatch.setattr(app, "validate_world", partial(app.validate_world, users=100))
+    monkeypatch.setattr(worlds, "validate_world", partial(worlds.validate_world, users=100))
     out = tmp_path / "small"
     app.main(["fit", str(small_folder), "--out", str(out), "--workers", "1"])
     assert "regimes.base.click" in capsys.readouterr().out
