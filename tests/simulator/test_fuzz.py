@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import shutil
+from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
 
@@ -380,7 +381,7 @@ def damaged(draw, text):
         elif way == "twice" and isinstance(parent, list):
             parent.append(parent[key])
         else:
-            parent[key] = draw(st.sampled_from(ODD_VALUES))
+            parent[key] = deepcopy(draw(st.sampled_from(ODD_VALUES)))  # a second part may be damaged inside the first
     return json.dumps(value)
 
 
