@@ -50,8 +50,16 @@ def _paired(plan: PowerPlan, paired: PairedRow) -> str:
     return (
         "With every user under both arms and the same noise, which no live platform can, "
         f"{formatting.lift(plan.effect)}"
-        f" is three standard errors at {paired.users:,} users{took}."
+        f" is three standard errors at {paired.users:,} users{took}.{_measured(plan, paired)}"
     )
+
+
+def _measured(plan: PowerPlan, paired: PairedRow) -> str:
+    """The pilot's own effect, and the users at which it is three standard errors."""
+    if paired.relative_effect is None or paired.standard_error is None or paired.resolved_users is None:
+        return ""
+    effect = f"{formatting.lift(paired.relative_effect)} (standard error {paired.standard_error:.3%})"
+    return f" {plan.arm}'s own effect of {effect} is at {paired.resolved_users:,}."
 
 
 def tables(plan: PowerPlan) -> list[SectionTable]:

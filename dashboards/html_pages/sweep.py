@@ -4,7 +4,7 @@ from dashboards.figures.panels import Panel
 from dashboards.figures.sweep import effect_against_value, has_truth, truth_against_value
 from dashboards.html_pages.page import Line, Link, Page, Section, render_page, section_of, section_of_table
 from dashboards.tables.sections import SectionTable
-from dashboards.text.sweep import EFFECT_CAPTION, TRUTH_CAPTION, facts, headings, lines, remarks, verdict
+from dashboards.text.sweep import EFFECT_CAPTION, HEADINGS, TRUTH_CAPTION, facts, lines, remarks, verdict
 from simulator.reports.sweep import Sweep
 
 
@@ -14,7 +14,7 @@ def render_sweep(sweep: Sweep) -> str:
     box = [*(Line(text) for text in verdict(sweep)), *(Line(text, "warning") for text in remarks(sweep))]
     sections = [
         *map(section_of, _panels(sweep)),
-        section_of_table(SectionTable("Table", headings(sweep), lines(sweep), "")),
+        section_of_table(SectionTable("Table", HEADINGS, lines(sweep), "")),
         Section("Reports", links=[Link(f"{name} = {p.value:g}", f"{p.path}/report.html") for p in sweep.points]),
     ]
     return render_page(Page(f"{sweep.name}: effect against {name}", facts(sweep), box, sections))

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from dashboards.text import formatting
+from dashboards.text.verdict import change_of, truth_in_interval
 from simulator.reports.report import MetricRow, Number, QuestionnaireRow, Report
 
 TEXT_COLUMNS: Final = frozenset(
     {"Metric", "Arm", "Policy", "Method", "Target", "Verdict", "Check", "Found", "Feature", "Side", "Estimator"}
-    | {"Did", "Questionnaire", "Parameter", "Table", "Figure", "Meaning", "Source"}
+    | {"Did", "Questionnaire", "Parameter", "Table", "Figure", "Meaning", "Source", "Change", "Truth"}
 )
 """Headings of columns that hold names; all others hold numbers."""
 
@@ -26,7 +27,9 @@ class ScoreLine:
         treatment: Mean of the treatment bucket, as it was.
         lift: Estimated lift.
         interval: Its 95% interval.
+        change: What the test concludes: better, worse, higher, lower, unclear or missing.
         true_lift: Lift with every user under both arms.
+        truth: Whether the interval covers the true lift: covered, missed, or empty where that is not known.
         p_value: Two-sided.
         adjusted_p: The same adjusted for the number of main metrics and treatments.
         sequential: Interval of the lift that holds over all looks.
@@ -41,7 +44,9 @@ class ScoreLine:
     treatment: str
     lift: str
     interval: str
+    change: str
     true_lift: str
+    truth: str
     p_value: str
     adjusted_p: str
     sequential: str
@@ -57,7 +62,9 @@ SCORE_HEADINGS: Final = (
     "Treatment",
     "Lift",
     "95% interval",
+    "Change",
     "True lift",
+    "Truth",
     "p",
     "Adjusted p",
     "Over all looks",
@@ -69,7 +76,7 @@ SCORE_HEADINGS: Final = (
 
 
 def score_lines(report: Report) -> list[ScoreLine]:
-    """The scorecard, headline metrics first, treatments in the order of the arms."""
+    """Make the scorecard: headline metrics, guardrails, then the others; treatments in the order of the arms."""
     order = formatting.metric_keys(report)
     return [_score_line(row) for row in sorted(report.valid_metrics(), key=lambda row: order.index(row.metric))]
 
@@ -82,7 +89,9 @@ def _score_line(row: MetricRow) -> ScoreLine:
         treatment=formatting.number(row.treatment),
         lift=formatting.lift(row.relative_effect),
         interval=formatting.interval(row.ci_low, row.ci_high),
+        change=change_of(row),
         true_lift=with_error(row.true_relative_effect, row.true_relative_effect_se),
+        truth=truth_in_interval(row),
         p_value=formatting.p_value(row.p_value),
         adjusted_p="" if row.adjusted_p_value is None else formatting.p_value(row.adjusted_p_value),
         sequential="" if row.sequential_low is None else formatting.interval(row.sequential_low, row.sequential_high),

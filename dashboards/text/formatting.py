@@ -112,9 +112,11 @@ def in_markdown(text: str) -> str:
 
 
 def metric_keys(report: Report) -> list[str]:
-    """All metrics of the scorecard: the headline first, then in the report's order."""
+    """List the metrics of the scorecard: the headline, then guardrails, then the others in the report's order."""
     keys = list(dict.fromkeys(row.metric for row in report.metrics))
-    return [key for key in HEADLINE if key in keys] + [key for key in keys if key not in HEADLINE]
+    guardrails = {row.metric for row in report.metrics if row.margin is not None}
+    others = sorted((key for key in keys if key not in HEADLINE), key=lambda key: key not in guardrails)
+    return [key for key in HEADLINE if key in keys] + others
 
 
 def headline_keys(report: Report) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from dashboards.text import formatting
+from dashboards.text.verdict import truth_in_interval
 from simulator.reports.report import MetricRow
 from simulator.reports.sweep import Sweep
 
@@ -63,9 +64,8 @@ def remarks(sweep: Sweep) -> list[str]:
     return [*sweep.notes, *missing]
 
 
-def headings(sweep: Sweep) -> tuple[str, ...]:
-    """Columns of the table."""
-    return ("Metric", "Arm", sweep.parameter.name, "Lift", "95% interval", "True lift", "Its standard error")
+HEADINGS: Final = ("Metric", "Arm", "Value", "Lift", "95% interval", "True lift", "Its standard error", "Truth")
+"""Columns of the table; `Value` is that of the parameter."""
 
 
 def lines(sweep: Sweep) -> list[tuple[str, ...]]:
@@ -87,6 +87,7 @@ def _line(value: float, row: MetricRow) -> tuple[str, ...]:
         formatting.interval(row.ci_low, row.ci_high),
         formatting.lift(row.true_relative_effect),
         formatting.share(row.true_relative_effect_se),
+        truth_in_interval(row),
     )
 
 

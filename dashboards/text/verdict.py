@@ -21,6 +21,7 @@ def verdict(report: Report) -> list[str]:
         *(_outcome(report, arm) for arm in treatments),
         *_guardrails(report),
         *_agreement(report),
+        _split(report),
         _corrections(report),
     ]
 
@@ -60,13 +61,13 @@ def _outcome(report: Report, arm: str) -> str:
     rows = {row.metric: row for row in report.valid_metrics() if row.arm == arm}
     found = [rows[key] for key in keys if key in rows]
     if not found:
-        return f"{_who(report, arm)}: no headline metric in this report."
+        return f"{arm_and_policy(report, arm)}: no headline metric in this report."
     said = "; ".join(_finding(row) for row in found)
-    return f"{_who(report, arm)} against {_who(report, found[0].baseline)}: {said}.{_truth(found)}"
+    return f"{arm_and_policy(report, arm)} against {arm_and_policy(report, found[0].baseline)}: {said}.{_truth(found)}"
 
 
-def _who(report: Report, arm: str) -> str:
-    """An arm and its policy."""
+def arm_and_policy(report: Report, arm: str) -> str:
+    """Name an arm and, in brackets, its policy if that has another name."""
     policy = next((summary.policy for summary in report.arms if summary.name == arm), arm)
     return arm if policy == arm else f"{arm} ({policy})"
 
@@ -129,6 +130,16 @@ def _agreement(report: Report) -> list[str]:
     return [f"{said}: effects agree within {effects} standard errors, standard errors within {errors}."]
 
 
+def _split(report: Report) -> str:
+    """Sizes of the buckets against the plan."""
+    health = report.health
+    if health.srm_p_value is None:
+        return "The split was not checked."
+    sizes = ", ".join(f"{arm} {formatting.count(n)}" for arm, n in health.users_seen.items())
+    plan = "not as planned" if split_is_off(report) else "as planned"
+    return f"Users split {plan}: {sizes} (sample ratio p = {formatting.p_value(health.srm_p_value)})."
+
+
 def _corrections(report: Report) -> str:
     """Which adjustments the intervals carry."""
     cuped = any(row.method == "cuped" for row in report.metrics)
@@ -165,12 +176,19 @@ def _sides(report: Report, arm: str) -> str:
     sides: dict[str, list[str]] = {}
     for row in report.valid_metrics():
         if row.arm == arm and row.metric in formatting.HEADLINE:
-            sides.setdefault(_side(row), []).append(row.metric)
+            sides.setdefault(change_of(row), []).append(row.metric)
     return ", ".join(f"{'/'.join(sides[side])} {side}" for side in sorted(sides)) or "no headline metric"
 
 
-def _side(row: MetricRow) -> str:
-    """What became of a metric."""
+def change_of(row: MetricRow) -> str:
+    """Name what became of a metric: better, worse, higher, lower, unclear or missing."""
     if row.ci_low is None or row.ci_high is None:
         return "missing"
     return "unclear" if row.ci_low <= 0 <= row.ci_high or _lost(row) else _direction(row, up=row.ci_low > 0)
+
+
+def truth_in_interval(row: MetricRow) -> str:
+    """Say whether the 95% interval covers the true lift; empty where either is missing."""
+    if row.ci_low is None or row.ci_high is None or row.true_relative_effect is None:
+        return ""
+    return "covered" if row.ci_low <= row.true_relative_effect <= row.ci_high else "missed"

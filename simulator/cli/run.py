@@ -101,7 +101,7 @@ def print_report(folder: Path, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(result.to_json())
     else:
-        Console(width=100).print(scorecard(result))
+        Console().print(scorecard(result))
         sys.stdout.write(f"\n{folder / 'report.html'}\n")
 
 
@@ -129,5 +129,5 @@ def _print_sweep(out: Path, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(result.to_json())
     else:
-        Console(width=100).print(sweep_table(result))
+        Console().print(sweep_table(result))
         sys.stdout.write(f"\n{out / 'sweep.html'}\n")

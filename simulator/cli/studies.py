@@ -109,7 +109,7 @@ def _print_audit(out: Path, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps([row.model_dump(mode="json") for row in result.rows], indent=1) + "\n")
     else:
-        Console(width=110).print(audit_table(result))
+        Console().print(audit_table(result))
         sys.stdout.write(f"\n{out / 'audit.html'}\n")
 
 
@@ -127,5 +127,5 @@ def _print_power(out: Path, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(plan.to_json())
     else:
-        Console(width=100).print(power_tables(plan))
+        Console().print(power_tables(plan))
         sys.stdout.write(f"\n{out / 'power.html'}\n")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
+from dashboards.text.formatting import interval
 from simulator.analysis.stopping import read_stop, stop_after
 from simulator.analysis.summarise import summarise
 from simulator.cli.tables.scorecard import scorecard
@@ -92,8 +93,8 @@ def test_after_an_early_stop_rows_and_guardrails_go_by_all_looks(sample_run: Mod
     assert valid["views"] == next(row for row in report.metrics if row.metric == "views")
     printed = StringIO()
     Console(file=printed, width=100).print(scorecard(report))
-    assert f"{100 * rows['AVT'].sequential_low:+.2f}, {100 * rows['AVT'].sequential_high:+.2f}" in printed.getvalue()
-    assert f"{100 * rows['AVT'].ci_low:+.2f}" not in printed.getvalue()
+    assert interval(rows["AVT"].sequential_low, rows["AVT"].sequential_high) in printed.getvalue()
+    assert interval(rows["AVT"].ci_low, rows["AVT"].ci_high) not in printed.getvalue()
 
 
 def test_a_rule_needs_looks_that_bear_it():

@@ -75,7 +75,8 @@ def test_a_run_prints_its_scorecard_and_leaves_a_page(spec, tmp_path, capsys):
     main(["run", str(spec), "--out", str(tmp_path / "run")])
     out = capsys.readouterr().out
     assert "AUT" in out
-    assert "true lift" in out
+    assert "True lift" in out
+    assert out.startswith("small: ")
     assert (tmp_path / "run" / "report.html").stat().st_size > 1_000_000
 
 

@@ -279,8 +279,8 @@ def test_the_command_runs_a_pilot(piloted):
     plan, printed = piloted
     assert (plan.users, plan.pilot_users) == (500, 100)
     assert plan.paired.seconds > 0
-    assert "paired truth" in printed
-    assert "<- the spec's" in printed
+    assert "is three standard errors at" in printed
+    assert "days take" in printed
 
 
 def test_a_wrong_option_ends_in_one_line(run_folder, tmp_path, capsys):

@@ -199,7 +199,7 @@ def test_a_parameter_that_plays_no_part_moves_no_number(finished):
 def test_the_command_prints_one_table_and_leaves_pages(ran):
     assert f"askew: {SLIP['parameter']} = 9 lies outside" in ran.warned
     assert "9, 2 of 2: the test" in ran.warned
-    assert len(re.findall("true lift", ran.said)) == 1
+    assert len(re.findall("True lift", ran.said)) == 1
     assert all(label in ran.said for label in ("AUT", "AVT", "P2N", "LT7"))
     assert max(map(len, ran.said.splitlines()[:-1])) <= 100
     for page in ("sweep.html", "0.2/report.html", "9.0/report.html"):
