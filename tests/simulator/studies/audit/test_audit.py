@@ -246,7 +246,7 @@ def test_the_command_runs_a_spec_and_splits_its_users(world, tmp_path, capsys):
     assert {row.true_relative_effect for row in audit.rows if row.metric == "AUT"} == {0.0}
     said = capsys.readouterr().out
     assert "again against control, 20 re-splits" in said
-    assert "Power" not in said
+    assert "Exaggeration" not in said
 
 
 def test_an_unfinished_run_folder_is_refused_in_one_line(run_folder, tmp_path, capsys):
