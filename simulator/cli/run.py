@@ -48,7 +48,7 @@ def run(
     threads = workers_or_all(workers)
     start = choose_engine(engine, threads, address)
     if experiment.sweep is None:
-        with progress_bars() as show:
+        with progress_bars(experiment) as show:
             run_with(start, experiment, out, show, resume)
         print_report(out, json_)
         return
