@@ -5,7 +5,6 @@ Readers do not try the lock, which could keep a run out: they compare the start 
 Where the file names another machine, nobody here can tell whether that run lives, and the user decides.
 """
 
-import fcntl
 import json
 import os
 import socket
@@ -16,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
+from filelock import BaseFileLock, FileLock, Timeout
+
 from simulator.errors import RunFolderError
 
 LOCK: Final = ".lock"
-_LONGEST: Final = 1000
-"""Bytes of a lock that are read."""
+_PATIENCE_S: Final = 0.2
+"""Seconds that a lock is waited for, as its holder may just be deleting it."""
 
 
 @final
@@ -80,57 +81,37 @@ def locked(folder: Path) -> Generator[None]:
         RunFolderError: Another run is at work there, or the lock cannot be written or is another program's.
     """
     path = folder / LOCK
+    lock = FileLock(path, timeout=_PATIENCE_S, mode=0o644, fallback_to_soft=False)
     try:
-        file = _take(path)
+        _take(lock, path)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+def _take(lock: BaseFileLock, path: Path) -> None:
+    """Lock a file and name this process in it; one that is empty was made by a run that ended at once."""
+    try:
+        path.parent.stat()  # a folder that is gone is not to be made again
+        lock.acquire()
+        data = path.read_bytes()
+        holder = _read(data)
+        if holder is None and data:
+            raise RunFolderError(
+                f"{path}: no lock of a run; give another --out, or delete that file if nothing needs it"
+            )
+        if holder is not None and not holder.here:
+            who = f"{_named(holder)}, which cannot be seen from here"
+            raise RunFolderError(f"{path.parent}: in use by {who}; if that run is dead, delete {path}")
+        path.write_bytes(_me())
+    except Timeout:
+        who = f"{_named(holder_of(path.parent))}; wait until that run ends, or give another --out"
+        raise RunFolderError(f"{path.parent}: in use by {who}") from None
     except OSError as error:
         raise RunFolderError(f"{path}: cannot be written: {error.strerror}; give another --out") from None
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(file)
-
-
-def _take(path: Path) -> int:
-    """A descriptor that holds the lock; its file says who holds it."""
-    while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            _hold(file, path)
-            if _is_there(file, path):
-                os.ftruncate(file, 0)
-                os.pwrite(file, _me(), 0)
-                return file
-        except BaseException:
-            os.close(file)
-            raise
-        os.close(file)  # who held it before has just deleted it: begin again with a new file
-
-
-def _hold(file: int, path: Path) -> None:
-    """Lock a file, or say who has it; one that is empty was made just now, or by a run that ended at once."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        who = f"{_named(_read(os.pread(file, _LONGEST, 0)))}; wait until that run ends, or give another --out"
-        raise RunFolderError(f"{path.parent}: in use by {who}") from None
-    data = os.pread(file, _LONGEST, 0)
-    holder = _read(data)
-    if holder is None and data:
-        raise RunFolderError(f"{path}: no lock of a run; give another --out, or delete that file if nothing needs it")
-    if holder is not None and not holder.here:
-        who = f"{_named(holder)}, which cannot be seen from here"
-        raise RunFolderError(f"{path.parent}: in use by {who}; if that run is dead, delete {path}")
-
-
-def _is_there(file: int, path: Path) -> bool:
-    """Whether the path still leads to the open file."""
-    try:
-        there = path.stat()
-    except FileNotFoundError:
-        return False
-    mine = os.fstat(file)
-    return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
 
 
 def _me() -> bytes:
