@@ -68,15 +68,18 @@ def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs")
     run = choose_run(folder)
     pages = {
-        side.module: st.Page(
-            partial(show_side, side, folder, run), title=side.title, url_path=side.address, default=side.module == HOME
+        entry.module: st.Page(
+            partial(show_page, entry, folder, run),
+            title=entry.title,
+            url_path=entry.address,
+            default=entry.module == HOME,
         )
-        for side in PAGES
+        for entry in PAGES
     }
-    shown = st.navigation(list(pages.values()), position="top")
-    if (wanted := st.session_state.pop(_GO, None)) in pages:
-        st.switch_page(pages[wanted])
-    shown.run()
+    current = st.navigation(list(pages.values()), position="top")
+    if (target := st.session_state.pop(_GO, None)) in pages:
+        st.switch_page(pages[target])
+    current.run()
 
 
 def choose_run(folder: Path) -> Path | None:
@@ -91,8 +94,8 @@ def choose_run(folder: Path) -> Path | None:
         asked, memory[_BOX] = opened, memory.get(_BOX, 0) + 1
     labels = list(runs)
     missing = bool(asked) and asked not in runs
-    place = None if missing else labels.index(asked) if asked else 0
-    label = st.sidebar.selectbox("Run", labels, place, key=f"run-{memory.get(_BOX, 0)}", placeholder="Choose a run")
+    index = None if missing else labels.index(asked) if asked else 0
+    label = st.sidebar.selectbox("Run", labels, index, key=f"run-{memory.get(_BOX, 0)}", placeholder="Choose a run")
     if label is None:
         st.error(
             formatting.in_markdown(f"{asked}: no run of that name in {folder}; choose another one in the sidebar.")
@@ -102,16 +105,16 @@ def choose_run(folder: Path) -> Path | None:
     return runs.get(label)
 
 
-def show_side(side: Page, folder: Path, run: Path | None) -> None:
+def show_page(page: Page, folder: Path, run: Path | None) -> None:
     """One page."""
-    show: Callable[..., Any] = importlib.import_module(f"dashboards.screens.{side.module}").show
-    if side.module == HOME:
-        st.title(side.title, anchor=False)
+    show: Callable[..., Any] = importlib.import_module(f"dashboards.screens.{page.module}").show
+    if page.module == HOME:
+        st.title(page.title, anchor=False)
         show(folder, run, None)
         return
-    report = None if run is None else open_run(run, folder, quiet=side.free)
-    if side.free:
-        st.title(side.title, anchor=False)
+    report = None if run is None else open_run(run, folder, quiet=page.free)
+    if page.free:
+        st.title(page.title, anchor=False)
         show(folder, run, report)
     elif run is not None and report is not None:
         st.title(formatting.in_markdown(report.name), anchor=False)

@@ -77,48 +77,53 @@ def headings(report: Report) -> tuple[str, ...]:
 
 def lines(report: Report) -> list[tuple[str, ...]]:
     """One line per treatment: its true effects."""
-    found = _effects(report)
-    said = {(each.name, each.metric): with_error(each.lift, each.error) for each in found}
-    names = _names(report, found)
-    return [(name, *(said.get((name, metric), formatting.MISSING) for metric in _metrics(found))) for name in names]
+    effects_by_arm = _effects(report)
+    lift_of = {(each.name, each.metric): with_error(each.lift, each.error) for each in effects_by_arm}
+    names = _names(report, effects_by_arm)
+    return [
+        (name, *(lift_of.get((name, metric), formatting.MISSING) for metric in _metrics(effects_by_arm)))
+        for name in names
+    ]
 
 
 def effects(report: Report) -> go.Figure:
     """A star with its error per treatment, one panel per metric."""
-    found = _effects(report)
-    shown = _metrics(found)
-    if not shown:
+    rows = _effects(report)
+    metrics = _metrics(rows)
+    if not metrics:
         return remark("The true effects were not simulated.")
-    names = _names(report, found)
-    figure = make_subplots(rows=1, cols=len(shown), shared_yaxes=True, subplot_titles=shown, horizontal_spacing=0.03)
+    names = _names(report, rows)
+    figure = make_subplots(
+        rows=1, cols=len(metrics), shared_yaxes=True, subplot_titles=metrics, horizontal_spacing=0.03
+    )
     figure.update_annotations(font_size=13)
-    for column, metric in enumerate(shown, start=1):
-        stars = _stars([each for each in found if each.metric == metric], names)
+    for column, metric in enumerate(metrics, start=1):
+        stars = _stars([each for each in rows if each.metric == metric], names)
         figure.add_trace(stars.update(showlegend=column == 1), row=1, col=column)
     name_lanes(figure, names)
     figure.update_xaxes(tickformat="+.3~%", nticks=3, tickangle=0)
     return frame(figure, 40 * len(names) + 130)
 
 
-def _names(report: Report, found: Sequence[_Effect]) -> list[str]:
+def _names(report: Report, rows: Sequence[_Effect]) -> list[str]:
     """Treatments from top to bottom; without truth those of the run."""
-    return list(dict.fromkeys(each.name for each in found)) or treatments(report)
+    return list(dict.fromkeys(each.name for each in rows)) or treatments(report)
 
 
-def _metrics(found: Sequence[_Effect]) -> list[str]:
+def _metrics(rows: Sequence[_Effect]) -> list[str]:
     """Metrics with a true effect, the main ones first."""
-    known = {each.metric for each in found}
-    return [metric for metric in SHOWN if metric in known]
+    keys = {each.metric for each in rows}
+    return [metric for metric in SHOWN if metric in keys]
 
 
-def _stars(known: Sequence[_Effect], names: Sequence[str]) -> go.Scatter:
+def _stars(rows: Sequence[_Effect], names: Sequence[str]) -> go.Scatter:
     """True effects on a metric."""
     return go.Scatter(
-        x=[each.lift for each in known],
-        y=[names.index(each.name) for each in known],
+        x=[each.lift for each in rows],
+        y=[names.index(each.name) for each in rows],
         mode="markers",
         marker=marker("star", TRUTH),
-        error_x={"array": [each.reach for each in known], "color": QUIET},
+        error_x={"array": [each.reach for each in rows], "color": QUIET},
         name="true effect, 95% interval",
         hovertemplate="%{x:+.2%}<extra></extra>",
     )

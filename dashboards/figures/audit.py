@@ -57,7 +57,7 @@ def rates(rows: Sequence[AuditRow]) -> go.Figure:
     figure.update_annotations(font_size=12)  # two lines of it fit below the legend
     for column, rate in enumerate(RATES, start=1):
         for colour, wrong in ((RIGHT, False), (WRONG, True)):
-            some = [(place, row) for place, row in enumerate(rows) if (row.wrong is not None) == wrong]
+            some = [(lane, row) for lane, row in enumerate(rows) if (row.wrong is not None) == wrong]
             name = "wrong on purpose" if wrong else "meant to be right"
             trace = _points(some, rate).update(name=name, showlegend=column == 1, legendgroup=name)
             figure.add_trace(trace.update(marker_color=colour, error_x_color=colour), row=1, col=column)
@@ -72,15 +72,15 @@ def rates(rows: Sequence[AuditRow]) -> go.Figure:
 
 def quantiles(rows: Sequence[AuditRow]) -> go.Figure:
     """Quantiles of A/A p-values against those of the uniform distribution; on the diagonal is right."""
-    shown = [row for row in rows if row.p_quantiles]
-    if not shown:
+    tests = [row for row in rows if row.p_quantiles]
+    if not tests:
         return remark("No A/A test was read.")
     figure = go.Figure()
     line = {"color": QUIET, "dash": "dash", "width": 1.5}
     figure.add_trace(go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line=line, name="as it should be", hoverinfo="skip"))
-    for place, row in enumerate(shown):
+    for index, row in enumerate(tests):
         n = len(row.p_quantiles) + 1
-        colour = TREATMENTS[place % len(TREATMENTS)]
+        colour = TREATMENTS[index % len(TREATMENTS)]
         figure.add_trace(
             go.Scatter(
                 x=[k / n for k in range(1, n)],
@@ -104,17 +104,17 @@ def shown_rows(audit: Audit, source: str, arm: str) -> list[AuditRow]:
 
 def _points(rows: Sequence[tuple[int, AuditRow]], rate: Rate) -> go.Scatter:
     """Values with their bands."""
-    known = [(place, row) for place, row in rows if _number(row, rate.field) is not None]
-    values = [_number(row, rate.field) or 0.0 for _, row in known]
-    high = [(_number(row, f"{rate.band}_high") or 0.0) - v for v, (_, row) in zip(values, known, strict=True)]
-    low = [v - (_number(row, f"{rate.band}_low") or 0.0) for v, (_, row) in zip(values, known, strict=True)]
+    measured = [(lane, row) for lane, row in rows if _number(row, rate.field) is not None]
+    values = [_number(row, rate.field) or 0.0 for _, row in measured]
+    high = [(_number(row, f"{rate.band}_high") or 0.0) - v for v, (_, row) in zip(values, measured, strict=True)]
+    low = [v - (_number(row, f"{rate.band}_low") or 0.0) for v, (_, row) in zip(values, measured, strict=True)]
     hover = [
         f"{formatting.in_figure(row.metric)}, {formatting.in_figure(row.method)}<br>{formatting.share(value)}"
-        for value, (_, row) in zip(values, known, strict=True)
+        for value, (_, row) in zip(values, measured, strict=True)
     ]
     return go.Scatter(
         x=values,
-        y=[place for place, _ in known],
+        y=[lane for lane, _ in measured],
         mode="markers",
         marker={"size": 9},
         error_x={"type": "data", "array": high, "arrayminus": low, "thickness": 2, "width": 0},

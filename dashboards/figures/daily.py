@@ -14,19 +14,19 @@ from simulator.reports.report import DayTotal, MetricRow, Number, Report
 
 def daily_lift(report: Report, metrics: Sequence[str]) -> go.Figure:
     """Each day's lift with its 95% interval; the dotted line with stars is the true effect of that day."""
-    shown = [key for key in metrics if any(row.metric == key for row in report.daily)]
-    if not shown:
+    keys = [key for key in metrics if any(row.metric == key for row in report.daily)]
+    if not keys:
         return remark("This report has no daily effects for these metrics.")
-    figure = day_grid(report, shown, report.days)
-    for place, key in enumerate(shown):
-        _draw_metric(figure, report, key, cell(place))
+    figure = day_grid(report, keys, report.days)
+    for index, key in enumerate(keys):
+        _draw_metric(figure, report, key, cell(index))
     figure.update_yaxes(tickformat=".3~%", rangemode="tozero")
     figure.update_yaxes(title_text="Lift (%), 95% interval", col=1)
-    rows = [row for row in report.daily if row.metric in shown]
+    rows = [row for row in report.daily if row.metric in keys]
     interval_marks.add_legend(
         figure, report, interval_marks.treatments(report), interval_marks.symbols_in(rows, hollow=_any_plain(rows))
     )
-    return frame(figure, height(len(shown)))
+    return frame(figure, height(len(keys)))
 
 
 def _any_plain(rows: Sequence[MetricRow]) -> bool:
@@ -116,15 +116,15 @@ def _admit_missing(figure: go.Figure, report: Report, row: MetricRow, where: Pan
 
 def daily_levels(report: Report, metrics: Sequence[str]) -> go.Figure:
     """Each arm's level per day; the days before the test lie left of the line at day 0."""
-    known = formatting.metric_keys(report)
-    shown = [key for key in metrics if key in known and any(total.metric == key for total in report.totals)]
-    if not shown:
+    order = formatting.metric_keys(report)
+    keys = [key for key in metrics if key in order and any(total.metric == key for total in report.totals)]
+    if not keys:
         return remark("This report has no daily levels for these metrics.")
-    figure = day_grid(report, shown, report.pre_days + report.days)
-    for place, key in enumerate(shown):
-        _draw_levels(figure, report, key, cell(place))
+    figure = day_grid(report, keys, report.pre_days + report.days)
+    for index, key in enumerate(keys):
+        _draw_levels(figure, report, key, cell(index))
     _legend(figure, report, any(total.true_value is not None for total in report.totals))
-    return frame(figure, height(len(shown)))
+    return frame(figure, height(len(keys)))
 
 
 def missing_levels(report: Report, metrics: Sequence[str]) -> list[str]:

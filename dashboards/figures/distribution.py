@@ -63,8 +63,8 @@ def lines(report: Report, spreads: Sequence[WatchSpread]) -> list[tuple[str, ...
 
 def _in_order(report: Report, spreads: Sequence[WatchSpread]) -> list[WatchSpread]:
     """The buckets that the report has, in its order."""
-    found = {spread.arm: spread for spread in spreads}
-    return [found[arm.name] for arm in report.arms if arm.name in found]
+    spread_of = {spread.arm: spread for spread in spreads}
+    return [spread_of[arm.name] for arm in report.arms if arm.name in spread_of]
 
 
 def quantile_effects(report: Report) -> go.Figure:
@@ -104,7 +104,7 @@ def _draw_quantiles(figure: go.Figure, report: Report, arm: str, rows: Sequence[
     placed = [(x[i], row) for i, row in enumerate(rows) if row.lift_low is not None and row.lift_high is not None]
     line = interval_marks.interval_line(1.6, colour)
     line.update(
-        x=[place for at, _ in placed for place in (at, at, None)],
+        x=[x_end for at, _ in placed for x_end in (at, at, None)],
         y=[end for _, row in placed for end in (row.lift_low, row.lift_high, None)],
     )
     figure.add_trace(line.update(legendgroup=group, showlegend=False, meta=arm))
@@ -123,8 +123,8 @@ def _draw_quantiles(figure: go.Figure, report: Report, arm: str, rows: Sequence[
 
 def _quantile_hover(row: QuantileEffect) -> str:
     ends = f"{formatting.number(row.control)} to {formatting.number(row.treatment)} s"
-    said = f"{row.quantile:.0%} of users watch less: {ends}"
-    return formatting.in_figure(said)
+    text = f"{row.quantile:.0%} of users watch less: {ends}"
+    return formatting.in_figure(text)
 
 
 def p2n_sides(report: Report) -> go.Figure:

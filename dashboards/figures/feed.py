@@ -24,12 +24,12 @@ def timeline(views: Sequence[TracedView], *, truth: bool) -> go.Figure:
     if not views:
         return remark("This user did not come on that day.")
     figure = go.Figure()
-    places = list(range(1, len(views) + 1))
+    numbers = list(range(1, len(views) + 1))
     figure.add_bar(
-        x=places,
+        x=numbers,
         y=[view.watch_s for view in views],
         marker={"color": [QUIET if "skip" in view.acts else TREATMENTS[0] for view in views]},
-        hovertext=[_hover(place, view) for place, view in enumerate(views, start=1)],
+        hovertext=[_hover(number, view) for number, view in enumerate(views, start=1)],
         hoverinfo="text",
         showlegend=False,
         name="watched",
@@ -37,42 +37,42 @@ def timeline(views: Sequence[TracedView], *, truth: bool) -> go.Figure:
     for name, colour in (("watched", TREATMENTS[0]), ("skipped", QUIET)):
         square = {"symbol": "square", "size": 11, "color": colour}
         figure.add_scatter(x=[None], y=[None], mode="markers", marker=square, name=name)
-    for place, (name, symbol, colour) in enumerate(_SIGNS):
-        _signs(figure, views, name, {"symbol": symbol, "size": 9, "color": colour}, -0.35 * place)
+    for row, (name, symbol, colour) in enumerate(_SIGNS):
+        _signs(figure, views, name, {"symbol": symbol, "size": 9, "color": colour}, -0.35 * row)
     figure.update_xaxes(title_text="View of the day, in order", zeroline=False, range=[0.3, len(views) + 0.7])
     figure.update_yaxes(title_text="Watched (s)", rangemode="tozero", domain=[0.0, 0.72])
     figure.update_layout(yaxis2={"domain": [0.76, 1.0], "visible": False, "range": [-1.4, 0.35]})
     if truth:
-        _truth(figure, views, places)
+        _truth(figure, views, numbers)
     return frame(figure, 460 if truth else 360)
 
 
 def lines(views: Sequence[TracedView], *, truth: bool) -> list[tuple[str, ...]]:
     """One line per view; the latents only with `truth`."""
     return [
-        (*_line(place, view), *((f"{view.true_satisfaction:.2f}", f"{view.true_appeal:.2f}") if truth else ()))
-        for place, view in enumerate(views, start=1)
+        (*_line(number, view), *((f"{view.true_satisfaction:.2f}", f"{view.true_appeal:.2f}") if truth else ()))
+        for number, view in enumerate(views, start=1)
     ]
 
 
-def _line(place: int, view: TracedView) -> tuple[str, ...]:
+def _line(number: int, view: TracedView) -> tuple[str, ...]:
     """What a platform logs."""
     asked = (view.answer or "asked, no answer") if view.asked else ""
     did = ", ".join(view.acts)
-    return (str(place), str(view.hour), str(view.request + 1), str(view.video_id), f"{view.watch_s:.1f}", did, asked)
+    return (str(number), str(view.hour), str(view.request + 1), str(view.video_id), f"{view.watch_s:.1f}", did, asked)
 
 
-def _hover(place: int, view: TracedView) -> str:
+def _hover(number: int, view: TracedView) -> str:
     """Everything logged about a view."""
     did = ", ".join(view.acts) or "watched"
-    lines = [f"view {place}: video {view.video_id}, hour {view.hour}", f"{view.watch_s:.1f} s; {did}"]
+    lines = [f"view {number}: video {view.video_id}, hour {view.hour}", f"{view.watch_s:.1f} s; {did}"]
     return "<br>".join(formatting.in_figure(line) for line in lines)
 
 
 def _signs(figure: go.Figure, views: Sequence[TracedView], name: str, marker: dict[str, object], at: float) -> None:
     """One row of signs above the bars; a sign that nothing has still stands in the legend."""
-    shown = [(place, view) for place, view in enumerate(views, start=1) if name in _signs_of(view)]
-    x = [place for place, _ in shown]
+    signed = [(number, view) for number, view in enumerate(views, start=1) if name in _signs_of(view)]
+    x = [number for number, _ in signed]
     figure.add_scatter(
         x=x or [None],
         y=[at] * max(1, len(x)),
@@ -80,7 +80,7 @@ def _signs(figure: go.Figure, views: Sequence[TracedView], name: str, marker: di
         mode="markers",
         marker=marker,
         name=name,
-        hovertext=[view.answer or name for _, view in shown] if name == "answered" else name,
+        hovertext=[view.answer or name for _, view in signed] if name == "answered" else name,
         hoverinfo="text",
     )
 
@@ -90,7 +90,7 @@ def _signs_of(view: TracedView) -> set[str]:
     return {*view.acts, *(["asked"] if view.asked else []), *(["answered"] if view.answer else [])}
 
 
-def _truth(figure: go.Figure, views: Sequence[TracedView], places: Sequence[int]) -> None:
+def _truth(figure: go.Figure, views: Sequence[TracedView], numbers: Sequence[int]) -> None:
     """Latent satisfaction, on an axis of its own below the seconds."""
     figure.update_layout(
         xaxis={"anchor": "y3"},
@@ -98,7 +98,7 @@ def _truth(figure: go.Figure, views: Sequence[TracedView], places: Sequence[int]
         yaxis3={"domain": [0.0, 0.28], "title": {"text": "True satisfaction"}, "anchor": "x"},
     )
     figure.add_scatter(
-        x=list(places),
+        x=list(numbers),
         y=[view.true_satisfaction for view in views],
         yaxis="y3",
         mode="markers",

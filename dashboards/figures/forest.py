@@ -47,11 +47,11 @@ def scorecard(report: Report) -> go.Figure:
     figure = make_subplots(
         rows=len(groups), cols=1, row_heights=heights, vertical_spacing=76 / _height(report, heights)
     )
-    for place, group in enumerate(groups, start=1):
+    for block, group in enumerate(groups, start=1):
         rows = [row for row in report.valid_metrics() if row.metric in group]
-        _draw(figure, report, Forest(group, rows, lambda row: row.metric, PanelPosition(place, 1)))
+        _draw(figure, report, Forest(group, rows, lambda row: row.metric, PanelPosition(block, 1)))
         names = [formatting.in_figure(formatting.describe(report, key).label, 34) for key in group]
-        _name_lanes(figure, names, PanelPosition(place, 1))
+        _name_lanes(figure, names, PanelPosition(block, 1))
     _label_lifts(figure, report)
     interval_marks.add_legend(
         figure, report, interval_marks.treatments(report), interval_marks.symbols_in(report.metrics, hollow=True)
@@ -66,14 +66,14 @@ def scorecard(report: Report) -> go.Figure:
 def segments(report: Report, metrics: Sequence[str]) -> go.Figure:
     """Lift within each segment of users, one forest per metric, all users on top for comparison."""
     names = list(dict.fromkeys(segment_name(row) for row in report.segments))
-    shown = [key for key in metrics if any(row.metric == key for row in report.segments)]
-    if not shown:
+    keys = [key for key in metrics if any(row.metric == key for row in report.segments)]
+    if not keys:
         return remark("This report has no segments.")
-    titles = [formatting.in_figure(formatting.describe(report, key).label, 30) for key in shown]
-    figure = make_subplots(rows=1, cols=len(shown), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.05)
+    titles = [formatting.in_figure(formatting.describe(report, key).label, 30) for key in keys]
+    figure = make_subplots(rows=1, cols=len(keys), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.05)
     figure.update_annotations(font_size=13)
     lanes = [EVERYBODY, *names]
-    for column, key in enumerate(shown, start=1):
+    for column, key in enumerate(keys, start=1):
         rows = [row for row in (*report.valid_metrics(), *report.segments) if row.metric == key]
         _draw(figure, report, Forest(lanes, rows, segment_name, PanelPosition(1, column)))
     _name_lanes(figure, [formatting.in_figure(name, 24) for name in lanes], PanelPosition(1, 1))
@@ -140,19 +140,19 @@ def _draw_arm(
 
 def _traces(points: Sequence[Mark], symbol: Symbol, colour: str, width: float) -> list[go.Scatter]:
     """The intervals as a line, then the points on it; nothing where there is nothing."""
-    seen = [mark for mark in points if mark.value is not None]
+    drawn = [mark for mark in points if mark.value is not None]
     ends = interval_marks.spans(points)
     line = interval_marks.interval_line(width, colour).update(x=ends.value, y=ends.at)
     dots = go.Scatter(
-        x=[mark.value for mark in seen],
-        y=[mark.at for mark in seen],
+        x=[mark.value for mark in drawn],
+        y=[mark.at for mark in drawn],
         mode="markers",
         marker=interval_marks.marker(symbol, colour),
-        hovertext=[mark.hover for mark in seen],
+        hovertext=[mark.hover for mark in drawn],
         hoverinfo="text",
         name=symbol,
     )
-    return ([line] if ends.at else []) + ([dots] if seen else [])
+    return ([line] if ends.at else []) + ([dots] if drawn else [])
 
 
 def _admit_missing(figure: go.Figure, row: MetricRow, at: float, forest: Forest) -> None:

@@ -50,7 +50,7 @@ class Spans:
 def spans(marks: Sequence[Mark]) -> Spans:
     """The intervals of the marks that have both ends."""
     whole = [mark for mark in marks if mark.low is not None and mark.high is not None]
-    at: list[Number] = [place for mark in whole for place in (mark.at, mark.at, None)]
+    at: list[Number] = [x for mark in whole for x in (mark.at, mark.at, None)]
     return Spans(at, [end for mark in whole for end in (mark.low, mark.high, None)])
 
 

@@ -11,12 +11,14 @@ from simulator.reports.leaderboard import HEADLINE, Leaderboard
 
 def effects(board: Leaderboard) -> go.Figure:
     """Points with intervals, and stars; best policy on top."""
-    shown = [metric for metric in HEADLINE if any(metric in entry.effects for entry in board.entries)]
-    if not shown:
+    metrics = [metric for metric in HEADLINE if any(metric in entry.effects for entry in board.entries)]
+    if not metrics:
         return remark("No ranker was tested.")
-    figure = make_subplots(rows=1, cols=len(shown), shared_yaxes=True, subplot_titles=shown, horizontal_spacing=0.04)
+    figure = make_subplots(
+        rows=1, cols=len(metrics), shared_yaxes=True, subplot_titles=metrics, horizontal_spacing=0.04
+    )
     figure.update_annotations(font_size=13)
-    for column, metric in enumerate(shown, start=1):
+    for column, metric in enumerate(metrics, start=1):
         for trace in (_points(board, metric), _stars(board, metric)):
             trace.showlegend = column == 1
             figure.add_trace(trace, row=1, col=column)

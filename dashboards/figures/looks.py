@@ -25,21 +25,21 @@ BANDS = (
 def look_curves(report: Report, metrics: Sequence[str]) -> go.Figure:
     """One panel per metric and treatment: cumulative lift, three bands, the truth dotted, crossings ringed."""
     rows = [] if report.looks is None else [row for row in report.looks.rows if row.metric in metrics]
-    shown = [key for key in metrics if any(row.metric == key for row in rows)]
-    if not shown:
+    keys = [key for key in metrics if any(row.metric == key for row in rows)]
+    if not keys:
         return remark("This report has no looks at these metrics.")
     arms = interval_marks.treatments(report)
-    titles = [_title(report, key, arm) for arm in arms for key in shown]
+    titles = [_title(report, key, arm) for arm in arms for key in keys]
     figure = make_subplots(
         rows=len(arms),
-        cols=len(shown),
+        cols=len(keys),
         subplot_titles=titles,
         horizontal_spacing=0.09,
         vertical_spacing=0.3 / len(arms),
     )
     figure.update_annotations(font_size=13)
     for line, arm in enumerate(arms, start=1):
-        for column, key in enumerate(shown, start=1):
+        for column, key in enumerate(keys, start=1):
             _draw(
                 figure,
                 report,
@@ -180,14 +180,14 @@ def replay(report: Report, metric: str, arm: str, seen: int, *, stopped: bool) -
     rows = looks_of(report, metric, arm)[:seen]
     if report.looks is None or not rows:
         return remark("This run kept no looks to play again.")
-    shown = rows if stopped else [row.model_copy(update={"true_relative_effect": None}) for row in rows]
+    visible = rows if stopped else [row.model_copy(update={"true_relative_effect": None}) for row in rows]
     arms = [each for each in report.arms if each.name in (report.arms[0].name, arm)]
-    looks = report.looks.model_copy(update={"rows": shown})
+    looks = report.looks.model_copy(update={"rows": visible})
     figure = look_curves(report.model_copy(update={"arms": arms, "looks": looks, "stopped": None}), [metric])
     return figure.update_xaxes(range=[0.5, max(row.days for row in looks_of(report, metric, arm)) + 0.5])
 
 
-def said(look: LookRow) -> list[tuple[str, ...]]:
+def method_lines(look: LookRow) -> list[tuple[str, ...]]:
     """What fixed, group-sequential and always-valid intervals say at one look, and whether they are right."""
     ways = (
         ("fixed 1.96 (wrong when peeking)", look.ci_low, look.ci_high),

@@ -27,11 +27,11 @@ def scores(evaluation: offline.Offline) -> go.Figure:
     """Means of the main metrics with whiskers over seeds, best policy on top; the truth's own order in its colour."""
     if not evaluation.policies:
         return remark("No policy was asked.")
-    shown = [metric for metric in _PANELS if metric in evaluation.metrics]
-    titles = [METRIC_NAMES[metric] for metric in shown]
-    figure = make_subplots(rows=1, cols=len(shown), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03)
+    metrics = [metric for metric in _PANELS if metric in evaluation.metrics]
+    titles = [METRIC_NAMES[metric] for metric in metrics]
+    figure = make_subplots(rows=1, cols=len(metrics), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03)
     figure.update_annotations(font_size=13)
-    for column, metric in enumerate(shown, start=1):
+    for column, metric in enumerate(metrics, start=1):
         figure.add_trace(_bars(evaluation, metric), row=1, col=column)
     names = [row.policy for row in evaluation.policies]
     name_lanes(figure, names)

@@ -22,7 +22,7 @@ class Panel:
         key: Unique among a report's panels; letters and hyphens.
         title: Heading above the figure.
         caption: How to read it.
-        figure: In the light look; `theme.wear` changes it.
+        figure: In the light look; `theme.apply_theme` changes it.
         notes: What is missing from the figure, and why.
     """
 

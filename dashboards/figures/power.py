@@ -35,12 +35,12 @@ def smallest_effect(plan: PowerPlan, here: Here | None = None) -> go.Figure:
         horizontal_spacing=0.06,
     )
     figure.update_annotations(font_size=13)
-    shown = sorted({*_DAYS_SHOWN, plan.days})
-    for place, days in enumerate(shown):
+    lengths = sorted({*_DAYS_SHOWN, plan.days})
+    for index, days in enumerate(lengths):
         for method in _DASH:
             rows = [row for row in plan.grid if (row.days, row.method) == (days, method)]
             if rows:
-                line = _line([row.users for row in rows], rows, TREATMENTS[place % len(TREATMENTS)])
+                line = _line([row.users for row in rows], rows, TREATMENTS[index % len(TREATMENTS)])
                 figure.add_trace(line.update(name=f"{days} {'day' if days == 1 else 'days'}, {method}"), row=1, col=1)
     for method in _DASH:
         rows = [row for row in plan.grid if (row.users, row.method) == (plan.users, method)]

@@ -41,8 +41,8 @@ def funnel(report: Report) -> go.Figure:
     if not arms:
         return remark("This report has no questionnaire.")
     figure = go.Figure()
-    for place, row in enumerate(report.questionnaire):
-        _draw_funnel(figure, report, row, (place - (len(arms) - 1) / 2) * 0.7 / len(arms))
+    for index, row in enumerate(report.questionnaire):
+        _draw_funnel(figure, report, row, (index - (len(arms) - 1) / 2) * 0.7 / len(arms))
     title = "Views or answers (count; each grid line is ten times the last)"
     figure.update_xaxes(type="log", title_text=title, dtick=1, tickformat=",", zeroline=False)
     _name_lanes(figure, STAGES)
@@ -142,10 +142,10 @@ def answered_by_feeling(report: Report) -> go.Figure:
     if not rows:
         return remark("This report does not say who answers.")
     figure = go.Figure()
-    known = [arm.name for arm in report.arms]
+    arms = [arm.name for arm in report.arms]
     for arm in dict.fromkeys(row.arm for row in rows):
         mine = [row for row in rows if row.arm == arm]
-        colour = arm_colour(report, arm) if arm in known else QUIET
+        colour = arm_colour(report, arm) if arm in arms else QUIET
         figure.add_scatter(
             x=[row.decile for row in mine],
             y=[row.rate for row in mine],

@@ -24,9 +24,9 @@ class PanelPosition:
     column: int
 
 
-def cell(place: int) -> PanelPosition:
+def cell(index: int) -> PanelPosition:
     """The cell of the panel at this place, counted from 0."""
-    return PanelPosition(place // COLUMNS + 1, place % COLUMNS + 1)
+    return PanelPosition(index // COLUMNS + 1, index % COLUMNS + 1)
 
 
 def height(n_panels: int) -> int:
@@ -36,8 +36,8 @@ def height(n_panels: int) -> int:
 
 def name_lanes(figure: go.Figure, names: Sequence[str]) -> None:
     """Give every name a lane of its own, the first on top."""
-    shown = [formatting.in_figure(name, 28) for name in names]
-    figure.update_yaxes(tickvals=list(range(len(shown))), ticktext=shown, range=[len(shown) - 0.4, -0.6])
+    labels = [formatting.in_figure(name, 28) for name in names]
+    figure.update_yaxes(tickvals=list(range(len(labels))), ticktext=labels, range=[len(labels) - 0.4, -0.6])
     figure.update_yaxes(showgrid=False, zeroline=False)
 
 

@@ -52,8 +52,8 @@ def _panels(sweep: Sweep, draw: _Draw, title: str, symbols: Sequence[tuple[Symbo
         return remark("This sweep has no headline metrics.")
     figure = _grid(sweep, metrics)
     figure.update_yaxes(title_text=title.format(control=formatting.in_legend(_control(sweep))), col=1)
-    for place, metric in enumerate(metrics):
-        where = _cell(place)
+    for index, metric in enumerate(metrics):
+        where = _cell(index)
         _mark_assumed(figure, sweep, where)
         moved = False
         for arm in sweep.treatments:
@@ -67,9 +67,9 @@ def _panels(sweep: Sweep, draw: _Draw, title: str, symbols: Sequence[tuple[Symbo
     return frame(figure, _PANEL_PX * _cell(len(metrics) - 1).row + 60)
 
 
-def _cell(place: int) -> PanelPosition:
+def _cell(index: int) -> PanelPosition:
     """The cell of the panel at this place, counted from 0."""
-    return PanelPosition(place // _COLUMNS + 1, place % _COLUMNS + 1)
+    return PanelPosition(index // _COLUMNS + 1, index % _COLUMNS + 1)
 
 
 def _grid(sweep: Sweep, metrics: Sequence[str]) -> go.Figure:

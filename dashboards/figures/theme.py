@@ -104,5 +104,5 @@ def remark(message: str) -> go.Figure:
 
 def arm_colour(report: Report, arm: str) -> str:
     """Grey for the control, which is the first arm; one colour per treatment in the order of the arms."""
-    place = [summary.name for summary in report.arms].index(arm)
-    return CONTROL if place == 0 else TREATMENTS[(place - 1) % len(TREATMENTS)]
+    index = [summary.name for summary in report.arms].index(arm)
+    return CONTROL if index == 0 else TREATMENTS[(index - 1) % len(TREATMENTS)]

@@ -65,11 +65,11 @@ class PointSeries:
 
 def ratios(validation: Validation) -> go.Figure:
     """Simulated over real for every rate, one panel per regime, with bands of 5% and 10%."""
-    shown = list(validation.regimes)
-    titles = [formatting.in_figure(f"Under {REGIME_NAMES[regime]}", 40) for regime in shown]
-    figure = make_subplots(rows=1, cols=len(shown), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.06)
+    regimes = list(validation.regimes)
+    titles = [formatting.in_figure(f"Under {REGIME_NAMES[regime]}", 40) for regime in regimes]
+    figure = make_subplots(rows=1, cols=len(regimes), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.06)
     figure.update_annotations(font_size=13)
-    for column, regime in enumerate(shown, start=1):
+    for column, regime in enumerate(regimes, start=1):
         rates = validation.regimes[regime]
         _shade(figure, PanelPosition(1, column))
         figure.add_trace(_ratio_points(rates), row=1, col=column)
@@ -86,21 +86,21 @@ def ratios(validation: Validation) -> go.Figure:
 
 def groups(validation: Validation, regime: Regime) -> go.Figure:
     """Rates by length, activity and hour under one regime."""
-    shown: list[Grouping] = [
+    groupings: list[Grouping] = [
         grouping for grouping, rows in validation.by_group.items() if any(row.regime == regime for row in rows)
     ]
-    if not shown:
+    if not groupings:
         return remark("Nothing was published by group.")
-    widths = [1.5 if grouping == "hour" else 1.0 for grouping in shown]
-    figure = make_subplots(rows=1, cols=len(shown), column_widths=widths, horizontal_spacing=0.07)
-    for column, grouping in enumerate(shown, start=1):
+    widths = [1.5 if grouping == "hour" else 1.0 for grouping in groupings]
+    figure = make_subplots(rows=1, cols=len(groupings), column_widths=widths, horizontal_spacing=0.07)
+    for column, grouping in enumerate(groupings, start=1):
         rows = [row for row in validation.by_group[grouping] if row.regime == regime]
         for rate in dict.fromkeys(row.rate for row in rows):
             _add_pair(figure, [row for row in rows if row.rate == rate], PanelPosition(1, column))
         figure.update_xaxes(title_text=_AXES[grouping], showgrid=False, type="category", row=1, col=column)
         figure.update_xaxes(tickangle=-40, row=1, col=column)
-    if "hour" in shown:
-        figure.update_xaxes(dtick=3, tickangle=0, row=1, col=1 + shown.index("hour"))
+    if "hour" in groupings:
+        figure.update_xaxes(dtick=3, tickangle=0, row=1, col=1 + groupings.index("hour"))
     figure.update_yaxes(tickformat=".0%", rangemode="tozero", zeroline=False)
     figure.update_yaxes(title_text="Share of views", row=1, col=1)
     for rate, colour in _COLOUR.items():
@@ -112,17 +112,17 @@ def groups(validation: Validation, regime: Regime) -> go.Figure:
 
 def watch_times(validation: Validation) -> go.Figure:
     """Cumulative watch time per bucket of durations."""
-    shown = [bucket for bucket in validation.watch_time if bucket.ks is not None]
-    if not shown:
+    buckets = [bucket for bucket in validation.watch_time if bucket.ks is not None]
+    if not buckets:
         return remark("No bucket of durations has views on both sides.")
-    titles = [f"{bucket.bucket}<br>distance {bucket.ks:.3f}" for bucket in shown]
-    n_rows = -(-len(shown) // 4)
+    titles = [f"{bucket.bucket}<br>distance {bucket.ks:.3f}" for bucket in buckets]
+    n_rows = -(-len(buckets) // 4)
     figure = make_subplots(
-        rows=n_rows, cols=min(4, len(shown)), subplot_titles=titles, shared_yaxes=True, vertical_spacing=0.32 / n_rows
+        rows=n_rows, cols=min(4, len(buckets)), subplot_titles=titles, shared_yaxes=True, vertical_spacing=0.32 / n_rows
     )
     figure.update_annotations(font_size=12)
-    for place, bucket in enumerate(shown):
-        where = PanelPosition(place // 4 + 1, place % 4 + 1)
+    for index, bucket in enumerate(buckets):
+        where = PanelPosition(index // 4 + 1, index % 4 + 1)
         _add_curve(figure, bucket, bucket.real, PointSeries("real", REAL, "circle-open"), where)
         _add_curve(figure, bucket, bucket.simulated, PointSeries("simulated", SIMULATED, "circle"), where)
     figure.update_xaxes(type="log", title_text="Seconds watched", tickvals=[1, 10, 100, 1000], tickangle=0)
@@ -155,15 +155,15 @@ def hates(validation: Validation) -> go.Figure:
         return remark("Nobody hated anything.")
     figure = go.Figure()
     x = np.linspace(0, 1, len(validation.hate_concentration)).tolist()
-    told = "the busiest %{x:.0%} of haters give %{y:.1%} of hates<extra></extra>"
+    hover = "the busiest %{x:.0%} of haters give %{y:.1%} of hates<extra></extra>"
     line = {"color": SIMULATED, "width": 2.5}
     figure.add_scatter(
-        x=x, y=validation.hate_concentration, mode="lines+markers", line=line, name="simulated", hovertemplate=told
+        x=x, y=validation.hate_concentration, mode="lines+markers", line=line, name="simulated", hovertemplate=hover
     )
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": QUIET, "dash": "dot"}, name="all hate alike")
     real = validation.per_user["hate_share_top_tenth"].real
     star = go.scatter.Marker(symbol="star", size=14, color=TRUTH, line={"width": 1, "color": "#ffffff"})
-    figure.add_scatter(x=[0.1], y=[real], mode="markers", marker=star, name="real, published", hovertemplate=told)
+    figure.add_scatter(x=[0.1], y=[real], mode="markers", marker=star, name="real, published", hovertemplate=hover)
     figure.update_xaxes(title_text="Share of the users who hated at all, busiest first", tickformat=".0%")
     figure.update_yaxes(title_text="Share of all hates", tickformat=".0%", range=[0, 1.04])
     return frame(figure, 340)
@@ -171,10 +171,10 @@ def hates(validation: Validation) -> go.Figure:
 
 def importances(validation: Validation) -> go.Figure:
     """By which columns the classifier tells simulated rows from real ones."""
-    found = validation.two_sample
-    if found is None:
+    classifier = validation.two_sample
+    if classifier is None:
         return remark(f"Not measured: {formatting.in_figure(formatting.why(validation.reasons, 'two_sample'), 90)}.")
-    ranked = sorted(found.importances.items(), key=lambda pair: pair[1])
+    ranked = sorted(classifier.importances.items(), key=lambda pair: pair[1])
     figure = go.Figure()
     figure.add_bar(
         x=[share for _, share in ranked],
@@ -197,14 +197,14 @@ def biases(validation: Validation) -> go.Figure:
         return remark(f"Not measured: {formatting.in_figure(formatting.why(validation.reasons, 'answering'), 90)}.")
     figure = go.Figure()
     names = list(dict.fromkeys(name for row in validation.answering for name in row.estimates))
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         rows = [(row.slope, row.estimates[name]) for row in validation.answering if name in row.estimates]
         figure.add_scatter(
-            x=[slope + 0.008 * (place - len(names) / 2) for slope, _ in rows],
-            y=[found.bias for _, found in rows],
-            error_y={"type": "data", "array": [1.96 * (found.se or 0.0) for _, found in rows], "width": 3},
+            x=[slope + 0.008 * (index - len(names) / 2) for slope, _ in rows],
+            y=[estimate.bias for _, estimate in rows],
+            error_y={"type": "data", "array": [1.96 * (estimate.se or 0.0) for _, estimate in rows], "width": 3},
             mode="lines+markers",
-            line={"color": TREATMENTS[place % len(TREATMENTS)], "width": 1.5},
+            line={"color": TREATMENTS[index % len(TREATMENTS)], "width": 1.5},
             name=formatting.in_legend(_ESTIMATORS.get(name, name)),
             hovertemplate="slope %{x:.1f}: %{y:+.2%}<extra></extra>",
         )
@@ -259,8 +259,8 @@ def _value(rate: str, value: float | None) -> str:
 
 def _ratio_ticks(validation: Validation) -> list[float]:
     """Ticks that hold every ratio; at least 0.8 to 1.25."""
-    found = [c.ratio for rates in validation.regimes.values() for c in rates.values() if c.ratio]
-    furthest = max([1.25, *(max(ratio, 1 / ratio) for ratio in found)])
+    ratios = [c.ratio for rates in validation.regimes.values() for c in rates.values() if c.ratio]
+    furthest = max([1.25, *(max(ratio, 1 / ratio) for ratio in ratios)])
     ticks = [1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 100.0, 1000.0]
     inside = [tick for tick in ticks if tick < furthest]
     above = [*inside, next((tick for tick in ticks if tick >= furthest), furthest)]

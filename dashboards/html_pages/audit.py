@@ -57,8 +57,8 @@ def cells(row: AuditRow) -> tuple[str, ...]:
 
 def facts(audit: Audit) -> str:
     """What was audited, in a line."""
-    kept = "; one catalogue and one set of trained policies for all fresh seeds" if audit.kept_policies else ""
-    return f"{audit.users:,} users, {audit.days} days, world {audit.world}, seed {audit.seed}{kept}."
+    shared = "; one catalogue and one set of trained policies for all fresh seeds" if audit.kept_policies else ""
+    return f"{audit.users:,} users, {audit.days} days, world {audit.world}, seed {audit.seed}{shared}."
 
 
 def verdict(audit: Audit) -> list[str]:
@@ -67,9 +67,11 @@ def verdict(audit: Audit) -> list[str]:
         row for row in audit.rows if row.wrong is None and row.coverage_high is not None and row.coverage_high < 0.95
     ]
     names = "; ".join(f"{row.metric}, {row.method} ({row.source}): {formatting.share(row.coverage)}" for row in short)
-    said = f"Covers less than 95%: {names}." if short else "No method that is meant to be right covers less than 95%."
+    coverage = (
+        f"Covers less than 95%: {names}." if short else "No method that is meant to be right covers less than 95%."
+    )
     reasons = dict.fromkeys((row.method, row.wrong) for row in audit.rows if row.wrong)
-    return [said, *(f"Wrong on purpose: {m.replace('_', ' ')} {why}." for m, why in reasons)]
+    return [coverage, *(f"Wrong on purpose: {m.replace('_', ' ')} {why}." for m, why in reasons)]
 
 
 def _section(audit: Audit, source: str, arm: str) -> Section:

@@ -38,8 +38,8 @@ def facts(plan: PowerPlan) -> str:
 def verdict(plan: PowerPlan) -> list[str]:
     """Users for the effect, and what paired truth takes, in sentences."""
     needs = [row for row in plan.needs if row.days == plan.days]
-    said = " or ".join(f"{row.users:,} users ({row.method})" for row in needs)
-    return [f"{plan.days} days take {said}; the spec has {plan.users:,}.", _paired(plan, plan.paired)]
+    users_by_method = " or ".join(f"{row.users:,} users ({row.method})" for row in needs)
+    return [f"{plan.days} days take {users_by_method}; the spec has {plan.users:,}.", _paired(plan, plan.paired)]
 
 
 def _paired(plan: PowerPlan, paired: PairedRow) -> str:

@@ -74,13 +74,13 @@ def panels(validation: Validation) -> list[Panel]:
 
 def _apart_caption(validation: Validation) -> str:
     """The classifier's success in words."""
-    found = validation.two_sample
-    if found is None:
+    classifier = validation.two_sample
+    if classifier is None:
         return "Boosted trees are asked to tell simulated views from real ones."
     return (
-        f"Boosted trees were shown {found.rows_per_side:,} simulated views and as many real ones, with the same"
-        f" columns, and reached an AUC of {found.auc:.3f} on users that they had not seen; 0.5 is guessing, the target"
-        " is at most 0.6. The bars say which columns gave the simulation away."
+        f"Boosted trees were shown {classifier.rows_per_side:,} simulated views and as many real ones, with the same"
+        f" columns, and reached an AUC of {classifier.auc:.3f} on users that they had not seen; 0.5 is guessing, the"
+        " target is at most 0.6. The bars say which columns gave the simulation away."
     )
 
 
@@ -96,9 +96,9 @@ def sentences(validation: Validation) -> list[str]:
     """Whether the gate lets the world through, how many targets it meets, and what was not measured."""
     measured = [check for check in validation.checks if check.passed is not None]
     met = sum(bool(check.passed) for check in measured)
-    said = "Sound: no rate is far from reality." if validation.sound else "Refused: this world's rates are off."
-    told = f"{met} of {len(measured)} targets met; {len(validation.checks) - len(measured)} not measured."
-    return [said, told, *(f"{name}: {why}" for name, why in sorted(validation.reasons.items()))]
+    gate = "Sound: no rate is far from reality." if validation.sound else "Refused: this world's rates are off."
+    targets = f"{met} of {len(measured)} targets met; {len(validation.checks) - len(measured)} not measured."
+    return [gate, targets, *(f"{name}: {why}" for name, why in sorted(validation.reasons.items()))]
 
 
 def _targets(validation: Validation) -> SectionTable:
@@ -110,8 +110,8 @@ def _targets(validation: Validation) -> SectionTable:
 
 def check_line(check: Check) -> tuple[str, str, str, str]:
     """One row of the table of targets."""
-    said = {True: "met", False: "missed", None: "not measured"}
-    return check.name, formatting.number(check.value), check.target, said[check.passed]
+    outcomes = {True: "met", False: "missed", None: "not measured"}
+    return check.name, formatting.number(check.value), check.target, outcomes[check.passed]
 
 
 def _tables(validation: Validation) -> list[SectionTable]:

@@ -101,24 +101,24 @@ def _checked(archive: zipfile.ZipFile) -> dict[PurePosixPath, zipfile.ZipInfo]:
     if len(files) > MOST_FILES or sum(entry.file_size for entry in files) > MOST_BYTES:
         raise ArchiveError(f"the archive holds more than {_limits()}")
     entries: dict[PurePosixPath, zipfile.ZipInfo] = {}
-    seen: set[str] = set()
+    names: set[str] = set()
     for entry in files:
         path = PurePosixPath(entry.filename)
-        shown = repr(entry.filename[:80])
+        name = repr(entry.filename[:80])
         if (
             not path.parts
             or path.is_absolute()
             or ".." in path.parts
             or re.search(r"[\\:\x00-\x1f]", entry.orig_filename)
         ):
-            raise ArchiveError(f"{shown}: leaves the run's folder; want paths inside it")
+            raise ArchiveError(f"{name}: leaves the run's folder; want paths inside it")
         if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
-            raise ArchiveError(f"{shown}: is no plain file; links and devices are not unpacked")
+            raise ArchiveError(f"{name}: is no plain file; links and devices are not unpacked")
         if entry.flag_bits & 1:
-            raise ArchiveError(f"{shown}: is encrypted; want an archive without password")
-        if path.as_posix().lower() in seen:
-            raise ArchiveError(f"{shown}: is in the archive twice")
-        seen.add(path.as_posix().lower())
+            raise ArchiveError(f"{name}: is encrypted; want an archive without password")
+        if path.as_posix().lower() in names:
+            raise ArchiveError(f"{name}: is in the archive twice")
+        names.add(path.as_posix().lower())
         entries[path] = entry
     return entries
 

@@ -21,10 +21,10 @@ class Fingerprint:
 def fingerprint(run: Path) -> Fingerprint | None:
     """That of a run's report; None while there is no report."""
     try:
-        found = (run / "report.json").stat()
+        status = (run / "report.json").stat()
     except OSError:
         return None
-    return Fingerprint(found.st_mtime_ns, found.st_size)
+    return Fingerprint(status.st_mtime_ns, status.st_size)
 
 
 def run_label(run: Path, folder: Path) -> str:

@@ -133,8 +133,8 @@ def last_words(run: Path) -> str:
             lines = log.read().decode("utf-8", errors="replace").splitlines()
     except OSError:
         return ""
-    said = [line for text in lines if (line := _CONTROLS.sub("", text).strip())]
-    return said[-1] if said else ""
+    printed = [line for text in lines if (line := _CONTROLS.sub("", text).strip())]
+    return printed[-1] if printed else ""
 
 
 def _spawn(run: Path, spec: Path, words: list[str]) -> Attempt:

@@ -15,7 +15,7 @@ from simulator.reports.report import LookRow, MetricRow, Report, RunFolderError,
 from simulator.runs.state import RunState, read_keys, run_state
 
 Kind: TypeAlias = Literal["finished", "running", "starting", "stopped", "failed", "damaged"]
-UNDER_WAY: Final = ("running", "starting")
+ACTIVE: Final = ("running", "starting")
 
 
 @final
@@ -38,7 +38,7 @@ class RunLine:
         run: Its folder.
         label: Its name within the folder of runs.
         kind: How it stands; `failed` ended before its folder was there.
-        said: The same in words.
+        status: The same in words.
         share: Part of its steps that is done.
         outcome: Empty words where there is no report.
         date: When the report was written, or else when the folder last changed.
@@ -47,7 +47,7 @@ class RunLine:
     run: Path
     label: str
     kind: Kind
-    said: str
+    status: str
     share: float
     outcome: RunOutcome
     date: datetime | None
@@ -60,10 +60,10 @@ class RunLine:
 
 def run_lines(folder: Path) -> list[RunLine]:
     """Every run at or below a folder, those under way first, then the newest first."""
-    found = find_runs(folder)
-    begun = [run for run in launch.attempted(folder) if run not in found] if folder not in found else []
-    lines = [run_line(run, folder) for run in [*found, *begun]]
-    return sorted(lines, key=lambda line: (line.kind not in UNDER_WAY, -_moment(line.date), line.label))
+    runs = find_runs(folder)
+    begun = [run for run in launch.attempted(folder) if run not in runs] if folder not in runs else []
+    lines = [run_line(run, folder) for run in [*runs, *begun]]
+    return sorted(lines, key=lambda line: (line.kind not in ACTIVE, -_moment(line.date), line.label))
 
 
 def run_line(run: Path, folder: Path) -> RunLine:
@@ -75,11 +75,11 @@ def run_line(run: Path, folder: Path) -> RunLine:
         if state is not None and state.stage == "finished" and version is not None:
             outcome = _outcome(str(run), version.mtime_ns, version.size)
             return RunLine(run, label, "finished", "finished", 1.0, outcome, _date(version))
-        kind, said, share = _unfinished(run, state)
-        return RunLine(run, label, kind, said, share, RunOutcome("", "", _planned(run), ()), _changed(run))
+        kind, words, share = _unfinished(run, state)
+        return RunLine(run, label, kind, words, share, RunOutcome("", "", _planned(run), ()), _changed(run))
     except RunFolderError as error:
-        said = f"damaged: {error}"
-        return RunLine(run, label, "damaged", said, 0.0, RunOutcome("", "", "", ()), _changed(run))
+        words = f"damaged: {error}"
+        return RunLine(run, label, "damaged", words, 0.0, RunOutcome("", "", "", ()), _changed(run))
 
 
 def summary(report: Report) -> RunOutcome:
@@ -127,8 +127,8 @@ def _health(report: Report) -> str:
     if split_is_off(report):
         return f"alarm: sample ratio p = {formatting.p_value(report.health.srm_p_value)}"
     n = len(report.health.warnings)
-    said = "fine" if n == 0 else f"{n} warning{'s' if n > 1 else ''}"
-    return f"A/A, {said}" if report.health.a_a else said
+    summary = "fine" if n == 0 else f"{n} warning{'s' if n > 1 else ''}"
+    return f"A/A, {summary}" if report.health.a_a else summary
 
 
 def effect_rows(report: Report) -> list[LookRow] | list[MetricRow]:

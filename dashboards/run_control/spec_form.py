@@ -110,5 +110,5 @@ def _attributes(doc: str) -> dict[str, str]:
     {'users': 'How many of them.', 'days': 'Of the test.'}
     """
     listed = doc.partition("Attributes:\n")[2].partition("\n\n")[0]
-    found = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", listed, flags=re.MULTILINE)
-    return {key: " ".join(text.split()) for key, text in found}
+    entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", listed, flags=re.MULTILINE)
+    return {key: " ".join(text.split()) for key, text in entries}

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboards.run_control.found_runs import fingerprint, read_run
-from dashboards.run_control.run_list import UNDER_WAY, RunLine, run_lines
+from dashboards.run_control.run_list import ACTIVE, RunLine, run_lines
 from dashboards.screens import empty, import_export
 from dashboards.screens.navigation import go_to
 from dashboards.screens.run_progress import EVERY_S, show_line
@@ -21,7 +21,7 @@ def show(folder: Path, run: Path | None, report: Report | None) -> None:  # noqa
     """The list, kept up to date while something runs."""
     lines = run_lines(folder) if folder.is_dir() else []
     if lines:
-        every = EVERY_S if _under_way(lines) else None
+        every = EVERY_S if _active(lines) else None
         st.fragment(_list, run_every=every)(folder, every)
     else:
         empty.show(folder)
@@ -32,17 +32,17 @@ def show(folder: Path, run: Path | None, report: Report | None) -> None:  # noqa
 def _list(folder: Path, every: float | None) -> None:
     """What needs a look first, then all runs, then what is to be done with those that are ticked."""
     lines = run_lines(folder)
-    if bool(_under_way(lines)) != (every is not None):
+    if bool(_active(lines)) != (every is not None):
         st.rerun()
     for line in lines:
-        if line.kind in (*UNDER_WAY, "failed"):
+        if line.kind in (*ACTIVE, "failed"):
             show_line(line)
     words = st.text_input("Search", placeholder="name, policy, verdict or state", key="search")
-    found = [line for line in lines if line.matches(words)]
-    if not found:
+    matching = [line for line in lines if line.matches(words)]
+    if not matching:
         st.info(f"None of {len(lines)} runs matches.")
         return
-    _act([found[i] for i in _ticked(found)])
+    _act([matching[i] for i in _ticked(matching)])
 
 
 def _ticked(lines: list[RunLine]) -> list[int]:
@@ -69,7 +69,7 @@ def _frame(lines: list[RunLine]) -> pd.DataFrame:
             "Health": [line.outcome.health for line in lines],
             "Policies": [line.outcome.policies for line in lines],
             "Date": [line.date for line in lines],
-            "Outcome": [line.outcome.verdict or line.said for line in lines],
+            "Outcome": [line.outcome.verdict or line.status for line in lines],
         }
     )
 
@@ -125,7 +125,7 @@ def _compare(ticked: list[RunLine]) -> None:
                 continue
         except RunFolderError:
             pass
-        st.warning(formatting.in_markdown(f"{line.label} has no report to compare: {line.said}"))
+        st.warning(formatting.in_markdown(f"{line.label} has no report to compare: {line.status}"))
     if len(reports) > 1:
         show_comparison(reports)
 
@@ -147,6 +147,6 @@ def show_comparison(reports: dict[str, Report]) -> None:
     )
 
 
-def _under_way(lines: list[RunLine]) -> list[RunLine]:
+def _active(lines: list[RunLine]) -> list[RunLine]:
     """The runs that somebody is at work on."""
-    return [line for line in lines if line.kind in UNDER_WAY]
+    return [line for line in lines if line.kind in ACTIVE]

@@ -72,21 +72,21 @@ def _show_replay(report: Report) -> None:
         return
     metric, arm = st.selectbox("Metric", pairs, format_func=lambda pair: f"{pair[0]}, {pair[1]}", key="replayed")
     key = f"replay-{report.name}-{report.seed}-{metric}-{arm}"
-    seen, stopped = st.session_state.get(key, (1, False))
+    n_looks, stopped = st.session_state.get(key, (1, False))
     rows = looks.looks_of(report, metric, arm)
-    seen = min(seen, len(rows))
-    ended = stopped or seen == len(rows)
+    n_looks = min(n_looks, len(rows))
+    ended = stopped or n_looks == len(rows)
     with st.container(horizontal=True):
-        st.button("Next day", disabled=ended, on_click=_remember, args=(key, seen + 1, False), key="replay-next")
-        st.button("Stop here", disabled=stopped, on_click=_remember, args=(key, seen, True), key="replay-stop")
+        st.button("Next day", disabled=ended, on_click=_remember, args=(key, n_looks + 1, False), key="replay-next")
+        st.button("Stop here", disabled=stopped, on_click=_remember, args=(key, n_looks, True), key="replay-stop")
         st.button("Again", on_click=_remember, args=(key, 1, False), key="replay-again")
-    figure = looks.replay(report, metric, arm, seen, stopped=stopped)
-    show_panel(Panel("replay", f"After day {rows[seen - 1].days} of {rows[-1].days}", _REPLAY_CAPTION, figure))
+    figure = looks.replay(report, metric, arm, n_looks, stopped=stopped)
+    show_panel(Panel("replay", f"After day {rows[n_looks - 1].days} of {rows[-1].days}", _REPLAY_CAPTION, figure))
     if stopped:
-        show_rows("What each method says at your stop", looks.HEADINGS, looks.said(rows[seen - 1]))
+        show_rows("What each method says at your stop", looks.HEADINGS, looks.method_lines(rows[n_looks - 1]))
         whole = formatting.lift(rows[-1].true_relative_effect)
         st.markdown(formatting.in_markdown(f"True lift over all {rows[-1].days} days: {whole}."))
 
 
-def _remember(key: str, seen: int, stopped: bool) -> None:
-    st.session_state[key] = (seen, stopped)
+def _remember(key: str, n_looks: int, stopped: bool) -> None:
+    st.session_state[key] = (n_looks, stopped)

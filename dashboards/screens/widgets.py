@@ -28,10 +28,10 @@ def look() -> Look:
 def show_panel(panel: Panel) -> None:
     """A new figure between its title and its caption."""
     apply_theme(panel.figure, look())
-    _show_worn(panel)
+    _show_figure(panel)
 
 
-def _show_worn(panel: Panel) -> None:
+def _show_figure(panel: Panel) -> None:
     """A figure that is in the viewer's look already."""
     st.subheader(formatting.in_markdown(panel.title), anchor=False)
     st.plotly_chart(panel.figure, theme=None, key=panel.key, config={"displaylogo": False, "displayModeBar": False})
@@ -41,7 +41,7 @@ def _show_worn(panel: Panel) -> None:
 
 def show_drawn(draw: Callable[..., Panel], report: Report, *more: tuple[str, ...]) -> None:
     """A panel of a report, drawn once per look for all viewers and visits."""
-    _show_worn(_drawn(draw, draw.__name__, report, more, look())[0])
+    _show_figure(_drawn(draw, draw.__name__, report, more, look())[0])
 
 
 @st.cache_resource(max_entries=256, show_spinner=False, hash_funcs={Report: id})
@@ -100,14 +100,14 @@ def choose_result(folder: Path, file: str, load: Callable[[Path], _Result], comm
         load: Reads the folder that holds it.
         command: Makes such a result; shown where there is none.
     """
-    found = find_results(folder, file)
-    if not found:
+    folders = find_results(folder, file)
+    if not folders:
         st.info(formatting.in_markdown(f"No {file} in {folder}. Make one:"))
         st.code(command, language="bash", wrap_lines=True)
         return None
     chosen = st.selectbox(
         f"From ({file}, newest first)",
-        found,
+        folders,
         format_func=lambda path: path.relative_to(folder).as_posix() if path != folder else path.resolve().name,
         key=file,
     )

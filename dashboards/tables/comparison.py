@@ -38,12 +38,12 @@ def sides(reports: dict[str, Report]) -> list[TreatmentColumn]:
 
 def labels(reports: dict[str, Report]) -> dict[str, str]:
     """The metrics that any of the runs has and what they are called, the headline first."""
-    found: dict[str, str] = {}
+    label_of: dict[str, str] = {}
     for report in reports.values():
         for key in formatting.metric_keys(report):
-            found.setdefault(key, formatting.describe(report, key).label)
-    first = [key for key in formatting.HEADLINE if key in found]
-    return {key: found[key] for key in [*first, *(key for key in found if key not in first)]}
+            label_of.setdefault(key, formatting.describe(report, key).label)
+    first = [key for key in formatting.HEADLINE if key in label_of]
+    return {key: label_of[key] for key in [*first, *(key for key in label_of if key not in first)]}
 
 
 def _cells(report: Report, arm: str) -> dict[str, ScorecardCell]:

@@ -57,8 +57,8 @@ def health_checks(report: Report) -> SectionTable:
         lines.append(("Users in two arms", f"{mixed.users:,} ({mixed.share:.2%})", mixed.verdict))
     lines += [_resplit(row) for row in health.resplits]
     if health.a_a:
-        found = ", ".join(health.a_a_significant) or "none"
-        lines.append(("A/A: metrics significant at 5%", found, _ok(not health.a_a_significant)))
+        significant = ", ".join(health.a_a_significant) or "none"
+        lines.append(("A/A: metrics significant at 5%", significant, _ok(not health.a_a_significant)))
     if health.resplits:
         lifts = ", ".join(f"{each.arm}/{each.metric}" for each in health.too_good) or "none"
         lines.append(("Lifts too good to be true", lifts, _ok(not health.too_good)))
@@ -226,9 +226,9 @@ def _resplit(row: Resplits) -> tuple[str, str, str]:
     name = f"A/A re-splits, {row.metric}"
     if row.rejected is None:
         return (name, formatting.why(row.reasons, "rejected"), formatting.MISSING)
-    found = f"{row.rejected:.1%} significant, p-values uniform: p = {formatting.p_value(row.ks_p_value)}"
+    shares = f"{row.rejected:.1%} significant, p-values uniform: p = {formatting.p_value(row.ks_p_value)}"
     doubtful = row.passed and row.ks_p_value is not None and row.ks_p_value < DOUBTFUL
-    return (name, found, "borderline" if doubtful else _ok(row.passed))
+    return (name, shares, "borderline" if doubtful else _ok(row.passed))
 
 
 def _slices(name: str, checks: Sequence[SplitCheck]) -> list[tuple[str, str, str]]:

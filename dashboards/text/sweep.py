@@ -48,8 +48,8 @@ def facts(sweep: Sweep) -> str:
 def verdict(sweep: Sweep) -> list[str]:
     """What is swept, then one sentence per metric and treatment."""
     pairs = [(metric, arm) for metric in metrics_of(sweep) for arm in sweep.treatments]
-    said = [_finding(sweep, metric, arm) for metric, arm in pairs if rows_of(sweep, metric, arm)]
-    return [_assumption(sweep), *said]
+    findings = [_finding(sweep, metric, arm) for metric, arm in pairs if rows_of(sweep, metric, arm)]
+    return [_assumption(sweep), *findings]
 
 
 def remarks(sweep: Sweep) -> list[str]:
@@ -111,10 +111,10 @@ def _finding(sweep: Sweep, metric: str, arm: str) -> str:
 
 def _truth(rows: Sequence[MetricRow]) -> str:
     """How far the true effect moves over the values, and whether it changes sign."""
-    known = [row.true_relative_effect for row in rows if row.true_relative_effect is not None]
-    if not known:
+    lifts = [row.true_relative_effect for row in rows if row.true_relative_effect is not None]
+    if not lifts:
         return "the true effect was not simulated"
-    low, high = min(known), max(known)
+    low, high = min(lifts), max(lifts)
     if low == high:
         return f"the true effect is {formatting.lift(low)} at every value"
     error = max(row.true_relative_effect_se or 0.0 for row in rows)
@@ -125,12 +125,12 @@ def _truth(rows: Sequence[MetricRow]) -> str:
 
 def _readout(rows: Sequence[tuple[float, MetricRow]]) -> str:
     """What a test would conclude, by value."""
-    said: dict[str, list[str]] = {}
+    values_of: dict[str, list[str]] = {}
     for value, row in rows:
-        said.setdefault(_conclusion(row), []).append(f"{value:g}")
-    if len(said) == 1:
-        return f"the test says {next(iter(said))} at every value"
-    return "the test says " + ", ".join(f"{word} at {' and '.join(values)}" for word, values in said.items())
+        values_of.setdefault(_conclusion(row), []).append(f"{value:g}")
+    if len(values_of) == 1:
+        return f"the test says {next(iter(values_of))} at every value"
+    return "the test says " + ", ".join(f"{word} at {' and '.join(values)}" for word, values in values_of.items())
 
 
 def _conclusion(row: MetricRow) -> str:

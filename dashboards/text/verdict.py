@@ -46,24 +46,25 @@ def _trust(report: Report) -> list[str]:
 def _over_trainings(report: Report) -> list[str]:
     """True effects of policies that were trained several times, with their intervals over trainings."""
     rows = [row for row in report.trainings if row.metric in formatting.HEADLINE]
-    said: dict[str, list[str]] = {}
+    lifts_of: dict[str, list[str]] = {}
     for row in rows:
         who = f"{row.treatment} against {row.baseline}, mean of {len(row.lifts)} trainings"
-        said.setdefault(who, []).append(
+        lifts_of.setdefault(who, []).append(
             f"{row.metric} {formatting.lift(row.mean)} ({formatting.interval(row.low, row.high)})"
         )
-    return [f"{who}: true effect {', '.join(found)}." for who, found in said.items()]
+    return [f"{who}: true effect {', '.join(lifts)}." for who, lifts in lifts_of.items()]
 
 
 def _outcome(report: Report, arm: str) -> str:
     """One treatment on the headline metrics, estimate and truth."""
     keys = formatting.headline_keys(report)
     rows = {row.metric: row for row in report.valid_metrics() if row.arm == arm}
-    found = [rows[key] for key in keys if key in rows]
-    if not found:
+    headline = [rows[key] for key in keys if key in rows]
+    if not headline:
         return f"{arm_and_policy(report, arm)}: no headline metric in this report."
-    said = "; ".join(_finding(row) for row in found)
-    return f"{arm_and_policy(report, arm)} against {arm_and_policy(report, found[0].baseline)}: {said}.{_truth(found)}"
+    findings = "; ".join(_finding(row) for row in headline)
+    arms = f"{arm_and_policy(report, arm)} against {arm_and_policy(report, headline[0].baseline)}"
+    return f"{arms}: {findings}.{_truth(headline)}"
 
 
 def arm_and_policy(report: Report, arm: str) -> str:
@@ -101,10 +102,12 @@ def _direction(row: MetricRow, *, up: bool) -> str:
 
 def _truth(rows: Sequence[MetricRow]) -> str:
     """The true effects of the same metrics."""
-    known = [row for row in rows if row.true_relative_effect is not None]
-    if not known:
+    simulated = [row for row in rows if row.true_relative_effect is not None]
+    if not simulated:
         return " The true effect was not simulated."
-    return f" True effect: {', '.join(f'{row.metric} {formatting.lift(row.true_relative_effect)}' for row in known)}."
+    return (
+        f" True effect: {', '.join(f'{row.metric} {formatting.lift(row.true_relative_effect)}' for row in simulated)}."
+    )
 
 
 def _stop(report: Report) -> list[str]:
@@ -116,8 +119,8 @@ def _stop(report: Report) -> list[str]:
 def _guardrails(report: Report) -> list[str]:
     """Every guardrail in one sentence."""
     rows = [row for row in report.metrics if row.margin is not None]
-    said = [f"{row.metric} of {row.arm} {row.guardrail} (margin {row.margin:.2%})" for row in rows]
-    return [f"Guardrails: {'; '.join(said)}."] if said else []
+    outcomes = [f"{row.metric} of {row.arm} {row.guardrail} (margin {row.margin:.2%})" for row in rows]
+    return [f"Guardrails: {'; '.join(outcomes)}."] if outcomes else []
 
 
 def _agreement(report: Report) -> list[str]:
@@ -126,8 +129,8 @@ def _agreement(report: Report) -> list[str]:
     if opinion is None or opinion.effect_difference is None or opinion.error_difference is None:
         return [] if opinion is None else [f"No second opinion: {opinion.reason}."]
     effects, errors = f"{opinion.effect_difference:.0e}", f"{opinion.error_difference:.0e}"
-    said = f"Second opinion by {opinion.engine} on {opinion.rows} estimates"
-    return [f"{said}: effects agree within {effects} standard errors, standard errors within {errors}."]
+    opening = f"Second opinion by {opinion.engine} on {opinion.rows} estimates"
+    return [f"{opening}: effects agree within {effects} standard errors, standard errors within {errors}."]
 
 
 def _split(report: Report) -> str:
@@ -153,14 +156,16 @@ def _corrections(report: Report) -> str:
 def _corrected(report: Report) -> str:
     """Which corrections stand beside the plain figures."""
     name = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg"}.get(report.multiplicity)
-    said = f" Adjusted p: {name}, over the main metrics of all treatments." if name else ""
+    corrections = f" Adjusted p: {name}, over the main metrics of all treatments." if name else ""
     if report.looks is None or report.looks.method == "fixed":
-        return said
+        return corrections
     n = len({row.days for row in report.looks.rows})
-    said = f"{said} Over all looks: {report.looks.method} intervals for {n} looks at the main metrics and guardrails."
+    method = report.looks.method
+    corrections += f" Over all looks: {method} intervals for {n} looks at the main metrics and guardrails."
     if report.stopped is None:
-        return said
-    return f"{said} As the test stopped early, these are the ones given; other intervals and p hold for one look only."
+        return corrections
+    stopped = "As the test stopped early, these are the ones given; other intervals and p hold for one look only."
+    return f"{corrections} {stopped}"
 
 
 def brief(report: Report) -> str:

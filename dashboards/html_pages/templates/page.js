@@ -9,8 +9,8 @@
     drawn.layout.template = look();
     Plotly.newPlot(figure, drawn.data, drawn.layout, { displaylogo: false, displayModeBar: false, responsive: true });
   });
-  function wear(template) { figures.forEach((figure) => Plotly.relayout(figure, { template })); }
-  dark.addEventListener("change", () => wear(look()));
-  window.addEventListener("beforeprint", () => wear(looks.light));
-  window.addEventListener("afterprint", () => wear(look()));
+  function applyTheme(template) { figures.forEach((figure) => Plotly.relayout(figure, { template })); }
+  dark.addEventListener("change", () => applyTheme(look()));
+  window.addEventListener("beforeprint", () => applyTheme(looks.light));
+  window.addEventListener("afterprint", () => applyTheme(look()));
 })();

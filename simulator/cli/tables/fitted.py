@@ -64,10 +64,10 @@ class FittedTable:
         widths = _fit(self._by_rank(cells), self.essential, options.max_width)
         gap = 1 if sum(widths.values()) + _GAP * (len(widths) - 1) > options.max_width else _GAP
         table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False)
-        shown = [heading for heading in cells if heading in widths]
-        for heading in shown:
+        fitting = [heading for heading in cells if heading in widths]
+        for heading in fitting:
             table.add_column(heading, justify="left" if heading in TEXT_COLUMNS else "right", width=widths[heading])
-        for line in zip(*(cells[heading] for heading in shown), strict=True):
+        for line in zip(*(cells[heading] for heading in fitting), strict=True):
             table.add_row(*(_text(cell, options, COLOURS.get(cell, "")) for cell in line))
         yield ""
         yield _text(self.title, options, "bold")

@@ -56,11 +56,11 @@ def test_a_run_without_room_for_its_spec_leaves_nothing(tmp_path, monkeypatch):
 def test_our_process_is_stopped(tmp_path, sleeper):
     run = begin(tmp_path / "a", 3, 9)
     claim(run, sleeper.pid)
-    assert run_line(run, tmp_path).said == "running step 4 of 9"
+    assert run_line(run, tmp_path).status == "running step 4 of 9"
     launch.stop(run)
     assert sleeper.wait(60) == -signal.SIGTERM
     line = run_line(run, tmp_path)
-    assert (line.kind, line.said) == ("stopped", "stopped after step 3 of 9; can be resumed")
+    assert (line.kind, line.status) == ("stopped", "stopped after step 3 of 9; can be resumed")
 
 
 def test_a_process_of_the_same_number_is_left_alone(tmp_path, sleeper):
@@ -89,7 +89,7 @@ def test_a_run_that_never_began_says_why_and_can_be_removed(tmp_path):
     claim(run, 2**22 - 1, started="1", lock=False)
     launch.log_of(run).write_text("\x1b[31mfirst\x1b[0m\naskew: nope: no such world\n\n")
     (line,) = run_lines(tmp_path)
-    assert (line.kind, line.said) == ("failed", "did not begin: askew: nope: no such world")
+    assert (line.kind, line.status) == ("failed", "did not begin: askew: nope: no such world")
     launch.forget(run)
     assert list(tmp_path.iterdir()) == []
 
@@ -122,9 +122,9 @@ def test_a_started_process_reports_to_its_log(tmp_path):
 def test_damage_is_told_in_a_line(tmp_path):
     run = begin(tmp_path / "a", 1, 2)
     (run / NOW).write_bytes(b"{}\n00000000")
-    assert "damaged checkpoint (changed)" in run_line(run, tmp_path).said
+    assert "damaged checkpoint (changed)" in run_line(run, tmp_path).status
     (run / "spec.toml").write_text("=")
-    assert "not a TOML file" in run_line(run, tmp_path).said
+    assert "not a TOML file" in run_line(run, tmp_path).status
     assert run_line(run, tmp_path).kind == "damaged"
 
 

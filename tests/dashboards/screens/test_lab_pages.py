@@ -270,7 +270,7 @@ def test_a_replay_hides_the_truth_until_the_viewer_stops(runs, report):
     look = looks.looks_of(report, first.metric, first.arm)[1]
     said = app.dataframe[0].value
     assert len(app.dataframe) == before + 1
-    assert [tuple(line) for line in said.to_numpy().tolist()] == looks.said(look)
+    assert [tuple(line) for line in said.to_numpy().tolist()] == looks.method_lines(look)
 
 
 def test_the_replay_draws_what_was_seen(report):
@@ -304,8 +304,8 @@ def test_what_a_stop_says_is_read_off_the_intervals(report):
             "true_relative_effect": 0.0,
         }
     )
-    assert [line[3] for line in looks.said(look)] == ["higher", "no clear change", "missing"]
-    assert [line[5] for line in looks.said(look)] == ["no", "yes", "missing"]
+    assert [line[3] for line in looks.method_lines(look)] == ["higher", "no clear change", "missing"]
+    assert [line[5] for line in looks.method_lines(look)] == ["no", "yes", "missing"]
 
 
 def test_the_planner_marks_the_run_chosen(runs, report, made):
