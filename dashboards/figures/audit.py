@@ -124,5 +124,4 @@ def _points(rows: Sequence[tuple[int, AuditRow]], rate: Rate) -> go.Scatter:
 
 
 def _number(row: AuditRow, field: str) -> Number:
-    """A field by name."""
     return row.model_dump(include={field})[field]

@@ -35,7 +35,6 @@ def _any_plain(rows: Sequence[MetricRow]) -> bool:
 
 
 def _draw_metric(figure: go.Figure, report: Report, metric: str, where: PanelPosition) -> None:
-    """All treatments of one metric around its zero line."""
     rows = [row for row in report.daily if row.metric == metric]
     for arm in interval_marks.treatments(report):
         _draw_arm(figure, report, [row for row in rows if row.arm == arm], where)

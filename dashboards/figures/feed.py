@@ -56,14 +56,12 @@ def lines(views: Sequence[TracedView], *, truth: bool) -> list[tuple[str, ...]]:
 
 
 def _line(number: int, view: TracedView) -> tuple[str, ...]:
-    """What a platform logs."""
     asked = (view.answer or "asked, no answer") if view.asked else ""
     did = ", ".join(view.acts)
     return (str(number), str(view.hour), str(view.request + 1), str(view.video_id), f"{view.watch_s:.1f}", did, asked)
 
 
 def _hover(number: int, view: TracedView) -> str:
-    """Everything logged about a view."""
     did = ", ".join(view.acts) or "watched"
     lines = [f"view {number}: video {view.video_id}, hour {view.hour}", f"{view.watch_s:.1f} s; {did}"]
     return "<br>".join(formatting.in_figure(line) for line in lines)

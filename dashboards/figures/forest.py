@@ -175,14 +175,12 @@ def _admit_missing(figure: go.Figure, row: MetricRow, at: float, forest: Forest)
 
 
 def _name_lanes(figure: go.Figure, names: Sequence[str], where: PanelPosition) -> None:
-    """Lanes from top to bottom; the range leaves room at both ends."""
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=list(names), row=where.row, col=where.column)
     figure.update_yaxes(range=[len(names) - 0.4, -0.6], row=where.row, col=where.column)
     figure.update_yaxes(showgrid=False, zeroline=False)
 
 
 def _label_lifts(figure: go.Figure, report: Report) -> None:
-    """Percent with a sign along every lift axis."""
     control = formatting.in_figure(report.arms[0].name, 24)
     figure.update_xaxes(tickformat=".3~%", rangemode="tozero", nticks=7)
     figure.update_xaxes(title_text=LIFT_TITLE.format(control=control))

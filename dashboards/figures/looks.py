@@ -100,7 +100,6 @@ def _band(rows: Sequence[LookRow], field: str, colour: str, dark: float) -> go.S
 
 
 def _ends(row: LookRow, field: str) -> tuple[Number, Number]:
-    """Both ends of one of the intervals."""
     if field == "ci":
         return row.ci_low, row.ci_high
     return (row.group_low, row.group_high) if field == "group" else (row.always_low, row.always_high)
@@ -208,14 +207,12 @@ def method_lines(look: LookRow) -> list[tuple[str, ...]]:
 
 
 def _verdict(low: Number, high: Number) -> str:
-    """Where an interval lies."""
     if low is None or high is None:
         return formatting.MISSING
     return "no clear change" if low <= 0 <= high else "higher" if low > 0 else "lower"
 
 
 def _holds(low: Number, high: Number, truth: Number) -> str:
-    """Whether the truth is inside."""
     if low is None or high is None or truth is None:
         return formatting.MISSING
     return "yes" if low <= truth <= high else "no"

@@ -61,7 +61,6 @@ def smallest_effect(plan: PowerPlan, here: Here | None = None) -> go.Figure:
 
 
 def _line(at: Sequence[int], rows: Sequence[DetectableRow], colour: str) -> go.Scatter:
-    """Lifts of one method."""
     lifts = [row.relative_effect for row in rows]
     style = {"color": colour, "width": 2, "dash": _DASH[rows[0].method]}
     return go.Scatter(x=list(at), y=lifts, mode="lines", line=style, marker={"color": colour, "size": 6})

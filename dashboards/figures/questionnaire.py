@@ -107,7 +107,6 @@ def _draw_estimator(
 
 
 def _name_lanes(figure: go.Figure, names: Sequence[str]) -> None:
-    """Lanes from top to bottom."""
     ticks = [formatting.in_figure(name, 32) for name in names]
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=ticks, range=[len(names) - 0.5, -0.5])
     figure.update_yaxes(showgrid=False, zeroline=False)

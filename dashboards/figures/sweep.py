@@ -96,7 +96,6 @@ def _grid(sweep: Sweep, metrics: Sequence[str]) -> go.Figure:
 
 
 def _control(sweep: Sweep) -> str:
-    """The arm that the others are compared with."""
     return next(row.baseline for point in sweep.points for row in point.metrics)
 
 
@@ -136,14 +135,12 @@ def _effects(sweep: Sweep, rows: _Rows) -> list[go.Scatter]:
 
 
 def _truths(sweep: Sweep, rows: _Rows) -> list[go.Scatter]:
-    """One treatment's true effects with their standard errors."""
     errors = [2 * (row.true_relative_effect_se or 0.0) for _, row in rows]
     bars = {"type": "data", "array": errors, "color": _colour(sweep, rows), "thickness": 2, "width": 0}
     return [_stars(sweep, rows).update(error_y=bars)]
 
 
 def _stars(sweep: Sweep, rows: _Rows) -> go.Scatter:
-    """The truth, joined by a dotted line."""
     truth = [interval_marks.true_mark(row, x) for x, (_, row) in zip(_places(sweep, rows), rows, strict=True)]
     line = {"dash": "dot", "width": 1.5, "color": _colour(sweep, rows)}
     return _points(sweep, rows, truth).update(
@@ -160,7 +157,6 @@ def _points(sweep: Sweep, rows: _Rows, drawn: Sequence[Mark]) -> go.Scatter:
 
 
 def _colour(sweep: Sweep, rows: _Rows) -> str:
-    """That of the rows' treatment."""
     return _arm_colour(sweep, rows[0][1].arm)
 
 

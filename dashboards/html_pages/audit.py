@@ -88,7 +88,6 @@ def _section(audit: Audit, source: str, arm: str) -> Section:
 
 
 def _rate(value: float | None, low: float | None, high: float | None) -> str:
-    """A rate with its band, in percent."""
     if value is None or low is None or high is None:
         return formatting.MISSING
     return f"{value:.1%} ({100 * low:.1f} to {100 * high:.1f})"

@@ -173,7 +173,6 @@ def _source(name: str) -> Markup:
 
 
 def _library() -> _Library:
-    """Pack plotly.js."""
     text = get_plotlyjs().encode()
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     packed = base64.b64encode(deflate.compress(text) + deflate.flush()).decode()

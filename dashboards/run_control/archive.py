@@ -131,7 +131,6 @@ def _top(entries: dict[PurePosixPath, zipfile.ZipInfo]) -> str:
 
 
 def _run_name(name: str) -> str:
-    """A name fit for a folder of runs."""
     if not _NAME.fullmatch(name):
         raise ArchiveError(f"{name[:80]!r}: no name for a run; want letters, digits, '.', '-', '_', at most 80")
     return name
@@ -173,5 +172,4 @@ def _files(run: Path) -> Iterator[Path]:
 
 
 def _limits() -> str:
-    """The limits in words."""
     return f"{MOST_FILES:,} files and {MOST_BYTES / 2**20:,.0f} MB"

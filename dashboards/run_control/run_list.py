@@ -123,7 +123,6 @@ def _planned(run: Path) -> str:
 
 
 def _health(report: Report) -> str:
-    """The health of a test in a few words."""
     if split_is_off(report):
         return f"alarm: sample ratio p = {formatting.p_value(report.health.srm_p_value)}"
     n = len(report.health.warnings)

@@ -148,5 +148,4 @@ def show_comparison(reports: dict[str, Report]) -> None:
 
 
 def _active(lines: list[RunLine]) -> list[RunLine]:
-    """The runs that somebody is at work on."""
     return [line for line in lines if line.kind in ACTIVE]

@@ -39,7 +39,6 @@ def show(folder: Path, run: Path | None, report: Report | None) -> None:
 
 
 def _command(folder: Path, run: Path | None) -> str:
-    """What makes an audit."""
     return f"askew audit {'demo' if run is None else run} --out {folder / 'audit'}"
 
 

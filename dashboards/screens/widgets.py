@@ -32,7 +32,6 @@ def show_panel(panel: Panel) -> None:
 
 
 def _show_figure(panel: Panel) -> None:
-    """A figure that is in the viewer's look already."""
     st.subheader(formatting.in_markdown(panel.title), anchor=False)
     st.plotly_chart(panel.figure, theme=None, key=panel.key, config={"displaylogo": False, "displayModeBar": False})
     st.caption(formatting.in_markdown(panel.caption))

@@ -47,11 +47,9 @@ def labels(reports: dict[str, Report]) -> dict[str, str]:
 
 
 def _cells(report: Report, arm: str) -> dict[str, ScorecardCell]:
-    """A treatment's rows of the scorecard."""
     return {row.metric: _cell(row) for row in report.valid_metrics() if row.arm == arm}
 
 
 def _cell(row: MetricRow) -> ScorecardCell:
-    """The words of one row."""
     true = "not simulated" if row.true_relative_effect is None else formatting.lift(row.true_relative_effect)
     return ScorecardCell(formatting.lift(row.relative_effect), formatting.interval(row.ci_low, row.ci_high), true)

@@ -131,7 +131,6 @@ def _said(row: MetricRow | QuestionnaireRow) -> str:
 
 
 def _name(row: MetricRow) -> str:
-    """Metric, arm and, where there is one, day or segment."""
     day = [] if row.day is None else [f"day {row.day}"]
     segment = [] if row.segment is None else [row.segment]
     return ", ".join([row.metric, row.arm, *day, *segment])

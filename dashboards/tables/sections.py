@@ -244,7 +244,6 @@ def _srm_ok(p_value: Number) -> bool | None:
 
 
 def _ok(passed: bool | None) -> str:
-    """A verdict in a word."""
     return {True: "ok", False: "look into it", None: formatting.MISSING}[passed]
 
 
@@ -253,5 +252,4 @@ def _with_unit(value: Number, unit: str) -> str:
 
 
 def _span(low: Number, high: Number, say: Callable[[Number], str]) -> str:
-    """Both ends of an interval."""
     return formatting.MISSING if low is None or high is None else f"{say(low)} to {say(high)}"

@@ -103,7 +103,6 @@ def _assumption(sweep: Sweep) -> str:
 
 
 def _finding(sweep: Sweep, metric: str, arm: str) -> str:
-    """One metric of one treatment, truth first."""
     rows = rows_of(sweep, metric, arm)
     who = f"{rows[0][1].label}, {arm}" if len(sweep.treatments) > 1 else rows[0][1].label
     return f"{who}: {_truth([row for _, row in rows])}; {_readout(rows)}."

@@ -111,13 +111,11 @@ def _truth(rows: Sequence[MetricRow]) -> str:
 
 
 def _stop(report: Report) -> list[str]:
-    """That the test ended early, and why."""
     stop = report.stopped
     return [] if stop is None else [f"Stopped after {stop.days} of {stop.planned} days. {stop.reason}."]
 
 
 def _guardrails(report: Report) -> list[str]:
-    """Every guardrail in one sentence."""
     rows = [row for row in report.metrics if row.margin is not None]
     outcomes = [f"{row.metric} of {row.arm} {row.guardrail} (margin {row.margin:.2%})" for row in rows]
     return [f"Guardrails: {'; '.join(outcomes)}."] if outcomes else []

@@ -103,5 +103,4 @@ def unpack(data: bytes) -> Checkpoint:
 
 
 def _sum_of(body: bytes) -> bytes:
-    """A checksum in hexadecimal digits."""
     return b"%08x" % crc32(body)

@@ -115,13 +115,11 @@ def _take(lock: BaseFileLock, path: Path) -> None:
 
 
 def _me() -> bytes:
-    """This process, for others to read."""
     me = os.getpid()
     return json.dumps({"process": me, "host": socket.gethostname(), "started": process_start(me)}).encode()
 
 
 def _named(holder: Holder | None) -> str:
-    """Who holds a lock, in words."""
     return "another process" if holder is None else f"process {holder.process} on {holder.host}"
 
 

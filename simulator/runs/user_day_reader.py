@@ -223,5 +223,4 @@ def readable(folder: Path) -> Generator[None]:
 
 
 def _quoted(text: str) -> str:
-    """An SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
