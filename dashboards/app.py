@@ -29,7 +29,7 @@ _BOX: Final = "box"
 
 @final
 @dataclass(frozen=True)
-class Page:
+class DashboardPage:
     """A page of the dashboard: `show(run, report)` in `dashboards.screens.<module>`.
 
     Attributes:
@@ -49,16 +49,16 @@ class Page:
 
 
 PAGES: Final = (
-    Page("Runs", HOME, free=True),
-    Page("New run", "new_run", free=True),
-    Page("Result", "result"),
-    Page("Questionnaire", "questionnaire"),
-    Page("Segments", "segments"),
-    Page("Health", "health"),
-    Page("Truth lab", "truth_lab", free=True),
-    Page("Users", "users", free=True),
-    Page("Policies", "rankers", free=True),
-    Page("Planner", "planner", free=True),
+    DashboardPage("Runs", HOME, free=True),
+    DashboardPage("New run", "new_run", free=True),
+    DashboardPage("Result", "result"),
+    DashboardPage("Questionnaire", "questionnaire"),
+    DashboardPage("Segments", "segments"),
+    DashboardPage("Health", "health"),
+    DashboardPage("Truth lab", "truth_lab", free=True),
+    DashboardPage("Users", "users", free=True),
+    DashboardPage("Policies", "rankers", free=True),
+    DashboardPage("Planner", "planner", free=True),
 )
 
 
@@ -105,7 +105,7 @@ def choose_run(folder: Path) -> Path | None:
     return runs.get(label)
 
 
-def show_page(page: Page, folder: Path, run: Path | None) -> None:
+def show_page(page: DashboardPage, folder: Path, run: Path | None) -> None:
     """One page."""
     show: Callable[..., Any] = importlib.import_module(f"dashboards.screens.{page.module}").show
     if page.module == HOME:

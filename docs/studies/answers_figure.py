@@ -38,7 +38,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Line:
+class EffectCurve:
     """One sweep: a treatment against its control."""
 
     parameter: str
@@ -47,12 +47,12 @@ class Line:
     points: tuple[Point, ...]
 
 
-def line_of(folder: Path) -> Line:
+def line_of(folder: Path) -> EffectCurve:
     sweep = load_sweep(folder)
     control = next(row.baseline for point in sweep.points for row in point.metrics)
     (treatment,) = sweep.treatments
     points = tuple(point_of(sweep, folder / point.path, point.value, (control, treatment)) for point in sweep.points)
-    return Line(sweep.parameter.name, sweep.parameter.meaning, f"{treatment} against {control}", points)
+    return EffectCurve(sweep.parameter.name, sweep.parameter.meaning, f"{treatment} against {control}", points)
 
 
 def point_of(sweep: Sweep, run: Path, value: float, arms: tuple[str, str]) -> Point:
@@ -63,7 +63,7 @@ def point_of(sweep: Sweep, run: Path, value: float, arms: tuple[str, str]) -> Po
     return Point(answers / views if sweep.parameter.name == ASKING else value, answers // 2, effects)
 
 
-def figure_of(lines: list[Line]) -> go.Figure:
+def figure_of(lines: list[EffectCurve]) -> go.Figure:
     columns = list(dict.fromkeys(line.parameter for line in lines))
     figure = make_subplots(len(SHOWN), len(columns), shared_xaxes=True, shared_yaxes="rows", vertical_spacing=0.04)
     names = list(dict.fromkeys(line.name for line in lines))
@@ -91,7 +91,7 @@ def figure_of(lines: list[Line]) -> go.Figure:
     return frame(figure, 240 * len(SHOWN)).update_layout(width=WIDTH, paper_bgcolor="white")
 
 
-def table_of(lines: list[Line]) -> str:
+def table_of(lines: list[EffectCurve]) -> str:
     labels = " | ".join(metric.label for metric in SHOWN)
     rows = [
         f"| {line.name} | {point.at:.2g} | {point.answers:,} | "

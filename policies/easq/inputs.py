@@ -88,7 +88,7 @@ def freeze_inputs(log: Log, towers: Towers, h: int, generator: torch.Generator) 
 
 @final
 @dataclass(frozen=True)
-class Slates:
+class SlateVectors:
     """Logged requests and what became of them.
 
     Attributes:
@@ -106,12 +106,12 @@ class Slates:
     def __len__(self) -> int:
         return len(self.mask)
 
-    def take(self, rows: Tensor) -> "Slates":
+    def take(self, rows: Tensor) -> "SlateVectors":
         """Some of them."""
-        return Slates(*(array[rows] for array in (self.vectors, self.video_id, self.order, self.mask)))
+        return SlateVectors(*(array[rows] for array in (self.vectors, self.video_id, self.order, self.mask)))
 
 
-def read_slates(known: FrozenInputs, feedback: Feedback, chosen: Int[np.ndarray, " b"], h: int) -> Slates:
+def read_slates(known: FrozenInputs, feedback: Feedback, chosen: Int[np.ndarray, " b"], h: int) -> SlateVectors:
     """Some of a log's requests, by their place in `find_requests`."""
     requests = find_requests(feedback, h)
     start = requests.start[chosen]
@@ -122,7 +122,7 @@ def read_slates(known: FrozenInputs, feedback: Feedback, chosen: Int[np.ndarray,
     went = feedback_rank(
         torch.from_numpy(feedback.events[row].astype(np.int64)), torch.from_numpy(feedback.watch_s[row])
     )
-    return Slates(
+    return SlateVectors(
         _vectors(known, feedback, chosen, h),
         torch.from_numpy(np.where(mask, feedback.video_id[row], 0).astype(np.int64)),
         went,

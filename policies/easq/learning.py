@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from policies.base import Feedback, Log
 from policies.checks import check_log
 from policies.easq.answer_buffer import AnswerBuffer, draw_pairs, read_answers
-from policies.easq.inputs import N_RATES, FrozenInputs, Slates, freeze_inputs, read_slates
+from policies.easq.inputs import N_RATES, FrozenInputs, SlateVectors, freeze_inputs, read_slates
 from policies.easq.losses import pair_loss, preference_loss, prior_loss, request_loss
 from policies.easq.model import EasqNetwork, EasqShape
 from policies.histories import find_requests
@@ -166,7 +166,7 @@ def learn_round(state: RankerState, feedback: Feedback, recipe: EasqRecipe) -> N
 
 
 def total_loss(
-    state: RankerState, slates: Slates, recipe: EasqRecipe, generator: torch.Generator
+    state: RankerState, slates: SlateVectors, recipe: EasqRecipe, generator: torch.Generator
 ) -> Float32[Tensor, ""]:
     """L = L_main + lambda 1 L_satis + lambda 2 L_DPO, and EMER's prior loss."""
     loss = behaviour_loss(state, slates, recipe, generator)
@@ -184,7 +184,7 @@ def total_loss(
 
 
 def behaviour_loss(
-    state: RankerState, slates: Slates, recipe: EasqRecipe, generator: torch.Generator
+    state: RankerState, slates: SlateVectors, recipe: EasqRecipe, generator: torch.Generator
 ) -> Float32[Tensor, ""]:
     """L_main over what was shown, and the prior loss over that and some videos that were not."""
     shape = (len(slates), recipe.extra)

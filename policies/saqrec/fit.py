@@ -28,7 +28,7 @@ from policies.torch_rankers.spec import RankerSpec, learn
 from policies.torch_rankers.training import TrainingSchedule, one_thread, train
 from policies.torch_rankers.view_samples import SampleSource, choose_rows
 
-Observed: TypeAlias = Literal["answered", "exposed"]
+PropensityTarget: TypeAlias = Literal["answered", "exposed"]
 """What the propensity is of: an answer, as in the authors' code, or a questionnaire shown, as in the paper."""
 OBSERVED: Final = ("answered", "exposed")
 _MOST: Final = 60_000
@@ -60,7 +60,7 @@ class TrainingPlan:
     clip: float = 0.2
     normalise: Normalise = "self"
     lambda_mode: LambdaMode = "bce"
-    observed: Observed = "answered"
+    observed: PropensityTarget = "answered"
     unbiased: bool = True
 
 

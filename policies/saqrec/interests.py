@@ -24,7 +24,7 @@ from typing_extensions import override
 from policies.torch_rankers.initialisers import linear
 from policies.torch_rankers.layers import Mlp
 
-Variant: TypeAlias = Literal["paper", "code"]
+InterestVariant: TypeAlias = Literal["paper", "code"]
 VARIANTS: Final = ("paper", "code")
 _HIDDEN: Final = 32
 _OUT: Final = -1e9
@@ -35,7 +35,7 @@ _OUT: Final = -1e9
 class WeightedSum(nn.Module):
     """A sum of `n` vectors whose weights depend on them (equations 10, 12 and 13)."""
 
-    def __init__(self, n: int, d: int, variant: Variant, generator: torch.Generator) -> None:
+    def __init__(self, n: int, d: int, variant: InterestVariant, generator: torch.Generator) -> None:
         """Begin near the mean of the vectors."""
         super().__init__()
         self.together = Mlp((n * d, _HIDDEN, n), generator) if variant == "paper" else None
@@ -61,7 +61,7 @@ class DenoisedInterest(nn.Module):
     $u_r = H_r^\top \mathrm{softmax}(H_r h_s)$, then a weighted sum of $h_s$ and $u_r$.
     """
 
-    def __init__(self, d: int, variant: Variant, generator: torch.Generator) -> None:
+    def __init__(self, d: int, variant: InterestVariant, generator: torch.Generator) -> None:
         super().__init__()
         self.bilinear = linear(d, d, generator) if variant == "code" else None
         self.fuse = WeightedSum(2, d, variant, generator)
@@ -88,10 +88,10 @@ class LevelledInterest(nn.Module):
     $I_k = \sum_{j \in k} \mathrm{softmax}_j(\hat s_j)\, h_j$ with the teacher's satisfaction $\hat s$.
     """
 
-    def __init__(self, n_groups: int, d: int, variant: Variant, generator: torch.Generator) -> None:
+    def __init__(self, n_groups: int, d: int, variant: InterestVariant, generator: torch.Generator) -> None:
         super().__init__()
         self.n_groups = n_groups
-        self.variant: Variant = variant
+        self.variant: InterestVariant = variant
         self.value = linear(d, d, generator) if variant == "code" else None
         self.fuse = WeightedSum(n_groups, d, variant, generator)
 

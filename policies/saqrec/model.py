@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from policies.saqrec.interests import DenoisedInterest, LevelledInterest, Variant, WeightedSum
+from policies.saqrec.interests import DenoisedInterest, InterestVariant, LevelledInterest, WeightedSum
 from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding
 from policies.torch_rankers.histories import Answers, Behaviour, RequestBatch, ViewSequence, chosen, pack
 from policies.torch_rankers.initialisers import linear
@@ -91,7 +91,7 @@ class SaqrecShape:
     d: int = 32
     n_groups: int = 8
     dropout: float = 0.1
-    variant: Variant = "paper"
+    variant: InterestVariant = "paper"
     answers: Answers = "questionnaire"
     sid: bool = True
     mlse: bool = True

@@ -21,8 +21,8 @@ from typing_extensions import override
 
 from policies.base import Log
 from policies.checks import check_log
-from policies.saqrec.fit import OBSERVED, Observed, TrainingPlan, click_loss, train_stages
-from policies.saqrec.interests import VARIANTS, Variant
+from policies.saqrec.fit import OBSERVED, PropensityTarget, TrainingPlan, click_loss, train_stages
+from policies.saqrec.interests import VARIANTS, InterestVariant
 from policies.saqrec.losses import LAMBDA_MODES, NORMALISE, LambdaMode, Normalise
 from policies.saqrec.model import Saqrec, SaqrecShape
 from policies.torch_rankers.feature_tables import FeatureTables, catalogue_of
@@ -145,7 +145,7 @@ class SaqrecPolicy(TorchPolicy):
     satisfaction_weight: float = 1.0
     fuse_base: bool = False
     fuse_weight: float = 0.25
-    variant: Variant = "paper"
+    variant: InterestVariant = "paper"
     n_groups: int = 8
     unbiased: bool = True
     sid: bool = True
@@ -156,7 +156,7 @@ class SaqrecPolicy(TorchPolicy):
     clip: float = 0.2
     normalise: Normalise = "self"
     lambda_mode: LambdaMode = "bce"
-    observed: Observed = "answered"
+    observed: PropensityTarget = "answered"
     answers: Answers = "questionnaire"
     size: int = 32
     dropout: float = 0.1

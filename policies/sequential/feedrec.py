@@ -51,7 +51,7 @@ _LEARNING_RATE: Final = 0.003
 
 
 @final
-class Kind(nn.Module):
+class BehaviourEncoder(nn.Module):
     """One kind of feedback: a transformer of its own over rows of the shared one."""
 
     def __init__(self, shape: EncoderShape, dropout: float, generator: torch.Generator) -> None:
@@ -95,7 +95,7 @@ class FeedRec(nn.Module):
         self.by_watch = normal_table(N_WATCHES, d, 0.1, generator)
         self.mixed = SequenceEncoder(shape, generator, dropout)
         shapes = [EncoderShape(m, d, shape.heads) for m in _BEHAVIOURS.values()]
-        self.kinds = nn.ModuleList([Kind(part, dropout, generator) for part in shapes])
+        self.kinds = nn.ModuleList([BehaviourEncoder(part, dropout, generator) for part in shapes])
         self.pools = nn.ModuleList([AttentivePool(d, generator) for _ in shapes])
         self.strong_to_weak = nn.ModuleList([Attention(d, shape.heads, generator) for _ in range(2)])
         self.heads = linear(3 * d, 3 * d, generator)

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 _log = logging.getLogger(__name__)
 
-Users: TypeAlias = Int64[Tensor, " chosen"]
+UserIds: TypeAlias = Int64[Tensor, " chosen"]
 """Places of users in the log."""
 
 
@@ -91,7 +91,7 @@ def split_users(
 
 def train(
     model: nn.Module,
-    loss_of: Callable[[Users], Tensor],
+    loss_of: Callable[[UserIds], Tensor],
     penalty: Callable[[], Tensor],
     n_users: int,
     schedule: TrainingSchedule,
@@ -131,7 +131,7 @@ def train(
     return curve
 
 
-def _total(loss_of: Callable[[Users], Tensor], penalty: Callable[[], Tensor], users: Users) -> Tensor:
+def _total(loss_of: Callable[[UserIds], Tensor], penalty: Callable[[], Tensor], users: UserIds) -> Tensor:
     """What a step goes down."""
     return loss_of(users) + penalty()
 
@@ -153,7 +153,7 @@ def _step(
     return loss.item()
 
 
-def _validate(loss_of: Callable[[Users], Tensor], users: Users, schedule: TrainingSchedule) -> float:
+def _validate(loss_of: Callable[[UserIds], Tensor], users: UserIds, schedule: TrainingSchedule) -> float:
     """Loss on held-out users, batch by batch."""
     with torch.no_grad():
         parts = users.split(schedule.users_per_step)

@@ -20,7 +20,7 @@ SHARD_USERS: Final = 32_768
 FEWEST_SHARDS: Final = 8
 """Shards, where there are as many blocks: enough to keep a machine's cores busy."""
 
-Weights: TypeAlias = tuple[tuple[str, bytes], ...]
+PackedPolicy: TypeAlias = tuple[tuple[str, bytes], ...]
 """A policy as it travels: what it saves, as file names and contents; nothing for one that stays as it is built."""
 AnswerWeights: TypeAlias = tuple[float, ...]
 """Coefficients of the answering model; none before it is fitted."""
@@ -84,7 +84,7 @@ class RunContext:
 class ServingPolicies:
     """The weights of a timeline's policies, and the answering model."""
 
-    policies: tuple[Weights, ...]
+    policies: tuple[PackedPolicy, ...]
     answer_model: AnswerWeights
 
 
@@ -103,7 +103,7 @@ class StepResult:
     states: tuple[StoredFile, ...]
     tables: tuple[StoredFile, ...]
     logs: tuple[StoredFile, ...]
-    policies: tuple[Weights, ...]
+    policies: tuple[PackedPolicy, ...]
 
 
 @runtime_checkable
@@ -131,7 +131,7 @@ class Engine(Protocol):
         """
         ...
 
-    def train(self, step: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
+    def train(self, step: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[PackedPolicy, ...], AnswerWeights]:
         """Train the policies of a step; with those of the arms, the answering model too."""
         ...
 

@@ -9,11 +9,11 @@ from typing import final
 from policies.base import Policy
 from simulator.experiment.engine import (
     AnswerWeights,
+    PackedPolicy,
     RunContext,
     ServingPolicies,
     Shard,
     StepResult,
-    Weights,
     cut_shards,
 )
 from simulator.experiment.schedule import SimulationStep, TrainingStep
@@ -31,7 +31,7 @@ class LocalEngine:
         _calm_torch()
         self._pool = ThreadPoolExecutor(workers)
         self._states: dict[str, list[ShardState]] = {}
-        self._live: dict[str, tuple[tuple[Weights, ...], tuple[Policy, ...]]] = {}
+        self._live: dict[str, tuple[tuple[PackedPolicy, ...], tuple[Policy, ...]]] = {}
 
     def open(self, context: RunContext) -> None:
         """See `Engine.open`."""
@@ -71,7 +71,7 @@ class LocalEngine:
             self._live[step.timeline] = (weights, policies)
         return collect_results(results, weights)
 
-    def train(self, step: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
+    def train(self, step: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[PackedPolicy, ...], AnswerWeights]:
         """See `Engine.train`."""
         setting = self._context.setting
         log = read_logs(self._context, logs)
@@ -89,7 +89,7 @@ class LocalEngine:
         blocks = self._context.setting.blocks[shard.first : shard.last]
         return ShardState.unpack(blocks, self._context.store.get(stored))
 
-    def _policies(self, timeline: str, weights: tuple[Weights, ...]) -> tuple[Policy, ...]:
+    def _policies(self, timeline: str, weights: tuple[PackedPolicy, ...]) -> tuple[Policy, ...]:
         """The policies of a timeline, unpacked again only for other weights."""
         cached = self._live.get(timeline)
         if cached is not None and cached[0] is weights:
@@ -108,7 +108,7 @@ def _calm_torch() -> None:
         torch.set_num_threads(1)
 
 
-def collect_results(results: Sequence[ShardResult], policies: tuple[Weights, ...]) -> StepResult:
+def collect_results(results: Sequence[ShardResult], policies: tuple[PackedPolicy, ...]) -> StepResult:
     """Join the results of all shards, in order."""
     return StepResult(
         states=tuple(shard.states for shard in results if shard.states is not None),

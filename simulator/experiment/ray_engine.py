@@ -24,12 +24,12 @@ from policies.base import Feedback
 from simulator.errors import EngineError
 from simulator.experiment.engine import (
     AnswerWeights,
+    PackedPolicy,
     RunContext,
     ServingPolicies,
     Shard,
     StepResult,
     Store,
-    Weights,
     cut_shards,
 )
 from simulator.experiment.local_engine import collect_results
@@ -123,7 +123,7 @@ class RayEngine:
         self._states[step.timeline] = result.states
         return result
 
-    def train(self, step: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[Weights, ...], AnswerWeights]:
+    def train(self, step: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[PackedPolicy, ...], AnswerWeights]:
         """See `Engine.train`."""
         if step.who == "pre":
             return (self._wait(self._task(_train, 1).remote(self._worker, None, logs)),), ()
@@ -219,7 +219,7 @@ def _play(
 
 def _learn(
     worker: WorkerContext, timeline: str, serving: ServingPolicies, *feedback: Feedback | None
-) -> tuple[Weights, ...]:
+) -> tuple[PackedPolicy, ...]:
     """A timeline's policies after a round."""
     context = _context(worker.spec, worker.store)
     built = context.setting.built(timeline)
@@ -228,7 +228,7 @@ def _learn(
     return tuple(pack_policy(policy) for policy in policies)
 
 
-def _train(worker: WorkerContext, arm: int | None, logs: tuple[StoredFile, ...]) -> Weights:
+def _train(worker: WorkerContext, arm: int | None, logs: tuple[StoredFile, ...]) -> PackedPolicy:
     """The policy of an arm, or of the pre-period, fitted on the logs."""
     context = _context(worker.spec, worker.store)
     return train_policy(context, arm, read_logs(context, logs))

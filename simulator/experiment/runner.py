@@ -8,7 +8,7 @@ from zlib import crc32
 import pyarrow as pa
 
 from simulator.errors import SpecError
-from simulator.experiment.engine import Engine, RunContext, ServingPolicies, Store, Weights, cut_shards
+from simulator.experiment.engine import Engine, PackedPolicy, RunContext, ServingPolicies, Store, cut_shards
 from simulator.experiment.local_engine import LocalEngine
 from simulator.experiment.schedule import SimulationStep, Step, TrainingStep, days_played, plan_steps
 from simulator.experiment.setup import PRE, PreparedExperiment, prepare, world_of
@@ -81,7 +81,7 @@ class _Run:
         self._engine = engine
         self._progress = progress
         self._steps = steps
-        self._weights: dict[str, tuple[Weights, ...]] = {}
+        self._weights: dict[str, tuple[PackedPolicy, ...]] = {}
         self._now = Checkpoint()
 
     def resume(self, before: Checkpoint | None, stopping: Stopping) -> None:
@@ -106,7 +106,7 @@ class _Run:
             self._engine.load_users(timeline, checkpoint.standing)
             self._weights[timeline] = self._load_weights(timeline, checkpoint)
 
-    def _load_weights(self, timeline: str, checkpoint: TimelineCheckpoint) -> tuple[Weights, ...]:
+    def _load_weights(self, timeline: str, checkpoint: TimelineCheckpoint) -> tuple[PackedPolicy, ...]:
         """Read the stored policies of a timeline."""
         if not checkpoint.policies:
             return tuple(() for _ in self._context.setting.built(timeline))
@@ -148,7 +148,7 @@ class _Run:
             )
         return self._now.model_copy(update={"answer_model": answer_model, "logs": (), "lines": checkpoints})
 
-    def _stored(self, label: str, policies: tuple[Weights, ...]) -> tuple[tuple[StoredFile, ...], ...]:
+    def _stored(self, label: str, policies: tuple[PackedPolicy, ...]) -> tuple[tuple[StoredFile, ...], ...]:
         """Store policies, if the store is durable."""
         store, done = self._context.store, self._now.done
         if not store.durable:

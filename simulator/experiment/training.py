@@ -5,14 +5,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from policies.base import Feedback, Log, Policy, TrainablePolicy
-from simulator.experiment.engine import AnswerWeights, RunContext, Weights
+from simulator.experiment.engine import AnswerWeights, PackedPolicy, RunContext
 from simulator.experiment.shard import unpack_log
 from simulator.rollout.answer_model import fit_answer_model
 from simulator.rollout.day import canonical
 from simulator.runs.checkpoint import StoredFile
 
 
-def pack_policy(policy: Policy) -> Weights:
+def pack_policy(policy: Policy) -> PackedPolicy:
     """What a policy saves; nothing for one that is never fitted."""
     if not isinstance(policy, TrainablePolicy):
         return ()
@@ -23,7 +23,7 @@ def pack_policy(policy: Policy) -> Weights:
         return tuple((path.relative_to(folder).as_posix(), path.read_bytes()) for path in files)
 
 
-def unpack_policy(built: Policy, weights: Weights) -> Policy:
+def unpack_policy(built: Policy, weights: PackedPolicy) -> Policy:
     """The policy as it was packed; without weights, a copy of it as it was built."""
     if not weights or not isinstance(built, TrainablePolicy):
         return copy.deepcopy(built)
@@ -41,7 +41,7 @@ def read_logs(context: RunContext, logs: tuple[StoredFile, ...]) -> Feedback:
     return canonical([unpack_log(context.store.get(stored)) for stored in logs])
 
 
-def train_policy(context: RunContext, arm: int | None, log: Feedback) -> Weights:
+def train_policy(context: RunContext, arm: int | None, log: Feedback) -> PackedPolicy:
     """The policy of an arm, or of the pre-period, fitted on a log, as weights."""
     setting = context.setting
     policy = copy.deepcopy(setting.pre_policy if arm is None else setting.policies[arm])

@@ -14,7 +14,7 @@ from simulator.errors import OfflineError
 from simulator.experiment.runner import Progress
 from simulator.offline.metrics import by_user, paired_p, standard_error
 from simulator.offline.protocol import ProtocolRules, Task, make_task
-from simulator.offline.ranking import Answer, ask
+from simulator.offline.ranking import RankingResult, ask
 from simulator.offline.source import LogSource, read_source
 from simulator.offline.store import Protocol, ResultStore
 from simulator.reports.offline import FILE, MAIN, METRICS, TRUE, TRUTH, Lead, Offline, PolicyRow, SeedRow
@@ -22,7 +22,7 @@ from simulator.runs.folder import RunFolder
 from simulator.runs.lock import locked
 
 PAGE: Final = "offline.html"
-_Found: TypeAlias = Mapping[str, Sequence[Answer]]
+_Found: TypeAlias = Mapping[str, Sequence[RankingResult]]
 
 
 @final
@@ -101,10 +101,10 @@ def _check_names(names: Sequence[str]) -> None:
             raise OfflineError(str(error)) from error
 
 
-def _asked(task: Task, study: Study, answers: ResultStore, progress: Progress) -> dict[str, list[Answer]]:
+def _asked(task: Task, study: Study, answers: ResultStore, progress: Progress) -> dict[str, list[RankingResult]]:
     """Answers of every policy, kept ones and new ones; those of the truth too where it is known."""
     names = study.policies if task.satisfaction is None else (*study.policies, TRUTH)
-    found: dict[str, list[Answer]] = {name: [] for name in names}
+    found: dict[str, list[RankingResult]] = {name: [] for name in names}
     turns = [(name, seed) for seed in range(study.seeds) for name in names]
     for at, (name, seed) in enumerate(turns):
         progress("policies", at, len(turns))
@@ -117,7 +117,7 @@ def _asked(task: Task, study: Study, answers: ResultStore, progress: Progress) -
     return found
 
 
-def _row(name: str, seed: int, answer: Answer) -> SeedRow:
+def _row(name: str, seed: int, answer: RankingResult) -> SeedRow:
     """One policy's figures with one seed."""
     scores: dict[str, float | None] = {metric: float(by_user(answer.rank, metric).mean()) for metric in METRICS}
     if answer.true_gain is not None:
@@ -150,6 +150,6 @@ def _lead(policies: Sequence[PolicyRow], found: _Found) -> Lead | None:
     )
 
 
-def _by_user(answers: Sequence[Answer]) -> Float64[np.ndarray, " users"]:
+def _by_user(answers: Sequence[RankingResult]) -> Float64[np.ndarray, " users"]:
     """Each user's mean over seeds."""
     return np.mean([by_user(answer.rank, MAIN) for answer in answers], axis=0)

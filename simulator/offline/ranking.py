@@ -40,7 +40,7 @@ SAQRec's comparison likewise teaches all its rankers by sampled negatives; its a
 
 @final
 @dataclass(frozen=True)
-class Answer:
+class RankingResult:
     """How a policy ordered the candidates.
 
     Attributes:
@@ -52,7 +52,7 @@ class Answer:
     true_gain: float | None
 
 
-def ask(task: Task, name: str, seed: int) -> Answer:
+def ask(task: Task, name: str, seed: int) -> RankingResult:
     """Build, fit and ask a policy; the name `TRUTH` asks the truth.
 
     Raises:
@@ -67,7 +67,7 @@ def ask(task: Task, name: str, seed: int) -> Answer:
         except ValueError as error:
             raise OfflineError(f"policy {name!r}: {' '.join(str(error).split())}") from error
     found = (slates == task.tests.video_id[:, None]).argmax(axis=1) + 1
-    return Answer(found.astype(np.int64), _true_gain(task, candidates, slates))
+    return RankingResult(found.astype(np.int64), _true_gain(task, candidates, slates))
 
 
 def fitted(task: Task, name: str, seed: int) -> Policy:

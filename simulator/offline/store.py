@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from simulator.errors import OfflineError, RunFolderError
 from simulator.offline.protocol import Task
-from simulator.offline.ranking import Answer
+from simulator.offline.ranking import RankingResult
 from simulator.runs.folder import RunFolder
 
 PROTOCOL: Final = "protocol.json"
@@ -101,7 +101,7 @@ class ResultStore:
         _same(kept, protocol)
         return ResultStore(folder)
 
-    def read(self, policy: str, seed: int) -> Answer | None:
+    def read(self, policy: str, seed: int) -> RankingResult | None:
         """What a policy answered; None if it was not asked yet.
 
         Raises:
@@ -117,9 +117,9 @@ class ResultStore:
             raise RunFolderError(f"{path}: cannot be read ({reason}); delete it, and it is computed anew") from None
         if (written.policy, written.seed) != (policy, seed):
             raise RunFolderError(f"{path}: holds an answer of {written.policy!r}; delete it, and it is computed anew")
-        return Answer(np.array(written.rank, np.int64), written.true_gain)
+        return RankingResult(np.array(written.rank, np.int64), written.true_gain)
 
-    def write(self, policy: str, seed: int, answer: Answer) -> None:
+    def write(self, policy: str, seed: int, answer: RankingResult) -> None:
         """Keep an answer.
 
         Raises:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 ArrowType: TypeAlias = Any
 """A `pyarrow.DataType`; pyarrow ships no types."""
-Cells: TypeAlias = Any
+CsvCells: TypeAlias = Any
 """A `pyarrow.Array` of one column; empty cells are null."""
 MISSING: Final = -124
 """KuaiRand's code for "not known" in whole-number columns."""
@@ -46,7 +46,7 @@ class Column(Protocol):
         """The `pyarrow.DataType` that cells are read as."""
         ...
 
-    def fits(self, cells: Cells) -> bool:
+    def fits(self, cells: CsvCells) -> bool:
         """Whether every one of these cells is allowed."""
         ...
 
@@ -88,7 +88,7 @@ class Whole:
         numbers = "0 or 1" if (self.low, self.high) == (0, 1) else f"a whole number from {self.low}{top}"
         return numbers if self.code is None else f"{numbers}, or {self.code} for not known"
 
-    def fits(self, cells: Cells) -> bool:
+    def fits(self, cells: CsvCells) -> bool:
         """See `Column.fits`."""
         if cells.null_count:
             return False
@@ -123,7 +123,7 @@ class Real:
         top = "" if np.isinf(self.high) else f" to {self.high:g}"
         return f"a number from 0{top}, or nothing"
 
-    def fits(self, cells: Cells) -> bool:
+    def fits(self, cells: CsvCells) -> bool:
         """See `Column.fits`."""
         values = cells.to_numpy(zero_copy_only=False)
         allowed = np.isfinite(values) & (values >= 0) & (values <= self.high)
@@ -155,7 +155,7 @@ class Level:
         """See `Column.wanted`."""
         return "one of " + " ".join(self.levels)
 
-    def fits(self, cells: Cells) -> bool:
+    def fits(self, cells: CsvCells) -> bool:
         """See `Column.fits`."""
         return set(cells.unique().to_pylist()) <= set(self.levels)
 
@@ -186,7 +186,7 @@ class Text:
         """See `Column.arrow`."""
         return pa.string()
 
-    def fits(self, cells: Cells) -> bool:
+    def fits(self, cells: CsvCells) -> bool:
         """See `Column.fits`."""
         return all(text is None or self.reads(text) for text in cells.unique().to_pylist())
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Int64
 
-from user_models.data.columns import ArrowType, Cells
+from user_models.data.columns import ArrowType, CsvCells
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER: Final = re.compile(r"[0-9]{8}")
@@ -33,7 +33,7 @@ class DateColumn:
         """See `Column.arrow`."""
         return pa.date32()
 
-    def fits(self, cells: Cells) -> bool:
+    def fits(self, cells: CsvCells) -> bool:
         """See `Column.fits`: what is no day did not survive the reading."""
         del cells
         return True
@@ -68,7 +68,7 @@ class DayNumber:
         """The allowed numbers."""
         return frozenset(day_numbers(self.first, self.last).tolist())
 
-    def fits(self, cells: Cells) -> bool:
+    def fits(self, cells: CsvCells) -> bool:
         """See `Column.fits`."""
         return set(cells.unique().to_pylist()) <= self.days
 

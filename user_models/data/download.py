@@ -28,7 +28,7 @@ _AGAIN: Final = "run the same command again to go on from there"
 
 @final
 @dataclass(frozen=True)
-class Archive:
+class KuaiRandArchive:
     """One archive of the record.
 
     Attributes:
@@ -43,9 +43,9 @@ class Archive:
 
 
 ARCHIVES: Final = {
-    "kuairand-pure": Archive("KuaiRand-Pure", "md5:0820331067a3784d9691136f772b35a7", 0.25),
-    "kuairand-1k": Archive("KuaiRand-1K", "md5:6b0b9c8222d67fcd4c676218edca3f1f", 5.8),
-    "kuairand-27k": Archive("KuaiRand-27K", "md5:3e3c799a24e2d23a4d2c757fbf9adf59", 59.5),
+    "kuairand-pure": KuaiRandArchive("KuaiRand-Pure", "md5:0820331067a3784d9691136f772b35a7", 0.25),
+    "kuairand-1k": KuaiRandArchive("KuaiRand-1K", "md5:6b0b9c8222d67fcd4c676218edca3f1f", 5.8),
+    "kuairand-27k": KuaiRandArchive("KuaiRand-27K", "md5:3e3c799a24e2d23a4d2c757fbf9adf59", 59.5),
 }
 
 
@@ -159,7 +159,7 @@ class ResumingDownloader:
         return f"{_size(self.part):,} bytes are kept in {self.part}, {_AGAIN}"
 
 
-def _named(name: str) -> Archive:
+def _named(name: str) -> KuaiRandArchive:
     """The archive of that name."""
     if name in ARCHIVES:
         return ARCHIVES[name]
@@ -168,7 +168,7 @@ def _named(name: str) -> Archive:
     raise ValueError(f"data set {name!r} given; {hint}")
 
 
-def _make_room(to: Path, archive: Archive) -> None:
+def _make_room(to: Path, archive: KuaiRandArchive) -> None:
     """Make the folder; refuse to start what the disk cannot hold."""
     try:
         to.mkdir(parents=True, exist_ok=True)

@@ -15,8 +15,8 @@ import pyarrow as pa
 from jaxtyping import Bool
 
 from user_models.data.days import day_numbers
-from user_models.data.layout import KINDS, DataFile, Files, Kind, Variant, locate
-from user_models.data.reading import Batch, check_edges, count_rows, read, read_once
+from user_models.data.layout import KINDS, DataFile, Files, TableKind, Variant, locate
+from user_models.data.reading import ArrowBatch, check_edges, count_rows, read, read_once
 from user_models.data.schema import (
     FIRST_DATE,
     LAST_DATE,
@@ -27,14 +27,14 @@ from user_models.data.schema import (
     log_table,
 )
 
-_TABLES: dict[Kind, TableSchema] = {
+_TABLES: dict[TableKind, TableSchema] = {
     "standard": log_table(),
     "random": log_table(),
     "users": USERS,
     "videos": VIDEOS,
     "video_statistics": VIDEO_STATISTICS,
 }
-_KEYS: dict[Kind, str] = {"users": "user_id", "videos": "video_id", "video_statistics": "video_id"}
+_KEYS: dict[TableKind, str] = {"users": "user_id", "videos": "video_id", "video_statistics": "video_id"}
 """What tells the rows of a feature table apart: nothing may have two."""
 
 
@@ -114,7 +114,7 @@ class KuaiRandFolder:
 
     def batches(
         self,
-        kind: Kind,
+        kind: TableKind,
         rows: int,
         columns: Iterable[str] | None = None,
         first_date: int | None = None,
@@ -139,7 +139,7 @@ class KuaiRandFolder:
         for table in _parts(self._stream(kind, wanted, _dates(kind, first_date, last_date)), rows):
             yield _as_frame(table, kind, wanted)
 
-    def n_rows(self, kind: Kind = "standard") -> int:
+    def n_rows(self, kind: TableKind = "standard") -> int:
         """Rows of a table, counted without reading their values; 0 for an absent random log."""
         return sum(count_rows(file) for file in self.files[_known(kind)])
 
@@ -154,13 +154,13 @@ class KuaiRandFolder:
                 pass
 
     def _frame(
-        self, kind: Kind, columns: Iterable[str] | None, first_date: int | None, last_date: int | None
+        self, kind: TableKind, columns: Iterable[str] | None, first_date: int | None, last_date: int | None
     ) -> pd.DataFrame:
         wanted = _wanted(kind, columns)
         batches = list(self._stream(kind, wanted, _dates(kind, first_date, last_date)))
         return _as_frame(pa.Table.from_batches(batches, _arrow_schema(kind, wanted)), kind, wanted)
 
-    def _stream(self, kind: Kind, wanted: tuple[str, ...], dates: tuple[int, int] | None) -> Iterator[Batch]:
+    def _stream(self, kind: TableKind, wanted: tuple[str, ...], dates: tuple[int, int] | None) -> Iterator[ArrowBatch]:
         """Checked batches of the file columns behind `wanted`; files and rows outside `dates` are left out."""
         names = _sources(kind, wanted)
         if kind in _KEYS and _KEYS[kind] in names:
@@ -174,14 +174,14 @@ class KuaiRandFolder:
                     yield batch.filter(pa.array(_within(batch, dates))).select(names)
 
 
-def _known(kind: Kind) -> Kind:
+def _known(kind: TableKind) -> TableKind:
     """The kind, if it is one."""
     if kind not in KINDS:
         raise ValueError(f"kind {kind!r} given; wanted one of {', '.join(KINDS)}")
     return kind
 
 
-def _wanted(kind: Kind, columns: Iterable[str] | None) -> tuple[str, ...]:
+def _wanted(kind: TableKind, columns: Iterable[str] | None) -> tuple[str, ...]:
     """Names of the columns asked for, in the order of the schema."""
     names = _TABLES[_known(kind)].names
     if columns is None:
@@ -195,14 +195,14 @@ def _wanted(kind: Kind, columns: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(name for name in names if name in asked)
 
 
-def _sources(kind: Kind, wanted: tuple[str, ...]) -> tuple[str, ...]:
+def _sources(kind: TableKind, wanted: tuple[str, ...]) -> tuple[str, ...]:
     """Columns of the file from which those wanted are made, in the order of the schema."""
     table = _TABLES[kind]
     behind = {column.source for column in table.derived if column.name in wanted}
     return tuple(name for name in table.header if name in wanted or name in behind)
 
 
-def _dates(kind: Kind, first: int | None, last: int | None) -> tuple[int, int] | None:
+def _dates(kind: TableKind, first: int | None, last: int | None) -> tuple[int, int] | None:
     """The ends of the days asked for, or None for all of them."""
     if first is None and last is None:
         return None
@@ -224,15 +224,15 @@ def _overlaps(file: DataFile, dates: tuple[int, int]) -> bool:
     return days[0] <= dates[1] and dates[0] <= days[1]
 
 
-def _within(batch: Batch, dates: tuple[int, int]) -> Bool[np.ndarray, " rows"]:
+def _within(batch: ArrowBatch, dates: tuple[int, int]) -> Bool[np.ndarray, " rows"]:
     """Which rows are of these days."""
     date = batch.column("date").to_numpy()
     return (date >= dates[0]) & (date <= dates[1])
 
 
-def _parts(stream: Iterator[Batch], rows: int) -> Iterator[Batch]:
+def _parts(stream: Iterator[ArrowBatch], rows: int) -> Iterator[ArrowBatch]:
     """The same rows in tables of `rows` rows; the last may be shorter, none is empty."""
-    held: list[Batch] = []
+    held: list[ArrowBatch] = []
     for batch in stream:
         held.append(batch)
         while sum(part.num_rows for part in held) >= rows:
@@ -243,13 +243,13 @@ def _parts(stream: Iterator[Batch], rows: int) -> Iterator[Batch]:
         yield pa.Table.from_batches(held)
 
 
-def _arrow_schema(kind: Kind, wanted: tuple[str, ...]) -> Batch:
+def _arrow_schema(kind: TableKind, wanted: tuple[str, ...]) -> ArrowBatch:
     """Types of the file columns behind `wanted`, needed where there are no rows."""
     by_name = {column.name: column.arrow for column in _TABLES[kind].columns}
     return pa.schema([(name, by_name[name]) for name in _sources(kind, wanted)])
 
 
-def _as_frame(table: Batch, kind: Kind, wanted: tuple[str, ...]) -> pd.DataFrame:
+def _as_frame(table: ArrowBatch, kind: TableKind, wanted: tuple[str, ...]) -> pd.DataFrame:
     """The columns wanted, derived ones computed."""
     frame: pd.DataFrame = table.to_pandas(date_as_object=False)
     derived = [column for column in _TABLES[kind].derived if column.name in wanted]

@@ -9,9 +9,9 @@ from user_models.data.schema import USERS, VIDEO_STATISTICS, VIDEOS, TableSchema
 from user_models.errors import DataError
 
 Variant: TypeAlias = Literal["pure", "1k", "27k"]
-Kind: TypeAlias = Literal["standard", "random", "users", "videos", "video_statistics"]
+TableKind: TypeAlias = Literal["standard", "random", "users", "videos", "video_statistics"]
 VARIANTS: Final[tuple[Variant, ...]] = get_args(Variant)
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+KINDS: Final[tuple[TableKind, ...]] = get_args(TableKind)
 _EARLY: Final = log_table(20220408, 20220421)
 _LATE: Final = log_table(20220422, 20220508)
 
@@ -25,10 +25,10 @@ class DataFile:
     table: TableSchema
 
 
-Files: TypeAlias = Mapping[Kind, tuple[DataFile, ...]]
+Files: TypeAlias = Mapping[TableKind, tuple[DataFile, ...]]
 
 
-def official_names(variant: Variant) -> dict[Kind, dict[str, TableSchema]]:
+def official_names(variant: Variant) -> dict[TableKind, dict[str, TableSchema]]:
     """Names of the files of a variant, by what they hold, in the order in which they are read."""
     logs = statistics = (f"_{variant}.csv",)
     if variant == "27k":

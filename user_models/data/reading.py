@@ -17,7 +17,7 @@ from user_models.data.columns import Column
 from user_models.data.layout import DataFile
 from user_models.errors import DataError
 
-Batch: TypeAlias = Any
+ArrowBatch: TypeAlias = Any
 """A `pyarrow.RecordBatch`; pyarrow ships no types."""
 Stream: TypeAlias = Any
 """A `pyarrow.csv.CSVStreamingReader`."""
@@ -60,7 +60,7 @@ def count_rows(file: DataFile) -> int:
         raise _unreadable(file, error) from error
 
 
-def read_once(files: tuple[DataFile, ...], names: tuple[str, ...], key: str) -> Iterator[Batch]:
+def read_once(files: tuple[DataFile, ...], names: tuple[str, ...], key: str) -> Iterator[ArrowBatch]:
     """As `read`, of files in which no two rows may have the same `key`; told at the end, from 8 bytes a row.
 
     Raises:
@@ -104,7 +104,7 @@ def _line_of(files: tuple[DataFile, ...], ends: Int64[np.ndarray, " files"], row
     return files[at], row - (int(ends[at - 1]) if at else 0) + 2
 
 
-def read(file: DataFile, names: tuple[str, ...]) -> Iterator[Batch]:
+def read(file: DataFile, names: tuple[str, ...]) -> Iterator[ArrowBatch]:
     """The columns `names` in the order of the file, checked, a few megabytes at a time.
 
     Raises:

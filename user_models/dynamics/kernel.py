@@ -36,7 +36,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
 
-Whole: TypeAlias = Any
+Integer: TypeAlias = Any
 """A whole number, as an element of whatever array."""
 
 STEPS = np.array(
@@ -449,7 +449,7 @@ def open_day(
 def comes(
     key: np.uint64,
     user: int,
-    days_away: Whole,
+    days_away: Integer,
     users: Users,
     mood: Float32[np.ndarray, " users"],
     rules: KernelParameters,
@@ -610,7 +610,7 @@ def close_day(state: UserState, rules: KernelParameters) -> None:
 
 
 @compiled_inline
-def hash_key(seed: np.uint64, word: Whole, day: int, lap: Whole) -> np.uint64:
+def hash_key(seed: np.uint64, word: Integer, day: int, lap: Integer) -> np.uint64:
     """A key from (seed, user, day, lap)."""
     key = mix(seed ^ mix(np.uint64(word)))
     return mix(mix(key + np.uint64(day + 1000)) + np.uint64(lap))

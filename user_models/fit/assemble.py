@@ -22,7 +22,13 @@ from user_models.fit.generators.mixtures import (
     user_latents,
     video_latents,
 )
-from user_models.fit.generators.video_quality import Weights, bait, chance_to_judge, quality, satisfaction_weights
+from user_models.fit.generators.video_quality import (
+    SatisfactionWeights,
+    bait,
+    chance_to_judge,
+    quality,
+    satisfaction_weights,
+)
 from user_models.fit.prediction.heldout import HeldOut
 from user_models.fit.rows.batches import Batch, as_batch, log_nodes
 from user_models.fit.rows.features import first_tag
@@ -154,7 +160,7 @@ class _Read:
 
     quality: Float64[np.ndarray, " videos"]
     bait: Float64[np.ndarray, " videos"]
-    weights: Weights | None
+    weights: SatisfactionWeights | None
 
 
 def _read(
@@ -170,7 +176,7 @@ def _read(
     return _Read(good, lure, satisfaction_weights(rows, known, chance_to_judge(model, batch)))
 
 
-def _satisfaction(weights: Weights | None) -> dict[str, Parameter]:
+def _satisfaction(weights: SatisfactionWeights | None) -> dict[str, Parameter]:
     """The weights of quality and bait as parameters; those assumed where the rows say too little."""
     if weights is None:
         return {}

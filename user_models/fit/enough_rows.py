@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from user_models.data.folder import KuaiRandFolder
-from user_models.data.layout import Kind
+from user_models.data.layout import TableKind
 from user_models.errors import DataError
 from user_models.fit.prediction.views import FolderTables
 from user_models.fit.rows.features import USED_COUNTS
@@ -46,7 +46,7 @@ def check_enough(folder: KuaiRandFolder, rows: LogRows, catalogue: FolderTables)
         raise _poor(folder, "standard", "tab", "no row of the main feed, tab 1, given")
 
 
-def _poor(folder: KuaiRandFolder, kind: Kind, column: str, reason: str) -> DataError:
+def _poor(folder: KuaiRandFolder, kind: TableKind, column: str, reason: str) -> DataError:
     """What a table lacks."""
     names = ", ".join(file.path.name for file in folder.files[kind])
     return DataError(

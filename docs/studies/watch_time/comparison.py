@@ -59,7 +59,7 @@ class Score:
 
 @final
 @dataclass(frozen=True)
-class Comparison:
+class FormComparison:
     """All formulations, the ladder first.
 
     Attributes:
@@ -88,7 +88,7 @@ class _Made:
     forecast: Forecast
 
 
-def compare(folder: KuaiRandFolder, seed: int, schedule: Schedule, n_draws: int = N_DRAWS) -> Comparison:
+def compare(folder: KuaiRandFolder, seed: int, schedule: Schedule, n_draws: int = N_DRAWS) -> FormComparison:
     """Fit and score all formulations.
 
     Args:
@@ -118,7 +118,7 @@ def compare(folder: KuaiRandFolder, seed: int, schedule: Schedule, n_draws: int 
         for name, net, generator in _networks(before, sizes, seed)
     ]
     scores = _scores(made, outcome, resampled(outcome.user, n_draws, np.random.default_rng([seed, 1])))
-    return Comparison(seed, len(before), len(after), len(np.unique(after.user)), scores)
+    return FormComparison(seed, len(before), len(after), len(np.unique(after.user)), scores)
 
 
 def split(rows: LogRows) -> tuple[LogRows, LogRows]:

@@ -4,14 +4,14 @@ import json
 from typing import Final
 
 import numpy as np
-from comparison import Comparison, Score
+from comparison import FormComparison, Score
 from figures import CLASS_NAMES, FIGURES
 from jaxtyping import Float64
 
 _DIGITS: Final = (4, 3, 4, 2, 4, 4, 4, 4, 4)
 
 
-def as_table(comparison: Comparison) -> str:
+def as_table(comparison: FormComparison) -> str:
     """One line of figures and one of standard errors per formulation, then the KS distances by length."""
     head = f"{'formulation':<26}" + "".join(f"{name:>15}" for name in FIGURES)
     lines = [line for score in comparison.scores for line in _lines(score)]
@@ -21,7 +21,7 @@ def as_table(comparison: Comparison) -> str:
     return "\n".join([title, "", head, *lines, "", ks_head, *ks]) + "\n"
 
 
-def as_json(comparison: Comparison) -> str:
+def as_json(comparison: FormComparison) -> str:
     """All of it; what is not finite is null."""
     scores = {score.name: _object(score) for score in comparison.scores}
     counts = {name: getattr(comparison, name) for name in ("seed", "n_train", "n_test", "n_users")}

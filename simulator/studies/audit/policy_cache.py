@@ -10,13 +10,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from simulator.errors import RunFolderError
-from simulator.experiment.engine import AnswerWeights, Engine, RunContext, ServingPolicies, StepResult, Weights
+from simulator.experiment.engine import AnswerWeights, Engine, PackedPolicy, RunContext, ServingPolicies, StepResult
 from simulator.experiment.schedule import SimulationStep, TrainingStep
 from simulator.runs.checkpoint import StoredFile
 from simulator.runs.folder import RunFolder
 
 _ANSWERS: Final = "answers"
-Taught = tuple[tuple[Weights, ...], AnswerWeights]
+Taught = tuple[tuple[PackedPolicy, ...], AnswerWeights]
 
 
 @final

@@ -32,14 +32,14 @@ from simulator.studies.potential_outcomes import read_lives
 FOLDER: Final = "replications"
 
 
-class _Row(BaseModel):
+class _StoredRow(BaseModel):
     """Shared settings: frozen, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @final
-class MethodReading(_Row):
+class MethodReading(_StoredRow):
     """One method's reading of one replication: lift, its interval and p, of the A/A and of the A/B test."""
 
     metric: str
@@ -52,7 +52,7 @@ class MethodReading(_Row):
 
 
 @final
-class Replication(_Row):
+class Replication(_StoredRow):
     """One run of the test with a seed of its own."""
 
     seed: int

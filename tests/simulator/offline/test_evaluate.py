@@ -14,7 +14,7 @@ from simulator.offline import evaluate as study_module
 from simulator.offline.evaluate import Study, compare, run_offline, trainable
 from simulator.offline.metrics import by_user, paired_p, standard_error
 from simulator.offline.protocol import ProtocolRules, draw_candidates, make_task
-from simulator.offline.ranking import LESSONS, Answer, ask
+from simulator.offline.ranking import LESSONS, RankingResult, ask
 from simulator.offline.source import LogSource
 from simulator.offline.store import Protocol, ResultStore
 from simulator.reports.offline import METRICS, TRUE, TRUTH, load_offline, rows_json
@@ -203,14 +203,14 @@ def test_a_folder_with_something_else_is_refused(read, tmp_path):
 
 def test_one_policy_has_no_lead(planted):
     protocol = Protocol.of(make_task(planted, ProtocolRules()))
-    alone = compare(protocol, {"popular": [Answer(np.array([1, 2]), None)]})
+    alone = compare(protocol, {"popular": [RankingResult(np.array([1, 2]), None)]})
     assert alone.lead is None
     assert alone.metrics == METRICS
 
 
 def test_true_satisfaction_is_a_metric_where_it_is_known(planted):
     protocol = Protocol.of(make_task(planted, ProtocolRules()))
-    found = {name: [Answer(np.array([1, 2]), 0.5)] for name in ("popular", TRUTH)}
+    found = {name: [RankingResult(np.array([1, 2]), 0.5)] for name in ("popular", TRUTH)}
     result = compare(protocol, found)
     assert result.metrics == (*METRICS, TRUE)
     assert result.lead is None

@@ -73,7 +73,7 @@ def _standardised(x: Float64[np.ndarray, " videos"]) -> Float64[np.ndarray, " vi
 
 @final
 @dataclass(frozen=True)
-class Weights:
+class SatisfactionWeights:
     """How much quality and bait weigh in satisfaction.
 
     Attributes:
@@ -105,7 +105,7 @@ def chance_to_judge(model: WatchModel, rows: Batch) -> Float64[np.ndarray, " row
 
 def satisfaction_weights(
     rows: LogRows, known: Float64[np.ndarray, "rows k"], chance: Float64[np.ndarray, " rows"]
-) -> Weights | None:
+) -> SatisfactionWeights | None:
     """Weights of quality and bait from who was liked and who was hated, or None with too few hates or likes.
 
     SAQRec (Kuaishou, 2025) reads a like as satisfied and a hate as dissatisfied. People who like and hate are not
@@ -134,7 +134,7 @@ def satisfaction_weights(
     slope, error = np.asarray(fit.params)[1:3] * (1, -1), np.asarray(fit.bse)[1:3]
     scale = np.sqrt(SCALE) / np.hypot(*np.maximum(slope, LEAST))
     quality, bait = np.maximum(scale * np.maximum(slope, 0), LEAST)
-    return Weights(
+    return SatisfactionWeights(
         float(quality),
         float(bait),
         (float(scale * error[0]), float(scale * error[1])),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from user_models.fit.generators.video_quality import CLIP, LEAST, SCALE, Weights, satisfaction_weights
+from user_models.fit.generators.video_quality import CLIP, LEAST, SCALE, SatisfactionWeights, satisfaction_weights
 from user_models.world.tables import ACTIONS
 
 LIKE, HATE = ACTIONS.index("like"), ACTIONS.index("hate")
@@ -26,7 +26,7 @@ def judged(known, n: int, pull: tuple[float, float], seed: int, choosy: float = 
 def test_the_ratio_of_the_weights_is_found_again(known):
     rows, about, chance = judged(known, 20_000, (0.6, 1.2), seed=1)
     found = satisfaction_weights(rows, about, chance)
-    assert isinstance(found, Weights)
+    assert isinstance(found, SatisfactionWeights)
     assert found.quality**2 + found.bait**2 == pytest.approx(SCALE, rel=1e-6)
     wanted = np.sqrt(SCALE / (0.6**2 + 1.2**2)) * np.array([0.6, 1.2])
     assert abs(found.quality - wanted[0]) < 3 * found.errors[0]
