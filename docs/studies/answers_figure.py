@@ -70,9 +70,9 @@ def figure_of(lines: list[EffectCurve]) -> go.Figure:
     for line in lines:
         column, colour = columns.index(line.parameter) + 1, TREATMENTS[names.index(line.name)]
         for row in range(len(SHOWN)):
-            found = [point.effects[row] for point in line.points]
-            bars = {"type": "data", "array": [2 * effect.standard_error for effect in found], "width": 0}
-            y = [effect.relative_effect for effect in found]
+            effects = [point.effects[row] for point in line.points]
+            bars = {"type": "data", "array": [2 * effect.standard_error for effect in effects], "width": 0}
+            y = [effect.relative_effect for effect in effects]
             trace = go.Scatter(x=[point.at for point in line.points], y=y, name=line.name, error_y=bars)
             trace.update(
                 mode="lines+markers", marker_color=colour, line_color=colour, showlegend=row == column - 1 == 0

@@ -118,14 +118,14 @@ def _layers(folder: Path, stored: Stored) -> list[tuple[Tensor, Tensor]]:
     n = stored.settings.get("layers")
     if not isinstance(n, int) or not 1 <= n <= 100:
         raise PolicyFolderError(f"{folder}: layers {n!r} found, want 1 to 100; save the agent anew")
-    inputs, found = -1, list[tuple[Tensor, Tensor]]()
+    inputs, layers = -1, list[tuple[Tensor, Tensor]]()
     for i in range(n):
         want_shapes(folder, stored.arrays, {f"w{i}": (-1, inputs), f"b{i}": (-1,)})
         weight, bias = (stored.arrays[f"{name}{i}"].astype(np.float32) for name in "wb")
         want_shapes(folder, stored.arrays, {f"b{i}": (len(weight),)})
-        found.append((torch.from_numpy(weight), torch.from_numpy(bias)))
+        layers.append((torch.from_numpy(weight), torch.from_numpy(bias)))
         inputs = len(weight)
-    return found
+    return layers
 
 
 def _words(folder: Path, stored: Stored) -> tuple[Activation, Action]:

@@ -93,8 +93,8 @@ def opposite(
     order = code.argsort(stable=True)
     opposite_code = 2 * key[rows] + ~satisfied[rows]
     first, last = (torch.searchsorted(code[order], opposite_code, right=right) for right in (False, True))
-    place = first + (share * (last - first)).long()
-    return torch.where(last > first, order[place.clamp_max(len(order) - 1)], -1)
+    position = first + (share * (last - first)).long()
+    return torch.where(last > first, order[position.clamp_max(len(order) - 1)], -1)
 
 
 def name_answers(answers: AnswerBuffer) -> dict[str, np.ndarray]:

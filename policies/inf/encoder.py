@@ -58,10 +58,10 @@ def gap_h(views: ViewSequence) -> Int64[Tensor, "b h"]:
 
 def place_in_run(views: ViewSequence) -> Int64[Tensor, "b h"]:
     """Views of the same run before each view; a run ends where an hour or more goes by."""
-    place = torch.arange(views.mask.shape[1]).expand_as(views.mask)
+    position = torch.arange(views.mask.shape[1]).expand_as(views.mask)
     first = ~torch.cat([torch.zeros_like(views.mask[:, :1]), views.mask[:, :-1]], dim=1)
     opens = first | (gap_h(views) > 0)
-    return (place - torch.where(opens, place, 0).cummax(1).values) * views.mask
+    return (position - torch.where(opens, position, 0).cummax(1).values) * views.mask
 
 
 @final

@@ -99,9 +99,9 @@ def slate_loss(model: Dmt, slates: SlateSample) -> Float32[Tensor, ""]:
 
     What was not shown counts as skipped in the first place: a bias of its own would tell it apart from what was.
     """
-    place = torch.arange(slates.mask.shape[1]).clamp(max=_PLACES - 1)
-    place[slates.n_shown :] = 0
-    logits = model.tasks(slates.requests, slates.candidates) + model.bias(model.places[place]).T[:, None]
+    position = torch.arange(slates.mask.shape[1]).clamp(max=_PLACES - 1)
+    position[slates.n_shown :] = 0
+    logits = model.tasks(slates.requests, slates.candidates) + model.bias(model.places[position]).T[:, None]
     happened = torch.stack([slates.has(Event.CLICK), slates.has(Event.LONG_VIEW)])
     return _TASKS * functional.binary_cross_entropy_with_logits(logits[:, slates.mask], happened[:, slates.mask])
 

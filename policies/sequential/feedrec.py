@@ -139,14 +139,14 @@ class FeedRec(nn.Module):
 
 def slate_loss(model: FeedRec, slates: SlateSample) -> Float32[Tensor, ""]:
     """Click, finish and log watch time of what was shown, and how alike both sides are (cosine)."""
-    table, kept = model.videos.table(), slates.mask
+    table, mask = model.videos.table(), slates.mask
     sides = model.sides(slates.requests.views, table)
-    click, finish, watch = (part[kept] for part in model.tasks(slates.requests, sides, slates.candidates, table))
+    click, finish, watch = (part[mask] for part in model.tasks(slates.requests, sides, slates.candidates, table))
     alike = functional.cosine_similarity(*sides).square().mean()
     return (
-        functional.binary_cross_entropy_with_logits(click, slates.has(Event.CLICK)[kept])
-        + functional.binary_cross_entropy_with_logits(finish, slates.has(Event.COMPLETE)[kept])
-        + 0.5 * functional.mse_loss(watch, torch.log1p(slates.watch_s[kept]))
+        functional.binary_cross_entropy_with_logits(click, slates.has(Event.CLICK)[mask])
+        + functional.binary_cross_entropy_with_logits(finish, slates.has(Event.COMPLETE)[mask])
+        + 0.5 * functional.mse_loss(watch, torch.log1p(slates.watch_s[mask]))
         + _APART * alike
     )
 

@@ -138,10 +138,12 @@ def _answers(
     rng: np.random.Generator,
 ) -> Int8[np.ndarray, " rows"]:
     """Answers of each view, see `Answer`; the satisfied answer twice as often."""
-    felt = specimen.pleasure(user_id, video_id[:, None])[:, 0] + 0.6 * rng.normal(size=len(user_id))
-    chance = share * np.where(felt > 0, 1.0, 0.5) * (watch_s >= 7)
+    satisfaction = specimen.pleasure(user_id, video_id[:, None])[:, 0] + 0.6 * rng.normal(size=len(user_id))
+    chance = share * np.where(satisfaction > 0, 1.0, 0.5) * (watch_s >= 7)
     answered = rng.random(len(user_id)) < chance
-    return np.where(answered, Answer.UNCERTAIN + (felt > 0.1) - (felt < -0.1), Answer.NONE).astype(np.int8)
+    return np.where(answered, Answer.UNCERTAIN + (satisfaction > 0.1) - (satisfaction < -0.1), Answer.NONE).astype(
+        np.int8
+    )
 
 
 def _events(

@@ -166,18 +166,18 @@ def subsequence(views: ViewSequence, behaviour: Behaviour, m: int, answers: Answ
 
 def pack(views: ViewSequence, kept: Bool[Tensor, "b h"], m: int) -> ViewSequence:
     """The newest `m` of the kept views, in their order, packed to the right; `m` columns."""
-    place, mask = packing(kept, m)
-    return ViewSequence(*(getattr(views, field.name).gather(1, place) * mask for field in fields(ViewSequence)))
+    column, mask = packing(kept, m)
+    return ViewSequence(*(getattr(views, field.name).gather(1, column) * mask for field in fields(ViewSequence)))
 
 
 def packing(kept: Bool[Tensor, "b h"], m: int) -> tuple[Int64[Tensor, "b m"], Bool[Tensor, "b m"]]:
     """Columns of the newest `m` that are kept, packed to the right, and where there is one."""
     h = kept.shape[1]
-    place = torch.where(kept, m - kept.flip(1).cumsum(1).flip(1), -1)
-    column = torch.where(place >= 0, place, m)
+    position = torch.where(kept, m - kept.flip(1).cumsum(1).flip(1), -1)
+    column = torch.where(position >= 0, position, m)
     source = torch.zeros(len(kept), m + 1, dtype=torch.int64)
     source.scatter_(1, column, torch.arange(h).expand_as(kept))
-    mask = torch.zeros(len(kept), m + 1, dtype=torch.bool).scatter_(1, column, place >= 0)
+    mask = torch.zeros(len(kept), m + 1, dtype=torch.bool).scatter_(1, column, position >= 0)
     return source[:, :m], mask[:, :m]
 
 

@@ -84,9 +84,9 @@ class SlateSource:
         chosen = torch.repeat_interleave(first - (n.cumsum(0) - n), n) + torch.arange(int(n.sum()))
         start, length = self._start[chosen], self._length[chosen]
         sample = self.views.sample(start, generator)
-        place = torch.arange(int(length.max()))
-        is_view = place < length[:, None]
-        row = start[:, None] + place * is_view
+        position = torch.arange(int(length.max()))
+        is_view = position < length[:, None]
+        row = start[:, None] + position * is_view
         video_id, unshown = self._video_id[row], sample.candidates[:, 1:]
         clash = (unshown[:, :, None] == torch.where(is_view, video_id, -1)[:, None, :]).any(-1)
         return SlateSample(
@@ -95,5 +95,5 @@ class SlateSource:
             events=functional.pad(self._events[row] * is_view, (0, unshown.shape[1]), value=int(Event.SKIP)),
             watch_s=functional.pad(self._watch_s[row] * is_view, (0, unshown.shape[1])),
             mask=torch.cat([is_view, ~clash], dim=1),
-            n_shown=len(place),
+            n_shown=len(position),
         )

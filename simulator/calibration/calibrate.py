@@ -153,13 +153,13 @@ def calibrate(world: World, goals: CalibrationTargets, workers: int, progress: P
     Control and Optimization 1992).
     """
     world = calibrate_random(world, goals.aims.random)
-    found: list[World] = []
+    worlds: list[World] = []
     for step in range(STEPS):
         progress("matching both regimes", step, STEPS + 1)
         world = improved(play(world, _SEED + step, USERS, workers), goals, gain(step))
-        found.append(world)
+        worlds.append(world)
     progress("matching both regimes", STEPS, STEPS + 1)
-    world = mean_world(found[-AVERAGED:])
+    world = mean_world(worlds[-AVERAGED:])
     base = play(world, _SEED + STEPS, USERS, workers).samples["base"]
     world = world.with_values({"returning.mood_usual": float(base.satisfaction.mean())})
     return _settled(cut_answers(world, base.as_impressions_in(world, world)))
@@ -263,8 +263,8 @@ def _settled(world: World) -> World:
         "questionnaire.satisfied_above": "10% of answers uncertain under `base` (assumed)",
         "satisfaction.satisfied_above": "the cut of the answer `satisfied`, without slip",
     }
-    for name, told in cuts.items():
-        world = world.with_values({name: world.value(name)}, source=told)
+    for name, source_text in cuts.items():
+        world = world.with_values({name: world.value(name)}, source=source_text)
     tuned = {name: world.value(name) for name in ("leaving.cost_scale", "returning.mood_usual")}
     world = world.with_values(tuned, "fitted", source)
     provenance = {

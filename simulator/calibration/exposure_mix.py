@@ -94,9 +94,9 @@ def _kinds(
     world: World, seen: PolicySample, real: ValidationViews
 ) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " m"]]:
     """Profiles of who watched, simulated and real; -1 for real ones that the world has not."""
-    known = pd.MultiIndex.from_arrays(list(world.tables.profile_code.T))
+    profiles = pd.MultiIndex.from_arrays(list(world.tables.profile_code.T))
     codes = drawn_users(world, seen.spec).profile_code[seen.user]
-    ours, theirs = (known.get_indexer(pd.MultiIndex.from_arrays(list(each.T))) for each in (codes, real.profile))
+    ours, theirs = (profiles.get_indexer(pd.MultiIndex.from_arrays(list(each.T))) for each in (codes, real.profile))
     return ours.astype(np.int64), theirs.astype(np.int64)
 
 

@@ -68,8 +68,8 @@ def run_offline(source: LogSource, study: Study, out: Path, progress: Progress) 
     protocol = Protocol.of(task)
     answers = ResultStore.open(out, protocol)
     with locked(out):
-        found = _asked(task, study, answers, progress)
-        result = compare(protocol, found)
+        results = _asked(task, study, answers, progress)
+        result = compare(protocol, results)
         RunFolder(out).put(FILE, result.to_json().encode())
     return result
 
@@ -104,7 +104,7 @@ def _check_names(names: Sequence[str]) -> None:
 def _asked(task: Task, study: Study, answers: ResultStore, progress: Progress) -> dict[str, list[RankingResult]]:
     """Answers of every policy, kept ones and new ones; those of the truth too where it is known."""
     names = study.policies if task.satisfaction is None else (*study.policies, TRUTH)
-    found: dict[str, list[RankingResult]] = {name: [] for name in names}
+    results: dict[str, list[RankingResult]] = {name: [] for name in names}
     turns = [(name, seed) for seed in range(study.seeds) for name in names]
     for at, (name, seed) in enumerate(turns):
         progress("policies", at, len(turns))
@@ -112,9 +112,9 @@ def _asked(task: Task, study: Study, answers: ResultStore, progress: Progress) -
         if answer is None:
             answer = ask(task, name, seed)
             answers.write(name, seed, answer)
-        found[name].append(answer)
+        results[name].append(answer)
     progress("policies", len(turns), len(turns))
-    return found
+    return results
 
 
 def _row(name: str, seed: int, answer: RankingResult) -> SeedRow:

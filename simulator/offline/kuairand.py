@@ -141,8 +141,8 @@ def _answered(
     pleased: Bool[np.ndarray, " rows"], displeased: Bool[np.ndarray, " rows"]
 ) -> list[tuple[Event, Bool[np.ndarray, " rows"]]]:
     """A stand-in answer counts as asked for and given."""
-    told = Event.ASKED | Event.ANSWERED
-    return [(told | Event.SATISFIED, pleased), (told | Event.DISSATISFIED, displeased)]
+    answered = Event.ASKED | Event.ANSWERED
+    return [(answered | Event.SATISFIED, pleased), (answered | Event.DISSATISFIED, displeased)]
 
 
 def _bits(happened: list[tuple[Event, Bool[np.ndarray, " rows"]]]) -> UInt16[np.ndarray, " rows"]:
@@ -172,15 +172,15 @@ def _indicators(
 ) -> tuple[Float32[np.ndarray, "items columns"], tuple[str, ...]]:
     """Numbers, then one column per category; what is rare shares one."""
     coding = learn_coding(categories, numbers)
-    found = coding.encode(categories, numbers)
-    ones = np.zeros((len(categories), found.n_codes), np.float32)
-    np.put_along_axis(ones, found.codes, 1, axis=1)
+    encoded = coding.encode(categories, numbers)
+    ones = np.zeros((len(categories), encoded.n_codes), np.float32)
+    np.put_along_axis(ones, encoded.codes, 1, axis=1)
     levels = [
         f"{column}={level}"
         for column, known in zip(categories.columns, coding.levels, strict=True)
         for level in ("rare", *known)
     ]
-    return np.concatenate([found.numbers, ones], axis=1), (*names, *levels)
+    return np.concatenate([encoded.numbers, ones], axis=1), (*names, *levels)
 
 
 def _places(wanted: Int64[np.ndarray, " rows"], ids: "pd.Series[int]", folder: Path) -> Int64[np.ndarray, " rows"]:

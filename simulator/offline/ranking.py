@@ -66,8 +66,8 @@ def ask(task: Task, name: str, seed: int) -> RankingResult:
             slates = _order(task, fitted(task, name, seed), candidates, seed)
         except ValueError as error:
             raise OfflineError(f"policy {name!r}: {' '.join(str(error).split())}") from error
-    found = (slates == task.tests.video_id[:, None]).argmax(axis=1) + 1
-    return RankingResult(found.astype(np.int64), _true_gain(task, candidates, slates))
+    rank = (slates == task.tests.video_id[:, None]).argmax(axis=1) + 1
+    return RankingResult(rank.astype(np.int64), _true_gain(task, candidates, slates))
 
 
 def fitted(task: Task, name: str, seed: int) -> Policy:
@@ -136,6 +136,6 @@ def _true_gain(task: Task, candidates: Int32[np.ndarray, "users n"], slates: Sla
     """Satisfaction of the first ten above that of all, relative to the best ten: 1 is perfect, 0 is chance."""
     if task.satisfaction is None:
         return None
-    shown, offered = _felt(task, slates), np.sort(_felt(task, candidates), axis=1)
+    ranked, offered = _felt(task, slates), np.sort(_felt(task, candidates), axis=1)
     usual = offered.mean()
-    return float((shown[:, :BEST_OF].mean() - usual) / (offered[:, -BEST_OF:].mean() - usual))
+    return float((ranked[:, :BEST_OF].mean() - usual) / (offered[:, -BEST_OF:].mean() - usual))

@@ -57,9 +57,9 @@ def simulate(world: str, users: int, workers: int, progress: Progress) -> Datase
     spec = ExperimentSpec(
         name=world, seed=_SEED, world=world, users=users, days=DAYS, pre_days=1, truth=False, trace=1.0, arms=arms
     )
-    kept = _Traces()
-    run_experiment(prepare(spec, world_of(spec)), kept, workers, progress)
-    return _dataset(spec, kept.tables, f"{spec.name}, {users:,} simulated users")
+    traces = _Traces()
+    run_experiment(prepare(spec, world_of(spec)), traces, workers, progress)
+    return _dataset(spec, traces.tables, f"{spec.name}, {users:,} simulated users")
 
 
 @final

@@ -93,12 +93,12 @@ class ResultStore:
             OfflineError: The folder holds answers of another protocol, or something else.
             RunFolderError: It cannot be written to.
         """
-        kept = path / PROTOCOL
+        protocol_file = path / PROTOCOL
         folder = RunFolder(path)
-        if not kept.is_file():
+        if not protocol_file.is_file():
             folder = RunFolder.create(path, resumable=False)
             folder.put(PROTOCOL, (protocol.model_dump_json(indent=1) + "\n").encode())
-        _same(kept, protocol)
+        _same(protocol_file, protocol)
         return ResultStore(folder)
 
     def read(self, policy: str, seed: int) -> RankingResult | None:
@@ -132,13 +132,13 @@ class ResultStore:
 def _same(path: Path, protocol: Protocol) -> None:
     """Refuse answers that cannot be compared."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        Protocol.model_validate(kept)
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        Protocol.model_validate(stored)
     except (OSError, ValueError, RecursionError) as error:
         raise OfflineError(f"{path}: cannot be read ({str(error).splitlines()[0]}); give another --out") from None
     for name, value in protocol.model_dump().items():
-        if kept[name] != value:
-            there, here = (str(each)[:60] for each in (kept[name], value))
+        if stored[name] != value:
+            there, here = (str(each)[:60] for each in (stored[name], value))
             raise OfflineError(
                 f"{path}: {name} is {there} there, but {here} now; give another --out, or the same options"
             )

@@ -84,8 +84,8 @@ def check(policy: str, out: Path, progress: Progress) -> None:
         OfflineError: There is no such policy, or it does not keep the contract.
         RunFolderError: The folder cannot be written to.
     """
-    kept = f"{_KEPT_CONTRACT}/{label_of(policy)}.json"
-    if (out / kept).is_file():
+    contract_file = f"{_KEPT_CONTRACT}/{label_of(policy)}.json"
+    if (out / contract_file).is_file():
         return
     progress("the contract", 0, 1)
     try:
@@ -95,7 +95,7 @@ def check(policy: str, out: Path, progress: Progress) -> None:
     except Exception as error:
         raise OfflineError(f"policy {policy!r}: fails with {type(error).__name__}: {error}") from error
     _make(out)
-    RunFolder(out).put(kept, (json.dumps({"policy": policy, "kept": True}) + "\n").encode())
+    RunFolder(out).put(contract_file, (json.dumps({"policy": policy, "kept": True}) + "\n").encode())
 
 
 def rank_all(offline: Offline, exam: Exam, folders: dict[str, str], out: Path) -> Leaderboard:

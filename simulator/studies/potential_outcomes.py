@@ -62,14 +62,14 @@ def read_lives(folder: Path, spec: ExperimentSpec) -> AllPotentialOutcomes:
         mixed = _life(table, MIXED_WORLD, spec.days, before) if MIXED_WORLD in table.worlds else None
     names = tuple(arm.name for arm in spec.arms)
     shares = np.array([arm.share for arm in spec.arms])
-    place = {name: index for index, name in enumerate(names)}
+    arm_index = {name: index for index, name in enumerate(names)}
     unknown = sorted(set(before["arm"]) - set(names))
     if unknown:
         raise RunFolderError(f"{folder}/user_days: bucket {unknown[0]!r} is no arm of spec.toml: {', '.join(names)}")
     return AllPotentialOutcomes(
         arms=names,
         shares=shares / shares.sum(),
-        bucket=before["arm"].map(place).to_numpy(np.int64),
+        bucket=before["arm"].map(arm_index).to_numpy(np.int64),
         shown={name: mixed or truth[name] for name in names},
         truth=truth,
     )

@@ -146,9 +146,9 @@ def check_wanted(spec: ExperimentSpec, wanted: PowerTarget) -> None:
     Raises:
         SpecError: An unknown metric, or a number out of range.
     """
-    known = [metric.key for metric in scorecard_metrics(spec.days)]
-    if wanted.metric not in known:
-        raise SpecError(f"--metric {wanted.metric!r} given, want one of {', '.join(known)}")
+    metric_keys = [metric.key for metric in scorecard_metrics(spec.days)]
+    if wanted.metric not in metric_keys:
+        raise SpecError(f"--metric {wanted.metric!r} given, want one of {', '.join(metric_keys)}")
     if not (0 < abs(wanted.effect) < 10):
         raise SpecError(f"--effect {wanted.effect:g} given, want a lift that is not 0, such as 0.001 for 0.1%")
     if not (0 < wanted.alpha < wanted.power < 1):
@@ -174,8 +174,8 @@ def plan_power(
     check_wanted(spec, wanted)
     metrics = {metric.key: metric for metric in scorecard_metrics(spec.days)}
     metric = metrics[wanted.metric]
-    found = _variances(metric, lives)
-    if not found:
+    variances = _variances(metric, lives)
+    if not variances:
         raise SpecError(f"--metric {wanted.metric} has no value in a pilot of {len(lives.bucket)} users; want more")
     shares = lives.shares / lives.shares[:2].sum()
     sizes = TestSizes(wanted, float(shares[0]), float(shares[1]), float(lives.shares[:2].sum()))
@@ -193,7 +193,7 @@ def plan_power(
         effect=wanted.effect,
         power=wanted.power,
         alpha=wanted.alpha,
-        variance=[_variance_row(method, parts) for method, parts in found.items()],
+        variance=[_variance_row(method, parts) for method, parts in variances.items()],
         here=[
             _detectable(sizes, key, method, parts, (spec.users, spec.days))
             for key, each in metrics.items()
@@ -201,13 +201,13 @@ def plan_power(
         ],
         grid=[
             _detectable(sizes, metric.key, method, parts, (users, day))
-            for method, parts in found.items()
+            for method, parts in variances.items()
             for day in days
             for users in sorted({*USERS, spec.users})
         ],
         needs=[
             NeedRow(method=method, days=day, users=sizes.users(parts.after(day)))
-            for method, parts in found.items()
+            for method, parts in variances.items()
             for day in days
         ],
         paired=_paired(wanted, metric, lives, seconds),
@@ -264,11 +264,11 @@ def _variances(metric: Metric, lives: AllPotentialOutcomes) -> dict[_Method, Com
     daily = influence(metric, life)
     if daily is None:
         return {}
-    found: dict[_Method, Components] = {"plain": components(daily)}
+    variances: dict[_Method, Components] = {"plain": components(daily)}
     left = adjusted(daily, metric, life)
     if left is not None:
-        found["cuped"] = components(left)
-    return found
+        variances["cuped"] = components(left)
+    return variances
 
 
 def _variance_row(method: _Method, parts: Components) -> VarianceRow:

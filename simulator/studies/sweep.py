@@ -135,9 +135,9 @@ def _check_out(out: Path, sweep: Sweep, resume: bool) -> None:
     """Refuse a folder with something in it, and one without values where a sweep is to go on."""
     if resume and not any((out / folder_name(value) / "spec.toml").is_file() for value in sweep.values):
         raise RunFolderError(f"{out}: holds no run of this sweep; leave out --resume to begin one")
-    taken = [] if resume else _content(out)
-    if taken:
-        raise RunFolderError(f"{out}: holds {taken[0]} already; give an empty or new folder as --out, or --resume")
+    existing = [] if resume else _content(out)
+    if existing:
+        raise RunFolderError(f"{out}: holds {existing[0]} already; give an empty or new folder as --out, or --resume")
 
 
 def _content(out: Path) -> list[str]:

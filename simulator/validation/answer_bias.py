@@ -127,10 +127,10 @@ def satisfied_share_check(
 
 def shift(pilot: Asked, slope: float) -> float:
     """What to add to the base of answering so that as many answer at `slope` as in a pilot without selection."""
-    flat, wanted = logit(pilot.propensity), pilot.propensity.mean()
+    flat, mean_propensity = logit(pilot.propensity), pilot.propensity.mean()
 
     def excess(by: float) -> float:
-        return float(expit(flat + by + slope * pilot.satisfaction).mean() - wanted)
+        return float(expit(flat + by + slope * pilot.satisfaction).mean() - mean_propensity)
 
     return float(root_scalar(excess, bracket=(-20, 20)).root)
 
@@ -152,10 +152,10 @@ def as_theory_says(
 
 def _row(slope: float, asked: Asked, groups: int) -> AnsweringSlopeResult:
     """Estimates, biases and their errors at one slope."""
-    known = covariates(asked)
-    models = fit_models(asked, known)
-    shares = estimate(asked, known, models)
-    error = jackknife(asked, known, models, groups)
+    inputs = covariates(asked)
+    models = fit_models(asked, inputs)
+    shares = estimate(asked, inputs, models)
+    error = jackknife(asked, inputs, models, groups)
     columns = {"": shares.estimates, "bias_": shares.biases, "se_": error}
     return AnsweringSlopeResult(
         slope=slope,

@@ -67,9 +67,9 @@ def tally(views: ValidationViews, n_levels: int) -> Tally:
 def watch_counts(views: ValidationViews) -> Float64[np.ndarray, "buckets bins"]:
     """Views per bucket of durations and bin of watch time; videos beyond the last bucket are left out."""
     bucket = np.searchsorted(BUCKET_EDGES_S, views.duration_s, side="left") - 1
-    place = np.clip(np.searchsorted(BINS_S, views.watch_s, side="right") - 1, 0, len(BINS_S) - 2)
+    watch_bin = np.clip(np.searchsorted(BINS_S, views.watch_s, side="right") - 1, 0, len(BINS_S) - 2)
     inside = (bucket >= 0) & (bucket < len(BUCKETS))
-    flat = bucket[inside] * (len(BINS_S) - 1) + place[inside]
+    flat = bucket[inside] * (len(BINS_S) - 1) + watch_bin[inside]
     counts = np.bincount(flat, minlength=len(BUCKETS) * (len(BINS_S) - 1))
     return counts.reshape(len(BUCKETS), -1).astype(np.float64)
 

@@ -60,17 +60,17 @@ def read_real(data: Path, world: World) -> RealRows:
     folder = open_folder(data)
     log = _log(folder)
     videos = folder.videos(("video_id", "duration_s", "tag"))
-    place = _places(log["video_id"], videos["video_id"])
-    known = videos["duration_s"].to_numpy(np.float64)[place]
+    video_row = _places(log["video_id"], videos["video_id"])
+    table_duration_s = videos["duration_s"].to_numpy(np.float64)[video_row]
     duration_ms = log["duration_ms"].to_numpy(np.float64)
-    duration_s = np.where(duration_ms > 0, duration_ms / 1000, known)
+    duration_s = np.where(duration_ms > 0, duration_ms / 1000, table_duration_s)
     lasting = duration_s > 0
     if not lasting.any():
         raise DataError(f"{data}: no row of the standard log has a video of known length; give the complete folder")
     tag, same_tags = _tags(videos, world)
     users = folder.users(("user_id", *(column.name for column in world.columns)))
     profile = _profiles(users, world)[_places(log["user_id"], users["user_id"])]
-    views = _views(log, duration_s, tag[place], profile)
+    views = _views(log, duration_s, tag[video_row], profile)
     return RealRows(views.take(lasting), same_tags)
 
 

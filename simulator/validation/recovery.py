@@ -52,9 +52,9 @@ def recover(world: World, size: Size = USUAL, seed: int = 0) -> RecoveryResult:
     course, blocks = random_course(louder, size, 1, seed)
     days = range(size.first_day, size.first_day + size.n_days)
     views = watch(course, blocks[0], days)
-    came, place = np.unique(views.user, return_inverse=True)
+    came, user_row = np.unique(views.user, return_inverse=True)
     users = Users(*(array[came] for array in blocks[0].users))
-    return recover_from(replace(views, user=place), watch_truth(louder, users), act_truths(louder, users))
+    return recover_from(replace(views, user=user_row), watch_truth(louder, users), act_truths(louder, users))
 
 
 def watch(course: RolloutSettings, block: Block, days: range) -> RecoveryViews:

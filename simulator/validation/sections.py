@@ -73,17 +73,17 @@ def regime_section(sums: DaySums) -> dict[Regime, dict[str, Compared]]:
 
 def group_section(reduction: Reduction, world: World) -> dict[Grouping, list[GroupRow]]:
     """Rates by class of duration, activity degree and hour; a world without activity degrees has no such rows."""
-    found: dict[Grouping, list[GroupRow]] = {"duration": [], "activity": [], "hour": []}
+    sections: dict[Grouping, list[GroupRow]] = {"duration": [], "activity": [], "hour": []}
     for regime in BOTH:
-        seen = reduction.tally_of(regime)
-        found["duration"] += _group_rows(regime, seen.by_duration, DURATION_CLASSES, _BY_DURATION[regime])
+        tally = reduction.tally_of(regime)
+        sections["duration"] += _group_rows(regime, tally.by_duration, DURATION_CLASSES, _BY_DURATION[regime])
         if world.columns[0].name == _ACTIVITY:
             places = [world.columns[0].levels.index(level) for level in _degrees(world)]
             real = {rate: tuple(values) for rate, values in _known(_BY_ACTIVITY[regime], _degrees(world)).items()}
-            found["activity"] += _group_rows(regime, seen.by_activity[places], _degrees(world), real)
+            sections["activity"] += _group_rows(regime, tally.by_activity[places], _degrees(world), real)
         hours = tuple(f"{hour}" for hour in range(24))
-        found["hour"] += _group_rows(regime, seen.by_hour, hours, {"click": _hourly(regime)})
-    return found
+        sections["hour"] += _group_rows(regime, tally.by_hour, hours, {"click": _hourly(regime)})
+    return sections
 
 
 def watch_section(reduction: Reduction, real: ValidationViews) -> list[WatchTime]:
@@ -101,13 +101,13 @@ def user_section(
     """
     user = np.unique(real.user, return_inverse=True)[1]
     views = np.bincount(user)
-    found: dict[str, Compared] = {}
+    compared: dict[str, Compared] = {}
     for name, column, event in (("click", "clicks", Event.CLICK), ("like", "likes", Event.LIKE)):
         theirs = EventCounts.of(np.bincount(user, real.had(event)), views)
         ours = thin(EventCounts.of(base.of_users(column), base.of_users("views")), theirs.views, rng)
-        found[f"{name}_logit_sd"] = Compared.of(logit_spread(ours), logit_spread(theirs))
+        compared[f"{name}_logit_sd"] = Compared.of(logit_spread(ours), logit_spread(theirs))
     top_tenth = float(concentration(fortnight.of_users("hates"))[1])
-    return found | {"hate_share_top_tenth": Compared.of(top_tenth, HATE_SHARE_OF_TOP_TENTH)}
+    return compared | {"hate_share_top_tenth": Compared.of(top_tenth, HATE_SHARE_OF_TOP_TENTH)}
 
 
 def activity_section(fortnight: LineSums) -> dict[str, Compared]:
@@ -272,11 +272,11 @@ def answering_row(row: answering.AnsweringSlopeResult) -> AnsweringRow:
 def recovery_section(subject: ValidationSubject) -> RecoveryReport:
     """Known parameters, found again from simulated rows."""
     try:
-        found = recover(subject.world, seed=subject.seed)
+        recovery = recover(subject.world, seed=subject.seed)
     except NoMaximumError as error:
         raise NotMeasuredError(str(error)) from None
-    missed = [row.name for row in found.rows if abs(row.z) > 2]
-    return RecoveryReport(parameters=len(found.rows), share_within_two_se=found.share_within_2, missed=missed)
+    missed = [row.name for row in recovery.rows if abs(row.z) > 2]
+    return RecoveryReport(parameters=len(recovery.rows), share_within_two_se=recovery.share_within_2, missed=missed)
 
 
 def _sign(value: int) -> Literal[-1, 0, 1]:

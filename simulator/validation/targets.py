@@ -70,8 +70,8 @@ def _heldout(validation: Validation) -> Iterator[Check]:
         reference = held.reference_log_loss.get(label) if held else None
         loss = held.log_loss.get(label) if held else None
         passed = None if loss is None or reference is None else loss <= reference
-        told = "at most the reference's" + ("" if reference is None else f" {reference:.4f}")
-        yield Check(name=f"heldout.log_loss.{label}", value=loss, target=told, passed=passed)
+        target_text = "at most the reference's" + ("" if reference is None else f" {reference:.4f}")
+        yield Check(name=f"heldout.log_loss.{label}", value=loss, target=target_text, passed=passed)
     yield _at_least("heldout.watch_spearman", held and held.watch_spearman, 0.54)
     yield _at_most("heldout.pit_max_deviation", held and held.pit_max_deviation, 0.01)
     apart = [ks for ks in held.ks_by_duration.values() if ks is not None] if held else []

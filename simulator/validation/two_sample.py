@@ -75,15 +75,15 @@ def two_sample(
     table = both_sides(simulated, real, public, tags, np.random.default_rng(seed))
     rng = np.random.default_rng(seed)
     by_user, by_video = (rng.permutation(int(ids.max()) + 1)[ids] % FOLDS for ids in (table.user, table.video))
-    found, gain = list[float](), np.zeros(len(table.names))
+    auc_by_fold, gain = list[float](), np.zeros(len(table.names))
     for k in range(FOLDS):
         model = _boost(table, (by_user != k) & (by_video != k), seed, workers)
         tested = (by_user == k) & (by_video == k)
-        found.append(auc(table.simulated[tested], model.predict(table.x[tested])))
+        auc_by_fold.append(auc(table.simulated[tested], model.predict(table.x[tested])))
         gain += model.feature_importance("gain")
     return TwoSample(
-        auc=float(np.mean(found)),
-        auc_by_fold=found,
+        auc=float(np.mean(auc_by_fold)),
+        auc_by_fold=auc_by_fold,
         rows_per_side=len(table.x) // 2,
         importances={name: float(g) for name, g in zip(table.names, gain / max(gain.sum(), 1e-300), strict=True)},
     )
@@ -97,9 +97,9 @@ def both_sides(
     if n < FEWEST:
         raise NotMeasuredError(f"{n} rows on the smaller side, want at least {FEWEST}")
     sides = [ReservoirSample.of(views, n, rng).views for views in (simulated, real)]
-    users, shown = (_apart(*(getattr(side, name) for side in sides)) for name in ("user", "video"))
+    users, videos = (_apart(*(getattr(side, name) for side in sides)) for name in ("user", "video"))
     names, x = _columns(ValidationViews.concatenate(sides), public, tags)
-    return TwoSampleTable(x, names, np.repeat([True, False], n), users, shown)
+    return TwoSampleTable(x, names, np.repeat([True, False], n), users, videos)
 
 
 def _apart(ours: Int64[np.ndarray, " n"], theirs: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " rows"]:

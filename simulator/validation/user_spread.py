@@ -26,8 +26,8 @@ class EventCounts:
     @staticmethod
     def of(events: np.ndarray, views: np.ndarray) -> "EventCounts":
         """Counts of the users with a view."""
-        seen = views > 0
-        return EventCounts(events[seen].astype(np.int64), views[seen].astype(np.int64))
+        has_views = views > 0
+        return EventCounts(events[has_views].astype(np.int64), views[has_views].astype(np.int64))
 
 
 def logit_spread(counts: EventCounts) -> float:
@@ -45,8 +45,8 @@ def logit_spread(counts: EventCounts) -> float:
     def surprise(at: Float64[np.ndarray, " 2"]) -> float:
         return -float(times @ _log_likelihood(pairs, float(at[0]), float(np.exp(at[1])))) / len(counts.views)
 
-    found = minimize(surprise, np.array([logit(share), 0.0]), method="L-BFGS-B", bounds=[(-30, 30), (-5, 3)])
-    return float(np.exp(found.x[1]))
+    optimum = minimize(surprise, np.array([logit(share), 0.0]), method="L-BFGS-B", bounds=[(-30, 30), (-5, 3)])
+    return float(np.exp(optimum.x[1]))
 
 
 def thin(counts: EventCounts, views: Int64[np.ndarray, " others"], rng: np.random.Generator) -> EventCounts:
@@ -62,9 +62,9 @@ def thin(counts: EventCounts, views: Int64[np.ndarray, " others"], rng: np.rando
     """
     rank = np.empty(len(counts.views), np.int64)
     rank[np.lexsort((rng.random(len(rank)), counts.views))] = np.arange(len(rank))
-    wanted = np.sort(views)[(rank * len(views)) // len(rank)]
-    kept = np.minimum(wanted, counts.views)
-    return EventCounts(rng.hypergeometric(counts.events, counts.views - counts.events, kept), kept)
+    target_views = np.sort(views)[(rank * len(views)) // len(rank)]
+    n_views = np.minimum(target_views, counts.views)
+    return EventCounts(rng.hypergeometric(counts.events, counts.views - counts.events, n_views), n_views)
 
 
 def concentration(events: Float64[np.ndarray, " users"]) -> Float64[np.ndarray, " 11"]:

@@ -136,5 +136,5 @@ class ReservoirSample:
         """The `size` views with the smallest keys, in the order in which they came."""
         if len(self.key) <= size:
             return self
-        kept = np.sort(np.argpartition(self.key, size)[:size])
-        return ReservoirSample(self.views.take(kept), self.key[kept])
+        chosen = np.sort(np.argpartition(self.key, size)[:size])
+        return ReservoirSample(self.views.take(chosen), self.key[chosen])

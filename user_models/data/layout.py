@@ -64,15 +64,15 @@ def _located(path: Path) -> tuple[Variant, Files]:
     """`locate`, where the file system answers."""
     if not path.is_dir():
         raise DataError(f"{path}: no such folder; give the folder that a KuaiRand archive unpacks to")
-    found: dict[tuple[Path, Variant], int] = {
+    n_files: dict[tuple[Path, Variant], int] = {
         (root, variant): n for root in (path, path / "data") for variant in VARIANTS if (n := _count(root, variant))
     }
-    if not found:
+    if not n_files:
         raise DataError(f"{path}: no KuaiRand file here or in data/; wanted files such as user_features_pure.csv")
-    if len(found) > 1:
-        names = " and ".join(f"KuaiRand-{variant} in {root}" for root, variant in found)
+    if len(n_files) > 1:
+        names = " and ".join(f"KuaiRand-{variant} in {root}" for root, variant in n_files)
         raise DataError(f"{path}: files of {names}; keep one variant and remove the other")
-    ((root, variant),) = found
+    ((root, variant),) = n_files
     return variant, _present(root, variant)
 
 

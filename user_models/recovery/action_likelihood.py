@@ -88,8 +88,8 @@ def fit_act(views: RecoveryViews, action: int, truth: ActTruth) -> MaximumLikeli
     gauges[0, N_STAGES + 1 :] = 1 / acts.n_users
     start = np.zeros(len(whole))
     start[:N_STAGES] = -2.0
-    found = maximise(partial(log_likelihood, acts), start, Frame(whole, held, gauges))
-    return MaximumLikelihoodFit(found.estimate[: N_STAGES + 1], found.error[: N_STAGES + 1])
+    optimum = maximise(partial(log_likelihood, acts), start, Frame(whole, held, gauges))
+    return MaximumLikelihoodFit(optimum.estimate[: N_STAGES + 1], optimum.error[: N_STAGES + 1])
 
 
 def log_likelihood(acts: Acts, at: Float64[np.ndarray, " p"]) -> LocalCurvature:

@@ -22,8 +22,8 @@ def card(world: World) -> str:
 
 def _row(name: str, parameter: Parameter) -> tuple[str, ...]:
     """One parameter."""
-    known = parameter.low is not None and parameter.high is not None
-    span = f"{parameter.low:g} to {parameter.high:g}" if known else ""
+    has_range = parameter.low is not None and parameter.high is not None
+    span = f"{parameter.low:g} to {parameter.high:g}" if has_range else ""
     return name, f"{parameter.value:.4g}", span, parameter.meaning, parameter.source
 
 

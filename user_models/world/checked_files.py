@@ -49,9 +49,11 @@ def read_weights(path: Path, sha256: str) -> dict[str, np.ndarray]:
         weights = path.read_bytes()
     except OSError as error:
         raise WorldError(f"{path}: cannot be read: {error.strerror}; fit the world again") from None
-    found = hashlib.sha256(weights).hexdigest()
-    if found != sha256:
-        raise WorldError(f"{path}: sha256 {found[:12]}... found, {sha256[:12]}... wanted: damaged; fit the world again")
+    digest = hashlib.sha256(weights).hexdigest()
+    if digest != sha256:
+        raise WorldError(
+            f"{path}: sha256 {digest[:12]}... found, {sha256[:12]}... wanted: damaged; fit the world again"
+        )
     try:
         return load(weights)
     except SafetensorError as error:

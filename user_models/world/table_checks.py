@@ -32,9 +32,9 @@ def table_faults(tables: Mapping[str, np.ndarray], columns: tuple[PublicColumn, 
 def _type_faults(tables: Mapping[str, np.ndarray]) -> Iterator[str]:
     """Tables of another type than worlds keep."""
     for name in table_names():
-        wanted = "float64" if name in _DOUBLE else "int32" if name == "profile_code" else "float32"
-        if tables[name].dtype != wanted:
-            yield f"{name} has type {tables[name].dtype}, want {wanted}"
+        dtype = "float64" if name in _DOUBLE else "int32" if name == "profile_code" else "float32"
+        if tables[name].dtype != dtype:
+            yield f"{name} has type {tables[name].dtype}, want {dtype}"
 
 
 def _shape_faults(tables: Mapping[str, np.ndarray], n_columns: int) -> Iterator[str]:
@@ -42,7 +42,7 @@ def _shape_faults(tables: Mapping[str, np.ndarray], n_columns: int) -> Iterator[
     profiles, tags, nodes = (tables[name].size for name in ("profile_share", "tag_share", "node_log_duration"))
     d = max(1, tables["user_root"].shape[-1] - len(USER_LATENTS))
     u, v = len(USER_LATENTS) + d, len(VIDEO_LATENTS) + d
-    wanted = {
+    shapes = {
         "node_log_duration": (max(2, nodes),),
         "stage": (nodes, N_THRESHOLDS),
         "slope": (nodes, N_SEGMENTS),
@@ -64,7 +64,7 @@ def _shape_faults(tables: Mapping[str, np.ndarray], n_columns: int) -> Iterator[
         "video_mean": (tags, v),
         "video_root": (v, v),
     }
-    for name, shape in wanted.items():
+    for name, shape in shapes.items():
         if tables[name].shape != shape:
             yield f"{name} has shape {tables[name].shape}, want {shape}"
 

@@ -19,11 +19,11 @@ def main() -> int:
     # Sums on several threads depend on their number.
     torch.set_num_threads(1)
     try:
-        found = compare(open_folder(asked.data), asked.seed, Schedule())
+        comparison = compare(open_folder(asked.data), asked.seed, Schedule())
     except (DataError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    sys.stdout.write(as_json(found) if asked.json else as_table(found))
+    sys.stdout.write(as_json(comparison) if asked.json else as_table(comparison))
     return 0
 
 

@@ -54,13 +54,13 @@ def learn(net: WatchNet, views: Views, schedule: Schedule, generator: torch.Gene
     optimiser = torch.optim.Adam(net.parameters(), lr=schedule.rate, betas=(0.9, 0.99))
     steps = schedule.epochs * -(-len(learned) // schedule.batch)
     pace = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.rate, total_steps=max(2, steps))
-    best, kept, losses = float("inf"), copy.deepcopy(net.state_dict()), list[float]()
+    best, best_state, losses = float("inf"), copy.deepcopy(net.state_dict()), list[float]()
     for _ in range(schedule.epochs):
         _pass(net, views, learned, schedule, optimiser, pace, generator)
         losses.append(_mean_loss(net, aside))
         if losses[-1] < best:
-            best, kept = losses[-1], copy.deepcopy(net.state_dict())
-    net.load_state_dict(kept)
+            best, best_state = losses[-1], copy.deepcopy(net.state_dict())
+    net.load_state_dict(best_state)
     return Learned(1 + losses.index(best), best)
 
 

@@ -78,10 +78,10 @@ class SkipForm:
         normal = torch.randn(duration_s.shape, generator=generator, dtype=duration_s.dtype)
         wait = -torch.log1p(-waits)
         skipped = torch.where(starts < z, 0.0, wait * outputs[:, 2].exp())
-        wanted = torch.where(skips < p, skipped, (outputs[:, 3] + outputs[:, 4].exp() * normal).exp())
+        watch_s = torch.where(skips < p, skipped, (outputs[:, 3] + outputs[:, 4].exp() * normal).exp())
         completion = 1 + (END_BAND - 1) * places
         lengths = torch.where((skips >= p) & (replays < r), 1 + outputs[:, 6].exp() * wait, completion)
-        return torch.where(wanted < duration_s, wanted, duration_s * lengths)
+        return torch.where(watch_s < duration_s, watch_s, duration_s * lengths)
 
     def _before(
         self, outputs: Float[Tensor, "rows outputs"], watch_s: Float[Tensor, " rows"]

@@ -30,9 +30,9 @@ def as_json(comparison: FormComparison) -> str:
 
 def _lines(score: Score) -> tuple[str, str]:
     """Figures, and below them their standard errors and, in brackets, those of the difference from the first line."""
-    shown = zip(score.figures, _DIGITS, strict=True)
+    figures = zip(score.figures, _DIGITS, strict=True)
     errors = zip(score.errors, score.difference_errors, _DIGITS, strict=True)
-    values = "".join(f"{value:>15.{digits}f}" for value, digits in shown)
+    values = "".join(f"{value:>15.{digits}f}" for value, digits in figures)
     below = "".join(f"{f'{one:.{digits}f} ({apart:.{digits}f})':>15}" for one, apart, digits in errors)
     return f"{score.name:<26}{values}", f"{'':<26}{below}"
 

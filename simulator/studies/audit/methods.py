@@ -60,8 +60,8 @@ def sheet_of(life: PotentialOutcomes) -> SplitDesign:
     """All that any method reads of a life."""
     blocks: dict[str, Float64[np.ndarray, "users _"]] = {}
     for metric in (*scorecard_metrics(len(life.looks)), *_ANSWERS.values()):
-        known = all(PRE + column in life.users.columns for column in metric.columns)
-        blocks[metric.key] = _columns(metric, life.users, known)
+        has_pre_period = all(PRE + column in life.users.columns for column in metric.columns)
+        blocks[metric.key] = _columns(metric, life.users, has_pre_period)
     for key in MAIN:
         blocks |= {_look(key, day): _columns(METRICS[key], look, before=False) for day, look in enumerate(life.looks)}
     return SplitDesign.of(blocks | {"days": _days(life)})
@@ -110,14 +110,14 @@ def _looked(key: str, control: _Found, treatment: _Found) -> dict[str, Readings]
     names = [name for name in control if name.startswith(f"{key}, day ")]
     days = [read_plain(control[name], treatment[name]) for name in names]
     naive = {"daily_peeking": apply_stopping_rule(days, np.full(len(days), Z))}
-    known = np.array([_information(day) for day in days])
-    if not (known > 0).all():
+    information = np.array([_information(day) for day in days])
+    if not (information > 0).all():
         return naive | dict.fromkeys(("group_sequential", "always_valid"), nothing(len(days[0].p_value)))
     clock = np.arange(1, len(days) + 1) / len(days)
     return naive | {
-        "group_sequential": apply_stopping_rule(days, group_bounds(known, clock, "obrien-fleming", ALPHA)),
+        "group_sequential": apply_stopping_rule(days, group_bounds(information, clock, "obrien-fleming", ALPHA)),
         "always_valid": apply_stopping_rule(
-            days, np.array([always_valid_bound(each / known[-1], 1.0, ALPHA) for each in known])
+            days, np.array([always_valid_bound(each / information[-1], 1.0, ALPHA) for each in information])
         ),
     }
 
@@ -125,8 +125,8 @@ def _looked(key: str, control: _Found, treatment: _Found) -> dict[str, Readings]
 def _information(day: Readings) -> float:
     """One over the squared half-width of the median split's interval; 0 where no split has one."""
     half = _half(day)
-    told = half[np.isfinite(half) & (half > 0)]
-    return float(np.median(told)) ** -2.0 if len(told) else 0.0
+    half_widths = half[np.isfinite(half) & (half > 0)]
+    return float(np.median(half_widths)) ** -2.0 if len(half_widths) else 0.0
 
 
 def apply_stopping_rule(days: list[Readings], bounds: Float64[np.ndarray, " looks"]) -> Readings:
@@ -138,9 +138,9 @@ def apply_stopping_rule(days: list[Readings], bounds: Float64[np.ndarray, " look
         days: Plain readings of the test up to each day.
         bounds: Critical values in standard errors, infinite where a day cannot stop the test.
     """
-    found = [_widened(day, float(bound)) for day, bound in zip(days, bounds, strict=True)]
-    last = found[-1]
-    for today in reversed(found[:-1]):
+    widened = [_widened(day, float(bound)) for day, bound in zip(days, bounds, strict=True)]
+    last = widened[-1]
+    for today in reversed(widened[:-1]):
         last = last.take(today, today.p_value < ALPHA)
     return last
 

@@ -92,13 +92,13 @@ class SplitReader:
         control = (bucket == 0).astype(np.float64)
         at_home = self._moments(lives.truth[base], control)
         shown = at_home if lives.shown[base] is lives.truth[base] else self._moments(lives.shown[base], control)
-        found: list[MethodReadings] = []
+        readings: list[MethodReadings] = []
         for index, arm in enumerate(lives.arms[1:], start=1):
             treatment = (bucket == index).astype(np.float64)
             a_a = (at_home, self._moments(lives.truth[base], treatment))
             a_b = (shown, self._moments(lives.shown[arm], treatment))
-            found += self._arm(arm, a_a, a_b)
-        return found
+            readings += self._arm(arm, a_a, a_b)
+        return readings
 
     def _moments(self, life: PotentialOutcomes, members: Float64[np.ndarray, "r users"]) -> dict[str, SplitMoments]:
         """A bucket of each split, had all its users lived this life."""
@@ -106,12 +106,12 @@ class SplitReader:
 
     def _arm(self, arm: str, a_a: _Buckets, a_b: _Buckets) -> list[MethodReadings]:
         """One treatment against control, as an A/A and as an A/B test."""
-        found: list[MethodReadings] = []
+        readings: list[MethodReadings] = []
         for metric in self._metrics:
             same, apart = read_all(metric, *a_a), read_all(metric, *a_b)
             truth, error = (np.full(len(a_a[0]["AUT"].n), value) for value in self._truth[metric.key, arm])
-            found += [MethodReadings(metric, arm, name, same[name], apart[name], truth, error) for name in apart]
-        return found
+            readings += [MethodReadings(metric, arm, name, same[name], apart[name], truth, error) for name in apart]
+        return readings
 
 
 def join(parts: list[MethodReadings]) -> MethodReadings:

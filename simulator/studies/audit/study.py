@@ -117,8 +117,8 @@ def _resplit_rows(plan: AuditPlan, folder: RunFolder, workers: int, progress: Pr
         run_to_folder(plan.spec, run, workers, progress, resume=begun)
     progress("re-splits", 0, plan.resplits)
     lives = read_lives(run, plan.spec)
-    found = resplit(lives, plan.resplits, _rng(plan.spec), lambda done: progress("re-splits", done, plan.resplits))
-    return [audit_row(each, plan.spec.control.name, RESPLITS) for each in found]
+    readings = resplit(lives, plan.resplits, _rng(plan.spec), lambda done: progress("re-splits", done, plan.resplits))
+    return [audit_row(each, plan.spec.control.name, RESPLITS) for each in readings]
 
 
 def _seed_rows(plan: AuditPlan, folder: RunFolder, workers: int, progress: Progress) -> list[AuditRow]:
@@ -129,8 +129,8 @@ def _seed_rows(plan: AuditPlan, folder: RunFolder, workers: int, progress: Progr
         progress("fresh seeds", index, plan.replications)
         replicate(plan.spec, folder, index, plan.keep_policies, workers)
     progress("fresh seeds", plan.replications, plan.replications)
-    found = gather(plan.spec, folder.path, plan.replications, plan.keep_policies)
-    return [audit_row(each, plan.spec.control.name, SEEDS) for each in found]
+    readings = gather(plan.spec, folder.path, plan.replications, plan.keep_policies)
+    return [audit_row(each, plan.spec.control.name, SEEDS) for each in readings]
 
 
 def _rng(spec: ExperimentSpec) -> np.random.Generator:

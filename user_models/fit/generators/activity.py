@@ -83,7 +83,7 @@ def return_logits() -> tuple[Float64[np.ndarray, " gaps"], float]:
 
     Loyalty varies over users; each logit is such that those who are away so long come back at the published rate.
     """
-    wanted = return_hazards()
+    hazards = return_hazards()
     logits = np.zeros(GAPS)
     weight = days = np.ones_like(_SHARES)
     for _ in range(50):
@@ -92,7 +92,7 @@ def return_logits() -> tuple[Float64[np.ndarray, " gaps"], float]:
         reached = np.ones_like(alive)
         for gap in range(GAPS):
             last = gap == GAPS - 1
-            logits[gap] = (_tail_level if last else _level)(alive * reached, wanted[gap])
+            logits[gap] = (_tail_level if last else _level)(alive * reached, hazards[gap])
             hazard = _sigmoid(logits[gap] + RETURN_INTERCEPT_SPREAD * _NODES)
             days += reached / (hazard if last else 1)
             reached = reached * (1 - hazard)

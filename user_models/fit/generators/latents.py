@@ -161,12 +161,12 @@ def _by_node(
 
     Held constant beyond the middle 98% of the lengths.
     """
-    known = np.isfinite(log_duration)
-    x = log_duration[known]
+    has_length = np.isfinite(log_duration)
+    x = log_duration[has_length]
     low, high = np.quantile(x, [0.01, 0.99])
     at = np.clip(log_nodes().astype(np.float64), low, high)
     degree = min(2, len(np.unique(x)) - 1)
-    return np.stack([np.polyval(np.polyfit(x, column[known], degree), at) for column in residual.T], axis=1)
+    return np.stack([np.polyval(np.polyfit(x, column[has_length], degree), at) for column in residual.T], axis=1)
 
 
 def _unit_match(

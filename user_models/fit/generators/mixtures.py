@@ -117,8 +117,8 @@ def length_shares(
 ) -> Float64[np.ndarray, "kinds lengths"]:
     """Shares of lengths by kind, in bins that cut the range of the nodes evenly."""
     inside = kinds.kind >= 0
-    place = (np.clip(log_duration[inside], nodes[0], nodes[-1]) - nodes[0]) / (nodes[-1] - nodes[0]) * N_LENGTHS
-    flat = kinds.kind[inside] * N_LENGTHS + np.minimum(place.astype(np.int64), N_LENGTHS - 1)
+    position = (np.clip(log_duration[inside], nodes[0], nodes[-1]) - nodes[0]) / (nodes[-1] - nodes[0]) * N_LENGTHS
+    flat = kinds.kind[inside] * N_LENGTHS + np.minimum(position.astype(np.int64), N_LENGTHS - 1)
     counts = np.bincount(flat, minlength=len(kinds.share) * N_LENGTHS).reshape(-1, N_LENGTHS)
     counts = counts + _PRIOR_VIDEOS * counts.sum(axis=0) / counts.sum()
     return counts / counts.sum(axis=1, keepdims=True)

@@ -32,16 +32,16 @@ def rate_spread(counts: Int64[np.ndarray, " items"], views: Int64[np.ndarray, " 
     def surprise(at: Float64[np.ndarray, " 2"]) -> float:
         return -float(times @ _log_likelihood(pairs, at[0], np.exp(at[1])))
 
-    found = minimize(surprise, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-3})
-    return float(np.clip(np.exp(found.x[1]), 0.05, 4.0))
+    optimum = minimize(surprise, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-3})
+    return float(np.clip(np.exp(optimum.x[1]), 0.05, 4.0))
 
 
 def action_spreads(rows: LogRows, items: Int64[np.ndarray, " rows"]) -> Float64[np.ndarray, " kinds"]:
     """`rate_spread` of each action over the items that `items` names for every row."""
     views = np.bincount(items)
-    seen = views > 0
+    has_views = views > 0
     counts = [np.bincount(items, weights=rows.acted[:, kind]) for kind in range(rows.acted.shape[1])]
-    return np.array([rate_spread(count[seen].astype(np.int64), views[seen]) for count in counts])
+    return np.array([rate_spread(count[has_views].astype(np.int64), views[has_views]) for count in counts])
 
 
 def _log_likelihood(pairs: Int64[np.ndarray, "items 2"], level: float, spread: float) -> Float64[np.ndarray, " items"]:

@@ -59,10 +59,10 @@ def _beyond(
 ) -> Float64[np.ndarray, " videos"]:
     """Mean of the standardised signals, less its regression on appeal and length, standardised."""
     length = _standardised(np.nan_to_num(log_duration, nan=float(np.nanmean(log_duration))))
-    known = np.stack([np.ones_like(appeal), appeal, length, length**2], axis=1)
+    regressors = np.stack([np.ones_like(appeal), appeal, length, length**2], axis=1)
     signal = np.mean([_standardised(each.astype(np.float64)) for each in signals], axis=0)
-    coefficients = np.linalg.lstsq(known, signal, rcond=None)[0]
-    return _standardised(signal - known @ coefficients)
+    coefficients = np.linalg.lstsq(regressors, signal, rcond=None)[0]
+    return _standardised(signal - regressors @ coefficients)
 
 
 def _standardised(x: Float64[np.ndarray, " videos"]) -> Float64[np.ndarray, " videos"]:

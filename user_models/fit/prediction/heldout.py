@@ -260,12 +260,12 @@ def _distances(
 ) -> tuple[BucketDistance, ...]:
     """Distances in the seven buckets."""
     bucket = duration_bucket(duration_s)
-    found: list[BucketDistance] = []
+    distances: list[BucketDistance] = []
     for index, (low, high) in enumerate(pairwise(BUCKETS_S)):
         rows = bucket == index
         ks = ks_distance(said.survival[rows], duration_s[rows], watch_s[rows]) if rows.any() else None
-        found.append(BucketDistance(f"{low}-{high}", int(rows.sum()), ks))
-    return tuple(found)
+        distances.append(BucketDistance(f"{low}-{high}", int(rows.sum()), ks))
+    return tuple(distances)
 
 
 @contextmanager

@@ -116,8 +116,8 @@ def known_before(
 def _by_author(videos: RunningCounts, authors: "pd.Series[int]") -> RunningCounts:
     """Sums over all videos of each author."""
     author = authors.reindex(videos.ids)
-    known = author.notna().to_numpy()
-    return add_up(empty_ledger(), author.to_numpy()[known].astype(np.int64), videos.sums[known])
+    has_author = author.notna().to_numpy()
+    return add_up(empty_ledger(), author.to_numpy()[has_author].astype(np.int64), videos.sums[has_author])
 
 
 def _typical_views(

@@ -118,8 +118,8 @@ class Network(nn.Module):
         """Without some of its numbers, the others larger (Srivastava et al., JMLR 2014)."""
         if generator is None:
             return x
-        kept = torch.rand(x.shape, generator=generator) >= self.dropout
-        return x * kept / (1 - self.dropout)
+        mask = torch.rand(x.shape, generator=generator) >= self.dropout
+        return x * mask / (1 - self.dropout)
 
 
 def _numbers(features: Features) -> Float[Tensor, "items numbers"]:

@@ -134,9 +134,9 @@ def sums_before(
     order, first, head = _in_time(key, time_ms)
     running = np.zeros((len(key) + 1, added.shape[1]))
     np.cumsum(added[order], axis=0, dtype=np.float64, out=running[1:])
-    found = np.empty_like(start)
-    found[order] = running[first] - running[head]
-    return found + start
+    sums = np.empty_like(start)
+    sums[order] = running[first] - running[head]
+    return sums + start
 
 
 def places_before(
@@ -145,9 +145,9 @@ def places_before(
     """The row `back` views before each view's request, of the same key; -1 where there is none."""
     order, first, head = _in_time(key, time_ms)
     at = first - back
-    found = np.empty(len(key), np.int64)
-    found[order] = np.where(at >= head, order[np.maximum(at, 0)], -1)
-    return found
+    earlier_row = np.empty(len(key), np.int64)
+    earlier_row[order] = np.where(at >= head, order[np.maximum(at, 0)], -1)
+    return earlier_row
 
 
 def _in_time(
@@ -160,8 +160,8 @@ def _in_time(
     new_key[1:] = k[1:] != k[:-1]
     new_moment = new_key.copy()
     new_moment[1:] |= t[1:] != t[:-1]
-    place = np.arange(len(k))
-    first, head = (np.maximum.accumulate(np.where(new, place, 0)) for new in (new_moment, new_key))
+    index = np.arange(len(k))
+    first, head = (np.maximum.accumulate(np.where(new, index, 0)) for new in (new_moment, new_key))
     return order.astype(np.int64), first.astype(np.int64), head.astype(np.int64)
 
 

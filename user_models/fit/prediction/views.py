@@ -87,10 +87,10 @@ def read_views(folder: KuaiRandFolder, catalogue: FolderTables | None = None) ->
         DataError: Damage in the files, or a user or video without features.
     """
     own = FolderTables(folder.users(), folder.videos(), folder.video_statistics())
-    found = own.views(read_rows(folder).rows)
+    views = own.views(read_rows(folder).rows)
     if catalogue is None:
-        return found, own
-    return _repointed(found, catalogue), catalogue
+        return views, own
+    return _repointed(views, catalogue), catalogue
 
 
 def merged(one: FolderTables, other: FolderTables) -> FolderTables:

@@ -103,17 +103,19 @@ def read_rows(folder: KuaiRandFolder) -> LogReading:
     Raises:
         DataError: Damage in the files, or a user or video of the log without features.
     """
-    shown = [log for log in (folder.standard(_COLUMNS), folder.random(_COLUMNS)) if log is not None and len(log)]
-    log = pd.concat(shown, ignore_index=True) if shown else folder.standard(_COLUMNS)
+    logs = [log for log in (folder.standard(_COLUMNS), folder.random(_COLUMNS)) if log is not None and len(log)]
+    log = pd.concat(logs, ignore_index=True) if logs else folder.standard(_COLUMNS)
     videos = folder.videos(("video_id", "duration_s"))
     once = log.drop_duplicates()
-    known = videos.set_index("video_id")["duration_s"].reindex(once["video_id"]).to_numpy()
-    duration_s = np.where(once["duration_s"] > 0, once["duration_s"], known)
+    table_duration_s = videos.set_index("video_id")["duration_s"].reindex(once["video_id"]).to_numpy()
+    duration_s = np.where(once["duration_s"] > 0, once["duration_s"], table_duration_s)
     lasting = duration_s > 0
-    kept = once.assign(duration_s=duration_s)[lasting].sort_values(["user_id", "time_ms"], kind="stable")
+    usable = once.assign(duration_s=duration_s)[lasting].sort_values(["user_id", "time_ms"], kind="stable")
     users = folder.users(("user_id",))
     return LogReading(
-        rows=_rows(kept, _places(kept["user_id"], users["user_id"]), _places(kept["video_id"], videos["video_id"])),
+        rows=_rows(
+            usable, _places(usable["user_id"], users["user_id"]), _places(usable["video_id"], videos["video_id"])
+        ),
         n_read=len(log),
         n_duplicates=len(log) - len(once),
         n_lengthless=int((~lasting).sum()),

@@ -74,16 +74,16 @@ def train(
     steps = max(2, schedule.epochs * -(-len(learned) // schedule.batch))
     peaks = [group["lr"] for group in optimiser.param_groups]
     pace = torch.optim.lr_scheduler.OneCycleLR(optimiser, peaks, total_steps=steps)
-    best, kept, losses = float("inf"), copy.deepcopy(model.state_dict()), list[float]()
+    best, best_state, losses = float("inf"), copy.deepcopy(model.state_dict()), list[float]()
     with tqdm(total=schedule.epochs, desc=title, unit="epoch", file=sys.stderr, leave=False) as bar:
         while len(losses) < schedule.epochs and not _settled(losses, schedule.patience):
             _pass(model, rows, learned, schedule.batch, optimiser, pace, generator)
             losses.append(validation_loss(model, aside))
             if losses[-1] < best:
-                best, kept = losses[-1], copy.deepcopy(model.state_dict())
+                best, best_state = losses[-1], copy.deepcopy(model.state_dict())
             bar.set_postfix(validation_loss=f"{losses[-1]:.4f}")
             bar.update()
-    model.load_state_dict(kept)
+    model.load_state_dict(best_state)
     return Trained(len(losses), best)
 
 
