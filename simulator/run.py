@@ -12,6 +12,7 @@ from simulator.errors import RunFolderError, SpecError
 from simulator.experiment.engine import Engine
 from simulator.experiment.local_engine import LocalEngine
 from simulator.experiment.runner import Progress, play, prepare, world_of
+from simulator.processor import warn_if_late
 from simulator.reports.report import Report, load_report
 from simulator.runs.folder import RunFolder
 from simulator.runs.lock import locked
@@ -56,6 +57,7 @@ def run_with(
     """
     if spec.sweep is not None:
         raise SpecError(f"{spec.name}: has a sweep; run it with `askew run`, or with simulator.studies.sweep.run_sweep")
+    warn_if_late()
     setting = prepare(spec, world_of(spec))
     folder = RunFolder.reopen(out, spec) if resume else RunFolder.create(out)
     with locked(out):

@@ -6,18 +6,21 @@ check cannot live: compiled kernels, and scripts that Streamlit runs by itself.
 
 import gc
 import os
+import runpy
 import sys
 from pathlib import Path
 from typing import Final
 
-# Sums of floats depend on the number of threads, which NumPy reads as it is imported; subprocesses inherit this.
-os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-
-import hypothesis
-import pytest
-from jaxtyping import install_import_hook
-
 ROOT: Final = Path(__file__).resolve().parent.parent
+# Sums of floats depend on the number of threads and on the instructions that are used, which NumPy reads as it is
+# imported; subprocesses inherit both.
+os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+runpy.run_path(str(ROOT / "simulator/processor.py"))["pin"]()
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+from jaxtyping import install_import_hook  # noqa: E402
+
 PACKAGES: Final = ("dashboards", "policies", "simulator", "user_models")
 UNCHECKED: Final = ("__init__.py", "*kernel*.py", "compiled.py", "dashboards/app.py")
 """Patterns of files without shape checks; a checked `__init__.py` would check its whole package."""

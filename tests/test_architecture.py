@@ -24,6 +24,7 @@ FLOORS: Final[dict[str, tuple[str, ...]]] = {
     "simulator.checked": (),
     "simulator.names": (),
     "simulator.whole_file": (),
+    "simulator.processor": (),
     "simulator.noise": ("policies.noise", "user_models.dynamics"),
     "simulator.spec": ("simulator.errors", "simulator.metrics", "simulator.checked", "simulator.names"),
     "simulator.statistics": ("simulator.metrics",),
@@ -45,6 +46,7 @@ FLOORS: Final[dict[str, tuple[str, ...]]] = {
     "simulator.reports": ("simulator.errors", "simulator.names", "simulator.runs", "user_models.world"),
     "simulator.experiment": (
         "simulator.errors",
+        "simulator.processor",
         "simulator.spec",
         "simulator.rollout",
         "simulator.runs",
@@ -69,6 +71,7 @@ FLOORS: Final[dict[str, tuple[str, ...]]] = {
         "policies.agents",
     ),
     "simulator.run": (
+        "simulator.processor",
         "simulator.spec",
         "simulator.runs",
         "simulator.reports",

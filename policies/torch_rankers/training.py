@@ -17,6 +17,8 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from policies.torch_rankers.matmul import use_openblas
+
 _log = logging.getLogger(__name__)
 
 UserIds: TypeAlias = Int64[Tensor, " chosen"]
@@ -71,7 +73,8 @@ class LossCurve:
 
 @contextmanager
 def one_thread() -> Generator[None]:
-    """Run torch on one thread, so that sums come out in one order."""
+    """Run torch on one thread, so that sums come out in one order, the same on every processor."""
+    use_openblas()
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -37,6 +37,7 @@ from simulator.experiment.schedule import SimulationStep, TrainingStep
 from simulator.experiment.setup import prepare, world_of
 from simulator.experiment.shard import LivePolicies, ShardResult, ShardState, learn, play_shard
 from simulator.experiment.training import answer_weights, pack_policy, read_logs, train_policy, unpack_policy
+from simulator.processor import pinned
 from simulator.runs.checkpoint import StoredFile
 from simulator.spec.experiment import ExperimentSpec
 
@@ -83,7 +84,7 @@ class RayEngine:
         if address:
             _try_to_join(address, ray.util.get_node_ip_address())
         own: dict[str, Any] = {"address": address} if address else {"num_cpus": workers, "include_dashboard": False}
-        own |= {"runtime_env": {"env_vars": _ONE_THREAD | _QUIET}}
+        own |= {"runtime_env": {"env_vars": pinned() | _ONE_THREAD | _QUIET}}
         on_sigterm = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(**own, logging_level=logging.ERROR, log_to_driver=False)
