@@ -41,7 +41,8 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
     """Of two matrices, or of two stacks of them."""
     if left.dtype in _SMALL:
         return _product(left.float(), right.float()).to(left.dtype)
-    if left.shape[-1] != right.shape[-2] or left.dtype != right.dtype or left.shape[:-2] != right.shape[:-2]:
+    fits = left.dim() == right.dim() > 1 and left.shape[-1] == right.shape[-2] and left.shape[:-2] == right.shape[:-2]
+    if not fits or left.dtype != right.dtype:
         raise RuntimeError(
             f"matrix product of {tuple(left.shape)} {left.dtype} and {tuple(right.shape)} {right.dtype} given, "
             "want equal inner sizes and equal types"
