@@ -23,6 +23,16 @@ class Event(IntFlag):
     ANSWERED = 2048
     SATISFIED = 4096
     DISSATISFIED = 8192
+    ASKED_STRONGLY = 16384
+
+
+def events_logged(*, asks_strongly: bool) -> tuple[Event, ...]:
+    """Kinds of event that a platform logs; that a questionnaire had the strong form only where some do.
+
+    >>> len(events_logged(asks_strongly=False)), len(events_logged(asks_strongly=True))
+    (14, 15)
+    """
+    return tuple(event for event in Event if asks_strongly or event is not Event.ASKED_STRONGLY)
 
 
 class Answer(IntEnum):

@@ -32,8 +32,15 @@ COUNTS: Final = (
     "true_satisfied",
     "true_eligible_satisfied",
     "true_answered_satisfied",
+    "strong_asked",
+    "strong_answered",
+    "strong_satisfied",
 )
-"""Integer totals. `eligible` views may bring a questionnaire; `true_*` counts views that truly satisfied."""
+"""Integer totals. `eligible` views may bring a questionnaire; `true_*` counts views that truly satisfied; `strong_*`
+counts, of `asked`, `answered` and `answers_satisfied`, those of questionnaires in the strong form."""
+
+STRONG_COUNTS: Final = ("strong_asked", "strong_answered", "strong_satisfied")
+"""Totals that files hold only where some are asked strongly; elsewhere they are 0."""
 
 SUMS: Final = (
     "watch_s",

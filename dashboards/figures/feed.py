@@ -56,9 +56,9 @@ def lines(views: Sequence[TracedView], *, truth: bool) -> list[tuple[str, ...]]:
 
 
 def _line(number: int, view: TracedView) -> tuple[str, ...]:
-    asked = (view.answer or "asked, no answer") if view.asked else ""
-    did = ", ".join(view.acts)
-    return (str(number), str(view.hour), str(view.request + 1), str(view.video_id), f"{view.watch_s:.1f}", did, asked)
+    asked = (view.answer or "asked, no answer") + (" (asked strongly)" if view.asked_strongly else "")
+    cells = (str(number), str(view.hour), str(view.request + 1), str(view.video_id), f"{view.watch_s:.1f}")
+    return (*cells, ", ".join(view.acts), asked if view.asked else "")
 
 
 def _hover(number: int, view: TracedView) -> str:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int64
 from simulator.rollout.population import block_size
 from simulator.runs.folder import RunFolder
 from simulator.spec.experiment import ArmSpec, ExperimentSpec
-from simulator.user_days import COUNTS, SCHEMA, SUMS
+from simulator.user_days import COUNTS, SCHEMA, STRONG_COUNTS, SUMS
 
 DAYS: Final = 7
 PRE_DAYS: Final = 3
@@ -74,7 +74,8 @@ def _table(day: MadeUpDay, rng: np.random.Generator) -> pa.Table:
 def _totals(active: Bool[np.ndarray, " users"], rng: np.random.Generator) -> dict[str, pa.Array]:
     """Counts and sums that could be a day's."""
     views = rng.poisson(40, len(active)) * active
-    counts = {name: rng.binomial(views, _RATES.get(name, 0.01)) for name in COUNTS}
+    counts = {name: rng.binomial(views, _RATES.get(name, 0.01)) for name in COUNTS if name not in STRONG_COUNTS}
+    counts |= dict.fromkeys(STRONG_COUNTS, np.zeros_like(views))
     counts |= {"sessions": 2 * active, "requests": -(-views // 6), "views": views, "eligible": counts["clicks"]}
     counts["asked"] = rng.binomial(counts["eligible"], 0.1)
     counts["answered"] = rng.binomial(counts["asked"], 0.3)

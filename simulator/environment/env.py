@@ -28,7 +28,7 @@ from simulator.environment.episode import (
 from simulator.environment.phone_render import Picture, ScreenView, picture
 from simulator.environment.rewards import Reward, Truth, pick_reward
 from simulator.environment.settings import EnvSettings, checked_sizes, chosen_world
-from simulator.environment.spaces import action_space, encode, observation_space
+from simulator.environment.spaces import action_space, encode, event_bits, observation_space
 from simulator.environment.text_render import screen
 from simulator.rollout.catalogue import DailyCatalogue, RolloutSettings, Size, day_ring, make_stage
 from simulator.rollout.population import Block
@@ -163,7 +163,7 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         info: Info = {"user_id": user_id, "seed": episode.course.seed}
         if self.ground.reveal_truth:
             info["truth"] = {"mood": float(episode.block.state.mood[0])}
-        return encode(episode.offer, episode.first_day, 0), info
+        return encode(episode.offer, episode.first_day, 0, event_bits(self.ground.stage)), info
 
     @override
     def step(self, action: Float32[np.ndarray, " n"]) -> tuple[Observed, float, bool, bool, Info]:
@@ -181,7 +181,7 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         feedback = _log(episode.block, episode.now.day, slates, response)
         paid = self.ground.pay.of_slate(feedback, truth_of(response, self.ground.satisfied_above))
         self._episode = after = self._move_on(episode, episode.now, slates, feedback)
-        observed = encode(after.offer, after.first_day, after.last_answer)
+        observed = encode(after.offer, after.first_day, after.last_answer, event_bits(self.ground.stage))
         over = after.now is None
         return observed, paid, after.gone, over and not after.gone, self._info(after, slates, response)
 

@@ -153,6 +153,12 @@ def _acts(draw: ImageDraw.ImageDraw, events: int) -> None:
         x += width + 8
 
 
+def _outcome(events: int, answer: int) -> str:
+    """What came of a questionnaire, and whether it had the strong form."""
+    form = " (asked strongly)" if events & Event.ASKED_STRONGLY else ""
+    return ("answered" if answer else "left unanswered") + form
+
+
 def _question(draw: ImageDraw.ImageDraw, events: int, answer: int) -> None:
     """The questionnaire, where it popped up."""
     if not events & Event.ASKED:
@@ -166,7 +172,7 @@ def _question(draw: ImageDraw.ImageDraw, events: int, answer: int) -> None:
         chosen = answer == i + 1
         draw.rounded_rectangle((x, top + 44, x + width, top + 74), 10, fill=_BAR if chosen else (52, 55, 61))
         _text(draw, (x + width / 2, top + 59), label, 12, (10, 10, 10) if chosen else _INK, "mm")
-    _text(draw, (WIDTH / 2, top + 96), "answered" if answer else "left unanswered", 12, _FAINT, "mm")
+    _text(draw, (WIDTH / 2, top + 96), _outcome(events, answer), 12, _FAINT, "mm")
 
 
 def _text(

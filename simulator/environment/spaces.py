@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import numpy as np
 from gymnasium import spaces
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Float32, Int32, Int64, UInt16
 
-from policies.base import Event, Observation
+from policies.base import Observation
+from policies.events import events_logged
 from simulator.rollout.catalogue import Platform
 from simulator.rollout.history_buffer import HISTORY
 from user_models.dynamics.watch_thresholds import LONGEST
 
-_BITS: Final = np.array([event.value for event in Event], np.uint16)
 _MANY: Final = 2**31 - 1
 
 
@@ -27,8 +27,9 @@ def observation_space(stage: Platform, n_candidates: int, horizon_days: int) -> 
     """One request as arrays with finite bounds, without nesting.
 
     Keys: `user` public features; `history_*` the last views, oldest first, right-aligned (`events` has one column per
-    `policies.base.Event`); `candidate_*` what is on offer; `day` of the episode, from 0; `hour` of the day; `position`
-    views already made today; `last_answer` to a questionnaire: 0 none yet, 1 dissatisfied, 2 uncertain, 3 satisfied.
+    `policies.base.Event`, the last, `ASKED_STRONGLY`, only where some questionnaires have the strong form);
+    `candidate_*` what is on offer; `day` of the episode, from 0; `hour` of the day; `position` views already made
+    today; `last_answer` to a questionnaire: 0 none yet, 1 dissatisfied, 2 uncertain, 3 satisfied.
     """
     videos, users = stage.video_table, stage.user_table
     n_videos, f32, i32 = len(videos.duration_s), np.float32, np.int32
@@ -40,7 +41,7 @@ def observation_space(stage: Platform, n_candidates: int, horizon_days: int) -> 
             "history_video_id": spaces.Box(0, n_videos - 1, (HISTORY,), i32),
             "history_watch_s": spaces.Box(0, longest, (HISTORY,), f32),
             "history_events": spaces.Box(
-                0, 1, (HISTORY, len(Event)), np.int8
+                0, 1, (HISTORY, len(event_bits(stage))), np.int8
             ),  # TorchRL reads no MultiBinary of two axes
             "history_hours_ago": spaces.Box(0, 24 * horizon_days, (HISTORY,), i32),
             "history_mask": spaces.MultiBinary(HISTORY),
@@ -57,22 +58,33 @@ def observation_space(stage: Platform, n_candidates: int, horizon_days: int) -> 
     )
 
 
-def encode(obs: Observation, first_day: int, last_answer: int) -> dict[str, Any]:
+def event_bits(stage: Platform) -> UInt16[np.ndarray, " events"]:
+    """Bits of the events that a platform logs, one per column of `history_events`."""
+    return np.array([event.value for event in events_logged(asks_strongly=stage.world.asks_strongly)], np.uint16)
+
+
+def encode(obs: Observation, first_day: int, last_answer: int, bits: UInt16[np.ndarray, " events"]) -> dict[str, Any]:
     """The only row of a request as a point of `observation_space`; every array is new."""
-    rows = encode_rows(obs, np.array([first_day], np.int32), np.array([last_answer], np.int64))
+    rows = encode_rows(obs, np.array([first_day], np.int32), np.array([last_answer], np.int64), bits)
     return {key: value[0] for key, value in rows.items()}
 
 
 def encode_rows(
-    obs: Observation, first_day: Int32[np.ndarray, " rows"], last_answer: Int64[np.ndarray, " rows"]
+    obs: Observation,
+    first_day: Int32[np.ndarray, " rows"],
+    last_answer: Int64[np.ndarray, " rows"],
+    bits: UInt16[np.ndarray, " events"],
 ) -> dict[str, np.ndarray]:
-    """Requests as points of `observation_space`, one per row of every array; every array is new."""
+    """Requests as points of `observation_space`, one per row of every array; every array is new.
+
+    `bits` are those of `event_bits`.
+    """
     history, candidates = obs.history, obs.candidates
     return {
         "user": obs.users.features[obs.user_id],
         "history_video_id": history.video_id,
         "history_watch_s": history.watch_s,
-        "history_events": ((history.events[..., None] & _BITS) > 0).view(np.int8),
+        "history_events": ((history.events[..., None] & bits) > 0).view(np.int8),
         "history_hours_ago": history.hours_ago,
         "history_mask": history.mask.view(np.int8),
         "candidate_id": candidates.copy(),

@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float32, Float64, Int, Int32, Int64
 
 from policies.agents.flat_observation import numbers_of
 from policies.base import Event, Feedback, FixedHistory, History, Observation
+from policies.events import events_logged
 from policies.histories import find_requests, gather_history
 from policies.registry import propensity
 from simulator.environment.rewards import REWARDS
@@ -149,7 +150,7 @@ def _in_bucket(user_id: Int64[np.ndarray, " rows"], spec: ExperimentSpec, arm: s
 
 def _fault(table: pa.Table, spec: ExperimentSpec) -> str:
     """Describe the first fault that keeps a trace from being one of this spec; empty without one."""
-    columns = (*_LOGGED, *(str(event.name).lower() for event in Event))
+    columns = (*_LOGGED, *(str(event.name).lower() for event in events_logged(asks_strongly=False)))
     missing = [name for name in columns if name not in table.column_names]
     if missing:
         return f"column {missing[0]} is missing"
@@ -168,7 +169,7 @@ def _id_fault(name: str, ids: Int[np.ndarray, " rows"], n: int) -> str:
 def _feedback(trace: pd.DataFrame) -> Feedback:
     """The rows as a platform's log."""
     events = np.zeros(len(trace), np.uint16)
-    for event in Event:
+    for event in events_logged(asks_strongly="asked_strongly" in trace):
         events |= np.where(trace[str(event.name).lower()].to_numpy(), event.value, 0).astype(np.uint16)
     plain = {"user_id": "i4", "video_id": "i4", "day": "i2", "hour": "i1", "request": "i2", "position": "i1"}
     columns = {name: trace[name].to_numpy().astype(kind) for name, kind in plain.items()}

@@ -24,7 +24,7 @@ from simulator.environment.env import FeedEnv, truth_of
 from simulator.environment.episode import ROUNDS_PER_DAY
 from simulator.environment.rewards import Reward
 from simulator.environment.settings import EnvSettings
-from simulator.environment.spaces import encode_rows
+from simulator.environment.spaces import encode_rows, event_bits
 from simulator.environment.vector_episodes import Episodes, advance, arrive, offers, show
 from simulator.environment.vector_queue import NextUp, OwnDraws, UserQueue
 from simulator.rollout.request import logged
@@ -264,8 +264,10 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
     def _look(self, episodes: Episodes) -> Observed:
         """Build the observations of all environments; the arrays are the caller's own."""
         observations: Observed = create_empty_array(self.single_observation_space, self.num_envs, np.empty)  # pyright: ignore[reportAssignmentType] # of a Dict
+        bits = event_bits(self._ground.stage)
         for rows, obs in offers(episodes, np.arange(self.num_envs)):
-            for key, values in encode_rows(obs, episodes.first_day[rows], self._last_answer[rows]).items():
+            encoded = encode_rows(obs, episodes.first_day[rows], self._last_answer[rows], bits)
+            for key, values in encoded.items():
                 observations[key][rows] = values
         self._offered = observations["candidate_id"].copy()
         return observations

@@ -70,7 +70,7 @@ class ShardState:
             arrays = load(data)
             return ShardState(
                 [_restored(block, arrays, cut) for block, cut in zip(blocks, cuts, strict=True)],
-                [Totals(**{f.name: arrays[f"day.{f.name}"][cut].copy() for f in fields(Totals)}) for cut in cuts],
+                [Totals.restored(**{f.name: arrays[f"day.{f.name}"][cut] for f in fields(Totals)}) for cut in cuts],
             )
         except (SafetensorError, KeyError, ValueError) as error:
             remedy = f"delete {FOLDER} in the run's folder, and `--resume` starts the run anew"
@@ -174,9 +174,10 @@ def _store_tables(
 ) -> tuple[StoredFile, ...]:
     """Store user-days at the end of a day, except of the launch; the trace and questionnaires of these rounds."""
     stored: list[StoredFile] = []
+    strongly = context.setting.course.stage.world.asks_strongly
     if step.ends_day and not step.launch:
         served = context.setting.served(step.timeline)
-        table = user_day_table(timeline, days, step.day, served, context.setting.buckets)
+        table = user_day_table(timeline, days, step.day, served, context.setting.buckets, asks_strongly=strongly)
         stored.append(context.store.put_table(f"user_days/{step.name}-{shard.index:04d}.parquet", table))
     name = f"{step.name}{f'-{step.rounds[0]}' if step.learns else ''}-{shard.index:04d}.parquet"
     asked = [views for block_day in days for views in block_day.asked]
@@ -184,7 +185,9 @@ def _store_tables(
         stored.append(context.store.put_table(f"answering/{name}", bin_table(asked, timeline.name, step.day)))
     traces = [trace for block_day in days for trace in block_day.trace]
     if traces:
-        stored.append(context.store.put_table(f"trace/{name}", trace_table(traces, timeline.name)))
+        stored.append(
+            context.store.put_table(f"trace/{name}", trace_table(traces, timeline.name, asks_strongly=strongly))
+        )
     return tuple(stored)
 
 

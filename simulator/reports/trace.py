@@ -13,6 +13,8 @@ from simulator.errors import RunFolderError
 ACTS: Final = ("click", "long_view", "complete", "skip", "like", "follow", "comment", "forward", "hate")
 """Events of a view, in the order in which they are named."""
 _ANSWERS: Final = (None, "dissatisfied", "uncertain", "satisfied")
+_STRONGLY: Final = "asked_strongly"
+"""A column of traces of worlds that ask some so."""
 _SCENE: Final = ("world", "user_id", "day")
 _WHOLE: Final = ("user_id", "day", "request", "position", "hour", "video_id", "answer")
 _REAL: Final = ("watch_s", "true_satisfaction", "true_appeal")
@@ -40,6 +42,7 @@ class TracedView:
         watch_s: Seconds watched.
         acts: Names out of `ACTS`.
         asked: Whether a questionnaire was shown.
+        asked_strongly: Whether it had the strong form.
         answer: What was answered, None without an answer.
         true_satisfaction: Latent satisfaction with the view; no platform has it.
         true_appeal: Latent pull of the video on this user; likewise.
@@ -55,6 +58,7 @@ class TracedView:
     answer: Literal["dissatisfied", "uncertain", "satisfied"] | None
     true_satisfaction: float
     true_appeal: float
+    asked_strongly: bool = False
 
 
 def has_trace(run: Path) -> bool:
@@ -100,7 +104,7 @@ def read_feed(run: Path, scene: TraceDay) -> list[TracedView]:
     chosen = ds.scalar(True)
     for name in _SCENE:
         chosen &= ds.field(name) == getattr(scene, name)
-    columns = ["request", "position", "hour", "video_id", "watch_s", *ACTS, "asked", "answer"]
+    columns = ["request", "position", "hour", "video_id", "watch_s", *ACTS, "asked", _STRONGLY, "answer"]
     table = _read(run, [*columns, "true_satisfaction", "true_appeal"], chosen)
     return [_view(row) for row in table.sort_by([("request", "ascending"), ("position", "ascending")]).to_pylist()]
 
@@ -110,7 +114,9 @@ def _read(run: Path, columns: list[str], chosen: ds.Expression | None = None) ->
     if not has_trace(run):
         raise RunFolderError(f"{run}: keeps no trace; put `trace = 1.0` into its spec and run it again")
     try:
-        table = ds.dataset((run / "trace").absolute(), format="parquet").to_table(columns=columns, filter=chosen)
+        rows = ds.dataset((run / "trace").absolute(), format="parquet")
+        stored = [name for name in columns if name != _STRONGLY or name in rows.schema.names]
+        table = rows.to_table(columns=stored, filter=chosen)
     except (pa.ArrowException, OSError) as error:
         first = str(error).partition("\n")[0]
         raise RunFolderError(f"{run / 'trace'}: cannot be read ({first}); run the test again") from None

@@ -35,28 +35,33 @@ class AnswerModel:
     Attributes:
         answering: Of answering, if asked.
         saying: Of saying `satisfied`, if answering.
+        boost: Added to the logit of answering by the strong form of the questionnaire.
     """
 
     answering: Float64[np.ndarray, " features"]
     saying: Float64[np.ndarray, " features"]
+    boost: float = 0.0
 
-    def chance(self, x: Float64[np.ndarray, "rows features"]) -> Float64[np.ndarray, " rows"]:
-        """Chance that each view, if asked about, is answered; at least .001."""
-        return np.maximum(expit((x * self.answering).sum(axis=1)), _FLOOR)
+    def chance(
+        self, x: Float64[np.ndarray, "rows features"], events: UInt16[np.ndarray, " rows"]
+    ) -> Float64[np.ndarray, " rows"]:
+        """Chance that each view, if asked about in the form that `events` tell, is answered; at least .001."""
+        return np.maximum(expit((x * self.answering).sum(axis=1) + self.boost * _strong(events)), _FLOOR)
 
     def expected(self, x: Float64[np.ndarray, "rows features"]) -> Float64[np.ndarray, " rows"]:
         """Chance that each view, if answered, is said to satisfy."""
         return expit((x * self.saying).sum(axis=1))
 
     def packed(self) -> tuple[float, ...]:
-        """Both, one after the other."""
-        return tuple(float(value) for value in (*self.answering, *self.saying))
+        """All numbers, one after the other."""
+        return tuple(float(value) for value in (*self.answering, *self.saying, self.boost))
 
     @staticmethod
     def unpacked(weights: tuple[float, ...]) -> "AnswerModel":
-        """What `packed` gave."""
-        answering, saying = np.array(weights, np.float64).reshape(2, _N_FEATURES)
-        return AnswerModel(answering, saying)
+        """What `packed` gave; earlier checkpoints lack the boost, which was 0."""
+        *both, boost = weights if len(weights) % 2 else (*weights, 0.0)
+        answering, saying = np.array(both, np.float64).reshape(2, _N_FEATURES)
+        return AnswerModel(answering, saying, boost)
 
 
 def features(
@@ -88,7 +93,16 @@ def fit_answer_model(log: Feedback, duration_s: Float32[np.ndarray, " videos"]) 
     asked = log.take(np.flatnonzero(log.has(Event.ASKED))[:_MOST])
     answered = asked.has(Event.ANSWERED)
     x = features(asked.watch_s, duration_s[asked.video_id], asked.events)
-    return AnswerModel(_fitted(answered, x), _fitted(asked.answer[answered] == _SATISFIED, x[answered]))
+    strong = _strong(asked.events)
+    by_form = np.column_stack([x, strong]) if strong.any() else x
+    *answering, boost = np.append(_fitted(answered, by_form), np.zeros(_N_FEATURES + 1 - by_form.shape[1]))
+    saying = _fitted(asked.answer[answered] == _SATISFIED, x[answered])
+    return AnswerModel(np.array(answering), saying, float(boost))
+
+
+def _strong(events: UInt16[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
+    """1 where the questionnaire had the strong form."""
+    return ((events & Event.ASKED_STRONGLY.value) > 0).astype(np.float64)
 
 
 def _fitted(
@@ -97,11 +111,11 @@ def _fitted(
     """Coefficients of a logistic regression; ridge 1e-4 keeps rare acts from running away."""
     y = happened.astype(np.float64)
     if min(y.sum(), (1 - y).sum()) < _LEAST:
-        return _constant(float(logit((y.sum() + 0.5) / (len(y) + 1))))
+        return _constant(float(logit((y.sum() + 0.5) / (len(y) + 1))), x.shape[1])
     model = GLM(y, x, family=Binomial())
     return np.asarray(model.fit_regularized(alpha=1e-4, L1_wt=0.0).params, np.float64)
 
 
-def _constant(log_odds: float) -> Float64[np.ndarray, " features"]:
+def _constant(log_odds: float, n_features: int = _N_FEATURES) -> Float64[np.ndarray, " features"]:
     """The same chance for every view."""
-    return np.array([log_odds, *np.zeros(_N_FEATURES - 1)])
+    return np.array([log_odds, *np.zeros(n_features - 1)])

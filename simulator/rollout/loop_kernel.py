@@ -14,6 +14,7 @@ _N_BEHAVIOURS: Final = int(Event.ASKED).bit_length() - 1
 """Bits of events that say what a user did; those after them are of questionnaires."""
 _ASKED_BIT: Final = int(Event.ASKED)
 _ANSWERED_BIT: Final = int(Event.ANSWERED)
+_STRONG_BIT: Final = int(Event.ASKED_STRONGLY)
 _SATISFIED: Final = 3
 
 
@@ -34,6 +35,9 @@ class CountColumns(NamedTuple):
     true_satisfied: int
     true_eligible_satisfied: int
     true_answered_satisfied: int
+    strong_asked: int
+    strong_answered: int
+    strong_satisfied: int
 
 
 COUNT_COLUMNS: Final = CountColumns(*(COUNTS.index(name) for name in CountColumns._fields))
@@ -176,4 +180,8 @@ def count_events(
                 count[column.answered] += 1
                 count[column.answers_satisfied + _SATISFIED - response.answer[i, j]] += 1
                 count[column.true_answered_satisfied] += satisfied
+            if events & _STRONG_BIT:
+                count[column.strong_asked] += 1
+                count[column.strong_answered] += response.answer[i, j] > 0
+                count[column.strong_satisfied] += response.answer[i, j] == _SATISFIED
     return n_asked

@@ -17,7 +17,7 @@ from simulator.rollout.history_buffer import HistoryBuffer
 from simulator.rollout.loop_kernel import COUNT_COLUMNS, count_events, cut_windows, first_bad_slate
 from simulator.rollout.population import Block, empty_response
 from simulator.rollout.trace import TracePart, traced
-from simulator.user_days import COUNTS, SUMS
+from simulator.user_days import COUNTS, STRONG_COUNTS, SUMS
 from user_models.dynamics.kernel import simulate_slates
 from user_models.dynamics.state import Response
 
@@ -36,6 +36,20 @@ class Totals:
     def zero(n_users: int) -> "Totals":
         """Nothing has happened yet."""
         return Totals(np.zeros((n_users, len(COUNTS)), np.int32), np.zeros((n_users, len(SUMS))))
+
+    @staticmethod
+    def restored(counts: Int32[np.ndarray, "users stored"], sums: Float64[np.ndarray, "users sums"]) -> "Totals":
+        """Copy what a checkpoint holds; earlier ones lack the last counts, `STRONG_COUNTS`, which were 0.
+
+        Raises:
+            ValueError: Other columns than those.
+        """
+        missing = len(COUNTS) - counts.shape[1]
+        if missing not in (0, len(STRONG_COUNTS)) or sums.shape[1] != len(SUMS):
+            raise ValueError(
+                f"totals have {counts.shape[1]} counts, {sums.shape[1]} sums; want {len(COUNTS)}, {len(SUMS)}"
+            )
+        return Totals(np.pad(counts, ((0, 0), (0, missing))), sums.copy())
 
 
 @final
@@ -221,8 +235,9 @@ def _weigh(
     """Add the sums that the satisfied share is estimated from, and those of its truth."""
     row, position = np.nonzero(response.events & np.uint16(Event.ASKED))
     duration_s = settings.stage.videos.duration_s[slates[row, position]]
-    x = features(response.watch_s[row, position], duration_s, response.events[row, position])
-    chance, expected = settings.answer_model.chance(x), settings.answer_model.expected(x)
+    events = response.events[row, position]
+    x = features(response.watch_s[row, position], duration_s, events)
+    chance, expected = settings.answer_model.chance(x, events), settings.answer_model.expected(x)
     true, satisfaction = response.propensity[row, position], response.satisfaction[row, position]
     answer = response.answer[row, position]
     answered, satisfied = answer > 0, answer == _SATISFIED

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32, Int64
 
-from policies.base import Event, Feedback
+from policies.base import Feedback
+from policies.events import events_logged
 from user_models.dynamics.state import Response
 
 
@@ -28,11 +29,18 @@ def traced(log: Feedback, response: Response, user_id: Int64[np.ndarray, " trace
     return TracePart(log.take(chosen), *latents)
 
 
-def trace_table(parts: list[TracePart], world: str) -> pa.Table:
-    """Parts in order as one table: the log's columns, one boolean per event, and the true latents."""
+def trace_table(parts: list[TracePart], world: str, *, asks_strongly: bool) -> pa.Table:
+    """Parts in order as one table: the log's columns, one boolean per event, and the true latents.
+
+    Whether a questionnaire had the strong form is among them only where that happens.
+    """
     columns = {f.name: np.concatenate([getattr(p.log, f.name) for p in parts]) for f in fields(Feedback)}
     events = columns.pop("events")
-    columns |= {event.name.lower(): (events & event.value) > 0 for event in Event if event.name}
+    columns |= {
+        event.name.lower(): (events & event.value) > 0
+        for event in events_logged(asks_strongly=asks_strongly)
+        if event.name
+    }
     columns["true_satisfaction"] = np.concatenate([p.satisfaction for p in parts])
     columns["true_appeal"] = np.concatenate([p.appeal for p in parts])
     order = np.argsort(columns["user_id"], kind="stable")

@@ -9,7 +9,7 @@ from jaxtyping import Int32, Int64
 
 from simulator.rollout.day import Timeline
 from simulator.rollout.request import BlockDay
-from simulator.user_days import COUNTS, SCHEMA, SUMS
+from simulator.user_days import COUNTS, SCHEMA, STRONG_COUNTS, SUMS
 
 
 @final
@@ -35,7 +35,13 @@ class Buckets:
 
 
 def user_day_table(
-    timeline: Timeline, days: list[BlockDay], day: int, served: tuple[str, ...], buckets: Buckets
+    timeline: Timeline,
+    days: list[BlockDay],
+    day: int,
+    served: tuple[str, ...],
+    buckets: Buckets,
+    *,
+    asks_strongly: bool,
 ) -> pa.Table:
     """One row per user of a timeline on a day.
 
@@ -45,6 +51,7 @@ def user_day_table(
         day: Negative before the test.
         served: What to call each of the timeline's policies in the column `arm`.
         buckets: Assignment of all users.
+        asks_strongly: Whether the table has the `STRONG_COUNTS`.
     """
     user_id = np.concatenate([block.user_id for block in timeline.blocks])
     counts = np.concatenate([block_day.totals.counts for block_day in days])
@@ -61,7 +68,8 @@ def user_day_table(
     }
     columns |= {name: pa.array(counts[:, j]) for j, name in enumerate(COUNTS)}
     columns |= {name: pa.array(sums[:, j]) for j, name in enumerate(SUMS)}
-    return pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)
+    table = pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)
+    return table if asks_strongly else table.drop_columns(list(STRONG_COUNTS))
 
 
 def _labels(names: tuple[str, ...], codes: Int32[np.ndarray, " users"]) -> pa.Array:

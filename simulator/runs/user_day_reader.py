@@ -16,7 +16,7 @@ import pandas as pd
 
 from simulator.errors import RunFolderError
 from simulator.metrics import PRE
-from simulator.user_days import COUNTS, SCHEMA, SUMS
+from simulator.user_days import COUNTS, SCHEMA, STRONG_COUNTS, SUMS
 
 TOTALS: Final = ("days", "active_days", *COUNTS, *SUMS)
 """Columns of totals in every frame. `days` counts assigned days, active or not."""
@@ -150,7 +150,7 @@ def open_user_days(folder: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -
         with readable(folder):
             table = connection.read_parquet(literal(files), hive_partitioning=False)
             _check_columns(folder, table.columns, columns)
-            rows = table.project(", ".join(columns))
+            rows = table.project(", ".join(_read_as(name, table.columns) for name in columns))
             _check_gaps(folder, rows)
             worlds = rows.project("world").distinct().fetchall()
         yield UserDays(folder, rows, frozenset(world for (world,) in worlds))
@@ -182,11 +182,16 @@ def check_same_users(users: pd.DataFrame, others: pd.DataFrame, world: str, fold
 
 def _check_columns(folder: Path, columns: Sequence[str], needed: Sequence[str]) -> None:
     """Refuse tables that lack a column."""
-    missing = [name for name in needed if name not in columns]
+    missing = [name for name in needed if name not in (*columns, *STRONG_COUNTS)]
     if missing:
         raise RunFolderError(
             f"{folder}/user_days: column {missing[0]} is missing; want those of simulator.user_days.SCHEMA"
         )
+
+
+def _read_as(name: str, columns: Sequence[str]) -> str:
+    """A column as it is stored; 0 where nothing was asked strongly, and files do not hold it."""
+    return f"CAST(0 AS INTEGER) AS {name}" if name in STRONG_COUNTS and name not in columns else name
 
 
 def _check_gaps(folder: Path, rows: duckdb.DuckDBPyRelation) -> None:

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float32, Float64, Int16, Int32, Int64, UInt16
 from policies.base import Event
 from simulator.experiment.runner import PreparedExperiment
 
-ASKING: Final = Event.ASKED | Event.ANSWERED | Event.SATISFIED | Event.DISSATISFIED
+ASKING: Final = Event.ASKED | Event.ANSWERED | Event.SATISFIED | Event.DISSATISFIED | Event.ASKED_STRONGLY
 """Events of questionnaires, which no real log has."""
 TRACED: Final = tuple(event for event in Event if event not in ASKING | Event.SKIP)
 """Events that a real log has too."""

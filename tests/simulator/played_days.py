@@ -64,7 +64,7 @@ class Days:
     @property
     def totals(self):
         """All totals, one row per day and user."""
-        return np.stack([frame[[*COUNTS, *SUMS]].to_numpy() for frame in self.user_days])
+        return np.stack([frame.reindex(columns=[*COUNTS, *SUMS], fill_value=0).to_numpy() for frame in self.user_days])
 
 
 def prepared(world, size, policies, arm_of=None, seed=0, slate_size=6, rounds=2, block_users=None, **keys):

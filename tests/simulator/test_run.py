@@ -127,6 +127,8 @@ def test_the_spec_is_kept_as_run(world, finished):
     ("changes", "message"),
     [
         ({"world_values": {"leaving.satisfacton": 0.3}}, "unknown parameter 'leaving.satisfacton'"),
+        ({"world_values": {"questionnaire.strong_share": 1.5}}, "'questionnaire.strong_share' is 1.5, want 0 to 1"),
+        ({"world_values": {"questionnaire.strong_displeased": -2.0}}, "strong_displeased' is -2, want -1 to 1000"),
         ({"arms": [{"name": "a", "policy": "random"}, {"name": "b", "policy": "randm"}]}, "arm 'b': .*random"),
         ({"arms": [{"name": "a", "policy": "random"}, {"name": "b", "policy": "oracle", "options": {"x": 1}}]}, "'x'"),
         ({"users": 2, "arms": [{"name": n, "policy": "random"} for n in "abc"]}, "gets none of them"),

@@ -31,6 +31,7 @@ _RETURN = np.uint64(21)
 _SESSIONS = np.uint64(22)
 _ROUND = np.uint64(23)
 _DRIFT = np.uint64(24)
+_STRONG = np.uint64(25)
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
@@ -56,6 +57,7 @@ ASKED = 1024
 ANSWERED = 2048
 SATISFIED = 4096
 DISSATISFIED = 8192
+ASKED_STRONGLY = 16384
 NO_ANSWER = 0
 ANSWER_DISSATISFIED = 1
 ANSWER_UNCERTAIN = 2
@@ -327,8 +329,9 @@ def simulate_view(
         and day - state.last_asked[user] >= rules.cool_down_days
         and state.asked[user] < rules.ask_most
     ):
-        events |= ASKED
-        out.propensity[i, position] = answer_propensity(satisfaction, user, users, state, rules)
+        strongly = uniform(key, _STRONG) < rules.strong_share
+        events |= ASKED | ASKED_STRONGLY if strongly else ASKED
+        out.propensity[i, position] = answer_propensity(satisfaction, strongly, user, users, state, rules)
         out.answer[i, position] = answer(key, satisfaction, out.propensity[i, position], rules)
         if out.answer[i, position] != NO_ANSWER:
             events |= ANSWERED
@@ -366,13 +369,24 @@ def eligible(watch_s: np.float32, duration_s: float) -> bool:
 
 
 @compiled
-def answer_propensity(satisfaction: float, user: int, users: Users, state: UserState, rules: KernelParameters) -> float:
-    """Chance of answering when asked: the pleased answer more, the weary less (selection bias)."""
+def answer_propensity(
+    satisfaction: float, strongly: bool, user: int, users: Users, state: UserState, rules: KernelParameters
+) -> float:
+    """Chance of answering when asked: the pleased answer more, the weary less (selection bias).
+
+    A strong ask, such as a card that has to be closed or a reward, adds the same to the logit whatever the view was
+    like; with `strong_displeased` it works better, or worse, where the view displeased.
+    """
+    boost = 0.0
+    if strongly:
+        displeased = satisfaction < rules.say_dissatisfied
+        boost = rules.strong_boost * (1.0 + rules.strong_displeased if displeased else 1.0)
     return sigmoid(
         rules.answer_base
         + users.answering[user]
         + rules.answer_satisfaction * satisfaction
         - rules.answer_fatigue * state.prompts[user]
+        + boost
     )
 
 

@@ -111,6 +111,9 @@ class KernelParameters(NamedTuple):
     say_noise: float
     say_dissatisfied: float
     say_satisfied: float
+    strong_share: float
+    strong_boost: float
+    strong_displeased: float
     cost_scale: float
     cost_satisfaction: float
     cost_skips: float

@@ -130,6 +130,28 @@ DEFAULTS: Final[dict[str, Parameter]] = {
     "questionnaire.satisfied_above": _assumed(
         0.2, 0.0, 0.5, "felt satisfaction above which the answer is satisfied", "about 10% uncertain"
     ),
+    "questionnaire.strong_share": _assumed(
+        0.0,
+        0.0,
+        1.0,
+        "share of questionnaires, drawn at random, that are shown in the strong form",
+        "a setting of the platform; 0, as no published platform does so",
+    ),
+    "questionnaire.strong_boost": _assumed(
+        2.0,
+        0.5,
+        4.0,
+        "logit of answering gained by the strong form, such as a card that has to be closed, or a reward",
+        "a design choice; randomised incentives raise answering (Dutz et al., Statistics Norway DP 971, 2021)",
+    ),
+    "questionnaire.strong_displeased": _assumed(
+        0.0,
+        -0.5,
+        0.5,
+        "part by which the strong form works better on displeased users (satisfaction below that of the answer "
+        "dissatisfied), or if negative worse",
+        "a design choice: 0 is what estimators from two ways of asking assume, and no log shows it",
+    ),
     "leaving.cost_scale": _assumed(
         1.0,
         0.8,
@@ -151,6 +173,9 @@ DEFAULTS: Final[dict[str, Parameter]] = {
     "returning.mood_usual": _assumed(0.2, -0.5, 1.0, "mood at which the published return rates hold", _DESIGN),
 }
 """What a world starts from; `fit` replaces what rows or published tables identify."""
+
+YOUNG: Final = ("questionnaire.strong_share", "questionnaire.strong_boost", "questionnaire.strong_displeased")
+"""Parameters that worlds fitted earlier lack; at their defaults they change nothing."""
 
 PRESETS: Final[dict[str, dict[str, float]]] = {
     "easq": {"questionnaire.ask": 0.006, "questionnaire.answer_base": -4.6},
@@ -189,6 +214,8 @@ _POSSIBLE: Final[dict[str, tuple[float, float]]] = {
     "questionnaire.answer_spread": _SPREAD,
     "questionnaire.fatigue_kept": _SHARE,
     "questionnaire.say_noise": _SPREAD,
+    "questionnaire.strong_share": _SHARE,
+    "questionnaire.strong_displeased": (-1.0, 1_000.0),
     "leaving.cost_scale": (0.01, 1_000.0),
     "leaving.shape": (0.2, 20.0),
     "returning.mood_kept": _SHARE,

@@ -13,7 +13,7 @@ from safetensors.numpy import save as save_weights
 from user_models.errors import WorldError
 from user_models.world.card import card
 from user_models.world.checked_files import read_description, read_weights
-from user_models.world.parameters import DEFAULTS, Parameter, faults
+from user_models.world.parameters import DEFAULTS, YOUNG, Parameter, faults
 from user_models.world.table_checks import table_faults
 from user_models.world.tables import PublicColumn, Tables, table_names
 from user_models.world.world import World
@@ -109,13 +109,14 @@ def load_world(name: str) -> World:
 
 
 def _complete(content: _WorldFile, path: Path) -> _WorldFile:
-    """The description, if it has exactly the parameters that a world has, with values that can be."""
-    odd = sorted(set(DEFAULTS) ^ set(content.parameters))
+    """The description with the parameters that older worlds lack, if it has all others, with values that can be."""
+    parameters = content.parameters | {name: DEFAULTS[name] for name in YOUNG if name not in content.parameters}
+    odd = sorted(set(DEFAULTS) ^ set(parameters))
     if odd:
         raise WorldError(f"{path}: parameter {odd[0]!r} is missing or unknown; fit the world again")
     if wrong := faults({name: parameter.value for name, parameter in content.parameters.items()}):
         raise WorldError(f"{path}: parameter {wrong[0]}; fit the world again")
-    return content
+    return content.model_copy(update={"parameters": parameters})
 
 
 def _filled(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

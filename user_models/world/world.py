@@ -79,6 +79,11 @@ class World:
         """A scalar by its name, such as `questionnaire.ask`."""
         return self.parameters[name].value
 
+    @property
+    def asks_strongly(self) -> bool:
+        """Whether some questionnaires are shown in the strong form."""
+        return self.value("questionnaire.strong_share") > 0
+
     def with_values(self, values: dict[str, float], status: Status = "assumed", source: str = "set by hand") -> "World":
         """Copy the world with some scalars set.
 
@@ -248,6 +253,9 @@ class World:
             say_noise=value("questionnaire.say_noise"),
             say_dissatisfied=value("questionnaire.dissatisfied_below"),
             say_satisfied=value("questionnaire.satisfied_above"),
+            strong_share=value("questionnaire.strong_share"),
+            strong_boost=value("questionnaire.strong_boost"),
+            strong_displeased=value("questionnaire.strong_displeased"),
             cost_scale=value("leaving.cost_scale"),
             cost_satisfaction=value("leaving.satisfaction"),
             cost_skips=value("leaving.skips"),

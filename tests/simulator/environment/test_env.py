@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import simulator.registration  # noqa: F401 # registers askew/Feed-v0
 from policies.base import Event, top_k
+from policies.events import events_logged
 from simulator.environment.episode import ROUNDS_PER_DAY
 from simulator.environment.wrappers import FlatNumbers
 from simulator.rollout.catalogue import Size
@@ -132,7 +133,7 @@ def test_history_and_context_tell_what_happened(env):
         today = today + viewed.sum() if observed["position"][0] else 0
         assert observed["position"][0] == today
     assert len(answers) > 1
-    assert observed["history_events"].shape == (HISTORY, len(Event))
+    assert observed["history_events"].shape == (HISTORY, len(events_logged(asks_strongly=False)))
 
 
 @settings(max_examples=15)
@@ -450,3 +451,21 @@ def test_a_spec_comes_back_from_json_and_makes_the_same_environment(given):
 def test_a_spec_with_a_world_makes_the_same_environment():
     env = gymnasium.make("askew/Feed-v0", **SMALL)
     assert data_equivalence(env.reset(seed=1), gymnasium.make(env.spec).reset(seed=1), exact=True)
+
+
+def test_the_form_of_a_questionnaire_is_seen_where_there_are_two():
+    """The last column of `history_events`, and a bit of what was logged."""
+    values = {"questionnaire.ask": 1.0, "questionnaire.most_per_day": 1000.0, "questionnaire.cool_down_days": 0.0}
+    world = toy_world().with_values({**values, "questionnaire.strong_share": 0.5})
+    env = make(world=world, questionnaire=None)
+    assert env.observation_space["history_events"].shape == (HISTORY, len(Event))
+    env.reset(seed=3)
+    logged = []
+    for _ in range(3):
+        observed, _, _, over, info = env.step(np.zeros(20, np.float32))
+        if over:
+            break
+        logged += [int(events) for events, viewed in zip(info["events"], info["viewed"], strict=True) if viewed]
+        strong = observed["history_events"][observed["history_mask"] > 0][-len(logged) :, -1]
+        assert strong.tolist() == [int(events & Event.ASKED_STRONGLY > 0) for events in logged]
+    assert len({events & Event.ASKED_STRONGLY for events in logged}) == 2

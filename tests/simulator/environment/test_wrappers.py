@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import simulator.registration  # noqa: F401 # registers askew/Feed-v0
 from policies.agents.flat_observation import names_of, numbers_of
 from policies.base import Event
+from policies.events import events_logged
 from simulator.environment.wrappers import (
     CandidateWeights,
     FlatNumbers,
@@ -67,7 +68,7 @@ def test_torchrl_truncates_at_the_horizon():
     rolled = envs.GymWrapper(make()).rollout(200)["next"]
     assert bool(rolled["truncated"][-1])
     assert not rolled["terminated"].any()
-    assert rolled["history_events"].shape[1:] == (50, len(Event))
+    assert rolled["history_events"].shape[1:] == (50, len(events_logged(asks_strongly=False)))
 
 
 def test_the_chosen_video_is_shown():

@@ -9,6 +9,7 @@ from policies.base import Event, Feedback
 from simulator.rollout.answer_model import AnswerModel, features, fit_answer_model
 
 DURATION_S = np.full(10, 30.0, np.float32)
+NOTHING = np.zeros(3, np.uint16)
 
 
 def log_of(rng, n, answers_by, asked_share=1.0):
@@ -39,7 +40,7 @@ def test_planted_chances_are_recovered(rng):
     for liked in (False, True):
         events = np.full(2, Event.LIKE.value * liked, np.uint16)
         wanted = 1 / (1 + np.exp(1 - 0.3 * np.log1p(watch_s) - liked))
-        assert model.chance(features(watch_s, DURATION_S[:2], events)) == pytest.approx(wanted, abs=0.02)
+        assert model.chance(features(watch_s, DURATION_S[:2], events), events) == pytest.approx(wanted, abs=0.02)
 
 
 def test_inverse_weights_undo_selection_on_what_is_seen(rng):
@@ -47,7 +48,9 @@ def test_inverse_weights_undo_selection_on_what_is_seen(rng):
     model = fit_answer_model(log, DURATION_S)
     answered = log.take(log.has(Event.ANSWERED))
     liked = answered.has(Event.LIKE)
-    weight = 1 / model.chance(features(answered.watch_s, DURATION_S[answered.video_id], answered.events))
+    weight = 1 / model.chance(
+        features(answered.watch_s, DURATION_S[answered.video_id], answered.events), answered.events
+    )
     true_share = log.has(Event.LIKE).mean()
     assert liked.mean() > true_share + 0.2
     assert (weight * liked).sum() / weight.sum() == pytest.approx(true_share, abs=0.01)
@@ -63,15 +66,35 @@ def test_nobody_or_everybody_answering_gives_equal_weights(rng, logit):
 
 def test_no_chance_is_below_the_floor():
     model = AnswerModel(np.array([-50.0, 0, 0, 0, 0, 0, 0]), np.zeros(7))
-    chance = model.chance(features(np.ones(3, np.float32), DURATION_S[:3], np.zeros(3, np.uint16)))
+    chance = model.chance(features(np.ones(3, np.float32), DURATION_S[:3], NOTHING), NOTHING)
     assert chance.tolist() == [0.001] * 3
 
 
 def test_a_model_travels_as_numbers():
-    model = AnswerModel(np.arange(7.0), -np.arange(7.0))
+    model = AnswerModel(np.arange(7.0), -np.arange(7.0), boost=2.5)
     again = AnswerModel.unpacked(model.packed())
+    assert again.boost == 2.5
     assert np.array_equal(again.answering, model.answering)
     assert np.array_equal(again.saying, model.saying)
+
+
+def test_numbers_of_an_earlier_checkpoint_have_no_boost():
+    again = AnswerModel.unpacked(tuple(float(value) for value in range(14)))
+    assert again.boost == 0
+    assert again.saying.tolist() == [7, 8, 9, 10, 11, 12, 13]
+
+
+def test_the_strong_form_has_its_own_chance(rng):
+    """Half are asked so, at random, which adds 2 to the logit: recovered, and told apart when weights are given."""
+    strong = rng.random(100_000) < 0.5
+    log = log_of(rng, len(strong), lambda watch_s, liked: -1 + 2.0 * strong + 1.0 * liked)
+    log = replace(log, events=log.events | (strong * Event.ASKED_STRONGLY.value).astype(np.uint16))
+    model = fit_answer_model(log, DURATION_S)
+    assert model.boost == pytest.approx(2, abs=0.06)  # 4 standard errors
+    x = features(log.watch_s, DURATION_S[log.video_id], log.events)
+    chance = model.chance(x, log.events)
+    for form in (strong, ~strong):
+        assert chance[form].mean() == pytest.approx(log.has(Event.ANSWERED)[form].mean(), abs=0.003)
 
 
 def test_too_few_answers_give_the_share_observed(rng):
@@ -79,7 +102,7 @@ def test_too_few_answers_give_the_share_observed(rng):
     log = log_of(rng, 1_000, lambda watch_s, liked: np.where(np.arange(len(watch_s)) < 40, 30.0, -30.0))
     model = fit_answer_model(log, DURATION_S)
     x = features(log.watch_s, DURATION_S[log.video_id], log.events)
-    assert model.chance(x) == pytest.approx(np.full(1_000, 40.5 / 1_001))
+    assert model.chance(x, log.events) == pytest.approx(np.full(1_000, 40.5 / 1_001))
     assert model.expected(x) == pytest.approx(np.full(1_000, 40.5 / 41))
 
 

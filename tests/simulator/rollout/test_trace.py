@@ -6,7 +6,7 @@ import pytest
 
 from simulator.experiment.assignment import hash_share
 from simulator.rollout.catalogue import Size
-from simulator.user_days import COUNTS, SUMS
+from simulator.user_days import COUNTS, STRONG_COUNTS, SUMS
 from user_models.testing import toy_world
 from user_models.world.parameters import PRESETS
 
@@ -92,3 +92,32 @@ def test_what_was_not_asked_was_not_answered(played):
     assert not (trace["answered"] & ~trace["asked"]).any()
     assert ((trace["answer"] > 0) == trace["answered"]).all()
     assert trace["answered"].any()
+
+
+def test_forms_of_questionnaires_stand_in_totals_and_trace_where_there_are_two(played_days):
+    values = {**PRESETS["dense"], "questionnaire.strong_share": 0.4}
+    world, size = toy_world().with_values(values), Size(USERS, 300, 0.15)
+    setting = played_days.prepared(world, size, [played_days.Noisy()], seed=2, block_users=40, trace=1.0)
+    days = played_days.play(setting)
+    trace, counts = pd.concat(days.traces, ignore_index=True), days.totals.sum(0)[:, : len(COUNTS)].astype(int)
+    strong = trace[trace["asked_strongly"]]
+    assert strong["asked"].all()
+    by_user = {
+        "strong_asked": strong["asked"],
+        "strong_answered": strong["answered"],
+        "strong_satisfied": strong["satisfied"],
+    }
+    for total, happened in by_user.items():
+        per_user = happened.groupby(strong["user_id"]).sum().reindex(np.arange(USERS), fill_value=0)
+        assert per_user.tolist() == counts[:, COUNTS.index(total)].tolist()
+
+
+def test_files_say_nothing_of_a_strong_form_that_nobody_meets(played_days):
+    """As before there was one: neither user-days nor trace have columns of it."""
+    setting = played_days.prepared(
+        toy_world().with_values(PRESETS["dense"]), Size(20, 300, 0.15), [played_days.Noisy()], trace=1.0
+    )
+    days = played_days.play(setting)
+    assert set(STRONG_COUNTS).isdisjoint(days.user_days[0].columns)
+    assert "asked_strongly" not in days.traces[0].columns
+    assert days.traces[0]["asked"].any()

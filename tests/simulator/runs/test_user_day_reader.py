@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from simulator.errors import RunFolderError
 from simulator.runs.user_day_reader import TOTALS, check_same_users, join_before, open_user_days
+from simulator.user_days import STRONG_COUNTS
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +136,19 @@ def test_a_missing_column_is_named(tmp_path: Path, rows: pd.DataFrame):
     rows.drop(columns="hates").to_parquet(tmp_path / "user_days" / "part-0.parquet")
     with pytest.raises(RunFolderError, match="column hates is missing"), open_user_days(tmp_path):
         pass
+
+
+def test_run_folders_without_a_strong_form_are_read_as_before(written, rows: pd.DataFrame):
+    """Nobody was asked so: the totals are 0, all others as they were."""
+    folder = written(rows)
+    with open_user_days(folder) as table:
+        wanted = table.assigned_users(range(3))
+    for file in (folder / "user_days").glob("*.parquet"):
+        pq.write_table(pq.read_table(file).drop_columns(list(STRONG_COUNTS)), file)
+    with open_user_days(folder) as table:
+        users = table.assigned_users(range(3))
+    assert not users[list(STRONG_COUNTS)].any().any()
+    pd.testing.assert_frame_equal(users, wanted)
 
 
 def test_an_empty_cell_is_named(written, rows: pd.DataFrame):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import logit
 
 from user_models.dynamics import kernel
 from user_models.dynamics.kernel import MOST_FELT
@@ -161,3 +162,45 @@ def test_long_views_are_asked_about_more_often_when_targeted(rested):
     for group, chance in ((eligible & ~long_view, 0.1), (eligible & long_view, 0.5)):
         n = group.sum()
         assert asked(out)[group].mean() == pytest.approx(chance, abs=3 * np.sqrt(chance * (1 - chance) / n))
+
+
+@pytest.fixture
+def asked_in_both_forms(rested):
+    """Questionnaires about the same views, none of them strong and a share of them, with the world of the latter."""
+    values = {"questionnaire.ask": 1.0, "questionnaire.cool_down_days": 0.0, "questionnaire.most_per_day": 1000.0}
+    plain = toy_world().with_values(values)
+    strong = {"strong_share": 0.3, "strong_boost": 1.5, "strong_displeased": 0.4}
+    world = plain.with_values({f"questionnaire.{name}": value for name, value in strong.items()})
+    slates = random_slates(n=200)
+    return (*(lived(each, slates, rested=rested)[0] for each in (plain, world)), world)
+
+
+def test_the_strong_form_changes_nothing_but_who_answers(asked_in_both_forms):
+    plain, mixed, _ = asked_in_both_forms
+    strong = (mixed.events & kernel.ASKED_STRONGLY) > 0
+    assert not (plain.events & kernel.ASKED_STRONGLY).any()
+    for name in ("viewed", "watch_s", "satisfaction", "appeal"):
+        assert np.array_equal(getattr(plain, name), getattr(mixed, name))
+    assert np.array_equal(plain.events[~strong], mixed.events[~strong])
+    assert np.array_equal(plain.propensity[~strong], mixed.propensity[~strong])
+    answered_anyway = strong & (plain.answer > 0)
+    assert np.array_equal(plain.answer[answered_anyway], mixed.answer[answered_anyway])
+
+
+def test_a_random_share_is_asked_strongly(asked_in_both_forms):
+    """Of asked views alone, whatever they were like."""
+    _, mixed, _ = asked_in_both_forms
+    asked, strong = (mixed.events & kernel.ASKED) > 0, (mixed.events & kernel.ASKED_STRONGLY) > 0
+    assert not (strong & ~asked).any()
+    assert strong.sum() == pytest.approx(0.3 * asked.sum(), abs=4 * np.sqrt(0.21 * asked.sum()))
+    gap = mixed.satisfaction[strong].mean() - mixed.satisfaction[asked & ~strong].mean()
+    assert abs(gap) < 4 * mixed.satisfaction[asked].std() / np.sqrt(0.7 * strong.sum())
+
+
+def test_the_boost_works_better_on_the_displeased_if_the_world_says_so(asked_in_both_forms):
+    plain, mixed, world = asked_in_both_forms
+    strong = (mixed.events & kernel.ASKED_STRONGLY) > 0
+    gained = logit(mixed.propensity[strong].astype(float)) - logit(plain.propensity[strong].astype(float))
+    displeased = mixed.satisfaction[strong] < world.value("questionnaire.dissatisfied_below")
+    assert displeased.any()
+    np.testing.assert_allclose(gained, np.where(displeased, 1.5 * 1.4, 1.5), atol=1e-3)

@@ -10,6 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 from user_models.errors import WorldError
 from user_models.testing import toy_world
+from user_models.world.parameters import YOUNG
 from user_models.world.store import bundled_worlds, load_world, save_world
 from user_models.world.tables import table_names
 
@@ -123,6 +124,16 @@ def test_a_missing_parameter_is_named(folder):
     del content["parameters"]["watch.taste"]
     (folder / "world.json").write_text(json.dumps(content))
     assert "watch.taste" in refusal(folder)
+
+
+def test_a_world_stored_before_there_was_a_strong_form_is_as_it_was(folder):
+    path = folder / "world.json"
+    content = json.loads(path.read_text())
+    for name in YOUNG:
+        del content["parameters"][name]
+    path.write_text(json.dumps(content))
+    assert load_world(str(folder)).parameters == toy_world().parameters
+    assert not load_world(str(folder)).asks_strongly
 
 
 def test_an_unknown_name_gets_the_nearest():
