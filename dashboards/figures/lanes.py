@@ -55,15 +55,16 @@ def draw_truth(figure: go.Figure, at: float, value: float | None, hover: str) ->
         )
 
 
-def finish_lanes(figure: go.Figure, report: Report, names: Sequence[str]) -> go.Figure:
-    """Name the lanes and the marks, and give the figure its height."""
+def finish_lanes(
+    figure: go.Figure, report: Report, names: Sequence[str], arms: Sequence[str] | None = None
+) -> go.Figure:
+    """Name the lanes and the marks, and give the figure its height; effects are of treatments, shares of given arms."""
+    shown, of = (interval_marks.treatments(report), "effect") if arms is None else (arms, "share")
     figure.update_yaxes(
         tickvals=list(range(len(names))),
         ticktext=[formatting.in_figure(name) for name in names],
         range=[len(names) - 0.4, -0.6],
     )
     figure.update_yaxes(showgrid=False, zeroline=False)
-    interval_marks.add_legend(
-        figure, report, interval_marks.treatments(report), [("circle", "estimate"), ("star", "true effect")]
-    )
-    return frame(figure, (36 + 16 * (len(report.arms) - 2)) * len(names) + 150)
+    interval_marks.add_legend(figure, report, shown, [("circle", "estimate"), ("star", f"true {of}")])
+    return frame(figure, (36 + 16 * (len(shown) - 1)) * len(names) + 150)

@@ -6,7 +6,7 @@ from typing import final
 
 import plotly.graph_objects as go
 
-from dashboards.figures import daily, distribution, forest, health, looks, questionnaire
+from dashboards.figures import answer_forms, daily, distribution, forest, health, looks, questionnaire
 from dashboards.tables import scorecard
 from dashboards.text import formatting
 from simulator.reports.report import Report
@@ -102,8 +102,9 @@ def satisfied_shares(report: Report) -> Panel:
     caption = (
         "The share of satisfied views, each way. Who answers is not a random sample of who watches, so the share of"
         " the answers can miss the truth; weighting by the estimated chance of answering corrects for what a platform"
-        " can see, and no more; the doubly robust share also fills in what would have been said. The hollow star is"
-        " what all who were asked would say, which these estimate; the solid one counts the views that truly satisfied."
+        " can see, and no more; the doubly robust share also fills in what would have been said. The solid star is"
+        " what all who were asked would say, which these estimate. The hollow one is another quantity: the share of the"
+        " views that may be asked about that truly satisfied, without a slip in saying so."
     )
     notes = scorecard.answer_notes(report)
     return Panel("satisfied", "Satisfied share", caption, questionnaire.satisfied_shares(report), tuple(notes))
@@ -158,10 +159,40 @@ def answer_effects(report: Report) -> Panel:
     """Effects on the satisfied share."""
     caption = (
         "What the treatment does to the satisfied share by each estimator, with the user as the unit. The thick part"
-        " of the lowest bar is what is possible whoever the additional answers come from. Stars are the true effect"
-        " on what all who were asked would say."
+        " of Lee's bounds is what is possible whoever the additional answers come from, that of Manski's whatever the"
+        " silent would say. Stars are the true effect on what all who were asked would say."
     )
     return Panel("answer-effects", "Effect on the satisfied share", caption, questionnaire.answer_effects(report))
+
+
+def shares_by_estimator(report: Report) -> Panel:
+    """Estimators of each arm's share."""
+    caption = (
+        "What all who were asked would say, estimated each way, and the truth of the same views. Those by form need a"
+        " random part of the questionnaires in a strong form (questionnaire.strong_share). Manski's bounds assume"
+        " nothing about the silent."
+    )
+    figure = answer_forms.shares_by_estimator(report)
+    return Panel("shares-by-estimator", "Satisfied share by estimator", caption, figure)
+
+
+def share_over_ratio(report: Report) -> Panel:
+    """Sensitivity of each arm's share."""
+    caption = (
+        "What the answers say about all who were asked, if the satisfied are so many times as likely to answer as the"
+        " others. Answers alone do not tell where on the line a platform is; the stars do."
+    )
+    return Panel("share-sensitivity", "If the satisfied answer more", caption, answer_forms.share_over_ratio(report))
+
+
+def effect_over_ratio(report: Report) -> Panel:
+    """Sensitivity of the effects."""
+    caption = (
+        "The least and the largest effect as the arms' ratios may lie further from 1, each on its own. From the diamond"
+        " on, the sign of the estimated effect is open. Stars are the true effects."
+    )
+    figure = answer_forms.effect_over_ratio(report)
+    return Panel("effect-sensitivity", "How safe is the sign of the effect?", caption, figure)
 
 
 def answered_by_feeling(report: Report) -> Panel:
@@ -195,6 +226,9 @@ def panels(report: Report) -> list[Panel]:
         questionnaire_funnel(report),
         satisfied_shares(report),
         answer_effects(report),
+        shares_by_estimator(report),
+        share_over_ratio(report),
+        effect_over_ratio(report),
         answered_by_feeling(report),
         propensity_calibration(report),
         bucket_sizes(report),

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from dashboards.figures import interval_marks, lanes
 from dashboards.figures.interval_marks import Symbol
 from dashboards.figures.theme import QUIET, TRUTH, arm_colour, frame, remark
-from dashboards.tables.sections import ESTIMATORS, points
+from dashboards.tables.sections import BOUNDS, ESTIMATORS, points
 from dashboards.text import formatting
 from simulator.reports.report import Number, QuestionnaireRow, Report
 
@@ -25,8 +25,8 @@ SHARES: Final[tuple[tuple[Symbol, str, Callable[[QuestionnaireRow], Number]], ..
     ("circle-open", "naive: of the answers", lambda row: row.naive),
     ("circle", "weighted by chance of answering", lambda row: row.weighted),
     ("diamond", "doubly robust", lambda row: row.doubly_robust),
-    ("star-open", "true: what all asked would say", lambda row: row.true_asked),
-    ("star", "true: of all views that may be asked about", lambda row: row.true),
+    ("star", "true: what all asked would say", lambda row: row.true_asked),
+    ("star-open", "another quantity: truly satisfied, of all that may be asked", lambda row: row.true),
 )
 
 
@@ -116,7 +116,8 @@ def answer_effects(report: Report) -> go.Figure:
     """Effect on the satisfied share by each estimator, and Lee's bounds, beside the truth."""
     if report.answering is None or not report.answering.effects:
         return remark("This report has no effects on the satisfied share.")
-    names = [*ESTIMATORS.values(), _BOUNDS]
+    estimators = dict.fromkeys(row.estimator for row in report.answering.effects)
+    names = [*(ESTIMATORS[each] for each in estimators), _BOUNDS, *([BOUNDS] if report.answering.forms else [])]
     figure = go.Figure()
     true_effects: dict[str, float | None] = {}
     for row in report.answering.effects:
@@ -130,6 +131,12 @@ def answer_effects(report: Report) -> go.Figure:
         lanes.draw_interval(figure, report, row.arm, at, (row.low, row.high))
         lanes.draw_interval(figure, report, row.arm, at, (row.lower, row.upper), width=9)
         lanes.draw_truth(figure, at, true_effects.get(row.arm), f"true: {points(true_effects.get(row.arm))}")
+    for row in report.answering.forms.bounds if report.answering.forms else []:
+        if row.baseline is not None:
+            at = names.index(BOUNDS) + interval_marks.offset(report, row.arm)
+            lanes.draw_interval(figure, report, row.arm, at, (row.low, row.high))
+            lanes.draw_interval(figure, report, row.arm, at, (row.lower, row.upper), width=9)
+            lanes.draw_truth(figure, at, row.true, f"true: {points(row.true)}")
     title = "Difference of satisfied shares (percentage points), with 95% interval"
     figure.update_xaxes(title_text=title, tickformat=".3~%", ticksuffix="", rangemode="tozero")
     return lanes.finish_lanes(figure, report, names)

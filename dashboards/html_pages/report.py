@@ -5,7 +5,7 @@ from typing import Final
 
 from dashboards.figures.panels import panels
 from dashboards.html_pages.page import Line, Page, Section, render_page, section_of, section_of_table
-from dashboards.tables import scorecard, sections
+from dashboards.tables import answer_forms, scorecard, sections
 from dashboards.tables.interference import interference
 from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
@@ -25,7 +25,8 @@ def render_html(report: Report) -> str:
         *(Line(text, "warning") for text in report.health.warnings),
     ]
     figures = {panel.key: section_of(panel, on_paper=panel.key in PRINTED) for panel in panels(report)}
-    details = [table for table in (*sections.tables(report), interference(report)) if table.lines]
+    answers = (answer_forms.shares(report), answer_forms.sensitivity(report))
+    details = [table for table in (*sections.tables(report), *answers, interference(report)) if table.lines]
     parts = [
         *_main_tables(report),
         figures.pop(BESIDE_TABLE),

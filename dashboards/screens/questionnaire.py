@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboards.figures import panels
 from dashboards.screens.widgets import show_drawn, show_section, show_table
-from dashboards.tables import scorecard, sections
+from dashboards.tables import answer_forms, scorecard, sections
 from simulator.reports.report import Report
 
 
@@ -17,6 +17,11 @@ def show(run: Path, report: Report) -> None:  # noqa: ARG001 (as every page of a
     show_drawn(panels.satisfied_shares, report)
     show_drawn(panels.answer_effects, report)
     show_section(sections.answer_effects(report))
+    show_drawn(panels.shares_by_estimator, report)
+    show_section(answer_forms.shares(report))
+    show_drawn(panels.share_over_ratio, report)
+    show_drawn(panels.effect_over_ratio, report)
+    show_section(answer_forms.sensitivity(report))
     show_drawn(panels.answered_by_feeling, report)
     show_drawn(panels.propensity_calibration, report)
     st.subheader("Counts", anchor=False)

@@ -182,8 +182,8 @@ class AnswerLine:
     naive: str
     weighted: str
     robust: str
-    true: str
     true_asked: str
+    true: str
 
 
 ANSWER_HEADINGS: Final = (
@@ -197,8 +197,8 @@ ANSWER_HEADINGS: Final = (
     "Naive share",
     "Weighted share",
     "Doubly robust",
-    "True share",
-    "Asked would say",
+    "True: all asked",
+    "Truly satisfied (latent)",
 )
 """One heading per field of `AnswerLine`."""
 
@@ -220,6 +220,6 @@ def _answer_line(row: QuestionnaireRow) -> AnswerLine:
         naive=formatting.share(row.naive),
         weighted=formatting.share(row.weighted),
         robust=formatting.share(row.doubly_robust),
-        true=formatting.share(row.true),
         true_asked=formatting.share(row.true_asked),
+        true=formatting.share(row.true),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from dashboards.text import formatting
+from simulator.reports.answer_forms import ShareBounds
 from simulator.reports.report import Number, Report
 from simulator.reports.sections import SPLIT_ALARM, AnswerEffect, LeeBounds, Resplits, SplitCheck
 
@@ -12,7 +13,11 @@ ESTIMATORS: Final = {
     "naive": "naive: of the answers",
     "weighted": "weighted by chance of answering",
     "doubly_robust": "doubly robust",
+    "strong": "strong form only",
+    "line": "straight line in the answer rate",
+    "probit": "probit of answering and saying",
 }
+BOUNDS: Final = "bounds (Manski)"
 DOUBTFUL: Final = 0.01
 """A p-value of the A/A re-splits' uniformity below this is not called ok; the alarm itself is at 0.001."""
 
@@ -79,7 +84,7 @@ def novelty(report: Report) -> SectionTable:
             row.metric,
             row.arm,
             _with_unit(row.contrast, row.unit),
-            _span(row.low, row.high, formatting.number),
+            span(row.low, row.high, formatting.number),
             formatting.p_value(row.p_value),
             _with_unit(row.true_contrast, row.unit),
         )
@@ -169,7 +174,7 @@ def answer_rates(report: Report) -> SectionTable:
             formatting.share(row.control),
             formatting.share(row.treatment),
             points(row.difference),
-            _span(row.low, row.high, points),
+            span(row.low, row.high, points),
             formatting.p_value(row.p_value),
             _ok(not row.differs),
         )
@@ -187,11 +192,13 @@ def answer_effects(report: Report) -> SectionTable:
     """Effects on the satisfied share by each estimator, and Lee's bounds."""
     answering = report.answering
     lines = [_effect(row) for row in answering.effects] if answering else []
-    lines += [_bounds(row) for row in answering.bounds] if answering else []
+    lines += [_bounds("bounds (Lee)", row) for row in answering.bounds] if answering else []
+    forms = answering.forms if answering else None
+    lines += [_bounds(BOUNDS, row, row.true) for row in forms.bounds if row.baseline] if forms else []
     caption = (
         "Differences of satisfied shares in percentage points (pp), users as the unit. The true effect is that of what"
         " everybody asked would say if all answered. Lee's bounds hold for views that are answered under either arm,"
-        " whoever the additional answers come from."
+        " whoever the additional answers come from; Manski's hold for all asked views, whatever the silent would say."
     )
     headings = ("Estimator", "Arm", "Control", "Treatment", "Effect", "95% interval", "p", "True effect")
     return SectionTable("Effect on the satisfied share", headings, lines, caption)
@@ -210,15 +217,16 @@ def _effect(row: AnswerEffect) -> tuple[str, ...]:
         formatting.share(row.control),
         formatting.share(row.treatment),
         points(row.effect),
-        _span(row.low, row.high, points),
+        span(row.low, row.high, points),
         formatting.p_value(row.p_value),
         points(row.true_effect),
     )
 
 
-def _bounds(row: LeeBounds) -> tuple[str, ...]:
-    effect = _span(row.lower, row.upper, points)
-    return ("bounds (Lee)", row.arm, "", "", effect, _span(row.low, row.high, points), "", "")
+def _bounds(name: str, row: LeeBounds | ShareBounds, true: Number = None) -> tuple[str, ...]:
+    effect = span(row.lower, row.upper, points)
+    shown = points(true) if isinstance(row, ShareBounds) else ""
+    return (name, row.arm, "", "", effect, span(row.low, row.high, points), "", shown)
 
 
 def _resplit(row: Resplits) -> tuple[str, str, str]:
@@ -251,5 +259,6 @@ def _with_unit(value: Number, unit: str) -> str:
     return formatting.MISSING if value is None else f"{formatting.number(value)} {unit}"
 
 
-def _span(low: Number, high: Number, say: Callable[[Number], str]) -> str:
+def span(low: Number, high: Number, say: Callable[[Number], str]) -> str:
+    """Both ends of an interval; missing where one is."""
     return formatting.MISSING if low is None or high is None else f"{say(low)} to {say(high)}"

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from simulator.analysis.aa_resplits import SplitSums, coins, split_sums
+from simulator.analysis.answer_forms import AnswerGroups
 from simulator.analysis.cross_check import SecondReader
 from simulator.analysis.questionnaire import answer_spread, true_side
 from simulator.analysis.scorecard import bucket_of, moment_rows, with_true_effect
@@ -35,7 +36,7 @@ Worlds: TypeAlias = Mapping[str, pd.DataFrame]
 """Every user under each arm, by arm; all frames about the same users in the same order."""
 LookKey: TypeAlias = tuple[int, str, str]
 """Days so far, arm and metric."""
-_Sum = TypeVar("_Sum", Moments, BinCounts, SplitSums)
+_Sum = TypeVar("_Sum", Moments, BinCounts, SplitSums, AnswerGroups)
 _Key = TypeVar("_Key")
 _Scope = TypeVar("_Scope")
 
@@ -107,7 +108,7 @@ class SectionTallies:
         splits: Of everybody under control, or of its bucket where that was not run, by main metric.
         watched: Daily watch seconds of each bucket.
         watched_by_all: The same with everybody under the arm.
-        answers: Questionnaires of each bucket.
+        answers: Questionnaires of each bucket; `answer_groups` those of hash groups of its users.
         true_answers: What everybody would say under control, and gains under each treatment.
         mixed: Users in more than one arm.
     """
@@ -119,6 +120,7 @@ class SectionTallies:
     watched: dict[str, BinCounts] = field(default_factory=dict[str, BinCounts])
     watched_by_all: dict[str, BinCounts] = field(default_factory=dict[str, BinCounts])
     answers: dict[str, Moments] = field(default_factory=dict[str, Moments])
+    answer_groups: dict[str, AnswerGroups] = field(default_factory=dict[str, AnswerGroups])
     true_answers: dict[str, Moments] = field(default_factory=dict[str, Moments])
     mixed: int = 0
 
@@ -128,6 +130,7 @@ class SectionTallies:
             mine = users.loc[users["arm"] == arm]
             _merge(self.watched, arm, _daily_watch(mine))
             _merge(self.answers, arm, answer_spread(mine))
+            _merge(self.answer_groups, arm, AnswerGroups.of(mine))
         under_control = users.loc[users["arm"] == self.arms[0]] if worlds is None else worlds[self.arms[0]]
         sides = coins(under_control["user_id"].to_numpy(np.int64), self.seed)
         for key in MAIN:
@@ -137,8 +140,7 @@ class SectionTallies:
         for arm, everyone in worlds.items():
             _merge(self.watched_by_all, arm, _daily_watch(everyone))
         for arm in self.arms[1:]:
-            pair = paired_spread(true_side(worlds[self.arms[0]]), true_side(worlds[arm]))
-            _merge(self.true_answers, arm, pair)
+            _merge(self.true_answers, arm, paired_spread(true_side(worlds[self.arms[0]]), true_side(worlds[arm])))
 
     def add_ends(self, users: pd.DataFrame, ends: FirstAndLastDays) -> None:
         """The first and last days of the same slice, if the test is long enough to have both."""

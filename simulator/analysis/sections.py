@@ -10,6 +10,7 @@ import numpy as np
 from simulator.analysis.aa_resplits import resplits
 from simulator.analysis.accumulator import TEST, Tallies
 from simulator.analysis.answer_calibration import by_feeling, calibration, read_bins
+from simulator.analysis.answer_forms import FormReadings
 from simulator.analysis.health import split_checks
 from simulator.analysis.questionnaire import bound_rows, effect_rows, rate_rows
 from simulator.analysis.scorecard import NO_TRUTH, few_users_note
@@ -39,12 +40,14 @@ def answering(tallies: Tallies, folder: Path) -> Answering:
     sections, arms = tallies.sections, tallies.arms
     bins = read_bins(folder)
     pair_of = sections.true_answers.__getitem__ if tallies.spec.truth else None
+    forms = FormReadings(arms, sections.answer_groups, pair_of)
     return Answering(
         rates=rate_rows(arms, sections.answers.__getitem__),
-        effects=effect_rows(arms, sections.answers.__getitem__, pair_of),
+        effects=[*effect_rows(arms, sections.answers.__getitem__, pair_of), *forms.effects()],
         bounds=bound_rows(arms, sections.answers.__getitem__),
         by_feeling=by_feeling(bins),
         calibration=calibration(bins),
+        forms=forms.section(),
     )
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from policies.base import Event, Feedback, Log
+from policies.base import Feedback, Log
+from policies.events import events_logged
 from simulator.errors import OfflineError
 from simulator.experiment.runner import Progress, prepare, run_experiment, world_of
 from simulator.experiment.setup import MIXED, stage_of
@@ -25,7 +26,6 @@ _COLUMNS: Final = {
     "user_id": np.int32, "video_id": np.int32, "day": np.int16, "hour": np.int8, "request": np.int16,
     "position": np.int8, "watch_s": np.float32, "answer": np.int8,
 }  # fmt: skip
-_EVENTS: Final = tuple(event for event in Event if event.name)
 
 
 def read_run(folder: Path) -> Dataset:
@@ -92,7 +92,7 @@ def _feedback(table: pa.Table) -> Feedback:
     """A trace's columns as a platform logs them; the latents stay behind."""
     columns = {name: np.asarray(table[name]).astype(dtype) for name, dtype in _COLUMNS.items()}
     events = np.zeros(len(table), np.uint16)
-    for event in _EVENTS:
+    for event in events_logged(asks_strongly="asked_strongly" in table.column_names):
         happened = np.asarray(table[str(event.name).lower()])
         events |= np.where(happened, np.uint16(event.value), np.uint16(0))
     return Feedback(events=events, **columns)

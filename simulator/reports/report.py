@@ -186,7 +186,7 @@ class QuestionnaireRow(Row):
         naive: Satisfied share of answers.
         weighted: The same, weighted by inverse estimated answering propensities.
         doubly_robust: Weighted, and filled in by a model of what would have been said.
-        true: Share of eligible views that truly satisfied.
+        true: Another quantity: share of eligible views that truly satisfied.
         true_asked: Share of asked views that would be said to satisfy if all were answered, which is what the
             estimators are after.
         reasons: Why a number is null, by field.

@@ -9,6 +9,7 @@ from typing import Final, Literal, final
 
 from pydantic import Field
 
+from simulator.reports.answer_forms import AnswerForms, ShareEstimator
 from simulator.reports.document import Number, Row
 
 SPLIT_ALARM: Final = 0.001
@@ -165,12 +166,12 @@ class AnswerEffect(_Row):
     """Effect on the satisfied share by one estimator, as a difference of shares.
 
     Attributes:
-        estimator: `naive`, `weighted` or `doubly_robust`.
+        estimator: See `SatisfiedShare`; those by forms only where some questionnaires had the strong one.
         true_effect: Of the share that would say `satisfied` of the same asked views, had all been answered, with every
             user under both arms.
     """
 
-    estimator: Literal["naive", "weighted", "doubly_robust"]
+    estimator: ShareEstimator
     arm: str
     baseline: str
     control: Number
@@ -232,13 +233,18 @@ class Calibration(_Row):
 
 @final
 class Answering(_Row):
-    """What selective answering does in this run."""
+    """What selective answering does in this run.
+
+    Attributes:
+        forms: Shares by both forms of the questionnaire; None in reports that are older.
+    """
 
     rates: list[AnswerRates]
     effects: list[AnswerEffect]
     bounds: list[LeeBounds]
     by_feeling: list[AnsweredByFeeling]
     calibration: list[Calibration]
+    forms: AnswerForms | None = None
 
 
 @final

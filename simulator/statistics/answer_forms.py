@@ -110,11 +110,11 @@ def two_forms(sums: Sums) -> TwoForms:
 
 
 def group_jackknife(
-    groups: Float64[np.ndarray, "groups 6"], estimate: Callable[[Sums], Float64[np.ndarray, "*b"]]
+    groups: Float64[np.ndarray, "groups sums"], estimate: Callable[[np.ndarray], Float64[np.ndarray, "*b"]]
 ) -> GroupEstimate:
     """Estimate from all users, with the delete-a-group error: se^2 = (G - 1) / G sum (T_(-g) - mean)^2.
 
-    G counts the groups in which anybody was asked; a group that holds nobody is no group.
+    G counts the groups in which anybody was asked; a group that holds nobody is no group. The first sum is the asked.
     """
     asked = groups[groups[:, 0] > 0]
     total, n = asked.sum(axis=0), len(asked)

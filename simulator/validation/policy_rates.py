@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float64
 
 from simulator.experiment.runner import Progress, prepare, run_experiment
 from simulator.spec.experiment import ArmSpec, ExperimentSpec
-from simulator.user_days import COUNTS
+from simulator.user_days import COUNTS, STRONG_COUNTS
 from user_models.published import REGIMES
 from user_models.world.world import World
 
@@ -31,7 +31,7 @@ RATES: Final = {
     "watch_s": "watch_s",
 }
 """Figures per view, and the column of user-days that each sums."""
-COLUMNS: Final = (*COUNTS, "watch_s")
+COLUMNS: Final = (*(name for name in COUNTS if name not in STRONG_COUNTS), "watch_s")
 """Columns of user-days that are added up."""
 
 

@@ -1,5 +1,14 @@
 """The sections of a sample report beyond its scorecard, with made-up numbers."""
 
+from simulator.reports.answer_forms import (
+    AnswerForms,
+    EffectAtRatio,
+    SatisfiedShare,
+    ShareAtRatio,
+    ShareBounds,
+    SignChange,
+    TrueRatio,
+)
 from simulator.reports.sections import (
     AnsweredByFeeling,
     AnswerEffect,
@@ -93,6 +102,43 @@ def answering(arms: tuple[str, ...], pairs: list[dict[str, str]]) -> Answering:
         calibration=[
             Calibration(asked=900, estimated=0.2 + i / 20, true=0.18 + i / 20, answered=0.19 + i / 20) for i in range(5)
         ],
+        forms=answer_forms(arms, pairs),
+    )
+
+
+def answer_forms(arms: tuple[str, ...], pairs: list[dict[str, str]]) -> AnswerForms:
+    """Shares by every estimator, bounds, and sensitivity; the true share is .55 in the first arm."""
+    estimators = ("naive", "weighted", "doubly_robust", "strong", "line", "probit")
+    ratios = (0.5, 1.0, 2.0)
+    ends = {"lower": 0.3, "upper": 0.7, "low": 0.28, "high": 0.72}
+    return AnswerForms(
+        strong_asked=dict.fromkeys(arms, 500),
+        strong_answered=dict.fromkeys(arms, 300),
+        shares=[
+            SatisfiedShare(
+                arm=arm,
+                estimator=name,
+                share=0.61 + place / 50 - i / 100,
+                standard_error=0.011,
+                low=0.59 + place / 50 - i / 100,
+                high=0.63 + place / 50 - i / 100,
+                true=0.55 + place / 50,
+            )
+            for place, arm in enumerate(arms)
+            for i, name in enumerate(estimators)
+        ],
+        bounds=[
+            *(ShareBounds(arm=arm, baseline=None, true=0.55 + place / 50, **ends) for place, arm in enumerate(arms)),
+            *(ShareBounds(lower=-0.4, upper=0.41, low=-0.44, high=0.45, true=0.05, **pair) for pair in pairs),
+        ],
+        curve=[ShareAtRatio(arm=arm, ratio=ratio, share=0.6 / (0.6 + 0.4 * ratio)) for arm in arms for ratio in ratios],
+        ratios=[TrueRatio(arm=arm, ratio=1.2 + place / 20, true=0.55 + place / 50) for place, arm in enumerate(arms)],
+        ranges=[
+            EffectAtRatio(ratio=ratio, lower=0.07 - ratio / 50, upper=0.05 + ratio / 50, low=-0.1, high=0.2, **pair)
+            for pair in pairs
+            for ratio in (1.0, 2.0, 4.0)
+        ],
+        signs=[SignChange(naive_effect=0.06, ratio=1.13, resolved=1.09, true_effect=0.05, **pair) for pair in pairs],
     )
 
 

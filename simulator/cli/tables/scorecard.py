@@ -5,8 +5,8 @@ from typing import Final
 
 from rich.console import Group
 
+from dashboards.tables import answer_forms, sections
 from dashboards.tables import scorecard as page
-from dashboards.tables import sections
 from dashboards.tables.interference import interference
 from dashboards.text import formatting
 from dashboards.text.verdict import arm_and_policy, brief, split_is_off, verdict
@@ -15,7 +15,7 @@ from simulator.reports.report import Report
 
 _SCORES: Final = ("Metric", "Lift", "Change", "95% interval", "True lift", "Truth", "p", "Control", "Treatment")
 """Columns of the scorecard in the order in which they are given room; the first six stay longest."""
-_ANSWERS: Final = ("Arm", "Naive share", "Doubly robust", "True share", "Weighted share", "Answered", "Asked")
+_ANSWERS: Final = ("Arm", "Naive share", "Doubly robust", "True: all asked", "Weighted share", "Answered", "Asked")
 
 
 def scorecard(report: Report) -> Group:
@@ -31,6 +31,7 @@ def scorecard(report: Report) -> Group:
         *(Sentence(f"! {warning}", "yellow") for warning in report.health.warnings),
         *(FittedTable(table.title, table.headings, table.lines) for table in tables),
         _answer_table(report),
+        *_form_tables(report),
     )
 
 
@@ -54,3 +55,10 @@ def _without_arm(line: page.ScoreLine) -> tuple[str, ...]:
 def _answer_table(report: Report) -> FittedTable:
     lines = [astuple(line) for line in page.answer_lines(report)]
     return FittedTable("Questionnaire", page.ANSWER_HEADINGS, lines, _ANSWERS, essential=2)
+
+
+def _form_tables(report: Report) -> list[FittedTable]:
+    """Shares by estimator where some questionnaires had the strong form; then how safe the sign of the effect is."""
+    shares, signs = answer_forms.shares(report), answer_forms.sensitivity(report)
+    both = report.answering is not None and report.answering.forms is not None and report.answering.forms.asks_strongly
+    return [FittedTable(table.title, table.headings, table.lines) for table in ((shares, signs) if both else (signs,))]

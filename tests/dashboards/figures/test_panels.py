@@ -182,7 +182,8 @@ def test_satisfied_shares_are_the_reports(report):
     figure = panels.satisfied_shares(report).figure
     assert drawn(figure, "circle-open", "x") == {row.naive for row in report.questionnaire}
     assert drawn(figure, "circle", "x") == {row.weighted for row in report.questionnaire}
-    assert drawn(figure, "star", "x") == {row.true for row in report.questionnaire}
+    assert drawn(figure, "star", "x") == {row.true_asked for row in report.questionnaire}
+    assert drawn(figure, "star-open", "x") == {row.true for row in report.questionnaire}
 
 
 def test_nobody_answering_is_explained(samples):
@@ -225,7 +226,7 @@ def test_nothing_to_draw_is_said(samples):
 
 def test_every_panel_is_complete(any_report):
     shown = panels.panels(any_report)
-    assert len({panel.key for panel in shown}) == len(shown) == 15
+    assert len({panel.key for panel in shown}) == len(shown) == 18
     for panel in shown:
         assert re.fullmatch("[a-z-]+", panel.key)
         assert panel.title

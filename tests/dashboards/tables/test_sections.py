@@ -4,7 +4,7 @@ import plotly.graph_objects as go
 
 from dashboards.figures import panels
 from dashboards.html_pages.report import render_html
-from dashboards.tables import sections
+from dashboards.tables import answer_forms, sections
 from simulator.reports.sections import split_alarm
 
 
@@ -19,8 +19,44 @@ def test_effects_on_the_satisfied_share_stand_beside_their_truth(wide_report):
     answering = wide_report.answering
     assert drawn(figure, "circle") == {row.effect for row in answering.effects}
     assert drawn(figure, "star") == {row.true_effect for row in answering.effects}
-    ends = {end for row in (*answering.effects, *answering.bounds) for end in (row.low, row.high)}
-    assert ends | {end for row in answering.bounds for end in (row.lower, row.upper)} == drawn(figure, "interval")
+    bounds = [*answering.bounds, *(row for row in answering.forms.bounds if row.baseline)]
+    ends = {end for row in (*answering.effects, *bounds) for end in (row.low, row.high)}
+    assert ends | {end for row in bounds for end in (row.lower, row.upper)} == drawn(figure, "interval")
+
+
+def test_shares_by_estimator_stand_beside_the_truth_of_the_same(wide_report):
+    figure, forms = panels.shares_by_estimator(wide_report).figure, wide_report.answering.forms
+    bounds = [row for row in forms.bounds if row.baseline is None]
+    assert drawn(figure, "circle") == {row.share for row in forms.shares}
+    assert drawn(figure, "star") == {row.true for row in (*forms.shares, *bounds)}
+    ends = {end for row in (*forms.shares, *bounds) for end in (row.low, row.high)}
+    assert ends | {end for row in bounds for end in (row.lower, row.upper)} == drawn(figure, "interval")
+
+
+def test_sensitivity_is_drawn_with_the_true_place(wide_report):
+    forms = wide_report.answering.forms
+    figure = panels.share_over_ratio(wide_report).figure
+    for arm in wide_report.arms:
+        line = next(trace for trace in figure.data if trace.meta == arm.name)
+        assert list(line.x) == [row.ratio for row in forms.curve if row.arm == arm.name]
+        assert list(line.y) == [row.share for row in forms.curve if row.arm == arm.name]
+    assert drawn(figure, "true") == {row.ratio for row in forms.ratios}
+    assert drawn(figure, "true", "y") == {row.true for row in forms.ratios}
+    figure = panels.effect_over_ratio(wide_report).figure
+    for arm in wide_report.arms[1:]:
+        lines = [list(trace.y) for trace in figure.data if trace.meta == arm.name and trace.mode == "lines"]
+        mine = [row for row in forms.ranges if row.arm == arm.name]
+        assert lines == [[getattr(row, end) for row in mine] for end in ("lower", "upper", "low", "high")]
+    assert drawn(figure, "diamond") == {sign.ratio for sign in forms.signs}
+    assert drawn(figure, "true", "y") == {sign.true_effect for sign in forms.signs}
+
+
+def test_reports_from_before_there_were_forms_say_so(report):
+    old = report.model_copy(update={"answering": report.answering.model_copy(update={"forms": None})})
+    for make in (panels.shares_by_estimator, panels.share_over_ratio, panels.effect_over_ratio):
+        assert "older than this figure" in str(make(old).figure.layout.annotations)
+    assert answer_forms.shares(old).lines == answer_forms.sensitivity(old).lines == []
+    assert panels.answer_effects(old).figure.data
 
 
 def test_both_sides_of_p2n_are_drawn(wide_report):
@@ -99,6 +135,11 @@ def test_tables_hold_the_reports_numbers(report):
     effects = cells(sections.answer_effects(report))
     assert "doubly robust | treatment | 60.00% | 66.00% | +7.00 pp" in effects
     assert "bounds (Lee) | treatment |  |  | +2.00 pp to +9.00 pp | +1.00 pp to +10.00 pp" in effects
+    assert "bounds (Manski) | treatment |  |  | -40.00 pp to +41.00 pp".replace("-", "\u2212") in effects
+    shares = cells(answer_forms.shares(report))
+    assert "strong form only | control | 58.00% | 1.10 pp | 56.00% to 60.00% | 55.00%" in shares
+    assert "bounds (Manski) | control | 30.00% to 70.00% |  | 28.00% to 72.00% | 55.00%" in shares
+    assert "treatment | +6.00 pp | 1.13 | 1.09 | 1.20 | 1.25 | +5.00 pp" in cells(answer_forms.sensitivity(report))
 
 
 def test_every_line_has_a_cell_per_heading(any_report):

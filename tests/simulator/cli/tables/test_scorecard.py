@@ -229,11 +229,34 @@ def test_what_is_missing_is_explained_and_has_no_column(report: Report, samples)
     assert "P2N, treatment: missing, control has no hates" in text
     asked = [row.model_copy(update={"true": None, "true_asked": None}) for row in report.questionnaire]
     bare = report.model_copy(
-        update={"metrics": [samples.without_truth(row) for row in report.metrics], "questionnaire": asked}
+        update={
+            "metrics": [samples.without_truth(row) for row in report.metrics],
+            "questionnaire": asked,
+            "answering": None,
+        }
     )
     headings = [line for line in printed(bare, 200).splitlines() if line.startswith(("Metric", "Arm"))]
     assert len(headings) == 2
     assert not any("True" in line for line in headings)
+
+
+def test_shares_by_estimator_are_told_where_there_are_two_forms(report: Report):
+    text = printed(report, 160)
+    assert "Satisfied share by estimator" in text
+    assert re.search(r"probit of answering and saying +control +56.00% +1.10 pp +54.00% to 58.00% +55.00%", text)
+    nothing = dict.fromkeys(report.answering.forms.strong_asked, 0)
+    forms = report.answering.forms.model_copy(update={"strong_asked": nothing})
+    answering = report.answering.model_copy(update={"forms": forms})
+    text = printed(report.model_copy(update={"answering": answering}), 160)
+    assert "Satisfied share by estimator" not in text
+    assert re.search(r"treatment +\+6.00 pp +1.13 +1.09 +1.20 +1.25 +\+5.00 pp", text)
+
+
+def test_the_true_share_is_what_all_asked_would_say(report: Report):
+    asked = report.questionnaire[0]
+    text = printed(report, 200)
+    at = text.index("True: all asked")
+    assert text.index(f"{asked.true_asked:.2%}") > at
 
 
 def test_warnings_have_a_line_each(report: Report):

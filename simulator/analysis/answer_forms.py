@@ -1,0 +1,280 @@
+"""The satisfied share by both forms of the questionnaire, its bounds, and its sensitivity to who answers, as rows.
+
+Everything comes from sums of hash groups of users per arm: the six of `simulator.statistics.answer_forms`, those of the
+weighted and the doubly robust share, and the chances to say `satisfied`, which are the truth of them all.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+
+from simulator.analysis.scorecard import NO_TRUTH
+from simulator.noise import row_keys, seed_word
+from simulator.reports.answer_forms import (
+    AnswerForms,
+    EffectAtRatio,
+    SatisfiedShare,
+    ShareAtRatio,
+    ShareBounds,
+    ShareEstimator,
+    SignChange,
+    TrueRatio,
+)
+from simulator.reports.sections import AnswerEffect
+from simulator.statistics import answer_sensitivity
+from simulator.statistics.answer_forms import (
+    N_SUMS,
+    FormEstimator,
+    GroupEstimate,
+    bounds,
+    group_jackknife,
+    satisfied_share,
+    why_none,
+)
+from simulator.statistics.moments import Moments
+from simulator.statistics.paired import paired_effect
+
+N_GROUPS: Final = 100
+_COLUMNS: Final = (
+    "asked",
+    "answered",
+    "answers_satisfied",
+    "strong_asked",
+    "strong_answered",
+    "strong_satisfied",
+    "answer_weight",
+    "answer_weight_satisfied",
+    "answer_expected",
+    "answer_weight_expected",
+    "true_would_say",
+)
+_WOULD_SAY: Final = _COLUMNS.index("true_would_say")
+_BY_FORM: Final[tuple[FormEstimator, ...]] = ("strong", "line", "probit")
+_NOT_ASKED: Final = "nobody was asked"
+_NO_ERROR: Final = "not every group of users can be left out: too few answers"
+
+
+@final
+@dataclass(frozen=True)
+class AnswerGroups:
+    """Sums of some users by hash group, in the order of `_COLUMNS`; a user's group depends on the id alone."""
+
+    sums: Float64[np.ndarray, "groups sums"]
+
+    @staticmethod
+    def of(users: pd.DataFrame) -> "AnswerGroups":
+        """A slice of users."""
+        user_id = users["user_id"].to_numpy(np.int64)
+        keys = row_keys(seed_word(0, "jackknife group"), user_id, 0, np.zeros(len(user_id), np.int32))
+        group = (keys % np.uint64(N_GROUPS)).astype(np.int64)
+        columns = [np.bincount(group, users[name].to_numpy(np.float64), N_GROUPS) for name in _COLUMNS]
+        return AnswerGroups(np.stack(columns, axis=1))
+
+    def __add__(self, other: "AnswerGroups") -> "AnswerGroups":
+        """Of both slices together."""
+        return AnswerGroups(self.sums + other.sums)
+
+
+@final
+@dataclass(frozen=True)
+class FormReadings:
+    """Reads the arms' sums.
+
+    Attributes:
+        arms: Names, control first.
+        groups: Sums of each bucket.
+        pair_of: Gives the `paired_spread` of what all would say under control and a treatment, if known.
+    """
+
+    arms: Sequence[str]
+    groups: Mapping[str, AnswerGroups]
+    pair_of: Callable[[str], Moments] | None
+
+    @property
+    def estimators(self) -> tuple[ShareEstimator, ...]:
+        """Those that these sums allow: by form only where something had the strong one."""
+        plain: tuple[ShareEstimator, ...] = ("naive", "weighted", "doubly_robust")
+        return (*plain, *_BY_FORM) if any(self._total(arm)[3] for arm in self.arms) else plain
+
+    def section(self) -> AnswerForms:
+        """Everything but the effects."""
+        ratios = sorted({*answer_sensitivity.RATIOS, *(1 / ratio for ratio in answer_sensitivity.RATIOS)})
+        return AnswerForms(
+            strong_asked={arm: int(self._total(arm)[3]) for arm in self.arms},
+            strong_answered={arm: int(self._total(arm)[4]) for arm in self.arms},
+            shares=[self._share(arm, estimator) for arm in self.arms for estimator in self.estimators],
+            bounds=[*map(self._bounds, self.arms), *map(self._effect_bounds, self.arms[1:])],
+            curve=[self._at_ratio(arm, ratio) for arm in self.arms for ratio in ratios],
+            ratios=[self._true_ratio(arm) for arm in self.arms],
+            ranges=[self._range(arm, ratio) for arm in self.arms[1:] for ratio in answer_sensitivity.RATIOS],
+            signs=[self._sign(arm) for arm in self.arms[1:]],
+        )
+
+    def effects(self) -> list[AnswerEffect]:
+        """Each treatment's effect by the estimators that need the strong form."""
+        chosen: list[FormEstimator] = [estimator for estimator in _BY_FORM if estimator in self.estimators]
+        return [self._effect(arm, estimator) for arm in self.arms[1:] for estimator in chosen]
+
+    def _total(self, arm: str) -> np.ndarray:
+        """One bucket's sums."""
+        return self.groups[arm].sums.sum(axis=0)
+
+    def _six(self, arm: str) -> Float64[np.ndarray, "groups 6"]:
+        """One bucket's counts by group."""
+        return self.groups[arm].sums[:, :N_SUMS]
+
+    def _estimate(self, arm: str, estimator: ShareEstimator) -> GroupEstimate:
+        """One bucket's share."""
+        return group_jackknife(self.groups[arm].sums, lambda sums: _share_of(sums, estimator))
+
+    def _true(self, arm: str) -> float | None:
+        """What the asked of a bucket would say."""
+        total = self._total(arm)
+        return float(total[_WOULD_SAY] / total[0]) if total[0] else None
+
+    def _true_effect(self, arm: str) -> tuple[float | None, float | None]:
+        """What everybody asked would say under control and under a treatment."""
+        if self.pair_of is None:
+            return None, None
+        effect = paired_effect(self.pair_of(arm))
+        return effect.control, effect.treatment
+
+    def _why(self, arm: str, estimator: ShareEstimator) -> str:
+        """Why an estimator says nothing of a bucket."""
+        total = self._total(arm)
+        if not total[1] or estimator in ("weighted", "doubly_robust"):
+            return "nobody answered"
+        return why_none(total[:N_SUMS], estimator)
+
+    def _share(self, arm: str, estimator: ShareEstimator) -> SatisfiedShare:
+        """One arm's share by one estimator."""
+        estimate, true = self._estimate(arm, estimator), self._true(arm)
+        reasons = {} if math.isfinite(estimate.value) else {"share": self._why(arm, estimator)}
+        if not reasons and not math.isfinite(estimate.reach):
+            reasons["standard_error"] = _NO_ERROR
+        return SatisfiedShare(
+            arm=arm,
+            estimator=estimator,
+            share=_finite(estimate.value),
+            standard_error=_finite(estimate.standard_error),
+            low=_finite(estimate.value - estimate.reach),
+            high=_finite(estimate.value + estimate.reach),
+            true=true,
+            reasons=reasons | ({"true": _NOT_ASKED} if true is None else {}),
+        )
+
+    def _effect(self, arm: str, estimator: FormEstimator) -> AnswerEffect:
+        """One treatment's effect by one estimator."""
+        control, treatment = (self._estimate(each, estimator) for each in (self.arms[0], arm))
+        gap, (before, after) = treatment - control, self._true_effect(arm)
+        reasons = {} if before is not None and after is not None else {"true_effect": NO_TRUTH}
+        if not math.isfinite(gap.value):
+            lacking = self.arms[0] if not math.isfinite(control.value) else arm
+            reasons["effect"] = f"{lacking}: {self._why(lacking, estimator)}"
+        elif not math.isfinite(gap.reach):
+            reasons |= {"low": _NO_ERROR, "p_value": _NO_ERROR}
+        return AnswerEffect(
+            estimator=estimator,
+            arm=arm,
+            baseline=self.arms[0],
+            control=_finite(control.value),
+            treatment=_finite(treatment.value),
+            effect=_finite(gap.value),
+            low=_finite(gap.value - gap.reach),
+            high=_finite(gap.value + gap.reach),
+            p_value=_finite(gap.p_value),
+            true_control=before,
+            true_treatment=after,
+            true_effect=None if before is None or after is None else after - before,
+            reasons=reasons,
+        )
+
+    def _ends(self, arm: str) -> tuple[GroupEstimate, GroupEstimate]:
+        """Manski's bounds of a bucket."""
+        lower, upper = (group_jackknife(self._six(arm), lambda s, i=i: bounds(s)[i]) for i in (0, 1))
+        return lower, upper
+
+    def _bounds(self, arm: str) -> ShareBounds:
+        """Of an arm's share."""
+        reasons = {} if self._total(arm)[0] else {"lower": _NOT_ASKED, "true": _NOT_ASKED}
+        return ShareBounds(arm=arm, baseline=None, true=self._true(arm), reasons=reasons, **_range_of(self._ends(arm)))
+
+    def _effect_bounds(self, arm: str) -> ShareBounds:
+        """Of a treatment's effect: its least over control's most, and its most over control's least."""
+        (least, most), (before_least, before_most) = (self._ends(each) for each in (arm, self.arms[0]))
+        ends, (before, after) = (least - before_most, most - before_least), self._true_effect(arm)
+        reasons = {} if math.isfinite(ends[0].value) else {"lower": _NOT_ASKED}
+        known = before is not None and after is not None
+        return ShareBounds(
+            arm=arm,
+            baseline=self.arms[0],
+            true=after - before if before is not None and after is not None else None,
+            reasons=reasons if known else {**reasons, "true": NO_TRUTH},
+            **_range_of(ends),
+        )
+
+    def _at_ratio(self, arm: str, ratio: float) -> ShareAtRatio:
+        """One point of an arm's curve."""
+        share = answer_sensitivity.share_at(_share_of(self._total(arm), "naive"), ratio)
+        return ShareAtRatio(arm=arm, ratio=ratio, share=_finite(float(share)))
+
+    def _true_ratio(self, arm: str) -> TrueRatio:
+        """The ratio that a bucket truly has."""
+        asked, answered, satisfied = (float(value) for value in self._total(arm)[:3])
+        ratio = answer_sensitivity.answering_ratio(asked, answered, satisfied, float(self._total(arm)[_WOULD_SAY]))
+        reasons = {"ratio": "only one kind was asked or answered"} if ratio is None else {}
+        return TrueRatio(arm=arm, ratio=ratio, true=self._true(arm), reasons=reasons)
+
+    def _range(self, arm: str, ratio: float) -> EffectAtRatio:
+        """One point of an effect's range."""
+        ends = answer_sensitivity.effect_range(self._six(self.arms[0]), self._six(arm), ratio)
+        return EffectAtRatio(arm=arm, baseline=self.arms[0], ratio=ratio, **_range_of(ends))
+
+    def _sign(self, arm: str) -> SignChange:
+        """From which ratio on the sign of an effect is open."""
+        change = answer_sensitivity.sign_change(self._six(self.arms[0]), self._six(arm))
+        effect = self._estimate(arm, "naive").value - self._estimate(self.arms[0], "naive").value
+        before, after = self._true_effect(arm)
+        known = before is not None and after is not None
+        reasons = {} if change else {"ratio": "an arm has no answers of one kind, or too few"}
+        return SignChange(
+            arm=arm,
+            baseline=self.arms[0],
+            naive_effect=_finite(effect),
+            ratio=change.estimate if change else None,
+            resolved=change.resolved if change else None,
+            true_effect=after - before if before is not None and after is not None else None,
+            reasons=reasons if known else {**reasons, "true_effect": NO_TRUTH},
+        )
+
+
+def _share_of(sums: np.ndarray, estimator: ShareEstimator) -> np.ndarray:
+    """The share by one estimator, from sums in the order of `_COLUMNS`; NaN where there is none."""
+    if estimator not in ("weighted", "doubly_robust"):
+        return satisfied_share(sums[..., :N_SUMS], estimator)
+    asked, weight = (np.where(sums[..., of] > 0, sums[..., of], np.nan) for of in (0, 6))
+    if estimator == "weighted":
+        return np.asarray(sums[..., 7] / weight)
+    return np.asarray(sums[..., 8] / asked + (sums[..., 7] - sums[..., 9]) / weight)
+
+
+def _range_of(ends: tuple[GroupEstimate, GroupEstimate]) -> dict[str, float | None]:
+    """Both ends, and the interval around them."""
+    least, most = ends
+    values = {
+        "lower": least.value,
+        "upper": most.value,
+        "low": least.value - least.reach,
+        "high": most.value + most.reach,
+    }
+    return {name: _finite(value) for name, value in values.items()}
+
+
+def _finite(value: float) -> float | None:
+    """A number, or None where it is none."""
+    return value if math.isfinite(value) else None
