@@ -2,6 +2,7 @@
 
 import shutil
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -153,3 +154,24 @@ def test_nothing_but_the_run_folder_is_written(finished):
     tables = {"user_days", "trace", "answering", "users.parquet"}
     assert names == tables | {"spec.toml", "versions.json", "checkpoints", "report.json"}
     assert not list(finished.rglob(".*"))
+
+
+def test_questionnaires_in_two_forms_change_who_answers_and_nothing_else(world, finished, tmp_path):
+    """The scorecard's behaviour is as without; the report's counts by form are those of the buckets' user-days."""
+    strong = {"questionnaire.strong_share": 0.5}
+    report_of(spec_of(world, world_values=strong), tmp_path / "strong")
+    report, plain = load_report(tmp_path / "strong"), load_report(finished)
+    untouched = {row.metric for row in plain.metrics} - {"answer_rate"}
+    assert [row for row in report.metrics if row.metric in untouched] == [
+        row for row in plain.metrics if row.metric in untouched
+    ]
+    days = pd.concat(map(pd.read_parquet, sorted((tmp_path / "strong" / "user_days").glob("*.parquet"))))
+    own = days[(days["day"] >= 0) & (days["world"] == "mixed")]  # `popular` learns
+    asked = own.groupby("bucket", observed=True)[["strong_asked", "strong_answered"]].sum()
+    assert report.answering.forms.strong_asked == asked["strong_asked"].to_dict()
+    assert report.answering.forms.strong_answered == asked["strong_answered"].to_dict()
+    assert {row.estimator for row in report.answering.forms.shares} >= {"strong", "line", "probit"}
+    assert not any(plain.answering.forms.strong_asked.values())
+    true = {row.arm: row.true_asked for row in report.questionnaire}
+    for row in report.answering.forms.shares:
+        assert row.true == pytest.approx(true[row.arm])
