@@ -40,8 +40,8 @@ class SignChange:
 def share_at(naive: Float64[np.ndarray, "*b"], ratio: float) -> Float64[np.ndarray, "*b"]:
     """The share among all asked if the satisfied are `ratio` times as likely to answer as the others.
 
-    >>> share_at(np.array([0.6, 0.0, 1.0]), 1.5).tolist()
-    [0.5, 0.0, 1.0]
+    >>> share_at(np.array([0.5, 0.0, 1.0]), 3.0).tolist()
+    [0.25, 0.0, 1.0]
     """
     return np.asarray(naive / (naive + (1 - naive) * ratio))
 
@@ -49,13 +49,13 @@ def share_at(naive: Float64[np.ndarray, "*b"], ratio: float) -> Float64[np.ndarr
 def answering_ratio(asked: float, answered: float, satisfied: float, would_say: float) -> float | None:
     """The true G, from how many of the asked would say `satisfied`; None where there are none of a kind.
 
-    >>> answering_ratio(asked=100, answered=40, satisfied=30, would_say=50)
-    3.0
+    >>> answering_ratio(asked=128, answered=60, satisfied=48, would_say=64)
+    4.0
     """
-    silent_side, others = would_say, asked - would_say
-    if min(silent_side, others, answered - satisfied) <= 0:
+    others = asked - would_say
+    if min(would_say, others, answered - satisfied) <= 0:
         return None
-    return (satisfied / silent_side) / ((answered - satisfied) / others)
+    return (satisfied / would_say) / ((answered - satisfied) / others)
 
 
 def share_range(groups: Float64[np.ndarray, "groups 6"], g: float) -> tuple[GroupEstimate, GroupEstimate]:
