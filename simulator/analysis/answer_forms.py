@@ -73,7 +73,7 @@ class AnswerGroups:
         keys = row_keys(seed_word(0, "jackknife group"), user_id, 0, np.zeros(len(user_id), np.int32))
         group = (keys % np.uint64(N_GROUPS)).astype(np.int64)
         columns = [np.bincount(group, users[name].to_numpy(np.float64), N_GROUPS) for name in _COLUMNS]
-        return AnswerGroups(np.stack(columns, axis=1))
+        return AnswerGroups(np.stack(columns, axis=1).astype(np.float64))  # bincount of nobody counts in whole numbers
 
     def __add__(self, other: "AnswerGroups") -> "AnswerGroups":
         """Of both slices together."""

@@ -153,3 +153,18 @@ def test_one_user_has_a_share_without_an_error(before):
     assert row.share is not None
     assert (row.standard_error, row.low) == (None, None)
     assert "too few answers" in row.reasons["standard_error"]
+
+
+def test_a_slice_without_users_adds_nothing(before):
+    whole = AnswerGroups.of(before)
+    np.testing.assert_array_equal((whole + AnswerGroups.of(before.iloc[:0])).sums, whole.sums)
+
+
+def test_a_test_in_which_nobody_is_asked_has_reasons_alone(before):
+    """Not even a warning of a division."""
+    nobody = before.assign(**{name: 0 * before[name] for name in before.columns if name != "user_id"})
+    section = readings(nobody, nobody).section()
+    assert {row.share for row in section.shares} == {None}
+    assert {row.reasons["share"] for row in section.shares} == {"nobody answered"}
+    assert section.bounds[0].reasons == {"lower": "nobody was asked", "true": "nobody was asked"}
+    assert section.signs[0].ratio is None
