@@ -23,11 +23,12 @@ FLOORS: Final[dict[str, tuple[str, ...]]] = {
     "simulator.registration": (),
     "simulator.checked": (),
     "simulator.names": (),
+    "simulator.assignment": (),
     "simulator.whole_file": (),
     "simulator.processor": (),
     "simulator.noise": ("policies.noise", "user_models.dynamics"),
     "simulator.spec": ("simulator.errors", "simulator.metrics", "simulator.checked", "simulator.names"),
-    "simulator.statistics": ("simulator.metrics",),
+    "simulator.statistics": ("simulator.metrics", "simulator.assignment"),
     "simulator.rollout": (
         "simulator.user_days",
         "simulator.noise",
@@ -47,6 +48,7 @@ FLOORS: Final[dict[str, tuple[str, ...]]] = {
     "simulator.experiment": (
         "simulator.errors",
         "simulator.processor",
+        "simulator.assignment",
         "simulator.spec",
         "simulator.rollout",
         "simulator.runs",
@@ -54,6 +56,7 @@ FLOORS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "simulator.analysis": (
         "simulator.errors",
+        "simulator.assignment",
         "simulator.metrics",
         "simulator.spec",
         "simulator.noise",

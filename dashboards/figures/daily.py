@@ -49,7 +49,7 @@ def _draw_arm(figure: go.Figure, report: Report, rows: Sequence[MetricRow], wher
     colour = arm_colour(report, rows[0].arm)
     estimates = [interval_marks.main_mark(row, _place(row, report)) for row in rows]
     truth = [interval_marks.true_mark(row, _place(row, report)) for row in rows]
-    symbols = ["circle" if row.method == "cuped" else "circle-open" for row in rows]
+    symbols = ["circle" if row.method != "plain" else "circle-open" for row in rows]
     for trace in (_intervals(estimates, colour), _points(estimates, symbols, colour), _true_line(truth, colour)):
         trace.update(legendgroup=interval_marks.arm_group(report, rows[0].arm), showlegend=False, meta=rows[0].arm)
         figure.add_trace(trace, row=where.row, col=where.column)

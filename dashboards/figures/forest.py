@@ -119,8 +119,8 @@ def _draw_arm(
 ) -> None:
     """One treatment: plain under adjusted under truth."""
     below = 0.22 * interval_marks.lane_step(report)
-    cuped = [interval_marks.main_mark(row, at) for row, at in placed if row.method == "cuped"]
-    plain = [interval_marks.plain_mark(row, at + below) for row, at in placed if row.method == "cuped"]
+    cuped = [interval_marks.main_mark(row, at) for row, at in placed if row.method != "plain"]
+    plain = [interval_marks.plain_mark(row, at + below) for row, at in placed if row.method != "plain"]
     plain += [interval_marks.main_mark(row, at) for row, at in placed if row.method == "plain"]
     truth = [interval_marks.true_mark(row, at) for row, at in placed]
     colour, group = arm_colour(report, arm), interval_marks.arm_group(report, arm)

@@ -93,7 +93,7 @@ def hover(row: MetricRow, estimate: Estimate | MetricRow, title: str) -> str:
 
 def main_mark(row: MetricRow, at: float) -> Mark:
     """The estimate the report goes by."""
-    title = "with CUPED" if row.method == "cuped" else "without CUPED"
+    title = "with CUPED" if row.method != "plain" else "without CUPED"
     return Mark(at, row.relative_effect, row.ci_low, row.ci_high, hover(row, row, title))
 
 
@@ -147,7 +147,7 @@ def add_legend(figure: go.Figure, report: Report, arms: Sequence[str], symbols: 
 def symbols_in(rows: Sequence[MetricRow], *, hollow: bool) -> list[tuple[Symbol, str]]:
     """The symbols that drawn rows use, with their meaning; `hollow` says whether plain estimates are drawn."""
     used = {
-        "circle": any(row.method == "cuped" for row in rows),
+        "circle": any(row.method != "plain" for row in rows),
         "circle-open": hollow,
         "star": any(row.true_relative_effect is not None for row in rows),
     }

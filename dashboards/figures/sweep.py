@@ -127,7 +127,7 @@ def _effects(sweep: Sweep, rows: _Rows) -> list[go.Scatter]:
     """One treatment of one metric: intervals, points (hollow where not adjusted), then the truth."""
     at, colour = _places(sweep, rows), _colour(sweep, rows)
     estimates = [interval_marks.main_mark(row, x) for x, (_, row) in zip(at, rows, strict=True)]
-    symbols = ["circle" if row.method == "cuped" else "circle-open" for _, row in rows]
+    symbols = ["circle" if row.method != "plain" else "circle-open" for _, row in rows]
     ends = interval_marks.spans(estimates)
     line = interval_marks.interval_line(2.0, colour).update(x=ends.at, y=ends.value)
     dots = _points(sweep, rows, estimates).update(marker=interval_marks.marker("circle", colour).update(symbol=symbols))

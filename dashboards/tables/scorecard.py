@@ -95,7 +95,7 @@ def _score_line(row: MetricRow) -> ScoreLine:
         p_value=formatting.p_value(row.p_value),
         adjusted_p="" if row.adjusted_p_value is None else formatting.p_value(row.adjusted_p_value),
         sequential="" if row.sequential_low is None else formatting.interval(row.sequential_low, row.sequential_high),
-        method="CUPED" if row.method == "cuped" else "plain",
+        method="plain" if row.method == "plain" else "adjusted",
         adjusted_control=formatting.number(row.adjusted_control),
         adjusted_treatment=formatting.number(row.adjusted_treatment),
     )

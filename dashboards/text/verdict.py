@@ -143,7 +143,7 @@ def _split(report: Report) -> str:
 
 def _corrections(report: Report) -> str:
     """Which adjustments the intervals carry."""
-    cuped = any(row.method == "cuped" for row in report.metrics)
+    cuped = any(row.method != "plain" for row in report.metrics)
     first = "adjusted by the pre-period (CUPED) where marked" if cuped else "not adjusted by the pre-period"
     missing = ["several metrics and arms"] if report.multiplicity == "none" else []
     missing += ["early looks"] if report.looks is None or report.looks.method == "fixed" else []

@@ -13,7 +13,7 @@ import pandas as pd
 
 from simulator.analysis.aa_resplits import SplitSums, coins, split_sums
 from simulator.analysis.answer_forms import AnswerGroups
-from simulator.analysis.cross_check import SecondReader
+from simulator.analysis.cross_check import second_opinion
 from simulator.analysis.questionnaire import answer_spread, true_side
 from simulator.analysis.scorecard import bucket_of, moment_rows, with_true_effect
 from simulator.analysis.segments import SEGMENT_METRICS, scope_of
@@ -23,7 +23,8 @@ from simulator.reports.report import MetricRow, SecondOpinion
 from simulator.runs.user_day_reader import PRE_WORLD, TOTALS, UserDays, arm_world, check_same_users, join_before
 from simulator.runs.user_profiles import levels_of
 from simulator.spec.experiment import ExperimentSpec
-from simulator.statistics.moments import Moments, bucket_spread
+from simulator.statistics.groups import GroupMoments, group_of, metric_moments
+from simulator.statistics.moments import Moments
 from simulator.statistics.novelty import FirstAndLastDays, end_spread
 from simulator.statistics.paired import paired_effect, paired_spread
 from simulator.statistics.quantiles import BinCounts
@@ -36,7 +37,7 @@ Worlds: TypeAlias = Mapping[str, pd.DataFrame]
 """Every user under each arm, by arm; all frames about the same users in the same order."""
 LookKey: TypeAlias = tuple[int, str, str]
 """Days so far, arm and metric."""
-_Sum = TypeVar("_Sum", Moments, BinCounts, SplitSums, AnswerGroups)
+_Sum = TypeVar("_Sum", Moments, GroupMoments, BinCounts, SplitSums, AnswerGroups)
 _Key = TypeVar("_Key")
 _Scope = TypeVar("_Scope")
 
@@ -85,7 +86,7 @@ class LookTallies:
     arms: list[str]
     metrics: tuple[str, ...]
     after: tuple[int, ...]
-    buckets: dict[LookKey, Moments] = field(default_factory=dict[LookKey, Moments])
+    buckets: dict[LookKey, GroupMoments] = field(default_factory=dict[LookKey, GroupMoments])
     pairs: dict[LookKey, Moments] = field(default_factory=dict[LookKey, Moments])
 
     def add(self, days: int, totals: PeriodTotals) -> None:
@@ -119,7 +120,7 @@ class SectionTallies:
     splits: dict[str, SplitSums] = field(default_factory=dict[str, SplitSums])
     watched: dict[str, BinCounts] = field(default_factory=dict[str, BinCounts])
     watched_by_all: dict[str, BinCounts] = field(default_factory=dict[str, BinCounts])
-    answers: dict[str, Moments] = field(default_factory=dict[str, Moments])
+    answers: dict[str, GroupMoments] = field(default_factory=dict[str, GroupMoments])
     answer_groups: dict[str, AnswerGroups] = field(default_factory=dict[str, AnswerGroups])
     true_answers: dict[str, Moments] = field(default_factory=dict[str, Moments])
     mixed: int = 0
@@ -170,12 +171,11 @@ class Tallies:
         knows_before: Whether there is anything from before the test.
         sections: What the sections beyond the scorecard need.
         looks: What looks at the running test need.
-        second: Reads the scorecard once more from its rows.
     """
 
     spec: ExperimentSpec
     features: tuple[str, ...]
-    buckets: dict[Key, Moments] = field(default_factory=dict[Key, Moments])
+    buckets: dict[Key, GroupMoments] = field(default_factory=dict[Key, GroupMoments])
     pairs: dict[Key, Moments] = field(default_factory=dict[Key, Moments])
     sizes: dict[str, int] = field(default_factory=dict[str, int])
     level_sizes: dict[tuple[str, str, str], int] = field(default_factory=dict[tuple[str, str, str], int])
@@ -184,13 +184,11 @@ class Tallies:
     knows_before: bool = False
     sections: SectionTallies = field(init=False)
     looks: LookTallies = field(init=False)
-    second: SecondReader = field(init=False)
 
     def __post_init__(self) -> None:
         """Nothing is gathered yet."""
         self.sections = SectionTallies(self.arms, self.spec.seed)
         self.looks = LookTallies(self.arms, looked_at(self.spec), self.spec.looks.after(self.spec.days))
-        self.second = SecondReader(self.arms, scorecard_metrics(self.spec.days))
 
     @property
     def arms(self) -> list[str]:
@@ -218,9 +216,8 @@ class Tallies:
 
     def second_opinion(self) -> SecondOpinion:
         """How far another library agrees with the scorecard."""
-        return self.second.ask(
-            {(arm, key): spread for (scope, arm, key), spread in self.buckets.items() if scope == TEST}
-        )
+        keys = [metric.key for metric in scorecard_metrics(self.spec.days)]
+        return second_opinion(keys, self.arms, lambda arm, metric: self.buckets[TEST, arm, metric])
 
     def add(self, table: UserDays) -> None:
         """Take in a slice of users.
@@ -237,7 +234,6 @@ class Tallies:
         worlds = self._worlds(table, days, users)
         self._count(users)
         self._add(TEST, (*scorecard_metrics(self.spec.days), *P2N_SIDES), joined, worlds)
-        self.second.add(joined)
         self._add_shifts(users, worlds)
         self._add_segments(table, joined, worlds)
         self.sections.add(users, worlds)
@@ -314,7 +310,7 @@ class Tallies:
 def _added(earlier: pd.DataFrame, later: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
     """Two frames of the same users, row by row; columns of none of the metrics go."""
     columns = tuple(dict.fromkeys(column for key in metrics for column in METRICS[key].columns))
-    columns_left = [name for name in later.columns if name in ("arm", *columns) or name.startswith(PRE)]
+    columns_left = [name for name in later.columns if name in ("user_id", "arm", *columns) or name.startswith(PRE)]
     return later[columns_left].assign(**{name: earlier[name] + later[name] for name in columns})
 
 
@@ -324,7 +320,7 @@ def _daily_watch(users: pd.DataFrame) -> BinCounts:
 
 
 def _add_metrics(
-    sums: tuple[dict[tuple[_Scope, str, str], Moments], dict[tuple[_Scope, str, str], Moments]],
+    sums: tuple[dict[tuple[_Scope, str, str], GroupMoments], dict[tuple[_Scope, str, str], Moments]],
     scope: _Scope,
     arms: Sequence[str],
     metrics: Sequence[Metric],
@@ -334,9 +330,10 @@ def _add_metrics(
     buckets, pairs = sums
     for arm in arms:
         mine = totals.users.loc[totals.users["arm"] == arm]
+        group = group_of(mine["user_id"].to_numpy())
         for metric in metrics:
             sample = bucket_of(metric, arm, mine)
-            _merge(buckets, (scope, arm, metric.key), bucket_spread(sample.test, sample.before))
+            _merge(buckets, (scope, arm, metric.key), metric_moments(sample.test, sample.before, group))
     if totals.worlds is None:
         return
     for arm in arms[1:]:

@@ -4,7 +4,8 @@ Metrics are averaged per day over the same users, so a look adds information and
 with 1 / Var as the information of a look, increments are independent, and day 1 already holds the users' share of it.
 The covariates of CUPED are the same at every look: all of the time before the test.
 
-Critical values are of the normal distribution, and widen the standard error of the logarithm of 1 + lift.
+Critical values are of the normal distribution, turned into those of Student's t that are exceeded as rarely, and
+widen the standard error of the logarithm of 1 + lift.
 """
 
 import math
@@ -17,7 +18,7 @@ import numpy as np
 from simulator.analysis.accumulator import LookTallies
 from simulator.reports.report import LookRow, Looks, MetricRow, Number
 from simulator.spec.experiment import ExperimentSpec
-from simulator.statistics.comparison import Difference, compare_spreads
+from simulator.statistics.comparison import Difference, compare, critical_value
 from simulator.statistics.paired import paired_effect
 from simulator.statistics.sequential import always_valid_bound, group_bounds
 
@@ -32,15 +33,18 @@ class LogLift:
     Attributes:
         middle: Estimate.
         error: Its standard error.
+        freedom: Degrees of freedom of Student's t.
     """
 
     middle: float
     error: float
+    freedom: float
 
     def within(self, bound: float) -> tuple[Number, Number]:
-        """The lifts within so many standard errors; None where they are beyond what a number can hold."""
+        """The lifts within a bound for a normal variable; None where they are beyond what a number can hold."""
+        away = critical_value(bound, self.freedom) * self.error
         try:
-            return math.expm1(self.middle - bound * self.error), math.expm1(self.middle + bound * self.error)
+            return math.expm1(self.middle - away), math.expm1(self.middle + away)
         except OverflowError:
             return None, None
 
@@ -83,14 +87,15 @@ def seen(tallies: LookTallies, days: int, arm: str, metric: str) -> LookEstimate
     """The cumulative estimate after some days."""
     control = tallies.arms[0]
     a, b = tallies.buckets[days, control, metric], tallies.buckets[days, arm, metric]
-    comparison = compare_spreads(control, a, arm, b)
-    main = comparison.cuped or comparison.plain
+    main = compare(control, a, arm, b).main
     pair = tallies.pairs.get((days, arm, metric))
     true = None if pair is None else paired_effect(pair).relative_effect
-    if main.log_error is None or main.adjusted_control is None or main.adjusted_treatment is None:
+    if main.log_standard_error is None or main.freedom is None:
+        return LookEstimate(days, main, None, true)
+    if main.adjusted_control is None or main.adjusted_treatment is None:
         return LookEstimate(days, main, None, true)
     middle = math.log(main.adjusted_treatment / main.adjusted_control)
-    return LookEstimate(days, main, LogLift(middle, main.log_error), true)
+    return LookEstimate(days, main, LogLift(middle, main.log_standard_error, main.freedom), true)
 
 
 def with_sequential(rows: Sequence[MetricRow], looks: Looks) -> list[MetricRow]:

@@ -19,11 +19,12 @@ from typing import Final, Literal, TypeAlias, get_args
 import numpy as np
 import pandas as pd
 
-from simulator.analysis.scorecard import NO_TRUTH, compare_spreads
+from simulator.analysis.scorecard import NO_TRUTH
 from simulator.metrics import Ratio
 from simulator.reports.report import QuestionnaireRow
 from simulator.reports.sections import AnswerEffect, AnswerRates, LeeBounds
-from simulator.statistics.comparison import Difference
+from simulator.statistics.comparison import Difference, compare
+from simulator.statistics.groups import GroupMoments, group_of
 from simulator.statistics.lee_bounds import lee_bounds
 from simulator.statistics.moments import Moments
 from simulator.statistics.paired import paired_effect
@@ -43,26 +44,28 @@ DIFFERS: Final = 0.01
 """p-value below which answer rates are said to differ."""
 
 
-def answer_spread(users: pd.DataFrame) -> Moments:
+def answer_spread(users: pd.DataFrame) -> GroupMoments:
     """Asked, answered, satisfied; weights of answers and of the satisfied ones; what was expected, and its weights."""
-    return Moments.of(tuple(users[name].to_numpy(np.float64) for name in _COLUMNS))
+    columns = tuple(users[name].to_numpy(np.float64) for name in _COLUMNS)
+    return GroupMoments.of(columns, group_of(users["user_id"].to_numpy()))
 
 
-def share(spread: Moments, estimator: Estimator) -> float | None:
+def share(spread: GroupMoments, estimator: Estimator) -> float | None:
     """The satisfied share of one bucket; None where there are no answers."""
-    above, below = sides(spread, estimator).total
-    return float(above) / float(below) if spread.total[1] and below else None
+    above, below = sides(spread, estimator).total.sum(axis=0)
+    return float(above) / float(below) if spread.total[:, 1].sum() and below else None
 
 
-def sides(spread: Moments, estimator: Estimator) -> Moments:
+def sides(spread: GroupMoments, estimator: Estimator) -> GroupMoments:
     """Numerator and denominator of a bucket's share.
 
     Those of the doubly robust share, a sum of two ratios, are such that their ratio is it and so is its linearisation.
     """
     if estimator != "doubly_robust":
-        return spread.take((2, 1) if estimator == "naive" else (4, 3))
-    asked, weight = float(spread.total[0]), float(spread.total[3])
-    correction = float(spread.total[4] - spread.total[6]) / weight if weight else 0.0
+        return spread.combined(np.eye(len(_COLUMNS))[[2, 1] if estimator == "naive" else [4, 3]])
+    total = spread.total.sum(axis=0)
+    asked, weight = float(total[0]), float(total[3])
+    correction = float(total[4] - total[6]) / weight if weight else 0.0
     per_weight = asked / weight if weight else 0.0
     above = [correction, 0, 0, -correction * per_weight, per_weight, 1, -per_weight]
     return spread.combined(np.array([above, [1, 0, 0, 0, 0, 0, 0]], np.float64))
@@ -73,14 +76,14 @@ def true_side(users: pd.DataFrame) -> Ratio:
     return Ratio(users["true_would_say"].to_numpy(np.float64), users["asked"].to_numpy(np.float64))
 
 
-def rate_rows(arms: Sequence[str], spread_of: Callable[[str], Moments]) -> list[AnswerRates]:
+def rate_rows(arms: Sequence[str], spread_of: Callable[[str], GroupMoments]) -> list[AnswerRates]:
     """The answer rate of each treatment against control."""
     control = spread_of(arms[0])
     return [_rates(arms[0], control, arm, spread_of(arm)) for arm in arms[1:]]
 
 
 def effect_rows(
-    arms: Sequence[str], spread_of: Callable[[str], Moments], pair_of: Callable[[str], Moments] | None
+    arms: Sequence[str], spread_of: Callable[[str], GroupMoments], pair_of: Callable[[str], Moments] | None
 ) -> list[AnswerEffect]:
     """Each treatment's effect by each estimator; `pair_of` gives the `paired_spread` of `true_side`s, if known."""
     return [
@@ -90,12 +93,12 @@ def effect_rows(
     ]
 
 
-def bound_rows(arms: Sequence[str], spread_of: Callable[[str], Moments]) -> list[LeeBounds]:
+def bound_rows(arms: Sequence[str], spread_of: Callable[[str], GroupMoments]) -> list[LeeBounds]:
     """Lee's bounds of each treatment's effect."""
-    control = spread_of(arms[0]).take((0, 1, 2))
+    control = spread_of(arms[0]).whole.take((0, 1, 2))
     rows: list[LeeBounds] = []
     for arm in arms[1:]:
-        found = lee_bounds(control, spread_of(arm).take((0, 1, 2)))
+        found = lee_bounds(control, spread_of(arm).whole.take((0, 1, 2)))
         fields = dict.fromkeys(("trimmed", "lower", "upper", "low", "high")) if found is None else vars(found)
         reasons = {"lower": "an arm has no answers"} if found is None else {}
         rows.append(LeeBounds(arm=arm, baseline=arms[0], reasons=reasons, **fields))
@@ -112,9 +115,10 @@ def rate_warnings(rows: Sequence[AnswerRates]) -> list[str]:
     ]
 
 
-def _rates(baseline: str, control: Moments, arm: str, treatment: Moments) -> AnswerRates:
+def _rates(baseline: str, control: GroupMoments, arm: str, treatment: GroupMoments) -> AnswerRates:
     """One treatment's answer rate."""
-    found = compare_spreads(baseline, control.take((1, 0)), arm, treatment.take((1, 0))).plain
+    rate = np.eye(len(_COLUMNS))[[1, 0]]
+    found = compare(baseline, control.combined(rate), arm, treatment.combined(rate), error="jackknife").plain
     return AnswerRates(
         arm=arm,
         baseline=baseline,
@@ -130,11 +134,11 @@ def _rates(baseline: str, control: Moments, arm: str, treatment: Moments) -> Ans
 
 
 def _effect(
-    estimator: Estimator, arms: tuple[str, str], spreads: tuple[Moments, Moments], pair: Moments | None
+    estimator: Estimator, arms: tuple[str, str], spreads: tuple[GroupMoments, GroupMoments], pair: Moments | None
 ) -> AnswerEffect:
     """One treatment's effect by one estimator."""
     control, treatment = (sides(spread, estimator) for spread in spreads)
-    found = compare_spreads(arms[0], control, arms[1], treatment).plain
+    found = compare(arms[0], control, arms[1], treatment, error="jackknife").plain
     true = None if pair is None else paired_effect(pair)
     before, after = (None, None) if true is None else (true.control, true.treatment)
     return AnswerEffect(

@@ -9,13 +9,13 @@ from jaxtyping import Float64
 
 from simulator.metrics import PRE, Metric
 from simulator.reports.report import Estimate, MetricRow
-from simulator.statistics.comparison import CONFIDENCE, ArmSample, Difference
-from simulator.statistics.comparison import compare_spreads as compare_spreads  # noqa: PLC0414 (for those who have moments)
-from simulator.statistics.moments import Moments, effective_sample_size, ratio_of
+from simulator.statistics.comparison import CONFIDENCE, ArmSample, Difference, compare
+from simulator.statistics.groups import GroupMoments, group_of
+from simulator.statistics.moments import effective_sample_size, ratio_of
 from simulator.statistics.paired import PairedEffect
 
-Spreads: TypeAlias = Callable[[str, str], Moments]
-"""A bucket's spread by arm and metric."""
+ArmMoments: TypeAlias = Callable[[str, str], GroupMoments]
+"""Moments of an arm's users by arm and metric."""
 FEW_USERS: Final = 100
 """Equal users below which the delta method's intervals are too narrow: see `effective_sample_size`."""
 NO_TRUTH: Final = "the truth was not run; set `truth = true` in the spec"
@@ -33,10 +33,10 @@ _SIDES: Final = ("control", "treatment", "adjusted_control", "adjusted_treatment
 _IN_UNITS: Final = (*_SIDES, "effect", "effect_low", "effect_high")
 
 
-def moment_rows(metrics: Sequence[Metric], arms: Sequence[str], spreads: Spreads) -> list[MetricRow]:
+def moment_rows(metrics: Sequence[Metric], arms: Sequence[str], moments: ArmMoments) -> list[MetricRow]:
     """Each treatment against the control, which is the first of `arms`; treatments outermost."""
     return [
-        spread_row(metric, (arms[0], spreads(arms[0], metric.key)), (arm, spreads(arm, metric.key)))
+        metric_row(metric, (arms[0], moments(arms[0], metric.key)), (arm, moments(arm, metric.key)))
         for arm in arms[1:]
         for metric in metrics
     ]
@@ -63,11 +63,14 @@ def _rows(metric: Metric, by_arm: dict[str, pd.DataFrame], confidence: float) ->
     """One metric of every treatment, the control being the first arm."""
     with np.errstate(over="ignore"):
         buckets = [bucket_of(metric, arm, users) for arm, users in by_arm.items()]
+    groups = [group_of(users["user_id"].to_numpy()) for users in by_arm.values()]
     columns = [_columns(bucket) for bucket in buckets]
     powers = [_power(metric, sides) for sides in zip(*columns, strict=True)]
-    spreads = [Moments.of(tuple(map(_scaled, sides, powers))) for sides in columns]
-    control, *treatments = zip(by_arm, spreads, strict=True)
-    rows = [spread_row(metric, control, treatment, confidence) for treatment in treatments]
+    moments = [
+        GroupMoments.of(tuple(map(_scaled, sides, powers)), group) for sides, group in zip(columns, groups, strict=True)
+    ]
+    control, *treatments = zip(by_arm, moments, strict=True)
+    rows = [metric_row(metric, control, treatment, confidence) for treatment in treatments]
     lacking = _lacking(metric, next(iter(by_arm.values())))
     return [_in_units(row.model_copy(update={"reasons": row.reasons | lacking}), powers[0] - powers[1]) for row in rows]
 
@@ -77,7 +80,7 @@ def _lacking(metric: Metric, users: pd.DataFrame) -> dict[str, str]:
     missing = [PRE + column for column in metric.columns if PRE + column not in users.columns]
     if len(missing) in (0, len(metric.columns)):
         return {}
-    return {"method": f"no CUPED: column {missing[0]!r} is missing"}
+    return {"method": f"not adjusted: column {missing[0]!r} is missing"}
 
 
 def _columns(bucket: ArmSample) -> tuple[Float64[np.ndarray, " users"], ...]:
@@ -111,14 +114,17 @@ def _in_units(row: MetricRow, power: int) -> MetricRow:
     return row.model_copy(update=values | dict.fromkeys(lost) | {"reasons": reasons})
 
 
-def spread_row(
-    metric: Metric, control: tuple[str, Moments], treatment: tuple[str, Moments], confidence: float = CONFIDENCE
+def metric_row(
+    metric: Metric,
+    control: tuple[str, GroupMoments],
+    treatment: tuple[str, GroupMoments],
+    confidence: float = CONFIDENCE,
 ) -> MetricRow:
-    """One row of the scorecard from two arms' names and spreads, with the true effect still open."""
-    comparison = compare_spreads(*control, *treatment, confidence)
-    main = comparison.cuped or comparison.plain
+    """One row of the scorecard from two arms' names and moments, with the true effect still open."""
+    comparison = compare(*control, *treatment, confidence)
+    main = comparison.main
     sides = {"control": control, "treatment": treatment}
-    values = {name: ratio_of(spread) for name, (_, spread) in sides.items()}
+    values = {name: ratio_of(moments.whole) for name, (_, moments) in sides.items()}
     no_value = {name: f"{sides[name][0]} has a denominator of 0" for name, value in values.items() if value is None}
     return MetricRow(
         metric=metric.key,
@@ -135,15 +141,18 @@ def spread_row(
         relative_effect=main.relative_effect,
         ci_low=main.ci_low,
         ci_high=main.ci_high,
-        p_value=_p_value(main),
-        method="cuped" if comparison.cuped else "plain",
+        p_value=main.p_value,
+        standard_error=main.standard_error,
+        log_standard_error=main.log_standard_error,
+        method="adjusted" if comparison.adjusted else "plain",
         plain=_estimate(comparison.plain),
+        cuped=_estimate(comparison.cuped) if comparison.cuped else None,
         unit=metric.unit,
         better=metric.better,
         reasons={
             **no_value,
             **{name: reason for name, reason in main.reasons.items() if name in MetricRow.model_fields},
-            **({"method": f"no CUPED: {comparison.no_cuped}"} if comparison.no_cuped else {}),
+            **({"method": f"not adjusted: {comparison.not_adjusted}"} if comparison.not_adjusted else {}),
             **_note(metric, control, treatment),
         },
     )
@@ -174,20 +183,17 @@ def _estimate(difference: Difference) -> Estimate:
         relative_effect=difference.relative_effect,
         ci_low=difference.ci_low,
         ci_high=difference.ci_high,
-        p_value=_p_value(difference),
+        p_value=difference.p_value,
+        standard_error=difference.standard_error,
+        log_standard_error=difference.log_standard_error,
     )
 
 
-def _p_value(difference: Difference) -> float | None:
-    """On the scale of the lift's interval; on that of the difference where there is no lift."""
-    return difference.p_value if difference.lift_p_value is None else difference.lift_p_value
-
-
-def _note(metric: Metric, *sides: tuple[str, Moments]) -> dict[str, str]:
+def _note(metric: Metric, *sides: tuple[str, GroupMoments]) -> dict[str, str]:
     """A warning where a side of the metric rests on fewer than `FEW_USERS` equal users."""
     counts = [
-        (effective_sample_size(spread, place), " + ".join(columns), arm)
-        for arm, spread in sides
+        (effective_sample_size(moments.whole, place), " + ".join(columns), arm)
+        for arm, moments in sides
         for place, columns in enumerate((metric.numerator, metric.denominator))
         if columns
     ]

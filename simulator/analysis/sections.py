@@ -136,7 +136,7 @@ def p2n_sides(tallies: Tallies) -> list[P2NSide]:
 
 def _side(tallies: Tallies, row: MetricRow) -> P2NSide:
     """One side of P2N of one treatment; warns where few users have any."""
-    spreads = [tallies.buckets[TEST, arm, row.metric] for arm in (row.baseline, row.arm)]
+    spreads = [tallies.buckets[TEST, arm, row.metric].whole for arm in (row.baseline, row.arm)]
     users = [spread.present[0] for spread in spreads]
     sides = zip(spreads, (row.baseline, row.arm), strict=True)
     note = few_users_note(*min((effective_sample_size(spread, 0), row.metric, arm) for spread, arm in sides))
@@ -236,7 +236,9 @@ def split_by_day(tallies: Tallies) -> list[SplitCheck]:
     return split_checks(
         tallies.spec.arms,
         {
-            f"day {day}": {arm: tallies.buckets[f"day {day}", arm, "active_share"].present[0] for arm in tallies.arms}
+            f"day {day}": {
+                arm: tallies.buckets[f"day {day}", arm, "active_share"].whole.present[0] for arm in tallies.arms
+            }
             for day in range(tallies.spec.days)
         },
     )

@@ -5,8 +5,8 @@ from typing import Final
 
 from simulator.reports.report import MetricRow
 from simulator.reports.sections import Heterogeneity
+from simulator.statistics.groups import GroupMoments
 from simulator.statistics.heterogeneity import adjusted, joint_test
-from simulator.statistics.moments import Moments
 
 FEWEST: Final = 100
 """Users per arm below which a segment gets no rows."""
@@ -40,7 +40,7 @@ def with_adjusted(rows: Sequence[MetricRow]) -> list[MetricRow]:
 
 
 def heterogeneity_rows(
-    levels: Mapping[str, Sequence[str]], arms: Sequence[str], spread_of: Callable[[str, str, str], Moments]
+    levels: Mapping[str, Sequence[str]], arms: Sequence[str], spread_of: Callable[[str, str, str], GroupMoments]
 ) -> list[Heterogeneity]:
     """The joint test of every feature, metric and treatment.
 
@@ -55,7 +55,7 @@ def heterogeneity_rows(
             for metric in SEGMENT_METRICS:
                 scopes = {name: scope_of(feature, name) for name in names}
                 cells = {
-                    name: (spread_of(scope, arms[0], metric), spread_of(scope, arm, metric))
+                    name: (spread_of(scope, arms[0], metric).whole, spread_of(scope, arm, metric).whole)
                     for name, scope in scopes.items()
                 }
                 found = joint_test(cells)

@@ -23,9 +23,9 @@ from policies.base import Event, Feedback, FixedHistory, History, Observation
 from policies.events import events_logged
 from policies.histories import find_requests, gather_history
 from policies.registry import propensity
+from simulator.assignment import assign
 from simulator.environment.rewards import REWARDS
 from simulator.errors import RunFolderError, SpecError
-from simulator.experiment.assignment import assign
 from simulator.experiment.setup import stage_of, world_of
 from simulator.reports.trace import trace_fault
 from simulator.rollout.answer_model import constant_model

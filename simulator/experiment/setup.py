@@ -8,8 +8,8 @@ from jaxtyping import Int32
 
 from policies.base import CountingPolicy, LearningPolicy, Policy
 from policies.registry import build_policy
+from simulator.assignment import assign
 from simulator.errors import SpecError
-from simulator.experiment.assignment import assign
 from simulator.noise import seed_word
 from simulator.rollout.answer_model import constant_model
 from simulator.rollout.catalogue import Platform, RolloutSettings, Size, make_stage

@@ -10,8 +10,8 @@ from safetensors.numpy import load, save
 
 from policies.base import Feedback, LearningPolicy, Policy
 from policies.simple.random import RandomPolicy
+from simulator.assignment import hash_share
 from simulator.errors import RunFolderError
-from simulator.experiment.assignment import hash_share
 from simulator.experiment.engine import AnswerWeights, RunContext, Shard
 from simulator.experiment.schedule import SimulationStep
 from simulator.experiment.setup import MIXED, PreparedExperiment

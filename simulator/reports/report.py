@@ -46,12 +46,23 @@ class ArmSummary(Row):
 
 @final
 class Estimate(Row):
-    """A lift estimated from the split users, with its 95% interval (all relative to control)."""
+    """An effect estimated from the split users by another method: the lift, its 95% interval, errors.
+
+    Attributes:
+        relative_effect: Lift over the size of control.
+        ci_low: Lower end of its 95% interval.
+        ci_high: Upper end.
+        p_value: Two-sided, on the scale of the interval.
+        standard_error: Of the difference, in the metric's unit; None in reports of older versions.
+        log_standard_error: Of the logarithm of 1 + lift, likewise.
+    """
 
     relative_effect: Number
     ci_low: Number
     ci_high: Number
     p_value: Number
+    standard_error: Number = None
+    log_standard_error: Number = None
 
 
 @final
@@ -65,7 +76,7 @@ class MetricRow(Row):
         baseline: The control arm.
         control: Mean of the control bucket, unadjusted, in `unit`.
         treatment: Mean of the treatment bucket, unadjusted.
-        adjusted_control: The mean that the lift is relative to: moved by CUPED where `method` is `cuped`.
+        adjusted_control: The mean that the lift is relative to: moved by the covariates where `method` has any.
         adjusted_treatment: The same of the treatment bucket.
         effect: Absolute difference estimated by `method`.
         effect_low: Lower end of its 95% interval.
@@ -74,8 +85,12 @@ class MetricRow(Row):
         ci_low: Lower end of the lift's 95% interval.
         ci_high: Upper end.
         p_value: Two-sided; on the scale of the lift's interval, or of the difference's where there is no lift.
-        method: `cuped` (pre-period as covariate) or `plain`.
-        plain: The estimate without CUPED; equals the main one where `method` is `plain`.
+        standard_error: Of `effect`, in `unit`; None in reports of older versions.
+        log_standard_error: Of the logarithm of 1 + lift, likewise.
+        method: `adjusted` (both sides of the metric before the test as covariates) or `plain`; `cuped` in reports of
+            older versions.
+        plain: The estimate without covariates; equals the main one where `method` is `plain`.
+        cuped: The estimate with one covariate, the ratio before the test; None without a pre-period.
         true_control: The metric with every user under control, or None without truth.
         true_treatment: The same under treatment.
         true_relative_effect: Lift with every user under both arms, or None without truth.
@@ -110,8 +125,11 @@ class MetricRow(Row):
     ci_low: Number
     ci_high: Number
     p_value: Number
-    method: Literal["cuped", "plain"]
+    standard_error: Number = None
+    log_standard_error: Number = None
+    method: Literal["adjusted", "cuped", "plain"]
     plain: Estimate
+    cuped: Estimate | None = None
     true_control: Number = None
     true_treatment: Number = None
     true_relative_effect: Number = None

@@ -6,14 +6,11 @@ not on files, row groups or threads.
 """
 
 from dataclasses import dataclass
-from itertools import combinations, combinations_with_replacement
+from itertools import combinations_with_replacement
 from typing import Final, final
 
 import numpy as np
 from jaxtyping import Float64
-from tea_tasting.aggr import Aggregates
-
-from simulator.metrics import Ratio
 
 ROUNDING: Final = 1e-12
 """Variance, relative to that of the sides it is made of, which is no more than rounding."""
@@ -82,12 +79,6 @@ class Moments:
         return self.scatter / (self.n - 1)
 
 
-def bucket_spread(test: Ratio, before: Ratio | None) -> Moments:
-    """One metric's sides, during the test and before it."""
-    sides = (test.numerator, test.denominator)
-    return Moments.of(sides if before is None else (*sides, before.numerator, before.denominator))
-
-
 def effective_sample_size(spread: Moments, column: int) -> float:
     """Over how many equal users a column would spread as much: Kish's effective sample size, (sum x)^2 / sum x^2.
 
@@ -102,19 +93,3 @@ def ratio_of(spread: Moments) -> float | None:
     """The metric, or None where its denominator sums to 0."""
     below = float(spread.total[1])
     return float(spread.total[0]) / below if below else None
-
-
-def aggregates(spread: Moments) -> Aggregates:
-    """A bucket's spread as tea-tasting wants it."""
-    names = ("denominator", "numerator", "pre_denominator", "pre_numerator")[: len(spread.total)]  # tea-tasting's order
-    spread = spread.take((1, 0, 3, 2)[: len(names)])
-    covariance = spread.covariance
-    cov: dict[tuple[str, str], float] = {
-        (names[i], names[j]): float(covariance[i, j]) for i, j in combinations(range(len(names)), 2)
-    }
-    return Aggregates(
-        count_=spread.n,
-        mean_={name: float(spread.total[i]) / spread.n for i, name in enumerate(names)},
-        var_={name: float(covariance[i, i]) for i, name in enumerate(names)},
-        cov_=cov,
-    )

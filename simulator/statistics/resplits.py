@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
-from simulator.statistics.comparison import CONFIDENCE, LOOSE, NEAR_ZERO
+from simulator.statistics.comparison import CONFIDENCE, NEAR_ZERO
 
 
 @final
@@ -147,14 +147,13 @@ def read_plain(control: SplitMoments, treatment: SplitMoments) -> Readings:
 
 
 def read_cuped(control: SplitMoments, treatment: SplitMoments) -> Readings:
-    """The same, adjusted by the ratio before the test; no reading where that rests on too few users."""
+    """The same, adjusted by the ratio before the test; no reading where that does not vary."""
     total = control + treatment
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = ratio_covariance(total, 2, 2)
         slope = ratio_covariance(total, 0, 2) / spread
         readings = _read(_adjusted(control, slope, total), _adjusted(treatment, slope, total))
-        loose = _is_loose(control) | _is_loose(treatment) | ~(spread > 0)
-    return readings.take(nothing(len(slope)), loose)
+    return readings.take(nothing(len(slope)), ~(spread > 0))
 
 
 def _read(control: Means, treatment: Means) -> Readings:
@@ -225,12 +224,6 @@ def _adjusted(moments: SplitMoments, slope: Float64[np.ndarray, " r"], total: Sp
         - 2 * slope * ratio_covariance(moments, 0, 2)
     )
     return Means(_ratio(moments, 0) - slope * (_ratio(moments, 2) - _ratio(total, 2)), variance, moments.n)
-
-
-def _is_loose(moments: SplitMoments) -> np.ndarray:
-    """Whether the denominator before the test is not known to within `LOOSE`."""
-    error = np.sqrt(moments.covariance[:, 3, 3] / moments.n)
-    return (moments.mean[:, 3] <= 0) | (error > LOOSE * moments.mean[:, 3])
 
 
 def nothing(n: int) -> Readings:

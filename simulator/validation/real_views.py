@@ -12,7 +12,7 @@ import pandas as pd
 from jaxtyping import Float64, Int16, Int32, Int64, UInt16
 
 from policies.base import Event
-from simulator.experiment.assignment import hash_share
+from simulator.assignment import hash_share
 from simulator.validation.views import ValidationViews
 from user_models.data.folder import KuaiRandFolder, open_folder
 from user_models.errors import DataError

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simulator.experiment.assignment import hash_share
+from simulator.assignment import hash_share
 from simulator.rollout.catalogue import Size
 from simulator.user_days import COUNTS, STRONG_COUNTS, SUMS
 from user_models.testing import toy_world

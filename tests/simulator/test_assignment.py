@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from simulator.experiment.assignment import assign, hash_share
+from simulator.assignment import assign, hash_share
 
 USERS = np.arange(20_000, dtype=np.int64)
 

@@ -1,0 +1,181 @@
+"""Moments of one metric by hash group of users: what the delete-a-group jackknife needs of any number of users.
+
+Users are put into `GROUPS` groups by a hash of their id, so groups do not depend on files, shards or the order of rows.
+Leaving out one group is then total minus group (delete-a-group jackknife: Kott, Journal of Official Statistics 17,
+2001, page 521; Shao and Tu, The Jackknife and Bootstrap, Springer 1995).
+
+Axes: `g` groups of users, `k` columns: numerator, denominator, then covariates.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import Final, final
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64, Int64
+
+from simulator.assignment import hash_share
+from simulator.metrics import Ratio
+from simulator.statistics.moments import Moments
+
+GROUPS: Final = 100
+"""Groups of users that are left out in turn."""
+_SALT: Final = "jackknife"
+"""Keeps the groups independent of the buckets, which are drawn by the same hash."""
+
+
+def group_of(user_id: np.ndarray) -> Int64[np.ndarray, " users"]:
+    """The group of each user, from 0 to `GROUPS` - 1; ids are whole numbers or anything that pandas can hash.
+
+    >>> group_of(np.array([1, 2, 3])).tolist() == group_of(np.array([1, 2, 3], np.int32)).tolist()
+    True
+    """
+    ids = np.asarray(user_id)
+    if ids.dtype.kind in "iu":
+        return (hash_share(ids.astype(np.int64), _SALT) * GROUPS).astype(np.int64)
+    hashed = pd.util.hash_array(ids.astype(str).astype(object), categorize=True)
+    return (hashed % np.uint64(GROUPS)).astype(np.int64)
+
+
+@final
+@dataclass(frozen=True)
+class GroupMoments:
+    """Counts, sums, and sums of centred products of a few columns, by group of users.
+
+    Attributes:
+        n: Users.
+        total: Sum of each column.
+        scatter: Sum over the group's users of the product of each two columns' distances from the group's means.
+        cubes: Sums of x^3, x^2 y, x y^2 and y^3, with x the first column and y the second.
+        present: Users of all groups whose value is not 0, by column.
+        least: Smallest value of each column over all groups; infinite where there is nobody.
+    """
+
+    n: Float64[np.ndarray, " g"]
+    total: Float64[np.ndarray, "g k"]
+    scatter: Float64[np.ndarray, "g k k"]
+    cubes: Float64[np.ndarray, "g 4"]
+    present: Int64[np.ndarray, " k"]
+    least: Float64[np.ndarray, " k"]
+
+    @staticmethod
+    def of(columns: tuple[Float64[np.ndarray, " users"], ...], group: Int64[np.ndarray, " users"]) -> "GroupMoments":
+        """Add up columns by group, always in the order of the rows."""
+
+        def added(values: Float64[np.ndarray, " users"]) -> Float64[np.ndarray, " g"]:
+            return np.bincount(group, weights=values, minlength=GROUPS)
+
+        n, k = np.bincount(group, minlength=GROUPS).astype(np.float64), len(columns)
+        total = np.stack([added(column) for column in columns], axis=1)
+        mean = total / np.maximum(n, 1)[:, None]
+        centred = [column - mean[group, i] for i, column in enumerate(columns)]
+        scatter = np.zeros((GROUPS, k, k))
+        for i, j in combinations_with_replacement(range(k), 2):
+            scatter[:, i, j] = scatter[:, j, i] = added(centred[i] * centred[j])
+        x, y = columns[:2]
+        cubes = np.stack([added(x * x * x), added(x * x * y), added(x * y * y), added(y * y * y)], axis=1)
+        present = np.array([np.count_nonzero(column) for column in columns], np.int64)
+        least = np.array([column.min(initial=np.inf) for column in columns])
+        return GroupMoments(n, total, scatter, cubes, present, least)
+
+    def __add__(self, other: "GroupMoments") -> "GroupMoments":
+        """Of both slices together (Chan, Golub and LeVeque, The American Statistician 1983)."""
+        n = self.n + other.n
+        apart = self.total / np.maximum(self.n, 1)[:, None] - other.total / np.maximum(other.n, 1)[:, None]
+        weight = self.n * other.n / np.maximum(n, 1)
+        between = apart[:, :, None] * apart[:, None, :] * weight[:, None, None]
+        return GroupMoments(
+            n,
+            self.total + other.total,
+            self.scatter + other.scatter + between,
+            self.cubes + other.cubes,
+            self.present + other.present,
+            np.minimum(self.least, other.least),
+        )
+
+    def take(self, columns: tuple[int, ...]) -> "GroupMoments":
+        """Some columns, in the order given; the first two stay the first two, so that `cubes` stay true.
+
+        Raises:
+            ValueError: The first two are others.
+        """
+        if columns[:2] != (0, 1):
+            raise ValueError(f"columns {columns} given, want 0 and 1 first")
+        at = list(columns)
+        scatter = self.scatter[:, at][:, :, at]
+        return GroupMoments(self.n, self.total[:, at], scatter, self.cubes, self.present[at], self.least[at])
+
+    def combined(self, weights: Float64[np.ndarray, "new k"]) -> "GroupMoments":
+        """Weighted sums of the columns, without their cubes and smallest values, which the jackknife does not need."""
+        scatter = (weights[:, :, None, None] * weights[None, None, :, :]).transpose(0, 2, 1, 3)
+        new = np.array(
+            [
+                [(scatter[i, j] * self.scatter).sum(axis=(1, 2)) for j in range(len(weights))]
+                for i in range(len(weights))
+            ]
+        )
+        present = np.array([self.present[row != 0].max(initial=0) for row in weights], np.int64)
+        unknown = np.full((GROUPS, 4), np.nan), np.full(len(weights), np.nan)
+        total = (self.total[:, None, :] * weights).sum(axis=2)
+        return GroupMoments(self.n, total, np.moveaxis(new, 2, 0), unknown[0], present, unknown[1])
+
+    @property
+    def whole(self) -> Moments:
+        """Of all groups together."""
+        samples = self.samples()
+        present = tuple(int(users) for users in self.present)
+        return Moments(int(samples.n), self.total.sum(axis=0), samples.scatter, present)
+
+    def samples(self) -> "Samples":
+        """All users as one sample, without an axis of groups."""
+        n, centre, first, second = self._about_centre()
+        return _sample(n.sum(), centre, first.sum(axis=0), second.sum(axis=0))
+
+    def without_each(self) -> "Samples":
+        """The users without each group that has any; the axis of samples is that of those groups."""
+        n, centre, first, second = self._about_centre()
+        left = n.sum() - n, first.sum(axis=0) - first, second.sum(axis=0) - second
+        chosen = (n > 0) & (left[0] > 0)
+        return _sample(left[0][chosen], centre, left[1][chosen], left[2][chosen])
+
+    def _about_centre(
+        self,
+    ) -> tuple[
+        Float64[np.ndarray, " g"], Float64[np.ndarray, " k"], Float64[np.ndarray, "g k"], Float64[np.ndarray, "g k k"]
+    ]:
+        """Users, the mean over all of them, and each group's sums of distances from it and of their products."""
+        n = self.n
+        centre = self.total.sum(axis=0) / max(float(n.sum()), 1.0)
+        first = self.total - n[:, None] * centre
+        second = self.scatter + first[:, :, None] * first[:, None, :] / np.maximum(n, 1)[:, None, None]
+        return n, centre, first, second
+
+
+def metric_moments(test: Ratio, before: Ratio | None, group: Int64[np.ndarray, " users"]) -> GroupMoments:
+    """One metric's sides, during the test and before it, by group of users."""
+    sides = (test.numerator, test.denominator)
+    return GroupMoments.of(sides if before is None else (*sides, before.numerator, before.denominator), group)
+
+
+@final
+@dataclass(frozen=True)
+class Samples:
+    """Samples of users, one beside the other; leading axes are those of the samples.
+
+    Attributes:
+        n: Users, shape [...].
+        mean: Of each column, shape [..., k].
+        scatter: Sums of products of distances from the means, shape [..., k, k].
+    """
+
+    n: np.ndarray
+    mean: np.ndarray
+    scatter: np.ndarray
+
+
+def _sample(n: np.ndarray, centre: np.ndarray, first: np.ndarray, second: np.ndarray) -> Samples:
+    """Samples from sums of distances from a common centre, and of their products."""
+    n = np.asarray(n, np.float64)
+    away = first / np.maximum(n, 1)[..., None]
+    return Samples(n, centre + away, second - first[..., :, None] * away[..., None, :])
