@@ -18,6 +18,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float64
 
 from simulator.analysis.scorecard import NO_TRUTH
 from simulator.metrics import Ratio
@@ -50,25 +51,29 @@ def answer_spread(users: pd.DataFrame) -> GroupMoments:
     return GroupMoments.of(columns, group_of(users["user_id"].to_numpy()))
 
 
-def share(spread: GroupMoments, estimator: Estimator) -> float | None:
-    """The satisfied share of one bucket; None where there are no answers."""
-    above, below = sides(spread, estimator).total.sum(axis=0)
-    return float(above) / float(below) if spread.total[:, 1].sum() and below else None
+def share(total: Float64[np.ndarray, " k"], estimator: Estimator) -> float | None:
+    """The satisfied share of one bucket from the sums of `_COLUMNS`; None where there are no answers."""
+    above, below = (_weights(total, estimator) * total).sum(axis=1)
+    return float(above) / float(below) if total[1] and below else None
 
 
-def sides(spread: GroupMoments, estimator: Estimator) -> GroupMoments:
+def sides(moments: GroupMoments, estimator: Estimator) -> GroupMoments:
     """Numerator and denominator of a bucket's share.
 
     Those of the doubly robust share, a sum of two ratios, are such that their ratio is it and so is its linearisation.
     """
+    return moments.combined(_weights(moments.total.sum(axis=0), estimator))
+
+
+def _weights(total: Float64[np.ndarray, " k"], estimator: Estimator) -> Float64[np.ndarray, "2 k"]:
+    """Weights of the columns in the numerator and in the denominator of a share."""
     if estimator != "doubly_robust":
-        return spread.combined(np.eye(len(_COLUMNS))[[2, 1] if estimator == "naive" else [4, 3]])
-    total = spread.total.sum(axis=0)
+        return np.eye(len(_COLUMNS))[[2, 1] if estimator == "naive" else [4, 3]]
     asked, weight = float(total[0]), float(total[3])
     correction = float(total[4] - total[6]) / weight if weight else 0.0
     per_weight = asked / weight if weight else 0.0
     above = [correction, 0, 0, -correction * per_weight, per_weight, 1, -per_weight]
-    return spread.combined(np.array([above, [1, 0, 0, 0, 0, 0, 0]], np.float64))
+    return np.array([above, [1, 0, 0, 0, 0, 0, 0]], np.float64)
 
 
 def true_side(users: pd.DataFrame) -> Ratio:
@@ -179,7 +184,7 @@ def _row(users: pd.DataFrame, arm: str) -> QuestionnaireRow:
     """
     naive = _share(users, "answers_satisfied", "answered")
     weighted = _share(users, "answer_weight_satisfied", "answer_weight")
-    robust = share(answer_spread(users), "doubly_robust")
+    robust = share(users[list(_COLUMNS)].to_numpy(np.float64).sum(axis=0), "doubly_robust")
     true = _share(users, "true_eligible_satisfied", "eligible")
     true_asked = _share(users, "true_would_say", "asked")
     reasons = dict.fromkeys(("naive", "weighted", "doubly_robust"), "nobody answered")

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, final
 
 import numpy as np
-from jaxtyping import Float64
 
 from simulator.statistics.groups import GroupMoments, Samples
 from simulator.statistics.moments import ROUNDING
@@ -18,6 +17,8 @@ Adjustment: TypeAlias = Literal["none", "ratio", "sides"]
 """Covariates: none; the ratio before the test (CUPED); both its sides and whatever else there is."""
 ErrorMethod: TypeAlias = Literal["delta", "leverage", "jackknife"]
 """Standard error: delta method; the same with the leverage of heavy users; by leaving out groups of users."""
+Values: TypeAlias = np.ndarray | np.float64
+"""Values of samples, or of one."""
 _RIDGE: Final = 1e-12
 """Added to correlations of covariates, so that equal ones share a slope."""
 
@@ -43,7 +44,7 @@ def estimate(a: GroupMoments, b: GroupMoments, adjustment: Adjustment, error: Er
     ratio = _before(*whole) if adjustment == "ratio" else None
     sign = math.copysign(1.0, float(whole[0].mean[0] / whole[0].mean[1]))
 
-    def both(samples: tuple[Samples, Samples]) -> list[Float64[np.ndarray, "2 _"]]:
+    def both(samples: tuple[Samples, Samples]) -> list[np.ndarray]:
         """Adjusted control, treatment and their difference, on the metric's scale and as logarithms."""
         projected = samples if ratio is None else tuple(_projected(each, ratio) for each in samples)
         logs = np.stack(np.broadcast_arrays(*adjusted_values(*projected, log=log)))
@@ -70,7 +71,7 @@ def estimate(a: GroupMoments, b: GroupMoments, adjustment: Adjustment, error: Er
     return Estimate(*in_units, float(logs[1] - logs[0]), log_error, log_freedom) if log else Estimate(*in_units)
 
 
-def adjusted_values(control: Samples, treatment: Samples, *, log: bool) -> tuple[np.ndarray, np.ndarray]:
+def adjusted_values(control: Samples, treatment: Samples, *, log: bool) -> tuple[Values, Values]:
     """Each arm's metric, or the logarithm of its size, moved to where it would be had all users begun alike.
 
     Args:
@@ -92,7 +93,7 @@ def adjusted_values(control: Samples, treatment: Samples, *, log: bool) -> tuple
     return moved[0], moved[1]
 
 
-def _value(sample: Samples, *, log: bool) -> np.ndarray:
+def _value(sample: Samples, *, log: bool) -> Values:
     """The metric, or the logarithm of its size."""
     value = sample.mean[..., 0] / sample.mean[..., 1]
     return np.log(np.abs(value)) if log else value

@@ -174,7 +174,7 @@ class Samples:
     scatter: np.ndarray
 
 
-def _sample(n: np.ndarray, centre: np.ndarray, first: np.ndarray, second: np.ndarray) -> Samples:
+def _sample(n: np.ndarray | np.float64, centre: np.ndarray, first: np.ndarray, second: np.ndarray) -> Samples:
     """Samples from sums of distances from a common centre, and of their products."""
     n = np.asarray(n, np.float64)
     away = first / np.maximum(n, 1)[..., None]
