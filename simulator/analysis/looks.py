@@ -16,6 +16,7 @@ from typing import Final, final
 import numpy as np
 
 from simulator.analysis.accumulator import LookTallies
+from simulator.reports.document import LARGEST
 from simulator.reports.report import LookRow, Looks, MetricRow, Number
 from simulator.spec.experiment import ExperimentSpec
 from simulator.statistics.comparison import Difference, compare, critical_value
@@ -42,11 +43,10 @@ class LogLift:
 
     def within(self, bound: float) -> tuple[Number, Number]:
         """The lifts within a bound for a normal variable; None where they are beyond what a number can hold."""
-        away = critical_value(bound, self.freedom) * self.error
-        try:
-            return math.expm1(self.middle - away), math.expm1(self.middle + away)
-        except OverflowError:
+        away = critical_value(bound, self.freedom) * self.error if self.error else 0.0
+        if self.middle + away > math.log(LARGEST):
             return None, None
+        return math.expm1(self.middle - away), math.expm1(self.middle + away)
 
 
 @final

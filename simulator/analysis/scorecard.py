@@ -152,10 +152,15 @@ def metric_row(
         reasons={
             **no_value,
             **{name: reason for name, reason in main.reasons.items() if name in MetricRow.model_fields},
-            **({"method": f"not adjusted: {comparison.not_adjusted}"} if comparison.not_adjusted else {}),
+            **(_not_adjusted(comparison.not_adjusted) if comparison.not_adjusted else {}),
             **_note(metric, control, treatment),
         },
     )
+
+
+def _not_adjusted(reason: str) -> dict[str, str]:
+    """Why the time before the test is not used."""
+    return {"method": f"not adjusted: {reason}", "cuped": reason}
 
 
 def with_true_effect(row: MetricRow, effect: PairedEffect | None) -> MetricRow:

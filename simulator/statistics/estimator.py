@@ -42,20 +42,18 @@ def estimate(a: GroupMoments, b: GroupMoments, adjustment: Adjustment, error: Er
     """Point estimate and errors by one method."""
     whole = a.samples(), b.samples()
     ratio = _before(*whole) if adjustment == "ratio" else None
-    sign = math.copysign(1.0, float(whole[0].mean[0] / whole[0].mean[1]))
 
-    def both(samples: tuple[Samples, Samples]) -> list[np.ndarray]:
-        """Adjusted control, treatment and their difference, on the metric's scale and as logarithms."""
-        projected = samples if ratio is None else tuple(_projected(each, ratio) for each in samples)
-        logs = np.stack(np.broadcast_arrays(*adjusted_values(*projected, log=log)))
-        return [logs, sign * np.exp(logs) if log else logs]
+    def read(control: Samples, treatment: Samples) -> AdjustedPair:
+        """The pair with the covariates of the method."""
+        if ratio is not None:
+            control, treatment = _projected(control, ratio), _projected(treatment, ratio)
+        return adjusted_pair(control, treatment, log=log)
 
-    logs, means = (values.reshape(2) for values in both(whole))
+    pair = read(*whole)
     if error == "jackknife":
-        parts = [both((a.without_each(), whole[1])), both((whole[0], b.without_each()))]
-        (log_error, log_freedom), (standard_error, freedom) = (
-            _combined(*(_jackknife(part[scale][1] - part[scale][0]) for part in parts)) for scale in (0, 1)
-        )
+        parts = [read(a.without_each(), whole[1]), read(whole[0], b.without_each())]
+        log_error, log_freedom = _combined(*(_jackknife(part.apart) for part in parts))
+        standard_error, freedom = _combined(*(_jackknife(part.treatment - part.control) for part in parts))
     else:
         projected = whole if ratio is None else tuple(_projected(each, ratio) for each in whole)
         slope = slopes(*projected, log=log)
@@ -64,39 +62,59 @@ def estimate(a: GroupMoments, b: GroupMoments, adjustment: Adjustment, error: Er
             for arm, sample in zip((a, b), projected, strict=True)
         ]
         log_error, log_freedom = _combined(*pieces)
-        squares = [(square * value**2, left) for (square, left), value in zip(pieces, means, strict=True)]
+        means = float(pair.control), float(pair.treatment)
+        squares = [(square * mean * mean, left) for (square, left), mean in zip(pieces, means, strict=True)]
         standard_error, freedom = _combined(*squares) if log else (log_error, log_freedom)
-    control, treatment = (float(value) for value in means)
+    control, treatment = float(pair.control), float(pair.treatment)
     in_units = (control, treatment, treatment - control, standard_error, freedom)
-    return Estimate(*in_units, float(logs[1] - logs[0]), log_error, log_freedom) if log else Estimate(*in_units)
+    return Estimate(*in_units, float(pair.apart), log_error, log_freedom) if log else Estimate(*in_units)
 
 
-def adjusted_values(control: Samples, treatment: Samples, *, log: bool) -> tuple[Values, Values]:
-    """Each arm's metric, or the logarithm of its size, moved to where it would be had all users begun alike.
+@final
+@dataclass(frozen=True)
+class AdjustedPair:
+    """Both arms of each sample, moved to where they would be had all users begun alike.
+
+    Attributes:
+        control: The metric.
+        treatment: Likewise.
+        apart: Logarithm of treatment over control, or treatment minus control.
+    """
+
+    control: Values
+    treatment: Values
+    apart: Values
+
+
+def adjusted_pair(control: Samples, treatment: Samples, *, log: bool) -> AdjustedPair:
+    """Adjust both arms by their covariates, which are the columns from the third on.
 
     Args:
-        control: Samples of control; columns from the third on are covariates.
+        control: Samples of control.
         treatment: Samples of treatment; leading axes are broadcast against those of control.
-        log: Give logarithms.
+        log: Adjust logarithms.
     """
-    values = [_value(sample, log=log) for sample in (control, treatment)]
+    before, after = (sample.mean[..., 0] / sample.mean[..., 1] for sample in (control, treatment))
+    moved = _moves(control, treatment, log=log)
+    if not log:
+        before, after = before - moved[0], after - moved[1]
+        return AdjustedPair(before, after, after - before)
+    apart = np.log1p((after - before) / before) - (moved[1] - moved[0])
+    return AdjustedPair(before * np.exp(-moved[0]), after * np.exp(-moved[1]), apart)
+
+
+def _moves(control: Samples, treatment: Samples, *, log: bool) -> tuple[Values, Values]:
+    """How far covariates move each arm: slope times the distance from the mean of both arms."""
     if control.mean.shape[-1] == 2:
-        return values[0], values[1]
+        nothing = np.zeros(np.broadcast_shapes(control.n.shape, treatment.n.shape))
+        return nothing, nothing
     slope = slopes(control, treatment, log=log)
-    n = control.n + treatment.n
     weighted = control.n[..., None] * control.mean + treatment.n[..., None] * treatment.mean
-    centre = (weighted / n[..., None])[..., 2:]
-    moved = [
-        value - (slope * (sample.mean[..., 2:] - centre)).sum(axis=-1)
-        for value, sample in zip(values, (control, treatment), strict=True)
-    ]
-    return moved[0], moved[1]
-
-
-def _value(sample: Samples, *, log: bool) -> Values:
-    """The metric, or the logarithm of its size."""
-    value = sample.mean[..., 0] / sample.mean[..., 1]
-    return np.log(np.abs(value)) if log else value
+    centre = (weighted / (control.n + treatment.n)[..., None])[..., 2:]
+    of_control, of_treatment = (
+        (slope * (sample.mean[..., 2:] - centre)).sum(axis=-1) for sample in (control, treatment)
+    )
+    return of_control, of_treatment
 
 
 def gradient(sample: Samples, *, log: bool) -> np.ndarray:
@@ -158,9 +176,9 @@ def _projected(sample: Samples, ratio: float) -> Samples:
     return Samples(sample.n, mean, scatter)
 
 
-def _jackknife(values: np.ndarray) -> tuple[float, float]:
+def _jackknife(values: Values) -> tuple[float, float]:
     """Squared error from estimates that each leave out one group, and its degrees of freedom."""
-    groups = len(values)
+    groups = values.size
     return float((groups - 1) / groups * ((values - values.mean()) ** 2).sum()), groups - 1.0
 
 
@@ -185,18 +203,21 @@ def _third(arm: GroupMoments, sample: Samples, *, log: bool) -> float:
     xxx, xxy, xyy, yyy = (float(total) for total in arm.cubes.sum(axis=0))
     x, y = (float(sample.n * mean) for mean in sample.mean[:2])
     if log:
-        return xxx / x**3 - xyy / x / y / y - xxy / x / x / y + yyy / y**3
-    value = x / y
-    return 2 * (xxy - 2 * value * xyy + value * value * yyy) / y**3
+        terms = (xxx / x**3, -xyy / x / y / y, -xxy / x / x / y, yyy / y**3)
+    else:
+        value = x / y
+        terms = (2 * xxy / y**3, -4 * value * xyy / y**3, 2 * value * value * yyy / y**3)
+    third = sum(terms)
+    return third if third > ROUNDING * sum(map(abs, terms)) else 0.0
 
 
 def _kish(arm: GroupMoments, sample: Samples) -> float:
-    """Least effective sample size of a side (Kish 1965); users, where a side has values below 0."""
+    """Least effective sample size of a side (Kish 1965); users, where a side has values of both signs."""
     n = float(sample.n)
     sizes = [n]
     for i in range(2):
         mean, varies = float(sample.mean[i]), float(sample.scatter[i, i])
-        if mean and arm.least[i] >= 0:
+        if mean and (arm.least[i] >= 0 or arm.greatest[i] <= 0):
             sizes.append(n * n * mean * mean / (varies + n * mean * mean))
     return max(min(sizes), 2.0)
 

@@ -50,6 +50,7 @@ class GroupMoments:
         cubes: Sums of x^3, x^2 y, x y^2 and y^3, with x the first column and y the second.
         present: Users of all groups whose value is not 0, by column.
         least: Smallest value of each column over all groups; infinite where there is nobody.
+        greatest: Largest value, likewise; minus infinite.
     """
 
     n: Float64[np.ndarray, " g"]
@@ -58,13 +59,14 @@ class GroupMoments:
     cubes: Float64[np.ndarray, "g 4"]
     present: Int64[np.ndarray, " k"]
     least: Float64[np.ndarray, " k"]
+    greatest: Float64[np.ndarray, " k"]
 
     @staticmethod
     def of(columns: tuple[Float64[np.ndarray, " users"], ...], group: Int64[np.ndarray, " users"]) -> "GroupMoments":
         """Add up columns by group, always in the order of the rows."""
 
         def added(values: Float64[np.ndarray, " users"]) -> Float64[np.ndarray, " g"]:
-            return np.bincount(group, weights=values, minlength=GROUPS)
+            return np.bincount(group, weights=values, minlength=GROUPS).astype(np.float64)  # whole numbers if empty
 
         n, k = np.bincount(group, minlength=GROUPS).astype(np.float64), len(columns)
         total = np.stack([added(column) for column in columns], axis=1)
@@ -77,7 +79,8 @@ class GroupMoments:
         cubes = np.stack([added(x * x * x), added(x * x * y), added(x * y * y), added(y * y * y)], axis=1)
         present = np.array([np.count_nonzero(column) for column in columns], np.int64)
         least = np.array([column.min(initial=np.inf) for column in columns])
-        return GroupMoments(n, total, scatter, cubes, present, least)
+        greatest = np.array([column.max(initial=-np.inf) for column in columns])
+        return GroupMoments(n, total, scatter, cubes, present, least, greatest)
 
     def __add__(self, other: "GroupMoments") -> "GroupMoments":
         """Of both slices together (Chan, Golub and LeVeque, The American Statistician 1983)."""
@@ -92,6 +95,7 @@ class GroupMoments:
             self.cubes + other.cubes,
             self.present + other.present,
             np.minimum(self.least, other.least),
+            np.maximum(self.greatest, other.greatest),
         )
 
     def take(self, columns: tuple[int, ...]) -> "GroupMoments":
@@ -104,7 +108,8 @@ class GroupMoments:
             raise ValueError(f"columns {columns} given, want 0 and 1 first")
         at = list(columns)
         scatter = self.scatter[:, at][:, :, at]
-        return GroupMoments(self.n, self.total[:, at], scatter, self.cubes, self.present[at], self.least[at])
+        ends = self.least[at], self.greatest[at]
+        return GroupMoments(self.n, self.total[:, at], scatter, self.cubes, self.present[at], *ends)
 
     def combined(self, weights: Float64[np.ndarray, "new k"]) -> "GroupMoments":
         """Weighted sums of the columns, without their cubes and smallest values, which the jackknife does not need."""
@@ -118,7 +123,7 @@ class GroupMoments:
         present = np.array([self.present[row != 0].max(initial=0) for row in weights], np.int64)
         unknown = np.full((GROUPS, 4), np.nan), np.full(len(weights), np.nan)
         total = (self.total[:, None, :] * weights).sum(axis=2)
-        return GroupMoments(self.n, total, np.moveaxis(new, 2, 0), unknown[0], present, unknown[1])
+        return GroupMoments(self.n, total, np.moveaxis(new, 2, 0), unknown[0], present, unknown[1], unknown[1])
 
     @property
     def whole(self) -> Moments:

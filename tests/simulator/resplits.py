@@ -1,13 +1,13 @@
-"""Many random splits of the same users at once: moments by arm are products of an assignment matrix with the users."""
+"""Random splits of the same users, each read by the engine."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.analysis.scorecard import compare_spreads
 from simulator.metrics import Ratio
-from simulator.statistics.moments import Moments
+from simulator.statistics.comparison import Comparison, compare
+from simulator.statistics.groups import GroupMoments, group_of, metric_moments
 
 
 @dataclass(frozen=True)
@@ -38,28 +38,21 @@ def halves(n: int, splits: int, rng: np.random.Generator) -> np.ndarray:
     return (rng.random((splits, n)) < 0.5).astype(np.float64)
 
 
-def spreads(columns: list[np.ndarray], assigned: np.ndarray) -> list[Moments]:
-    """The spread of the users that each row of `assigned` chooses."""
-    centre = np.array([column.mean() for column in columns])
-    centred = np.stack(columns, axis=1) - centre
-    k = len(columns)
-    products = (centred[:, :, None] * centred[:, None, :]).reshape(-1, k * k)
-    count, total = assigned.sum(axis=1), assigned @ centred
-    scatter = (assigned @ products).reshape(-1, k, k) - total[:, :, None] * total[:, None, :] / count[:, None, None]
-    whole = total + count[:, None] * centre
-    return [Moments(int(n), t, s, (0,) * k) for n, t, s in zip(count, whole, scatter, strict=True)]
+def moments_of(people: Population, metric: str, chosen: np.ndarray) -> GroupMoments:
+    """Moments of some users; `chosen` is 1 for each of them, else 0."""
+    mine = chosen > 0
+    test, before = (
+        Ratio(side.numerator[mine], side.denominator[mine]) for side in (people.test[metric], people.before[metric])
+    )
+    return metric_moments(test, before, group_of(np.flatnonzero(mine)))
 
 
-def bucket_spreads(people: Population, metric: str, assigned: np.ndarray) -> list[Moments]:
-    test, before = people.test[metric], people.before[metric]
-    return spreads([test.numerator, test.denominator, before.numerator, before.denominator], assigned)
-
-
-def comparisons(control: Population, treated: Population, metric: str, assigned: np.ndarray) -> list:
+def comparisons(control: Population, treated: Population, metric: str, assigned: np.ndarray) -> list[Comparison]:
     """Our engine on every split; both populations are the same users."""
-    a = bucket_spreads(control, metric, 1 - assigned)
-    b = bucket_spreads(treated, metric, assigned)
-    return [compare_spreads("a", x, "b", y) for x, y in zip(a, b, strict=True)]
+    return [
+        compare("a", moments_of(control, metric, 1 - split), "b", moments_of(treated, metric, split))
+        for split in assigned
+    ]
 
 
 def monte_carlo(rate: float, replications: int) -> float:

@@ -40,7 +40,7 @@ def test_the_true_effect_is_the_planted_one(report: Report):
 def test_estimates_cover_the_truth(report: Report):
     for key in ("AUT", "AVT", "P2N"):
         row = row_of(report, key)
-        assert row.method == "cuped"
+        assert row.method == "adjusted"
         assert row.ci_low <= row.true_relative_effect <= row.ci_high
 
 
