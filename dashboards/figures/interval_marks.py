@@ -12,7 +12,7 @@ from simulator.reports.report import Estimate, MetricRow, Number, Report
 
 Symbol = Literal["circle", "circle-open", "diamond", "star", "star-open"]
 SYMBOLS: Final[tuple[tuple[Symbol, str], ...]] = (
-    ("circle", "adjusted by the pre-period (CUPED)"),
+    ("circle", "adjusted by the pre-period"),
     ("circle-open", "plain"),
     ("star", "true effect"),
 )
@@ -93,14 +93,14 @@ def hover(row: MetricRow, estimate: Estimate | MetricRow, title: str) -> str:
 
 def main_mark(row: MetricRow, at: float) -> Mark:
     """The estimate the report goes by."""
-    title = "with CUPED" if row.method != "plain" else "without CUPED"
+    title = "adjusted" if row.method != "plain" else "not adjusted"
     return Mark(at, row.relative_effect, row.ci_low, row.ci_high, hover(row, row, title))
 
 
 def plain_mark(row: MetricRow, at: float) -> Mark:
-    """The estimate without CUPED."""
+    """The estimate that is not adjusted."""
     plain = row.plain
-    return Mark(at, plain.relative_effect, plain.ci_low, plain.ci_high, hover(row, plain, "without CUPED"))
+    return Mark(at, plain.relative_effect, plain.ci_low, plain.ci_high, hover(row, plain, "not adjusted"))
 
 
 def sequential_mark(row: MetricRow, at: float) -> Mark:

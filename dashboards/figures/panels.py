@@ -37,8 +37,8 @@ def scorecard_forest(report: Report) -> Panel:
     """Lift of every metric beside its truth."""
     caption = (
         "Each lane is one metric; each block has its own scale. The bar is the 95% interval of the lift over"
-        " control; a bar that crosses the line at 0 shows no clear change. Solid points are adjusted by the pre-period"
-        " (CUPED), hollow ones are not. The star is the true effect, from running every user under both arms; across"
+        " control; a bar that crosses the line at 0 shows no clear change. Solid points are adjusted by the"
+        " pre-period, hollow ones are not. The star is the true effect, from running every user under both arms; across"
         " many tests, 95 of 100 bars should contain it. A thick pale bar is the interval that holds over all looks."
     )
     notes = scorecard.missing_notes(report.metrics)

@@ -23,6 +23,8 @@ def show(run: Path, report: Report) -> None:
     show_brief(report)
     with st.expander("All columns: levels, corrections, method"):
         show_table(scorecard.SCORE_HEADINGS, scorecard.score_lines(report))
+    with st.expander("One effect by each method"):
+        show_section(sections.methods(report))
     show_notes(scorecard.score_notes(report))
     show_section(sections.trainings(report))
     show_drawn(panels.scorecard_forest, report)

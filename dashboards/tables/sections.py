@@ -6,7 +6,7 @@ from typing import Final, final
 
 from dashboards.text import formatting
 from simulator.reports.answer_forms import ShareBounds
-from simulator.reports.report import Number, Report
+from simulator.reports.report import Estimate, MetricRow, Number, Report
 from simulator.reports.sections import SPLIT_ALARM, AnswerEffect, LeeBounds, Resplits, SplitCheck
 
 ESTIMATORS: Final = {
@@ -74,6 +74,34 @@ def health_checks(report: Report) -> SectionTable:
         " above 20% that is more than 10 standard errors from 0 is to be checked before it is believed."
     )
     return SectionTable("Health checks", ("Check", "Found", "Verdict"), lines, caption)
+
+
+def methods(report: Report) -> SectionTable:
+    """Every metric by every method, one below the other."""
+    lines = [
+        (row.metric, row.arm, name, *_by_method(estimate))
+        for row in report.metrics
+        for name, estimate in (("adjusted", row), ("CUPED", row.cuped), ("plain", row.plain))
+        if estimate is not None and (name != "adjusted" or row.method != "plain")
+    ]
+    caption = (
+        "Adjusted: both sides of the metric before the test as covariates, errors by leaving out groups of users."
+        " CUPED: their ratio as one covariate, errors by the delta method. Plain: no covariates. The scorecard shows"
+        " the first that there is. The error is the standard error of the logarithm of 1 + lift."
+    )
+    return SectionTable(
+        "One effect by each method", ("Metric", "Arm", "Method", "Lift", "95% interval", "Error", "p"), lines, caption
+    )
+
+
+def _by_method(estimate: MetricRow | Estimate) -> tuple[str, ...]:
+    """Lift, interval, error and p-value of one method."""
+    return (
+        formatting.lift(estimate.relative_effect),
+        formatting.interval(estimate.ci_low, estimate.ci_high),
+        formatting.number(estimate.log_standard_error),
+        formatting.p_value(estimate.p_value),
+    )
 
 
 def novelty(report: Report) -> SectionTable:
@@ -206,7 +234,7 @@ def answer_effects(report: Report) -> SectionTable:
 
 def tables(report: Report) -> list[SectionTable]:
     """All that have lines, in the order in which they are read."""
-    makers = (health_checks, trainings, novelty, heterogeneity, p2n, answer_rates, answer_effects)
+    makers = (methods, health_checks, trainings, novelty, heterogeneity, p2n, answer_rates, answer_effects)
     return [table for table in (make(report) for make in makers) if table.lines]
 
 

@@ -142,7 +142,7 @@ def footer(report: Report) -> str:
     """What kind of numbers these are."""
     return (
         f"Simulated users; written by askew from report.json, format {report.format}. Lift is relative to the control,"
-        " the first arm, at its adjusted mean: where CUPED is used, that is the mean once differences from before the"
-        " test are taken out. A true lift is the paired difference of the same users under both arms, ± its standard"
+        " the first arm, at its adjusted mean: where the pre-period is used, that is the mean once differences from"
+        " before the test are taken out. A true lift is the paired difference of the same users under both arms, ± its standard"
         " error."
     )

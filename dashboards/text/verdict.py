@@ -144,7 +144,7 @@ def _split(report: Report) -> str:
 def _corrections(report: Report) -> str:
     """Which adjustments the intervals carry."""
     cuped = any(row.method != "plain" for row in report.metrics)
-    first = "adjusted by the pre-period (CUPED) where marked" if cuped else "not adjusted by the pre-period"
+    first = "adjusted by the pre-period where marked" if cuped else "not adjusted by the pre-period"
     missing = ["several metrics and arms"] if report.multiplicity == "none" else []
     missing += ["early looks"] if report.looks is None or report.looks.method == "fixed" else []
     open_to = f"; not corrected for {' or '.join(missing)}" if missing else ""

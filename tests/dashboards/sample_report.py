@@ -56,7 +56,7 @@ def estimate(lift: float, error: float) -> Estimate:
 
 
 def metric_row(metric: SampleMetric, arm: str, *, shift: float = 0.0, wider: float = 1.0, **place) -> MetricRow:
-    """A CUPED row whose plain estimate lies a little off, and whose truth lies inside the interval."""
+    """An adjusted row whose plain estimate lies a little off, and whose truth lies inside the interval."""
     error = metric.error * wider
     lift = metric.lift + shift
     main, plain = estimate(lift, error), estimate(lift + 0.4 * error, 1.4 * error)
@@ -73,8 +73,9 @@ def metric_row(metric: SampleMetric, arm: str, *, shift: float = 0.0, wider: flo
         effect_low=metric.level * (lift - 1.96 * error),
         effect_high=metric.level * (lift + 1.96 * error),
         **main.model_dump(),
-        method="cuped",
+        method="adjusted",
         plain=plain,
+        cuped=estimate(lift + 0.1 * error, 1.1 * error),
         true_control=metric.level,
         true_treatment=metric.level * (1 + lift - 0.6 * error),
         true_relative_effect=lift - 0.6 * error,
@@ -91,7 +92,7 @@ def without_estimate(row: MetricRow, reason: str) -> MetricRow:
     fields = ("effect", "relative_effect", "ci_low", "ci_high", "p_value", "true_relative_effect")
     gone = dict.fromkeys((*fields, "true_relative_effect_se", "effect_low", "effect_high"))
     return row.model_copy(
-        update={**gone, "plain": nothing, "method": "plain", "reasons": dict.fromkeys(fields, reason)}
+        update={**gone, "plain": nothing, "cuped": None, "method": "plain", "reasons": dict.fromkeys(fields, reason)}
     )
 
 

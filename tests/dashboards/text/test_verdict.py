@@ -61,7 +61,7 @@ def test_an_a_a_test_says_so(samples):
 
 
 def test_adjustments_are_named(report, samples):
-    assert "CUPED" in verdict(report)[-1]
+    assert "adjusted by the pre-period where marked" in verdict(report)[-1]
     assert "not adjusted" in verdict(samples.bare_report())[-1]
 
 

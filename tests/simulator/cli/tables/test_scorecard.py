@@ -63,13 +63,13 @@ Questionnaires answered      0.081    0.08367  +3.30%   −0.82% to +7.42%  uncl
 Left out at this width: Method, Adjusted control, Adjusted treatment.
 """,
     200: """
-Metric                     Control  Treatment    Lift       95% interval  Change        True lift  Truth         p  Method  Adjusted control  Adjusted treatment
-AUT, watch s per user-day    312.5      318.1  +1.82%   +0.57% to +3.07%  better   +1.44% ± 0.16%  covered  0.0312  CUPED              309.3                 315
-AVT, watch s per view        17.43      17.28  −0.87%   −1.48% to −0.26%  worse    +1.00% ± 0.08%  missed   0.0312  CUPED              17.26               17.11
-P2N, positives per hate      78.25      83.02  +6.10%  −1.35% to +13.55%  unclear  +3.82% ± 0.95%  covered  0.0312  CUPED              77.47               82.19
-LT7, active days             4.812      4.822  +0.21%   −0.16% to +0.58%  unclear  +0.10% ± 0.05%  covered  0.0312  CUPED              4.764               4.774
-Skip rate                   0.2931     0.2881  −1.72%   −2.52% to −0.92%  better   −1.97% ± 0.10%  covered  0.0312  CUPED             0.2902              0.2852
-Questionnaires answered      0.081    0.08367  +3.30%   −0.82% to +7.42%  unclear  +2.04% ± 0.53%  covered  0.0312  CUPED            0.08019             0.08284
+Metric                     Control  Treatment    Lift       95% interval  Change        True lift  Truth         p  Method    Adjusted control  Adjusted treatment
+AUT, watch s per user-day    312.5      318.1  +1.82%   +0.57% to +3.07%  better   +1.44% ± 0.16%  covered  0.0312  adjusted             309.3                 315
+AVT, watch s per view        17.43      17.28  −0.87%   −1.48% to −0.26%  worse    +1.00% ± 0.08%  missed   0.0312  adjusted             17.26               17.11
+P2N, positives per hate      78.25      83.02  +6.10%  −1.35% to +13.55%  unclear  +3.82% ± 0.95%  covered  0.0312  adjusted             77.47               82.19
+LT7, active days             4.812      4.822  +0.21%   −0.16% to +0.58%  unclear  +0.10% ± 0.05%  covered  0.0312  adjusted             4.764               4.774
+Skip rate                   0.2931     0.2881  −1.72%   −2.52% to −0.92%  better   −1.97% ± 0.10%  covered  0.0312  adjusted            0.2902              0.2852
+Questionnaires answered      0.081    0.08367  +3.30%   −0.82% to +7.42%  unclear  +2.04% ± 0.53%  covered  0.0312  adjusted           0.08019             0.08284
 """,  # noqa: E501 (as printed)
 }
 
