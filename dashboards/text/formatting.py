@@ -143,6 +143,6 @@ def footer(report: Report) -> str:
     return (
         f"Simulated users; written by askew from report.json, format {report.format}. Lift is relative to the control,"
         " the first arm, at its adjusted mean: where the pre-period is used, that is the mean once differences from"
-        " before the test are taken out. A true lift is the paired difference of the same users under both arms, ± its standard"
-        " error."
+        " before the test are taken out. A true lift is the paired difference of the same users under both arms, ± its"
+        " standard error."
     )
