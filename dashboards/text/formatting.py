@@ -1,6 +1,7 @@
 """Numbers and names in plain words. Nothing is computed: a number is only rounded for reading."""
 
 import html
+import math
 import re
 import textwrap
 from collections.abc import Mapping
@@ -61,6 +62,16 @@ def count(value: Number) -> str:
     '10,031'
     """
     return MISSING if value is None else f"{value:,.0f}"
+
+
+def rounded_count(value: float) -> str:
+    """A whole number to two digits, rounded up.
+
+    >>> rounded_count(43_210.0), rounded_count(7.2)
+    ('44,000', '8')
+    """
+    step = 10 ** max(math.floor(math.log10(max(value, 1))) - 1, 0)
+    return f"{math.ceil(value / step) * step:,}"
 
 
 def p_value(value: Number) -> str:

@@ -1,5 +1,6 @@
 """The result in sentences: can the split be trusted, what changed, what is true, which corrections are on."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,6 +10,8 @@ from simulator.reports.sections import SPLIT_ALARM
 
 _LEVEL: Final = 0.05
 """Adjusted p-values from here on leave a metric unclear, whatever its own interval says."""
+_POWER: Final = 1.96 + 0.84
+"""Standard errors of an effect that 80% of two-sided tests at 5% find."""
 
 
 def verdict(report: Report) -> list[str]:
@@ -64,7 +67,7 @@ def _outcome(report: Report, arm: str) -> str:
         return f"{arm_and_policy(report, arm)}: no headline metric in this report."
     findings = "; ".join(_finding(row) for row in headline)
     arms = f"{arm_and_policy(report, arm)} against {arm_and_policy(report, headline[0].baseline)}"
-    return f"{arms}: {findings}.{_truth(headline)}"
+    return f"{arms}: {findings}.{_truth(headline)}{_users_needed(report, headline)}"
 
 
 def arm_and_policy(report: Report, arm: str) -> str:
@@ -108,6 +111,25 @@ def _truth(rows: Sequence[MetricRow]) -> str:
     return (
         f" True effect: {', '.join(f'{row.metric} {formatting.lift(row.true_relative_effect)}' for row in simulated)}."
     )
+
+
+def _users_needed(report: Report, rows: Sequence[MetricRow]) -> str:
+    """How many users would find the true effects that are not clear, at this length and by this method."""
+    n = sum(report.health.users_seen.values())
+    needs = [
+        f"{row.metric} about {formatting.rounded_count(n * times)}"
+        for row in rows
+        if (row.p_value is None or row.p_value >= _LEVEL or _lost(row)) and (times := _times_as_many(row)) is not None
+    ]
+    return f" Users that would find it in 4 of 5 tests: {', '.join(needs)}." if needs else ""
+
+
+def _times_as_many(row: MetricRow) -> float | None:
+    """How many times as many users find the true effect with 80% power at 5%; None where that is not known."""
+    true, error = row.true_relative_effect, row.log_standard_error
+    if not true or error is None or true <= -1:
+        return None
+    return (_POWER * error / math.log1p(true)) ** 2
 
 
 def _stop(report: Report) -> list[str]:
