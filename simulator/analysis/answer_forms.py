@@ -14,7 +14,6 @@ import pandas as pd
 from jaxtyping import Float64
 
 from simulator.analysis.scorecard import NO_TRUTH
-from simulator.noise import row_keys, seed_word
 from simulator.reports.answer_forms import (
     AnswerForms,
     EffectAtRatio,
@@ -36,10 +35,10 @@ from simulator.statistics.answer_forms import (
     satisfied_share,
     why_none,
 )
+from simulator.statistics.groups import GROUPS, group_of
 from simulator.statistics.moments import Moments
 from simulator.statistics.paired import paired_effect
 
-N_GROUPS: Final = 100
 _COLUMNS: Final = (
     "asked",
     "answered",
@@ -69,10 +68,8 @@ class AnswerGroups:
     @staticmethod
     def of(users: pd.DataFrame) -> "AnswerGroups":
         """A slice of users."""
-        user_id = users["user_id"].to_numpy(np.int64)
-        keys = row_keys(seed_word(0, "jackknife group"), user_id, 0, np.zeros(len(user_id), np.int32))
-        group = (keys % np.uint64(N_GROUPS)).astype(np.int64)
-        columns = [np.bincount(group, users[name].to_numpy(np.float64), N_GROUPS) for name in _COLUMNS]
+        group = group_of(users["user_id"].to_numpy())
+        columns = [np.bincount(group, users[name].to_numpy(np.float64), GROUPS) for name in _COLUMNS]
         return AnswerGroups(np.stack(columns, axis=1).astype(np.float64))  # bincount of nobody counts in whole numbers
 
     def __add__(self, other: "AnswerGroups") -> "AnswerGroups":

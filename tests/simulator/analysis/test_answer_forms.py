@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simulator.analysis.answer_forms import N_GROUPS, AnswerGroups, FormReadings
+from simulator.analysis.answer_forms import AnswerGroups, FormReadings
 from simulator.analysis.questionnaire import answer_spread, share, true_side
 from simulator.statistics.answer_forms import bounds
+from simulator.statistics.groups import GROUPS
 from simulator.statistics.paired import paired_spread
 
 ARMS = ("control", "treatment")
@@ -59,7 +60,7 @@ def test_groups_hang_on_the_user_alone(before):
     mixed = before.sample(frac=1, random_state=1)
     parts = AnswerGroups.of(mixed.iloc[:700]) + AnswerGroups.of(mixed.iloc[700:])
     np.testing.assert_allclose(parts.sums, whole, rtol=1e-12)
-    assert whole.shape[0] == N_GROUPS
+    assert whole.shape[0] == GROUPS
     assert (whole[:, 0] > 0).all()
 
 
