@@ -9,7 +9,7 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
-from simulator.cli import bench, environment, rankers, run, studies, worlds
+from simulator.cli import bench, environment, live, rankers, run, studies, worlds
 from simulator.cli.failures import Interruption, Stopped, os_fault, refuse, word_fault
 
 app: Final = App(
@@ -31,6 +31,7 @@ for _command in (
     studies.audit,
     studies.power,
     run.report,
+    live.analyse,
     run.dashboard,
     worlds.fit,
     worlds.regimes,

@@ -6,9 +6,8 @@ import pytest
 import statsmodels.formula.api as smf
 from statsmodels.stats.multitest import multipletests
 
-from simulator.metrics import Ratio
 from simulator.statistics.heterogeneity import adjusted, joint_test
-from simulator.statistics.moments import bucket_spread
+from simulator.statistics.moments import Moments
 
 
 def users_of(rng, n, gains=(0.0, 0.0, 0.0, 0.0)):
@@ -23,7 +22,7 @@ def cells_of(users, ratio):
     def spread(segment, treated):
         mine = users[(users["segment"] == segment) & (users["treated"] == treated)]
         below = mine["views"].to_numpy() if ratio else np.ones(len(mine))
-        return bucket_spread(Ratio(mine["watch_s"].to_numpy(), below), None)
+        return Moments.of((mine["watch_s"].to_numpy(), below))
 
     return {str(s): (spread(s, 0), spread(s, 1)) for s in range(4)}
 
@@ -68,8 +67,8 @@ def test_rates_over_many_panels():
 def test_one_segment_or_one_that_does_not_vary_says_nothing():
     cells = cells_of(users_of(np.random.default_rng(6), 200), ratio=True)
     assert joint_test({"0": cells["0"]}) is None
-    still = bucket_spread(Ratio(np.zeros(9), np.ones(9)), None)
-    nobody = bucket_spread(Ratio(np.zeros(0), np.zeros(0)), None)
+    still = Moments.of((np.zeros(9), np.ones(9)))
+    nobody = Moments.of((np.zeros(0), np.zeros(0)))
     assert joint_test(cells | {"still": (still, still)}) is None
     assert joint_test(cells | {"nobody": (nobody, still)}) is None
 

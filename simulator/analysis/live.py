@@ -1,0 +1,173 @@
+"""A live test from a file: its table, its metrics as text, and its readout as a report.
+
+A metric is written `NAME=NUMERATOR`, `NAME=NUMERATOR/DENOMINATOR`, either with `:down` or `:neither` behind it where
+more is not better. Both sides are columns, added up where `+` stands between them.
+"""
+
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, cast, final, get_args
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from simulator.analysis.analyse import analyse
+from simulator.analysis.decisions import DecisionRules
+from simulator.analysis.health import srm_p_value
+from simulator.analysis.user_frame import ReadoutWarning
+from simulator.metrics import METRICS, Direction, Metric
+from simulator.reports.report import ArmSummary, Health, Report
+from simulator.statistics.comparison import CONFIDENCE
+
+_SEPARATORS: Final = {".csv": ",", ".tsv": "\t"}
+_FORM: Final = "want NAME=COLUMN or NAME=COLUMN/COLUMN, such as 'AUT=watch_s/days' or 'returns=returns:down'"
+
+
+@final
+@dataclass(frozen=True)
+class LiveTest:
+    """How a table of users is to be read.
+
+    Attributes:
+        arm: Column of arms.
+        user: Column of users' ids.
+        control: Arm that the others are compared with, as text.
+        treatments: The others, as text; all that the column holds if empty.
+        metrics: As text; see the module.
+        shares: Planned share of the users per arm; equal ones if empty.
+        rules: How rows are judged.
+        confidence: Of all intervals.
+    """
+
+    arm: str
+    user: str
+    control: str
+    treatments: tuple[str, ...]
+    metrics: tuple[str, ...]
+    shares: Mapping[str, float] = field(default_factory=dict[str, float])
+    rules: DecisionRules = field(default_factory=DecisionRules)
+    confidence: float = CONFIDENCE
+
+
+def metric_of(text: str) -> Metric:
+    """Read a metric from text; the key of a known metric stands for itself.
+
+    Raises:
+        ValueError: It is not written as the module says.
+
+    >>> metric_of("P2N=likes+follows/hates").denominator
+    ('hates',)
+    >>> metric_of("returns=returns:down").better
+    'down'
+    """
+    if text in METRICS:
+        return METRICS[text]
+    name, equals, formula = text.partition("=")
+    formula, colon, better = formula.partition(":")
+    sides = [tuple(column.strip() for column in side.split("+")) for side in formula.split("/")]
+    if not equals or not name.strip() or len(sides) > 2 or not all(column for side in sides for column in side):
+        raise ValueError(f"metric {text!r} given, {_FORM}")
+    if colon and better not in get_args(Direction):
+        raise ValueError(f"metric {text!r}: {better!r} given behind the colon, want up, down or neither")
+    direction: Direction = cast("Direction", better) if colon else "up"
+    label, unit = name.strip(), formula.strip()
+    return Metric(label, label, unit, direction, sides[0], sides[1] if len(sides) == 2 else None)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table from a CSV, TSV or Parquet file.
+
+    Raises:
+        ValueError: A file that is not there, of another kind, or damaged.
+    """
+    kind = path.suffix.lower()
+    if kind != ".parquet" and kind not in _SEPARATORS:
+        raise ValueError(f"{path}: kind {kind or 'none'} given, want a file that ends in .csv, .tsv or .parquet")
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; give the table with one row per user")
+    try:
+        if kind == ".parquet":
+            return pq.read_table(pa.OSFile(str(path))).to_pandas()
+        options = pa_csv.ParseOptions(delimiter=_SEPARATORS[kind])
+        return pa_csv.read_csv(pa.OSFile(str(path)), parse_options=options).to_pandas()
+    except (pa.ArrowException, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def live_report(name: str, table: pd.DataFrame, test: LiveTest) -> Report:
+    """Analyse a live test.
+
+    Args:
+        name: Of the test.
+        table: One row per user; columns `pre_` and a metric's columns are the same before the test.
+        test: How to read it.
+
+    Returns:
+        A report without truth, days or questionnaires; its health holds the split and what was warned of.
+
+    Raises:
+        ValueError: A column that is missing, or what `analyse` refuses.
+    """
+    frame = _with_names(table, test)
+    treatments = test.treatments or tuple(
+        sorted(str(arm) for arm in frame["arm"].dropna().unique() if arm != test.control)
+    )
+    arms = (test.control, *treatments)
+    shares: dict[Hashable, float] = {**test.shares}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ReadoutWarning)
+        rows = analyse(
+            frame,
+            [metric_of(text) for text in test.metrics],
+            test.control,
+            treatments,
+            test.rules,
+            shares=shares or None,
+            confidence=test.confidence,
+        )
+    users = {arm: int((frame["arm"] == arm).sum()) for arm in arms}
+    weights = {arm: test.shares.get(arm, 1.0) for arm in arms}
+    planned = {arm: weight / sum(weights.values()) * sum(users.values()) for arm, weight in weights.items()}
+    return Report(
+        name=name,
+        seed=0,
+        days=1,
+        pre_days=0,
+        users=sum(users.values()),
+        world="",
+        views_scale=1.0,
+        arms=[
+            ArmSummary(name=arm, policy=arm, users=users[arm], share=planned[arm] / sum(planned.values()))
+            for arm in arms
+        ],
+        metrics=rows,
+        daily=[],
+        totals=[],
+        segments=[],
+        health=Health(
+            srm_p_value=srm_p_value(users, planned),
+            users_planned=planned,
+            users_seen=users,
+            a_a=False,
+            pre_period={},
+            warnings=[str(each.message) for each in caught if issubclass(each.category, ReadoutWarning)],
+        ),
+        questionnaire=[],
+        multiplicity=test.rules.multiplicity,
+    )
+
+
+def _with_names(table: pd.DataFrame, test: LiveTest) -> pd.DataFrame:
+    """The table with its users and arms under the names that `analyse` reads; arms as text."""
+    columns: Sequence[str] = [str(column) for column in table.columns]
+    for column, option in ((test.user, "--user"), (test.arm, "--arm")):
+        if column not in columns:
+            raise ValueError(f"column {column!r} is missing; give another with {option}: {', '.join(columns[:12])}")
+    others = [name for name in ("user_id", "arm") if name in columns and name not in (test.user, test.arm)]
+    frame = table.drop(columns=others).rename(columns={test.user: "user_id", test.arm: "arm"})
+    arms = frame["arm"]
+    return frame.assign(arm=arms.astype(str).astype(object).where(arms.notna(), None))
