@@ -71,7 +71,7 @@ def test_every_estimator_stands_beside_the_truth_of_the_same_views(before, after
         assert tuple(mine) == ("naive", "weighted", "doubly_robust", *BY_FORM)
         truth = users["true_would_say"].sum() / users["asked"].sum()
         for estimator in ("naive", "weighted", "doubly_robust"):
-            assert mine[estimator].share == pytest.approx(share(answer_spread(users), estimator))
+            assert mine[estimator].share == pytest.approx(share(answer_spread(users).total.sum(axis=0), estimator))
         for row in mine.values():
             assert row.true == pytest.approx(truth)
             assert row.low < row.share < row.high
