@@ -9,7 +9,7 @@ from jaxtyping import Float64
 
 from simulator.metrics import PRE, Metric
 from simulator.reports.report import Estimate, MetricRow
-from simulator.statistics.comparison import CONFIDENCE, ArmSample, Difference, compare
+from simulator.statistics.comparison import CONFIDENCE, ArmSample, Comparison, Difference, compare
 from simulator.statistics.groups import GroupMoments, group_of
 from simulator.statistics.moments import effective_sample_size, ratio_of
 from simulator.statistics.paired import PairedEffect
@@ -152,15 +152,18 @@ def metric_row(
         reasons={
             **no_value,
             **{name: reason for name, reason in main.reasons.items() if name in MetricRow.model_fields},
-            **(_not_adjusted(comparison.not_adjusted) if comparison.not_adjusted else {}),
+            **_not_adjusted(comparison),
             **_note(metric, control, treatment),
         },
     )
 
 
-def _not_adjusted(reason: str) -> dict[str, str]:
-    """Why the time before the test is not used."""
-    return {"method": f"not adjusted: {reason}", "cuped": reason}
+def _not_adjusted(comparison: Comparison) -> dict[str, str]:
+    """Why the time before the test is not used, if it is not."""
+    reason = comparison.not_adjusted
+    if not reason:
+        return {}
+    return {"method": f"not adjusted: {reason}"} | ({} if comparison.cuped else {"cuped": reason})
 
 
 def with_true_effect(row: MetricRow, effect: PairedEffect | None) -> MetricRow:
