@@ -1,6 +1,6 @@
 """A/A tests of the users at hand: split anew many times, with nothing to find, so that chance can be seen.
 
-Every split is a keyed coin per user; its sums are one matrix product per slice, so memory does not grow with users.
+Every split is a keyed coin per user; sums are taken slice by slice, so memory does not grow with users.
 Kohavi, Tang and Xu, Trustworthy Online Controlled Experiments, Cambridge University Press 2020, chapter 19.
 """
 
@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int64, UInt64
 from scipy.stats import kstest, norm
 
+from simulator.analysis.moment_kernel import add_splits
 from simulator.metrics import Ratio
 from simulator.noise import row_keys, seed_word
 from simulator.reports.sections import Resplits
@@ -39,22 +40,19 @@ class SplitSums:
         return SplitSums(self.heads + other.heads, self.total + other.total)
 
 
-def coins(user_id: Int64[np.ndarray, " users"], seed: int, splits: int = SPLITS) -> Float64[np.ndarray, "splits users"]:
-    """Which side each user is on in each split: 0 or 1, depending on seed, user and split alone."""
+def coins(user_id: Int64[np.ndarray, " users"], seed: int) -> UInt64[np.ndarray, "words users"]:
+    """Which side each user is on in each split, 64 splits a word; depends on seed, user and split alone."""
     word, lap = seed_word(seed, "re-split"), np.zeros(len(user_id), np.int32)
-    sides = np.empty((splits, len(user_id)))
-    for first in range(0, splits, _BITS):
-        keys = row_keys(word, user_id, first, lap)
-        for bit in range(min(_BITS, splits - first)):
-            sides[first + bit] = (keys >> np.uint64(bit)) & np.uint64(1)
-    return sides
+    return np.stack([row_keys(word, user_id, first, lap) for first in range(0, SPLITS, _BITS)])
 
 
-def split_sums(metric: Ratio, sides: Float64[np.ndarray, "splits users"]) -> SplitSums:
-    """One slice; einsum adds in one order whatever the number of threads."""
+def split_sums(metric: Ratio, words: UInt64[np.ndarray, "words users"], splits: int = SPLITS) -> SplitSums:
+    """One slice of users, in so many of the splits."""
     n, d = metric.numerator, metric.denominator
-    columns = np.stack([n, d, n * n, d * d, n * d, np.ones(len(n))], axis=1)
-    return SplitSums(np.einsum("su,uk->sk", sides, columns), columns.sum(axis=0))
+    columns = np.stack([n, d, n * n, d * d, n * d, np.ones(len(n))])
+    heads = np.zeros((len(columns), splits))
+    add_splits(words, columns, np.empty(splits), heads)
+    return SplitSums(np.ascontiguousarray(heads.T), columns.sum(axis=1))
 
 
 def split_p_values(sums: SplitSums) -> Float64[np.ndarray, " splits"] | None:

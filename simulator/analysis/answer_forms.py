@@ -39,7 +39,7 @@ from simulator.statistics.groups import GROUPS, group_of
 from simulator.statistics.moments import Moments
 from simulator.statistics.paired import paired_effect
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "asked",
     "answered",
     "answers_satisfied",
@@ -52,7 +52,7 @@ _COLUMNS: Final = (
     "answer_weight_expected",
     "true_would_say",
 )
-_WOULD_SAY: Final = _COLUMNS.index("true_would_say")
+_WOULD_SAY: Final = COLUMNS.index("true_would_say")
 _BY_FORM: Final[tuple[FormEstimator, ...]] = ("strong", "line", "probit")
 _NOT_ASKED: Final = "nobody was asked"
 _NO_ERROR: Final = "not every group of users can be left out: too few answers"
@@ -61,7 +61,7 @@ _NO_ERROR: Final = "not every group of users can be left out: too few answers"
 @final
 @dataclass(frozen=True)
 class AnswerGroups:
-    """Sums of some users by hash group, in the order of `_COLUMNS`; a user's group depends on the id alone."""
+    """Sums of some users by hash group, in the order of `COLUMNS`; a user's group depends on the id alone."""
 
     sums: Float64[np.ndarray, "groups sums"]
 
@@ -69,7 +69,7 @@ class AnswerGroups:
     def of(users: pd.DataFrame) -> "AnswerGroups":
         """A slice of users."""
         group = group_of(users["user_id"].to_numpy())
-        columns = [np.bincount(group, users[name].to_numpy(np.float64), GROUPS) for name in _COLUMNS]
+        columns = [np.bincount(group, users[name].to_numpy(np.float64), GROUPS) for name in COLUMNS]
         return AnswerGroups(np.stack(columns, axis=1).astype(np.float64))  # bincount of nobody counts in whole numbers
 
     def __add__(self, other: "AnswerGroups") -> "AnswerGroups":
@@ -251,7 +251,7 @@ class FormReadings:
 
 
 def _share_of(sums: np.ndarray, estimator: ShareEstimator) -> np.ndarray:
-    """The share by one estimator, from sums in the order of `_COLUMNS`; NaN where there is none."""
+    """The share by one estimator, from sums in the order of `COLUMNS`; NaN where there is none."""
     if estimator not in ("weighted", "doubly_robust"):
         return satisfied_share(sums[..., :N_SUMS], estimator)
     asked, weight = (np.where(sums[..., of] > 0, sums[..., of], np.nan) for of in (0, 6))

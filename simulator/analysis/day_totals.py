@@ -1,26 +1,29 @@
 """Each arm's main metrics day by day, from the first day of the pre-period: what the curves of a report show."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+import pandas as pd
+
+from simulator.analysis.accumulator import Tallies
 from simulator.metrics import DAY_TOTALS, METRICS, Metric
 from simulator.reports.report import DayTotal
-from simulator.runs.user_day_reader import MIXED_WORLD, PRE_WORLD, UserDays, arm_world
+from simulator.runs.user_day_reader import MIXED_WORLD, PRE_WORLD, arm_world
 from simulator.spec.experiment import ExperimentSpec
 
 Cells: TypeAlias = Mapping[tuple[str, int, str], tuple[float, float]]
 """Numerator and denominator of one metric by world, day and bucket."""
 
 
-def day_totals(table: UserDays, spec: ExperimentSpec) -> list[DayTotal]:
+def day_totals(tallies: Tallies) -> list[DayTotal]:
     """Means per arm, day and metric; the true ones are None where the truth was not run."""
-    cells = _cells(table)
+    cells, spec = _cells(tallies), tallies.spec
     return [
         DayTotal(
             arm=arm.name,
             day=day,
             metric=key,
-            value=_value(cells[key], _bucket_world(table, arm.name, day), day, [arm.name]),
+            value=_value(cells[key], _bucket_world(tallies.worlds, arm.name, day), day, [arm.name]),
             true_value=_true_value(cells[key], spec, arm.name, day),
         )
         for arm in spec.arms
@@ -29,10 +32,14 @@ def day_totals(table: UserDays, spec: ExperimentSpec) -> list[DayTotal]:
     ]
 
 
-def _cells(table: UserDays) -> dict[str, Cells]:
+def _cells(tallies: Tallies) -> dict[str, Cells]:
     """Both sides of each metric."""
-    totals = table.day_totals()
-    keys = list(zip(totals["world"], totals["day"], totals["arm"], strict=True))
+    spec = tallies.spec
+    places = [(world, day) for world in tallies.worlds for day in range(spec.days)]
+    places += [(PRE_WORLD, day) for day in range(-spec.pre_days, 0)]
+    keys = [(world, day, arm) for world, day in places for arm in tallies.arms]
+    sums = tallies.by_day.reshape(len(tallies.names), -1)
+    totals = pd.DataFrame(dict(zip(tallies.names, sums, strict=True)))
 
     def sides(metric: Metric) -> Cells:
         ratio = metric.ratio(totals)
@@ -41,11 +48,11 @@ def _cells(table: UserDays) -> dict[str, Cells]:
     return {key: sides(METRICS[key]) for key in DAY_TOTALS}
 
 
-def _bucket_world(table: UserDays, arm: str, day: int) -> str:
+def _bucket_world(worlds: Sequence[str], arm: str, day: int) -> str:
     """Where the users of an arm's bucket live on a day."""
     if day < 0:
         return PRE_WORLD
-    return MIXED_WORLD if MIXED_WORLD in table.worlds else arm_world(arm)
+    return MIXED_WORLD if MIXED_WORLD in worlds else arm_world(arm)
 
 
 def _true_value(cells: Cells, spec: ExperimentSpec, arm: str, day: int) -> float | None:

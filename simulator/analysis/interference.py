@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from simulator.analysis.accumulator import TEST, Tallies
+from simulator.analysis.accumulator import Tallies
 from simulator.metrics import MAIN
 from simulator.reports.report import MetricRow, Number, WorldRow
 from simulator.statistics.delta_method import variance
@@ -24,9 +24,11 @@ def world_rows(tallies: Tallies, rows: Sequence[MetricRow]) -> list[WorldRow]:
         tallies: Of the run.
         rows: Its scorecard, with what is true.
     """
-    if not tallies.shifts:
+    shifts = tallies.shifts
+    if shifts is None:
         return []
-    return [_row(tallies, rows, arm, key) for arm in tallies.arms for key in MAIN]
+    by_arm = {(arm, key): shifts.moments(arm, key) for arm in tallies.arms for key in MAIN}
+    return [_row((by_arm[tallies.arms[0], key], by_arm[arm, key]), rows, arm, key) for arm, key in by_arm]
 
 
 def interference(control: Moments, treatment: Moments) -> tuple[Number, Number]:
@@ -90,10 +92,10 @@ def _lift(control: tuple[float, float], treatment: tuple[float, float]) -> Numbe
     return None if a is None or b is None or a == 0 else b / a - 1
 
 
-def _row(tallies: Tallies, rows: Sequence[MetricRow], arm: str, key: str) -> WorldRow:
-    """One arm on one metric."""
-    control, mine = (tallies.shifts[TEST, name, key] for name in (tallies.arms[0], arm))
-    is_control = arm == tallies.arms[0]
+def _row(buckets: tuple[Moments, Moments], rows: Sequence[MetricRow], arm: str, key: str) -> WorldRow:
+    """One arm on one metric, from the buckets of control and of the arm."""
+    control, mine = buckets
+    is_control = mine is control
     said = next(row for row in rows if row.metric == key and (is_control or row.arm == arm))
     bias, error = (None, None) if is_control else interference(control, mine)
     numbers: dict[str, Number] = {

@@ -15,7 +15,9 @@ from typing import Final, final
 
 import numpy as np
 
-from simulator.analysis.accumulator import LookTallies
+from simulator.analysis.accumulator import Tallies
+from simulator.analysis.gathering import looked_at
+from simulator.analysis.scopes import of_look
 from simulator.reports.document import LARGEST
 from simulator.reports.report import LookRow, Looks, MetricRow, Number
 from simulator.spec.experiment import ExperimentSpec
@@ -67,29 +69,29 @@ class LookEstimate:
     true: float | None
 
 
-def look_at(tallies: LookTallies, spec: ExperimentSpec) -> Looks:
+def look_at(tallies: Tallies, spec: ExperimentSpec) -> Looks:
     """All looks that there were, with the three intervals of each.
 
     Error is spent by days of those planned, while looks are as correlated as their variances say. So what a look says
     never depends on later days, whether the test stops early or is replayed; and heavy tails, which make variances
     of early days small by luck, do not spend the error at once.
     """
+    after = spec.looks.after(tallies.spec.days)
     rows = [
         row
         for arm in tallies.arms[1:]
-        for metric in tallies.metrics
-        for row in _rows(arm, metric, [seen(tallies, days, arm, metric) for days in tallies.after], spec)
+        for metric in looked_at(spec)
+        for row in _rows(arm, metric, [seen(tallies, days, arm, metric) for days in after], spec)
     ]
     return Looks(method=spec.looks.method, spending=spec.looks.spending, alpha=spec.looks.alpha, rows=rows)
 
 
-def seen(tallies: LookTallies, days: int, arm: str, metric: str) -> LookEstimate:
+def seen(tallies: Tallies, days: int, arm: str, metric: str) -> LookEstimate:
     """The cumulative estimate after some days."""
     control = tallies.arms[0]
-    a, b = tallies.buckets[days, control, metric], tallies.buckets[days, arm, metric]
+    a, b = (tallies.bucket(of_look(days), name, metric) for name in (control, arm))
     main = compare(control, a, arm, b).main
-    pair = tallies.pairs.get((days, arm, metric))
-    true = None if pair is None else paired_effect(pair).relative_effect
+    true = paired_effect(tallies.pair(of_look(days), arm, metric)).relative_effect if tallies.spec.truth else None
     if main.log_standard_error is None or main.freedom is None:
         return LookEstimate(days, main, None, true)
     if main.adjusted_control is None or main.adjusted_treatment is None:

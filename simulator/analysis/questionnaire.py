@@ -41,6 +41,19 @@ _COLUMNS: Final = (
     "answer_expected",
     "answer_weight_expected",
 )
+COLUMNS: Final = tuple(
+    dict.fromkeys(
+        (
+            *_COLUMNS,
+            "eligible",
+            "answers_uncertain",
+            "answers_dissatisfied",
+            "true_eligible_satisfied",
+            "true_would_say",
+        )
+    )
+)
+"""Totals of users that are read for questionnaires."""
 DIFFERS: Final = 0.01
 """p-value below which answer rates are said to differ."""
 

@@ -8,17 +8,17 @@ from typing import Final
 import numpy as np
 
 from simulator.analysis.aa_resplits import resplits
-from simulator.analysis.accumulator import TEST, Tallies
+from simulator.analysis.accumulator import Tallies
 from simulator.analysis.answer_calibration import by_feeling, calibration, read_bins
 from simulator.analysis.answer_forms import FormReadings
 from simulator.analysis.health import split_checks
 from simulator.analysis.questionnaire import bound_rows, effect_rows, rate_rows
+from simulator.analysis.scopes import TEST, of_day, of_segment
 from simulator.analysis.scorecard import NO_TRUTH, few_users_note
 from simulator.analysis.segments import (
     SEGMENT_METRICS,
     heterogeneity_rows,
     large_levels,
-    scope_of,
     small_levels,
     with_adjusted,
 )
@@ -37,14 +37,14 @@ CLEAR: Final = 0.01
 
 def answering(tallies: Tallies, folder: Path) -> Answering:
     """Answer rates, effects on the satisfied share, their bounds, and who truly answers."""
-    sections, arms = tallies.sections, tallies.arms
+    arms = tallies.arms
     bins = read_bins(folder)
-    pair_of = sections.true_answers.__getitem__ if tallies.spec.truth else None
-    forms = FormReadings(arms, sections.answer_groups, pair_of)
+    pair_of = tallies.true_answers.__getitem__ if tallies.spec.truth else None
+    forms = FormReadings(arms, tallies.answer_groups, pair_of)
     return Answering(
-        rates=rate_rows(arms, sections.answers.__getitem__),
-        effects=[*effect_rows(arms, sections.answers.__getitem__, pair_of), *forms.effects()],
-        bounds=bound_rows(arms, sections.answers.__getitem__),
+        rates=rate_rows(arms, tallies.answers.__getitem__),
+        effects=[*effect_rows(arms, tallies.answers.__getitem__, pair_of), *forms.effects()],
+        bounds=bound_rows(arms, tallies.answers.__getitem__),
         by_feeling=by_feeling(bins),
         calibration=calibration(bins),
         forms=forms.section(),
@@ -53,11 +53,11 @@ def answering(tallies: Tallies, folder: Path) -> Answering:
 
 def distribution(tallies: Tallies) -> list[QuantileEffect]:
     """Quantiles of daily watch seconds, treatment by treatment."""
-    sections, control = tallies.sections, tallies.arms[0]
+    control = tallies.arms[0]
     rows: list[QuantileEffect] = []
     for arm in tallies.arms[1:]:
-        buckets = (sections.watched[control], sections.watched[arm])
-        worlds = (sections.watched_by_all[control], sections.watched_by_all[arm]) if tallies.spec.truth else None
+        buckets = (tallies.watched[control], tallies.watched[arm])
+        worlds = (tallies.watched_by_all[control], tallies.watched_by_all[arm]) if tallies.spec.truth else None
         rows += quantile_effects((control, arm), buckets, worlds)
     return rows
 
@@ -136,7 +136,7 @@ def p2n_sides(tallies: Tallies) -> list[P2NSide]:
 
 def _side(tallies: Tallies, row: MetricRow) -> P2NSide:
     """One side of P2N of one treatment; warns where few users have any."""
-    spreads = [tallies.buckets[TEST, arm, row.metric].whole for arm in (row.baseline, row.arm)]
+    spreads = [tallies.bucket(TEST, arm, row.metric).whole for arm in (row.baseline, row.arm)]
     users = [spread.present[0] for spread in spreads]
     sides = zip(spreads, (row.baseline, row.arm), strict=True)
     note = few_users_note(*min((effective_sample_size(spread, 0), row.metric, arm) for spread, arm in sides))
@@ -219,8 +219,8 @@ def novelty_warnings(rows: Sequence[Novelty]) -> list[str]:
 
 def _ends(tallies: Tallies, arm: str, metric: str) -> tuple[Moments, Moments] | None:
     """First and last days of both arms, if the test was long enough."""
-    ends = tallies.sections.ends
-    return (ends[tallies.arms[0], metric], ends[arm, metric]) if ends else None
+    ends = tallies.ends
+    return (ends.moments(tallies.arms[0], metric), ends.moments(arm, metric)) if ends else None
 
 
 def _true_contrast(tallies: Tallies, arm: str, metric: str) -> float | None:
@@ -228,7 +228,7 @@ def _true_contrast(tallies: Tallies, arm: str, metric: str) -> float | None:
     if not tallies.spec.truth:
         return None
     days = tallies.spec.days
-    return true_contrast({day: tallies.pairs[f"day {day}", arm, metric] for day in range(days)}, days)
+    return true_contrast({day: tallies.pair(of_day(day), arm, metric) for day in range(days)}, days)
 
 
 def split_by_day(tallies: Tallies) -> list[SplitCheck]:
@@ -237,7 +237,7 @@ def split_by_day(tallies: Tallies) -> list[SplitCheck]:
         tallies.spec.arms,
         {
             f"day {day}": {
-                arm: tallies.buckets[f"day {day}", arm, "active_share"].whole.present[0] for arm in tallies.arms
+                arm: int(tallies.bucket(of_day(day), arm, "active_share").present[0]) for arm in tallies.arms
             }
             for day in range(tallies.spec.days)
         },
@@ -254,7 +254,7 @@ def split_by_segment(tallies: Tallies) -> list[SplitCheck]:
 
 def resplit_rows(tallies: Tallies) -> list[Resplits]:
     """A/A tests of the users at hand."""
-    return [resplits(key, tallies.sections.splits[key]) for key in MAIN]
+    return [resplits(key, tallies.splits[key]) for key in MAIN]
 
 
 def segment_rows(tallies: Tallies) -> list[MetricRow]:
@@ -268,14 +268,14 @@ def _feature_rows(tallies: Tallies, feature: str) -> list[MetricRow]:
     return [
         row.model_copy(update={"feature": feature, "segment": level})
         for level in large_levels(tallies.levels(feature))
-        for row in tallies.rows(scope_of(feature, level), metrics)
+        for row in tallies.rows(of_segment(feature, level), metrics)
     ]
 
 
 def heterogeneity(tallies: Tallies) -> list[Heterogeneity]:
     """Whether effects differ between levels."""
     levels = {feature: large_levels(tallies.levels(feature)) for feature in tallies.features}
-    return heterogeneity_rows(levels, tallies.arms, lambda scope, arm, metric: tallies.buckets[scope, arm, metric])
+    return heterogeneity_rows(levels, tallies.arms, tallies.bucket)
 
 
 def missing_segments(tallies: Tallies) -> Sequence[str]:

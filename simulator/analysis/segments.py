@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from simulator.analysis.scopes import Scope, of_segment
 from simulator.reports.report import MetricRow
 from simulator.reports.sections import Heterogeneity
 from simulator.statistics.groups import GroupMoments
@@ -11,11 +12,6 @@ from simulator.statistics.heterogeneity import adjusted, joint_test
 FEWEST: Final = 100
 """Users per arm below which a segment gets no rows."""
 SEGMENT_METRICS: Final = ("AUT", "AVT")
-
-
-def scope_of(feature: str, level: str) -> str:
-    """What the tallies call a segment."""
-    return f"segment {feature}={level}"
 
 
 def large_levels(sizes: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -40,7 +36,7 @@ def with_adjusted(rows: Sequence[MetricRow]) -> list[MetricRow]:
 
 
 def heterogeneity_rows(
-    levels: Mapping[str, Sequence[str]], arms: Sequence[str], spread_of: Callable[[str, str, str], GroupMoments]
+    levels: Mapping[str, Sequence[str]], arms: Sequence[str], spread_of: Callable[[Scope, str, str], GroupMoments]
 ) -> list[Heterogeneity]:
     """The joint test of every feature, metric and treatment.
 
@@ -53,7 +49,7 @@ def heterogeneity_rows(
     for feature, names in levels.items():
         for arm in arms[1:]:
             for metric in SEGMENT_METRICS:
-                scopes = {name: scope_of(feature, name) for name in names}
+                scopes = {name: of_segment(feature, name) for name in names}
                 cells = {
                     name: (spread_of(scope, arms[0], metric).whole, spread_of(scope, arm, metric).whole)
                     for name, scope in scopes.items()

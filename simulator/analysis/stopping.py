@@ -5,18 +5,14 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from simulator.analysis.accumulator import LookTallies, PeriodTotals
+from simulator.analysis.accumulator import gather
 from simulator.analysis.looks import interval_by, look_at
 from simulator.errors import RunFolderError
-from simulator.metrics import MAIN
 from simulator.reports.report import LookRow, Stop
-from simulator.runs.user_day_reader import PRE_WORLD, UserDays, join_before, open_user_days
 from simulator.spec.experiment import ExperimentSpec, StopRule
 
 FILE: Final = "stop.json"
 """In the run folder of a test that ended early: a `Stop`."""
-_SLICE: Final = 16_384
-"""Users that are read at a time."""
 
 
 def stop_after(spec: ExperimentSpec, folder: Path, days: int) -> Stop | None:
@@ -33,7 +29,8 @@ def stop_after(spec: ExperimentSpec, folder: Path, days: int) -> Stop | None:
     rule = spec.stop_when
     if rule is None or days >= spec.days or days not in spec.looks.after(spec.days):
         return None
-    looks = look_at(_tallies(spec, folder, days), spec)
+    played = spec.model_copy(update={"days": days, "truth": False})
+    looks = look_at(gather(folder, played, ()), spec)
     last = next(row for row in looks.rows if (row.days, row.arm, row.metric) == (days, rule.arm, rule.metric))
     if not _is_met(rule, last, spec.looks.method):
         return None
@@ -55,26 +52,6 @@ def read_stop(folder: Path) -> Stop | None:
         return Stop.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         raise RunFolderError(f"{path}: damaged; want what a stopped run wrote there: run the test anew") from None
-
-
-def _tallies(spec: ExperimentSpec, folder: Path, days: int) -> LookTallies:
-    """What the looks so far need, the truth aside."""
-    tallies = LookTallies([arm.name for arm in spec.arms], MAIN, spec.looks.after(days))
-    with open_user_days(folder) as table:
-        for part in table.slices(_SLICE):
-            running: PeriodTotals | None = None
-            for day in range(days):
-                running = _lived(part, spec, day).after(running, MAIN)
-                tallies.add(day + 1, running)
-    return tallies
-
-
-def _lived(part: UserDays, spec: ExperimentSpec, day: int) -> PeriodTotals:
-    """One day, with the whole pre-period as covariate."""
-    today = part.assigned_users(range(day, day + 1))
-    if PRE_WORLD not in part.worlds:
-        return PeriodTotals(today, None)
-    return PeriodTotals(join_before(today, part.users(PRE_WORLD, range(-spec.pre_days, 0)), part.folder), None)
 
 
 def _is_met(rule: StopRule, look: LookRow, method: str) -> bool:

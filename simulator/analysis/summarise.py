@@ -5,11 +5,10 @@ Users are taken in slices, so memory does not grow with their number.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import pandas as pd
 
-from simulator.analysis.accumulator import BEFORE, TEST, Tallies
+from simulator.analysis.accumulator import Tallies, gather
 from simulator.analysis.day_totals import day_totals
 from simulator.analysis.decisions import DecisionRules
 from simulator.analysis.health import (
@@ -27,8 +26,10 @@ from simulator.analysis.health import (
     too_good_warnings,
 )
 from simulator.analysis.interference import world_rows
+from simulator.analysis.gathering import ANSWER_COLUMNS
 from simulator.analysis.looks import look_at, with_sequential
 from simulator.analysis.questionnaire import questionnaire_rows, rate_warnings
+from simulator.analysis.scopes import BEFORE, TEST, of_day
 from simulator.analysis.sections import (
     answering,
     distribution,
@@ -49,12 +50,9 @@ from simulator.errors import RunFolderError
 from simulator.metrics import MAIN, METRICS, day_metrics, scorecard_metrics
 from simulator.reports.report import ArmSummary, Health, MetricRow, Report
 from simulator.reports.sections import Answering
-from simulator.runs.user_day_reader import UserDays, open_user_days
+from simulator.runs.user_day_slices import SLICE
 from simulator.runs.user_profiles import features_of, lost_features
 from simulator.spec.experiment import ExperimentSpec, load_spec
-
-SLICE: Final = 16_384
-"""Users that are read at a time."""
 
 
 def summarise(folder: Path) -> Report:
@@ -70,13 +68,9 @@ def summarise(folder: Path) -> Report:
     spec = _spec(folder)
     stop = read_stop(folder)
     played = spec if stop is None else spec.model_copy(update={"days": stop.days})
-    with open_user_days(folder) as table:
-        tallies = Tallies(played, features_of(folder, spec.segments))
-        for part in table.slices(SLICE):
-            tallies.add(part)
-        _check_buckets(tallies, folder)
-        report = _report(table, tallies)
-    looks = look_at(tallies.looks, spec)
+    tallies = gather(folder, played, features_of(folder, spec.segments), SLICE)
+    report = _report(folder, tallies)
+    looks = look_at(tallies, spec)
     report = report.model_copy(
         update={
             "metrics": with_sequential(report.metrics, looks),
@@ -116,11 +110,11 @@ def _first_point(folder: Path) -> str:
     return str(points[0]) if points else f"{folder}/VALUE"
 
 
-def _report(table: UserDays, tallies: Tallies) -> Report:
+def _report(folder: Path, tallies: Tallies) -> Report:
     """Every part of the report."""
     spec = tallies.spec
     rows = tallies.rows(TEST, scorecard_metrics(spec.days))
-    answers = answering(tallies, table.folder)
+    answers = answering(tallies, folder)
     return Report(
         name=spec.name,
         seed=spec.seed,
@@ -132,10 +126,10 @@ def _report(table: UserDays, tallies: Tallies) -> Report:
         arms=_arm_summaries(tallies),
         metrics=rows,
         daily=[row for day in range(spec.days) for row in _day_rows(tallies, day)],
-        totals=day_totals(table, spec),
+        totals=day_totals(tallies),
         segments=segment_rows(tallies),
-        health=_health(tallies, rows, answers, lost_features(table.folder, spec.segments)),
-        questionnaire=questionnaire_rows(pd.concat(tallies.answers), tallies.arms),
+        health=_health(tallies, rows, answers, lost_features(folder, spec.segments)),
+        questionnaire=questionnaire_rows(_funnel(tallies), tallies.arms),
         heterogeneity=heterogeneity(tallies),
         answering=answers,
         p2n=p2n_sides(tallies),
@@ -145,18 +139,14 @@ def _report(table: UserDays, tallies: Tallies) -> Report:
     )
 
 
-def _check_buckets(tallies: Tallies, folder: Path) -> None:
-    """Refuse buckets that the spec does not know."""
-    unknown = sorted(set(tallies.sizes) - set(tallies.arms))
-    if unknown:
-        raise RunFolderError(
-            f"{folder}/user_days: bucket {unknown[0]!r} is no arm of spec.toml, which has {', '.join(tallies.arms)}"
-        )
+def _funnel(tallies: Tallies) -> pd.DataFrame:
+    """Sums of the questionnaire's columns, one row per bucket."""
+    return pd.DataFrame(tallies.funnel, columns=list(ANSWER_COLUMNS)).assign(arm=tallies.arms)
 
 
 def _day_rows(tallies: Tallies, day: int) -> list[MetricRow]:
     """One day's scorecard."""
-    return [row.model_copy(update={"day": day}) for row in tallies.rows(f"day {day}", day_metrics())]
+    return [row.model_copy(update={"day": day}) for row in tallies.rows(of_day(day), day_metrics())]
 
 
 def _arm_summaries(tallies: Tallies) -> list[ArmSummary]:
@@ -176,7 +166,7 @@ def _health(tallies: Tallies, rows: Sequence[MetricRow], answers: Answering, los
     srm = srm_p_value(seen, planned)
     before = _before(tallies)
     by_day, by_segment = split_by_day(tallies), split_by_segment(tallies)
-    mixed, beyond = mixed_assignment(tallies.sections.mixed, tallies.users), too_good(rows)
+    mixed, beyond = mixed_assignment(tallies.mixed, tallies.users), too_good(rows)
     a_a = all(arm.same_policy(arms[0]) for arm in arms)
     warnings = [*srm_warning(srm, seen, planned), *split_warnings(by_day, by_segment), *mixed_warnings(mixed)]
     ends = novelty(tallies)
@@ -201,7 +191,7 @@ def _health(tallies: Tallies, rows: Sequence[MetricRow], answers: Answering, los
 
 def _before(tallies: Tallies) -> dict[str, float | None]:
     """p-values of differences before the test, by `arm/metric`; no entries where nothing is known from then."""
-    if not tallies.knows_before:
+    if BEFORE not in tallies.buckets:
         return {}
     return p_values_of(tallies.rows(BEFORE, [METRICS[key] for key in MAIN]))
 

@@ -1,18 +1,20 @@
-"""Reads `user_days` of a run folder into frames: one row per user, or one per world, bucket and day.
+"""Reads `user_days` of a run folder into frames of one row per user.
 
 duckdb does the grouping. Sums do not depend on the order of rows, files or threads: seconds and weights are
 added as decimals in steps of 1e-9, which is exact.
 """
 
 import re
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
 import duckdb
+import numpy as np
 import pandas as pd
+from jaxtyping import Int64
 
 from simulator.errors import RunFolderError
 from simulator.metrics import PRE
@@ -57,20 +59,6 @@ class UserDays:
     rows: duckdb.DuckDBPyRelation
     worlds: frozenset[str]
 
-    def slices(self, size: int) -> Iterator["UserDays"]:
-        """The table in slices of users with consecutive ids, each read once and dropped when the next is taken.
-
-        Args:
-            size: Width of a slice, in user ids.
-        """
-        with readable(self.folder):
-            slices = self.rows.project(f"user_id // {size} AS place").distinct().order("place").fetchall()
-        for (index,) in slices:
-            with readable(self.folder):
-                within = f"user_id BETWEEN {index * size} AND {(index + 1) * size - 1}"
-                part = self.rows.filter(within).materialize()
-            yield UserDays(self.folder, part, self.worlds)
-
     def users(self, world: str, days: range) -> pd.DataFrame:
         """Totals of every user over `days` in one world, by `user_id`.
 
@@ -80,52 +68,12 @@ class UserDays:
         Raises:
             RunFolderError: A damaged file, or a user without a row on each day.
         """
-        return self._users(f"world = {_quoted(world)}", world, days)
-
-    def assigned_users(self, days: range) -> pd.DataFrame:
-        """The same as life would have it, each user under the arm of their bucket.
-
-        From the `mixed` world where there is one, else from each bucket's own arm world.
-        """
-        world = MIXED_WORLD if MIXED_WORLD in self.worlds else "all:<bucket>"
-        return self._users(self.as_assigned, world, days)
-
-    @property
-    def as_assigned(self) -> str:
-        """What holds for the rows in which each user meets the arm of their bucket."""
-        return f"world = {_quoted(MIXED_WORLD)}" if MIXED_WORLD in self.worlds else "world = 'all:' || bucket"
-
-    def mixed_users(self) -> int:
-        """Users whose rows name more than one arm as their own."""
-        with readable(self.folder):
-            arms = self.rows.aggregate("user_id, count(DISTINCT bucket) AS arms", "user_id")
-            return len(arms.filter("arms > 1").fetchall())
-
-    def day_totals(self) -> pd.DataFrame:
-        """Totals over users by `world`, `arm` (bucket) and `day`; `days` counts the users."""
-        with readable(self.folder):
-            groups = "world, bucket, day"
-            table = self.rows.aggregate(f"world, bucket AS arm, day, {_SUMMED}", groups)
-            return table.order("world, arm, day").df()
-
-    def _users(self, condition: str, world: str, days: range) -> pd.DataFrame:
-        """Group the rows that meet `condition` by user."""
         names = f"user_id, min(bucket) AS arm, min(segment) AS segment, {_SUMMED}"
         with readable(self.folder):
-            chosen = self.rows.filter(f"{condition} AND day BETWEEN {days[0]} AND {days[-1]}")
+            chosen = self.rows.filter(f"world = {_quoted(world)} AND day BETWEEN {days[0]} AND {days[-1]}")
             users = chosen.aggregate(names, "user_id").order("user_id").df()
-        self._check_complete(users, world, days)
+        check_complete(users["user_id"].to_numpy(np.int64), users["days"].to_numpy(np.int64), world, days, self.folder)
         return users
-
-    def _check_complete(self, users: pd.DataFrame, world: str, days: range) -> None:
-        """Refuse users who lack a row on some day or have two."""
-        wrong = users.loc[users["days"] != len(days)]
-        if len(wrong):
-            first = wrong.iloc[0]
-            raise RunFolderError(
-                f"{self.folder}/user_days: user {first['user_id']} has {first['days']} rows in world {world}, "
-                f"days {days[0]} to {days[-1]}, want {len(days)}; finish the run with `askew run --resume`"
-            )
 
 
 @contextmanager
@@ -149,7 +97,7 @@ def open_user_days(folder: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -
         )
         with readable(folder):
             table = connection.read_parquet(literal(files), hive_partitioning=False)
-            _check_columns(folder, table.columns, columns)
+            check_columns(folder, table.columns, columns)
             rows = table.project(", ".join(_read_as(name, table.columns) for name in columns))
             _check_gaps(folder, rows)
             worlds = rows.project("world").distinct().fetchall()
@@ -162,25 +110,44 @@ def join_before(users: pd.DataFrame, before: pd.DataFrame, folder: Path) -> pd.D
     Raises:
         RunFolderError: The two are not about the same users.
     """
-    check_same_users(users, before, PRE_WORLD, folder)
+    ids = (frame["user_id"].to_numpy(np.int64) for frame in (users, before))
+    check_same_users(*ids, PRE_WORLD, folder)
     covariates = before[list(TOTALS)].add_prefix(PRE)
     return pd.concat([users, covariates], axis=1)
 
 
-def check_same_users(users: pd.DataFrame, others: pd.DataFrame, world: str, folder: Path) -> None:
-    """Refuse a world whose users are not those of the test, row by row.
+def check_complete(
+    user_id: Int64[np.ndarray, " users"], rows: Int64[np.ndarray, " users"], world: str, days: range, folder: Path
+) -> None:
+    """Refuse users who lack a row on some day or have two.
+
+    Raises:
+        RunFolderError: Names the first of them.
+    """
+    wrong = np.flatnonzero(rows != len(days))
+    if len(wrong):
+        raise RunFolderError(
+            f"{folder}/user_days: user {user_id[wrong[0]]} has {rows[wrong[0]]} rows in world {world}, "
+            f"days {days[0]} to {days[-1]}, want {len(days)}; finish the run with `askew run --resume`"
+        )
+
+
+def check_same_users(
+    users: Int64[np.ndarray, " users"], others: Int64[np.ndarray, " others"], world: str, folder: Path
+) -> None:
+    """Refuse a world whose users, by id, are not those of the test.
 
     Raises:
         RunFolderError: They differ.
     """
-    if not users["user_id"].equals(others["user_id"]):
+    if not np.array_equal(users, others):
         raise RunFolderError(
             f"{folder}/user_days: world {world} has {len(others)} users, the test has {len(users)}; "
             "want the same users in both: finish the run with `askew run --resume`"
         )
 
 
-def _check_columns(folder: Path, columns: Sequence[str], needed: Sequence[str]) -> None:
+def check_columns(folder: Path, columns: Sequence[str], needed: Sequence[str]) -> None:
     """Refuse tables that lack a column."""
     missing = [name for name in needed if name not in (*columns, *STRONG_COUNTS)]
     if missing:

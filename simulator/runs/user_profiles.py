@@ -1,13 +1,14 @@
 """Who the users of a run are, as a platform knows them: one row per user, one column per public feature."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, final
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Int32, Int64
 
 from policies.base import UserTable
 from simulator.errors import RunFolderError, SpecError
@@ -72,25 +73,60 @@ def lost_features(folder: Path, segments: Sequence[str] | None) -> list[str]:
     return [f"{FILE} is not in the run folder: effects by {lost} are left out"]
 
 
-def levels_of(folder: Path, feature: str, users: pd.DataFrame) -> np.ndarray:
-    """Each user's level of a feature, for a slice of consecutive users with their `user_id` and `segment`.
+@final
+@dataclass(frozen=True)
+class FeatureLevels:
+    """The level of every user of a run.
 
-    Raises:
-        RunFolderError: The table cannot be read, or lacks a user.
+    Attributes:
+        path: The table, for messages.
+        feature: Its column.
+        names: Levels by code.
+        user_id: Users in rising order.
+        level: Code of each.
     """
-    if feature == ACTIVITY:
-        return users["segment"].to_numpy(str)
-    path, user_id = folder / FILE, users["user_id"]
-    within = [("user_id", ">=", int(user_id.min())), ("user_id", "<=", int(user_id.max()))]
-    try:
-        table = pq.read_table(path.absolute(), columns=["user_id", feature], filters=within).to_pandas()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise RunFolderError(f"{path}: cannot be read: {error}; run the test anew") from None
-    levels = table.set_index("user_id")[feature].reindex(user_id)
-    if levels.isna().any():
-        missing = levels.index[levels.isna()][0]
-        raise RunFolderError(f"{path}: user {missing} is missing or has no {feature}; run the test anew")
-    return levels.to_numpy(str)
+
+    path: Path
+    feature: str
+    names: tuple[str, ...]
+    user_id: Int64[np.ndarray, " users"]
+    level: Int32[np.ndarray, " users"]
+
+    @staticmethod
+    def read(folder: Path, feature: str) -> "FeatureLevels":
+        """Read one column of a run's table.
+
+        Raises:
+            RunFolderError: The table cannot be read.
+        """
+        path = folder / FILE
+        try:
+            table = pq.read_table(path.absolute(), columns=["user_id", feature]).drop_null()
+        except (OSError, pa.ArrowException) as error:
+            raise RunFolderError(f"{path}: cannot be read: {error}; run the test anew") from None
+        levels = table[feature].combine_chunks()
+        if not pa.types.is_dictionary(levels.type):
+            levels = levels.dictionary_encode()
+        user_id = table["user_id"].to_numpy().astype(np.int64, copy=False)
+        order = np.argsort(user_id, kind="stable")
+        codes = levels.indices.to_numpy().astype(np.int32, copy=False)
+        return FeatureLevels(
+            path, feature, tuple(map(str, levels.dictionary.to_pylist())), user_id[order], codes[order]
+        )
+
+    def codes(self, user_id: Int64[np.ndarray, " some"]) -> tuple[tuple[str, ...], Int64[np.ndarray, " some"]]:
+        """Names of the levels, and the code of each of some users.
+
+        Raises:
+            RunFolderError: A user is not in the table.
+        """
+        at = np.searchsorted(self.user_id, user_id)
+        missing = at == len(self.user_id)
+        missing[~missing] = self.user_id[at[~missing]] != user_id[~missing]
+        if missing.any():
+            user = user_id[missing][0]
+            raise RunFolderError(f"{self.path}: user {user} is missing or has no {self.feature}; run the test anew")
+        return self.names, self.level[at].astype(np.int64)
 
 
 def _columns_by_feature(names: tuple[str, ...]) -> dict[str, list[int]]:

@@ -4,7 +4,6 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +13,7 @@ from simulator.analysis.segments import large_levels, small_levels
 from simulator.analysis.summarise import summarise
 from simulator.errors import RunFolderError, SpecError
 from simulator.reports.report import Report
-from simulator.runs.user_profiles import check_segments, features_of, levels_of, profile_table
+from simulator.runs.user_profiles import FeatureLevels, check_segments, features_of, profile_table
 
 USERS = UserTable(
     np.array([[1, 0, 0, 1, 0], [0, 1, 0, 0, 1], [1, 0, 1, 0, 0]], np.float32),
@@ -98,7 +97,7 @@ def test_a_damaged_table_is_refused(tmp_path: Path):
     with pytest.raises(RunFolderError, match=r"users\.parquet: cannot be read"):
         features_of(tmp_path, None)
     with pytest.raises(RunFolderError, match=r"users\.parquet: cannot be read"):
-        levels_of(tmp_path, "age", pd.DataFrame({"user_id": [0, 1], "segment": ["x", "y"]}))
+        FeatureLevels.read(tmp_path, "age")
 
 
 def test_features_asked_for_have_to_be_in_the_folder(tmp_path: Path):
@@ -112,5 +111,5 @@ def test_features_asked_for_have_to_be_in_the_folder(tmp_path: Path):
 def test_profiles_are_read_where_the_run_lies(tilde: Path):
     write_profiles(tilde.absolute(), np.arange(4))
     assert features_of(tilde, None) == ("user_active_degree", "register_days_range")
-    levels = levels_of(tilde, "register_days_range", pd.DataFrame({"user_id": [1, 2]}))
-    assert levels.tolist() == ["new", "old"]
+    names, codes = FeatureLevels.read(tilde, "register_days_range").codes(np.array([1, 2]))
+    assert [names[code] for code in codes] == ["new", "old"]

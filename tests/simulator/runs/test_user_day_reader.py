@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from simulator.errors import RunFolderError
-from simulator.runs.user_day_reader import TOTALS, check_same_users, join_before, open_user_days
+from simulator.runs.user_day_reader import TOTALS, join_before, open_user_days
 from simulator.user_days import STRONG_COUNTS
 
 
@@ -49,37 +49,6 @@ def test_days_select_rows(run_folder: Path, rows: pd.DataFrame):
     np.testing.assert_array_equal(day["views"], wanted["views"])
 
 
-def test_users_who_never_came_are_there(run_folder: Path):
-    with open_user_days(run_folder) as table:
-        users = table.assigned_users(range(3))
-    assert len(users) == 800
-    assert (users["views"] == 0).any()
-
-
-def test_each_user_is_read_under_their_own_arm(run_folder: Path):
-    with open_user_days(run_folder) as table:
-        assigned = table.assigned_users(range(3))
-        control, treatment = table.users("all:base", range(3)), table.users("all:treatment", range(3))
-    in_control = (assigned["arm"] == "base").to_numpy()
-    wanted = np.where(in_control, control["watch_s"], treatment["watch_s"])
-    np.testing.assert_array_equal(assigned["watch_s"], wanted)
-
-
-def test_a_mixed_world_is_preferred(written, rows: pd.DataFrame):
-    mixed = rows[(rows["world"] == "all:base")].assign(world="mixed", watch_s=1.0)
-    with open_user_days(written(pd.concat([rows, mixed]))) as table:
-        assert (table.assigned_users(range(3))["watch_s"] == 3.0).all()
-
-
-def test_day_totals_add_up_to_all_users(run_folder: Path, rows: pd.DataFrame):
-    with open_user_days(run_folder) as table:
-        totals = table.day_totals()
-    wanted = rows[(rows["world"] == "pre") & (rows["day"] == -1)]
-    got = totals[(totals["world"] == "pre") & (totals["day"] == -1)]
-    assert got["days"].sum() == 800
-    assert got["views"].sum() == wanted["views"].sum()
-
-
 def test_sums_do_not_depend_on_the_order_of_rows(sample_run: ModuleType, tmp_path: Path, rows: pd.DataFrame):
     frames = []
     for i, files in enumerate((1, 5)):
@@ -93,7 +62,7 @@ def test_sums_do_not_depend_on_the_order_of_rows(sample_run: ModuleType, tmp_pat
 
 def test_totals_before_the_test_get_a_prefix(run_folder: Path):
     with open_user_days(run_folder) as table:
-        users, before = table.assigned_users(range(3)), table.users("pre", range(-4, 0))
+        users, before = table.users("all:base", range(3)), table.users("pre", range(-4, 0))
     joined = join_before(users, before, run_folder)
     np.testing.assert_array_equal(joined["pre_views"], before["views"])
     assert {f"pre_{name}" for name in TOTALS} <= set(joined.columns)
@@ -101,9 +70,9 @@ def test_totals_before_the_test_get_a_prefix(run_folder: Path):
 
 def test_other_users_before_the_test_are_refused(run_folder: Path):
     with open_user_days(run_folder) as table:
-        users, before = table.assigned_users(range(3)), table.users("pre", range(-4, 0))
+        users, before = table.users("all:base", range(3)), table.users("pre", range(-4, 0))
     with pytest.raises(RunFolderError, match="world pre has 799 users, the test has 800"):
-        check_same_users(users, before.iloc[1:].reset_index(drop=True), "pre", run_folder)
+        join_before(users, before.iloc[1:].reset_index(drop=True), run_folder)
 
 
 def test_an_unfinished_day_is_refused(written, rows: pd.DataFrame):
@@ -142,11 +111,11 @@ def test_run_folders_without_a_strong_form_are_read_as_before(written, rows: pd.
     """Nobody was asked so: the totals are 0, all others as they were."""
     folder = written(rows)
     with open_user_days(folder) as table:
-        wanted = table.assigned_users(range(3))
+        wanted = table.users("all:base", range(3))
     for file in (folder / "user_days").glob("*.parquet"):
         pq.write_table(pq.read_table(file).drop_columns(list(STRONG_COUNTS)), file)
     with open_user_days(folder) as table:
-        users = table.assigned_users(range(3))
+        users = table.users("all:base", range(3))
     assert not users[list(STRONG_COUNTS)].any().any()
     pd.testing.assert_frame_equal(users, wanted)
 

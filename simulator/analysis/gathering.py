@@ -1,0 +1,280 @@
+"""Reduces slices of users to sums: every scope, bucket and metric from one reading of the user-days."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, final
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64, Int64
+
+from simulator.analysis.aa_resplits import SplitSums, coins, split_sums
+from simulator.analysis.answer_forms import COLUMNS as FORM_COLUMNS
+from simulator.analysis.answer_forms import AnswerGroups
+from simulator.analysis.moment_table import MetricColumns, MomentSums, MomentTable
+from simulator.analysis.questionnaire import COLUMNS as QUESTIONNAIRE_COLUMNS
+from simulator.analysis.questionnaire import answer_spread, true_side
+from simulator.analysis.scopes import BEFORE, TEST, Scope, of_day, of_look, of_segment
+from simulator.analysis.segments import SEGMENT_METRICS
+from simulator.metrics import DAY_TOTALS, MAIN, METRICS, P2N_SIDES, Metric, Ratio, day_metrics, scorecard_metrics
+from simulator.runs.user_day_chunks import UNIT
+from simulator.runs.user_day_slices import Layout, UserSlice
+from simulator.runs.user_profiles import FeatureLevels
+from simulator.spec.experiment import ExperimentSpec
+from simulator.statistics.groups import GROUPS, GroupMoments, group_of
+from simulator.statistics.moments import Moments
+from simulator.statistics.novelty import end_days
+from simulator.statistics.paired import paired_spread
+from simulator.statistics.quantiles import BinCounts
+from simulator.user_days import SUMS
+
+DAYS: Final = "days"
+ANSWER_COLUMNS: Final = tuple(dict.fromkeys((*QUESTIONNAIRE_COLUMNS, *FORM_COLUMNS)))
+"""Totals of users that are read for questionnaires."""
+_WATCHED: Final = "watch_s"
+
+
+def looked_at(spec: ExperimentSpec) -> tuple[str, ...]:
+    """What is looked at while a test runs: main metrics, and guardrails, which an early stop is judged by as well."""
+    return tuple(dict.fromkeys((*MAIN, *spec.guardrails)))
+
+
+def layout_of(spec: ExperimentSpec) -> Layout:
+    """What of the user-days a report needs."""
+    keys = (*MAIN, *DAY_TOTALS, *SEGMENT_METRICS, *looked_at(spec))
+    metrics = [*day_metrics(), *scorecard_metrics(spec.days), *P2N_SIDES, *(METRICS[key] for key in keys)]
+    names = dict.fromkeys((_WATCHED, *(column for metric in metrics for column in metric.columns)))
+    by_day = tuple(name for name in names if name != DAYS)
+    arms = tuple(arm.name for arm in spec.arms)
+    others = tuple(name for name in ANSWER_COLUMNS if name not in by_day)
+    return Layout(arms, spec.days, spec.pre_days, spec.truth, by_day, others)
+
+
+@final
+class SliceSums:
+    """Sums over slices of users so far, which have to come in order of id.
+
+    Attributes:
+        levels: Names of each feature's levels, in the order in which they were met.
+        buckets: What the arms' buckets did, by scope; a segment's by feature, its cells being levels by arm.
+        pairs: What everybody did under control, and gained under each treatment.
+        shifts: What each bucket did in its arm's own world, and gained in the mixed one.
+        ends: First and last days of each bucket.
+        splits: Re-splits of everybody under control, or of its bucket where that was not run.
+        watched: Daily watch seconds of each bucket.
+        watched_by_all: The same of everybody under each arm.
+        answers: Questionnaires of each bucket; `answer_groups` those of hash groups of its users.
+        true_answers: What everybody would say under control, and gains under each treatment.
+        funnel: Sums of the questionnaire's columns by bucket.
+        by_day: Sums of columns by world and day, and bucket.
+        mixed: Users in more than one arm.
+    """
+
+    def __init__(
+        self, spec: ExperimentSpec, worlds: tuple[str, ...], features: Mapping[str, FeatureLevels | None]
+    ) -> None:
+        """Nothing so far; `features` has None for the one that user-days carry."""
+        self.spec, self.features, self.layout = spec, features, layout_of(spec)
+        self.arms, self.worlds = self.layout.arms, worlds
+        self.names = (*self.layout.by_day, DAYS)
+        self.levels: dict[str, list[str]] = {feature: [] for feature in features}
+        self.buckets: dict[Scope, MomentSums] = {}
+        self.pairs: dict[Scope, MomentSums] = {}
+        self.shifts = MomentSums(MAIN, 1)
+        self.ends = MomentSums(MAIN, 1)
+        self.splits: dict[str, SplitSums] = {}
+        self.watched: dict[str, BinCounts] = {}
+        self.watched_by_all: dict[str, BinCounts] = {}
+        self.answers: dict[str, GroupMoments] = {}
+        self.answer_groups: dict[str, AnswerGroups] = {}
+        self.true_answers: dict[str, Moments] = {}
+        self.funnel = np.zeros((len(self.arms), len(ANSWER_COLUMNS)))
+        cells = len(worlds) * spec.days + spec.pre_days
+        self.by_day = np.zeros((len(self.names), cells, len(self.arms)))
+        self.mixed = 0
+        self.has_before = False
+        keys = looked_at(spec)
+        self._main = self._columns([METRICS[key] for key in MAIN])
+        self._test = self._columns((*scorecard_metrics(spec.days), *P2N_SIDES))
+        self._day = self._columns(day_metrics())
+        self._look = self._columns([METRICS[key] for key in keys])
+        self._segment = self._columns([METRICS[key] for key in SEGMENT_METRICS])
+
+    def add(self, part: UserSlice) -> None:
+        """Take in a slice of users."""
+        step = _SliceStep(self, part)
+        step.add_days()
+        step.add_test()
+        step.add_sections()
+        self.mixed += part.mixed
+        units = np.array([float(UNIT) if name in SUMS else 1.0 for name in self.names])
+        self.by_day += part.sums / units[:, None, None]
+
+    def tables(self) -> tuple[dict[Scope, MomentTable], dict[Scope, MomentTable]]:
+        """Moments of buckets, and of pairs of worlds, by scope; one for each level of each feature."""
+        columns = 4 if self.has_before else 2
+        return self._tables(self.buckets, self.arms, columns), self._tables(self.pairs, self.arms[1:], 4)
+
+    def _tables(self, sums: dict[Scope, MomentSums], cells: tuple[str, ...], columns: int) -> dict[Scope, MomentTable]:
+        tables: dict[Scope, MomentTable] = {}
+        for scope, each in sums.items():
+            if scope.kind != "segment":
+                tables[scope] = each.table(cells, 2 if scope == BEFORE else columns)
+                continue
+            whole = each.table(cells * len(self.levels[scope.feature]), columns)
+            for place, level in enumerate(self.levels[scope.feature]):
+                at = range(place * len(cells), (place + 1) * len(cells))
+                tables[of_segment(scope.feature, level)] = whole.take(at)
+        return tables
+
+    def _columns(self, metrics: Sequence[Metric]) -> MetricColumns:
+        return MetricColumns.of(metrics, self.names)
+
+
+@final
+class _SliceStep:
+    """One slice on its way into the sums.
+
+    Attributes:
+        sums: Where it goes.
+        part: The slice.
+        group: Hash group of each user.
+        totals: By column, world and then as assigned, and user, over the days so far.
+        ends: As assigned over the first days of the test, and over all but the last ones.
+    """
+
+    def __init__(self, sums: SliceSums, part: UserSlice) -> None:
+        self.sums, self.part = sums, part
+        self.group = group_of(part.user_id)
+        self.none = np.zeros(len(part.user_id), np.int64)
+        self.totals = np.zeros((len(sums.names), len(sums.worlds) + 1, len(part.user_id)), np.int64)
+        self.ends: list[Int64[np.ndarray, "columns users"]] = []
+        self.own = [sums.worlds.index(f"all:{arm}") for arm in sums.arms] if sums.spec.truth else []
+        self._before: dict[tuple[str, ...], Float64[np.ndarray, "metrics 2 users"]] = {}
+
+    def add_days(self) -> None:
+        """Each day, and each look at the days so far."""
+        sums, days = self.sums, self.sums.spec.days
+        looks, n = sums.spec.looks.after(days), end_days(days)
+        for day in range(days):
+            today = np.empty_like(self.totals)
+            today[:-1, :-1] = self.part.days[:, :, day]
+            chosen = self.part.chosen[day][None, None, :]
+            today[:-1, -1] = np.take_along_axis(self.part.days[:, :, day], chosen, axis=1)[:, 0]
+            today[-1] = 1
+            self.totals += today
+            self._add(of_day(day), sums._day, today)
+            if day + 1 in looks:
+                self._add(of_look(day + 1), sums._look, self.totals)
+            if n and day + 1 in (n, days - n):
+                self.ends += [self.totals[:, -1].copy()] * (2 if 2 * n == days else 1)
+
+    def add_test(self) -> None:
+        """The whole test, the time before it, and segments."""
+        sums, part = self.sums, self.part
+        self._add(TEST, sums._test, self.totals)
+        for feature, levels in sums.features.items():
+            names, codes = (part.segments, part.segment) if levels is None else levels.codes(part.user_id)
+            self._add(Scope("segment", feature=feature), sums._segment, self.totals, self._level(feature, names, codes))
+        if part.before is not None:
+            sums.has_before = True
+            first = self.before(sums._main)
+            moments = sums.buckets.setdefault(BEFORE, MomentSums(sums._main.keys, GROUPS))
+            moments.add(first, np.zeros_like(first), part.arm, self.group, len(sums.arms))
+
+    def add_sections(self) -> None:
+        """What sections beyond the scorecard need."""
+        sums, arm = self.sums, self.part.arm
+        main = sums._main.sides(self._row(-1))
+        if self.ends:
+            early, middle = self.ends
+            late = sums._main.sides(self._row(-1) - middle)
+            sums.ends.add(sums._main.sides(early), late, arm, self.none, len(sums.arms))
+        for place, name in enumerate(sums.arms):
+            mine = arm == place
+            answers = self._answers(-1, mine)
+            _merge(sums.watched, name, self._watched(-1, mine))
+            _merge(sums.answers, name, answer_spread(answers))
+            _merge(sums.answer_groups, name, AnswerGroups.of(answers))
+            sums.funnel[place] += answers[list(ANSWER_COLUMNS)].to_numpy().sum(axis=0)
+        everybody = np.ones(len(arm), np.bool_)
+        control = main[:, :, arm == 0]
+        user_id = self.part.user_id[everybody if self.own else arm == 0]
+        if self.own:
+            worlds = np.stack([sums._main.sides(self._row(world)) for world in self.own])
+            control = worlds[0]
+            alone = np.take_along_axis(worlds, arm[None, None, None, :], axis=0)[0]
+            sums.shifts.add(alone, main - alone, arm, self.none, len(sums.arms))
+            true = [true_side(self._answers(world, everybody)) for world in self.own]
+            for name, world in zip(sums.arms, self.own, strict=True):
+                _merge(sums.watched_by_all, name, self._watched(world, everybody))
+            for name, side in zip(sums.arms[1:], true[1:], strict=True):
+                _merge(sums.true_answers, name, paired_spread(true[0], side))
+        sides = coins(user_id, sums.spec.seed)
+        for key, (numerator, denominator) in zip(MAIN, control, strict=True):
+            _merge(sums.splits, key, split_sums(Ratio(numerator, denominator), sides))
+
+    def before(self, columns: MetricColumns) -> Float64[np.ndarray, "metrics 2 users"]:
+        """Sides of metrics over the whole time before the test; zeros where nothing is known from then."""
+        if columns.keys not in self._before:
+            totals = np.zeros_like(self._row(-1))
+            if self.part.before is not None:
+                totals[:-1] = self.part.before
+                totals[-1] = self.sums.spec.pre_days
+            sides = columns.sides(totals)
+            self._before[columns.keys] = sides if self.part.before is not None else np.zeros_like(sides)
+        return self._before[columns.keys]
+
+    def _add(
+        self,
+        scope: Scope,
+        columns: MetricColumns,
+        totals: Int64[np.ndarray, "columns worlds_and_assigned users"],
+        level: Int64[np.ndarray, " users"] | None = None,
+    ) -> None:
+        """Buckets and pairs of worlds over some days, by level of a feature where one is given."""
+        sums, n_arms = self.sums, len(self.sums.arms)
+        level, n_levels = (self.none, 1) if level is None else (level, len(sums.levels[scope.feature]))
+        moments = sums.buckets.setdefault(scope, MomentSums(columns.keys, GROUPS))
+        assigned = columns.sides(np.ascontiguousarray(totals[:, -1]))
+        moments.add(assigned, self.before(columns), level * n_arms + self.part.arm, self.group, n_levels * n_arms)
+        if not self.own:
+            return
+        pairs = sums.pairs.setdefault(scope, MomentSums(columns.keys, 1))
+        control, *treatments = (columns.sides(np.ascontiguousarray(totals[:, world])) for world in self.own)
+        for place, treatment in enumerate(treatments):
+            cell = level * (n_arms - 1) + place
+            pairs.add(control, treatment - control, cell, self.none, n_levels * (n_arms - 1))
+
+    def _level(
+        self, feature: str, names: Sequence[str], codes: Int64[np.ndarray, " users"]
+    ) -> Int64[np.ndarray, " users"]:
+        """Codes of a slice's levels as those of all slices."""
+        levels = self.sums.levels[feature]
+        present = np.unique(codes).tolist()
+        levels += [names[code] for code in present if names[code] not in levels]
+        renamed = np.zeros(len(names), np.int64)
+        renamed[present] = [levels.index(names[code]) for code in present]
+        return renamed[codes]
+
+    def _row(self, world: int) -> Int64[np.ndarray, "columns users"]:
+        """Totals over the test in one world, or as assigned."""
+        return np.ascontiguousarray(self.totals[:, world])
+
+    def _watched(self, world: int, chosen: np.ndarray) -> BinCounts:
+        """Users by watch seconds per day."""
+        total = self.totals[self.sums.names.index(_WATCHED), world, chosen]
+        return BinCounts.of(total / float(UNIT) / self.sums.spec.days)
+
+    def _answers(self, world: int, chosen: np.ndarray) -> pd.DataFrame:
+        """Questionnaires of some users in one world, or as assigned."""
+        names, others = self.sums.names, self.sums.layout.in_all
+        columns: dict[str, np.ndarray] = {"user_id": self.part.user_id[chosen]}
+        for name in ANSWER_COLUMNS:
+            source = self.part.totals[others.index(name)] if name in others else self.totals[names.index(name)]
+            columns[name] = source[world, chosen] / (float(UNIT) if name in SUMS else 1.0)
+        return pd.DataFrame(columns)
+
+
+def _merge(sums: dict, key: str, part: object) -> None:
+    """Add a slice."""
+    sums[key] = sums[key] + part if key in sums else part
