@@ -1,7 +1,7 @@
 """Reduces slices of users to sums: every scope, bucket and metric from one reading of the user-days."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, final
+from typing import Final, TypeVar, final
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from simulator.statistics.paired import paired_spread
 from simulator.statistics.quantiles import BinCounts
 from simulator.user_days import SUMS
 
+_Sum = TypeVar("_Sum", Moments, GroupMoments, BinCounts, SplitSums)
 DAYS: Final = "days"
 ANSWER_COLUMNS: Final = tuple(dict.fromkeys((*QUESTIONNAIRE_COLUMNS, *FORM_COLUMNS)))
 """Totals of users that are read for questionnaires."""
@@ -93,11 +94,11 @@ class SliceSums:
         self.mixed = 0
         self.has_before = False
         keys = looked_at(spec)
-        self._main = self._columns([METRICS[key] for key in MAIN])
-        self._test = self._columns((*scorecard_metrics(spec.days), *P2N_SIDES))
-        self._day = self._columns(day_metrics())
-        self._look = self._columns([METRICS[key] for key in keys])
-        self._segment = self._columns([METRICS[key] for key in SEGMENT_METRICS])
+        self.main = self._columns([METRICS[key] for key in MAIN])
+        self.test = self._columns((*scorecard_metrics(spec.days), *P2N_SIDES))
+        self.day = self._columns(day_metrics())
+        self.look = self._columns([METRICS[key] for key in keys])
+        self.segment = self._columns([METRICS[key] for key in SEGMENT_METRICS])
 
     def add(self, part: UserSlice) -> None:
         """Take in a slice of users."""
@@ -162,33 +163,33 @@ class _SliceStep:
             today[:-1, -1] = np.take_along_axis(self.part.days[:, :, day], chosen, axis=1)[:, 0]
             today[-1] = 1
             self.totals += today
-            self._add(of_day(day), sums._day, today)
+            self._add(of_day(day), sums.day, today)
             if day + 1 in looks:
-                self._add(of_look(day + 1), sums._look, self.totals)
+                self._add(of_look(day + 1), sums.look, self.totals)
             if n and day + 1 in (n, days - n):
                 self.ends += [self.totals[:, -1].copy()] * (2 if 2 * n == days else 1)
 
     def add_test(self) -> None:
         """The whole test, the time before it, and segments."""
         sums, part = self.sums, self.part
-        self._add(TEST, sums._test, self.totals)
+        self._add(TEST, sums.test, self.totals)
         for feature, levels in sums.features.items():
             names, codes = (part.segments, part.segment) if levels is None else levels.codes(part.user_id)
-            self._add(Scope("segment", feature=feature), sums._segment, self.totals, self._level(feature, names, codes))
+            self._add(Scope("segment", feature=feature), sums.segment, self.totals, self._level(feature, names, codes))
         if part.before is not None:
             sums.has_before = True
-            first = self.before(sums._main)
-            moments = sums.buckets.setdefault(BEFORE, MomentSums(sums._main.keys, GROUPS))
+            first = self.before(sums.main)
+            moments = sums.buckets.setdefault(BEFORE, MomentSums(sums.main.keys, GROUPS))
             moments.add(first, np.zeros_like(first), part.arm, self.group, len(sums.arms))
 
     def add_sections(self) -> None:
         """What sections beyond the scorecard need."""
         sums, arm = self.sums, self.part.arm
-        main = sums._main.sides(self._row(-1))
+        main = sums.main.sides(self._row(-1))
         if self.ends:
             early, middle = self.ends
-            late = sums._main.sides(self._row(-1) - middle)
-            sums.ends.add(sums._main.sides(early), late, arm, self.none, len(sums.arms))
+            late = sums.main.sides(self._row(-1) - middle)
+            sums.ends.add(sums.main.sides(early), late, arm, self.none, len(sums.arms))
         for place, name in enumerate(sums.arms):
             mine = arm == place
             answers = self._answers(-1, mine)
@@ -200,7 +201,7 @@ class _SliceStep:
         control = main[:, :, arm == 0]
         user_id = self.part.user_id[everybody if self.own else arm == 0]
         if self.own:
-            worlds = np.stack([sums._main.sides(self._row(world)) for world in self.own])
+            worlds = np.stack([sums.main.sides(self._row(world)) for world in self.own])
             control = worlds[0]
             alone = np.take_along_axis(worlds, arm[None, None, None, :], axis=0)[0]
             sums.shifts.add(alone, main - alone, arm, self.none, len(sums.arms))
@@ -275,6 +276,6 @@ class _SliceStep:
         return pd.DataFrame(columns)
 
 
-def _merge(sums: dict, key: str, part: object) -> None:
+def _merge(sums: dict[str, _Sum], key: str, part: _Sum) -> None:
     """Add a slice."""
     sums[key] = sums[key] + part if key in sums else part

@@ -171,12 +171,14 @@ class MomentSums:
         cells: int,
     ) -> None:
         """Take in a slice of users, of so many cells in all."""
-        if self.centre is None:
-            self.centre = np.concatenate([first, second], axis=1).cumsum(axis=2)[:, :, -1] / first.shape[2]
+        centre = self.centre
+        if centre is None:
+            centre = np.concatenate([first, second], axis=1).cumsum(axis=2)[:, :, -1] / first.shape[2]
+        self.centre = centre
         self._grow(cells)
         inside = cell >= 0
         self.n += np.bincount(cell[inside] * self.groups + group[inside], minlength=self.n.size).reshape(self.n.shape)
-        add_moments(first, second, cell, group, self.centre, self.sums, self.ends)
+        add_moments(first, second, cell, group, centre, self.sums, self.ends)
 
     def _grow(self, cells: int) -> None:
         """Make room for more cells."""

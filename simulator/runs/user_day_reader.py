@@ -110,8 +110,8 @@ def join_before(users: pd.DataFrame, before: pd.DataFrame, folder: Path) -> pd.D
     Raises:
         RunFolderError: The two are not about the same users.
     """
-    ids = (frame["user_id"].to_numpy(np.int64) for frame in (users, before))
-    check_same_users(*ids, PRE_WORLD, folder)
+    ids = [frame["user_id"].to_numpy(np.int64) for frame in (users, before)]
+    check_same_users(ids[0], ids[1], PRE_WORLD, folder)
     covariates = before[list(TOTALS)].add_prefix(PRE)
     return pd.concat([users, covariates], axis=1)
 

@@ -14,7 +14,8 @@ from simulator.statistics.groups import group_of, metric_moments
 from simulator.statistics.moments import Moments
 from simulator.statistics.paired import paired_spread
 
-PLAN = {"users": 700, "days": 5, "pre_days": 3, "arms": ("base", "x", "y"), "policies": ("base", "base", "popular")}
+ARMS = ("base", "x", "y")
+PLAN = {"users": 700, "days": 5, "pre_days": 3, "arms": ARMS, "policies": ("base", "base", "popular")}
 KEYS = ["user_id", "bucket", "segment"]
 
 
@@ -54,17 +55,17 @@ def test_moments_are_those_of_all_rows(
     tallies: Tallies, rows: pd.DataFrame, scope: Scope, days: range, metrics: tuple[str, ...]
 ):
     before = users_of(rows, "pre", range(-3, 0))
-    worlds = {arm: users_of(rows, f"all:{arm}", days) for arm in PLAN["arms"]}
+    worlds = {arm: users_of(rows, f"all:{arm}", days) for arm in ARMS}
     users = users_of(rows, "mixed", days)
     inside = np.ones(700, bool) if not scope.level else (users["segment"] == scope.level).to_numpy()
     for key in metrics:
         metric = METRICS[key]
-        for arm in PLAN["arms"]:
+        for arm in ARMS:
             mine = inside & (users["bucket"] == arm).to_numpy()
             sides = metric.ratio(users[mine]), metric.ratio(before[mine].add_prefix(PRE), PRE)
             plain = metric_moments(*sides, group_of(users["user_id"].to_numpy()[mine]))
             compare(vars(tallies.bucket(scope, arm, key)), vars(plain))
-        for arm in PLAN["arms"][1:]:
+        for arm in ARMS[1:]:
             plain_pair = paired_spread(*(metric.ratio(worlds[each][inside]) for each in ("base", arm)))
             compare(vars(tallies.pair(scope, arm, key)), vars(plain_pair))
 
@@ -78,16 +79,18 @@ def compare(ours: dict[str, np.ndarray], plain: dict[str, np.ndarray]):
 
 def test_the_time_before_has_two_columns(tallies: Tallies, rows: pd.DataFrame):
     before = users_of(rows, "pre", range(-3, 0))
-    for arm in PLAN["arms"]:
+    for arm in ARMS:
         mine = before[before["bucket"] == arm]
         plain = metric_moments(METRICS["AVT"].ratio(mine), None, group_of(mine["user_id"].to_numpy()))
         compare(vars(tallies.bucket(BEFORE, arm, "AVT")), vars(plain))
 
 
 def test_shifts_and_ends_are_those_of_all_rows(tallies: Tallies, rows: pd.DataFrame):
+    assert tallies.shifts is not None
+    assert tallies.ends is not None
     spans = {name: users_of(rows, "mixed", days) for name, days in (("early", range(2)), ("late", range(3, 5)))}
     mixed = users_of(rows, "mixed", range(5))
-    for arm in PLAN["arms"]:
+    for arm in ARMS:
         mine = (mixed["bucket"] == arm).to_numpy()
         alone = METRICS["P2N"].ratio(users_of(rows, f"all:{arm}", range(5))[mine])
         compare(vars(tallies.shifts.moments(arm, "P2N")), vars(paired_spread(alone, METRICS["P2N"].ratio(mixed[mine]))))
@@ -98,7 +101,7 @@ def test_shifts_and_ends_are_those_of_all_rows(tallies: Tallies, rows: pd.DataFr
 
 def test_sizes_are_counted(tallies: Tallies, rows: pd.DataFrame):
     users = rows.drop_duplicates("user_id")
-    assert tallies.sizes == users["bucket"].value_counts()[list(PLAN["arms"])].to_dict()
+    assert tallies.sizes == users["bucket"].value_counts()[list(ARMS)].to_dict()
     levels = users.groupby(["segment", "bucket"]).size()
     assert {
         (level, arm): n for level, by_arm in tallies.levels("user_active_degree").items() for arm, n in by_arm.items()
@@ -107,7 +110,7 @@ def test_sizes_are_counted(tallies: Tallies, rows: pd.DataFrame):
 
 def test_questionnaires_are_those_of_all_rows(tallies: Tallies, rows: pd.DataFrame):
     users = users_of(rows, "mixed", range(5))
-    for place, arm in enumerate(PLAN["arms"]):
+    for place, arm in enumerate(ARMS):
         mine = users[users["bucket"] == arm]
         assert tallies.funnel[place, :2].tolist() == mine[["asked", "answered"]].sum().tolist()
         np.testing.assert_allclose(tallies.answers[arm].total.sum(axis=0)[3], mine["answer_weight"].sum(), rtol=1e-10)

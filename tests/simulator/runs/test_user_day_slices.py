@@ -54,6 +54,7 @@ def summed(rows: pd.DataFrame, world: str, column: str, days: range = range(3)) 
 
 def test_a_slice_holds_the_sums_of_its_rows(run_folder: Path, rows: pd.DataFrame):
     (part,) = read(run_folder)
+    assert part.before is not None
     assert part.user_id.tolist() == list(range(800))
     arm_of = rows.groupby("user_id")["bucket"].first()
     assert [LAYOUT.arms[arm] for arm in part.arm] == arm_of.tolist()
