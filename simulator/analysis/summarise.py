@@ -11,6 +11,7 @@ import pandas as pd
 from simulator.analysis.accumulator import Tallies, gather
 from simulator.analysis.day_totals import day_totals
 from simulator.analysis.decisions import DecisionRules
+from simulator.analysis.gathering import ANSWER_COLUMNS
 from simulator.analysis.health import (
     before_warnings,
     mixed_assignment,
@@ -26,7 +27,6 @@ from simulator.analysis.health import (
     too_good_warnings,
 )
 from simulator.analysis.interference import world_rows
-from simulator.analysis.gathering import ANSWER_COLUMNS
 from simulator.analysis.looks import look_at, with_sequential
 from simulator.analysis.questionnaire import questionnaire_rows, rate_warnings
 from simulator.analysis.scopes import BEFORE, TEST, of_day
