@@ -27,7 +27,7 @@ from simulator.statistics.paired import paired_spread
 from simulator.statistics.quantiles import BinCounts
 from simulator.user_days import SUMS
 
-_Sum = TypeVar("_Sum", Moments, GroupMoments, BinCounts, SplitSums)
+_Sum = TypeVar("_Sum", Moments, GroupMoments, BinCounts, SplitSums, AnswerGroups)
 DAYS: Final = "days"
 ANSWER_COLUMNS: Final = tuple(dict.fromkeys((*QUESTIONNAIRE_COLUMNS, *FORM_COLUMNS)))
 """Totals of users that are read for questionnaires."""
