@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, TypeAlias, final, get_args
+from typing import Literal, TypeAlias, final, get_args
 
-from statsmodels.stats.multitest import multipletests
+import numpy as np
 
 from simulator.metrics import MAIN
 from simulator.reports.report import MetricRow
+from simulator.statistics.heterogeneity import adjusted
 
 Multiplicity: TypeAlias = Literal["holm", "benjamini-hochberg", "none"]
-_METHODS: Final = {"holm": "holm", "benjamini-hochberg": "fdr_bh"}
-"""Ours to statsmodels' names."""
 
 
 @final
@@ -85,8 +84,13 @@ def adjust(p_values: Sequence[float], multiplicity: Literal["holm", "benjamini-h
     """
     if not p_values:
         return []
-    result: Any = multipletests(p_values, method=_METHODS[multiplicity])
-    return [float(p) for p in result[1]]
+    if multiplicity == "benjamini-hochberg":
+        return [p for p in adjusted(p_values) if p is not None]
+    p = np.array(p_values, np.float64)
+    order = np.argsort(p, kind="stable")
+    in_order = np.empty(len(p))
+    in_order[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    return in_order.tolist()
 
 
 def _with_adjusted(row: MetricRow, adjusted: Iterator[float]) -> MetricRow:

@@ -167,7 +167,7 @@ def run_bench(policies: tuple[str, ...], users: int, world: str | World = "kuair
     for num_envs in _NUM_ENVS:
         rate = vector_rate(chosen, num_envs, _ENV_SECONDS)
         rows.append(BenchRow(f"{num_envs:,} environments at once", rate, "impressions/s", machine))
-    rows.append(BenchRow("report of user-days", readout_rate(_READOUT_USERS), "user-days/s", machine))
+    rows.append(BenchRow(f"report of {_READOUT_USERS:,} users", readout_rate(_READOUT_USERS), "user-days/s", machine))
     rows.append(BenchRow("peak memory", peak_memory_mib(), "MiB", machine))
     rows.append(BenchRow("askew --help", startup_s(), "s", machine))
     rows.append(BenchRow(_SMALL_RUN.name, run_trial(_SMALL_RUN, "kuairand-pure").seconds, "s", machine))

@@ -1,8 +1,13 @@
 """Adjusted p-values against worked examples, guardrails against their intervals."""
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 import simulator
 from simulator.analysis.decisions import DecisionRules, adjust
@@ -135,3 +140,11 @@ def test_a_margin_is_a_share(margin):
 def test_a_guardrail_without_a_row_is_refused():
     with pytest.raises(ValueError, match="guardrail 'LT7' given, want one of the metrics that are compared: AUT"):
         DecisionRules(guardrails={"LT7": 0.01}).judge([row("AUT", 0.03)])
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("holm", "holm"), ("benjamini-hochberg", "fdr_bh")])
+@given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_p_values_are_adjusted_as_by_statsmodels(
+    ours: Literal["holm", "benjamini-hochberg"], theirs: str, p_values: list[float]
+):
+    assert adjust(p_values, ours) == pytest.approx(multipletests(p_values, method=theirs)[1].tolist(), rel=1e-12)

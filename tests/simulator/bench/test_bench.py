@@ -49,7 +49,7 @@ def test_every_figure_is_measured(quick):
         ("environment", "steps/s"),
         ("16 environments at once", "impressions/s"),
         ("32 environments at once", "impressions/s"),
-        ("report of user-days", "user-days/s"),
+        ("report of 400 users", "user-days/s"),
         ("peak memory", "MiB"),
         ("askew --help", "s"),
         ("run of 1,000 users, 2 days, 2 arms, 2 workers", "s"),
