@@ -242,6 +242,18 @@ def test_many_slices_say_what_one_says(report: Report, run_folder: Path, monkeyp
             assert ours[key] == pytest.approx(theirs[key], rel=1e-9, abs=1e-10)
 
 
+def test_slices_in_any_files_on_any_number_of_processors_give_the_same_bytes(
+    run_folder: Path, sample_run: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("simulator.analysis.summarise.SLICE", 90)
+    report = summarise(run_folder).to_json()
+    plan = sample_run.SamplePlan()
+    sample_run.write_settings(tmp_path, plan)
+    sample_run.write_rows(tmp_path, sample_run.sample_rows(plan).sort_values(["day", "user_id"]), 7, 700)
+    monkeypatch.setattr("simulator.analysis.accumulator.os.cpu_count", lambda: 1)
+    assert summarise(tmp_path).to_json() == report
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_users(sample_run: ModuleType, tmp_path: Path):
     """Four times as many slices: the peak is that of one slice, so it may not grow by more than noise, 15%."""
