@@ -8,20 +8,17 @@ Cambridge University Press 2020, chapter 23.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, final
+from typing import Final
 
 import numpy as np
-import pandas as pd
 from scipy.stats import t
 
-from simulator.metrics import MAIN, METRICS, Ratio
+from simulator.metrics import Ratio
 from simulator.statistics.delta_method import ratio_gradient, variance
 from simulator.statistics.moments import Moments, ratio_of
 
 FEWEST_DAYS: Final = 4
 """Days of a test below which there is no early and late to tell apart."""
-COLUMNS: Final = tuple(dict.fromkeys(column for key in MAIN for column in METRICS[key].columns))
 
 
 def end_days(days: int) -> int:
@@ -31,30 +28,6 @@ def end_days(days: int) -> int:
     [0, 2, 3, 7]
     """
     return days // 2 if days >= FEWEST_DAYS else 0
-
-
-@final
-@dataclass
-class FirstAndLastDays:
-    """Totals of the first days and of the last ones, for the users of a slice.
-
-    Attributes:
-        days: Of the test.
-        early: So far.
-        late: So far.
-    """
-
-    days: int
-    early: pd.DataFrame = field(default_factory=pd.DataFrame)
-    late: pd.DataFrame = field(default_factory=pd.DataFrame)
-
-    def add(self, day: int, users: pd.DataFrame) -> None:
-        """Take in a day; every day is about the same users in the same order."""
-        today, n = users[list(COLUMNS)], end_days(self.days)
-        if day < n:
-            self.early = today if self.early.empty else self.early + today
-        elif day >= self.days - n:
-            self.late = today if self.late.empty else self.late + today
 
 
 def end_spread(early: Ratio, late: Ratio) -> Moments:

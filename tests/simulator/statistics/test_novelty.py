@@ -4,14 +4,11 @@ from functools import reduce
 from operator import add
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
 from simulator.metrics import METRICS, Ratio
 from simulator.statistics.novelty import (
-    COLUMNS,
-    FirstAndLastDays,
     contrast,
     end_days,
     end_spread,
@@ -85,13 +82,6 @@ def test_a_ratio_covers_what_was_planted():
 
 def test_a_short_test_is_refused():
     assert [end_days(days) for days in (1, 3, 4, 5, 7)] == [0, 0, 2, 2, 3]
-
-
-def test_the_middle_day_is_left_out():
-    ends = FirstAndLastDays(5)
-    for day in range(5):
-        ends.add(day, pd.DataFrame({key: [10.0**day] for key in COLUMNS}))
-    assert (ends.early["watch_s"][0], ends.late["watch_s"][0]) == (11.0, 11_000.0)
 
 
 def test_the_true_contrast_is_that_of_both_worlds():
