@@ -75,6 +75,11 @@ class UserDays:
         check_complete(users["user_id"].to_numpy(np.int64), users["days"].to_numpy(np.int64), world, days, self.folder)
         return users
 
+    @property
+    def as_assigned(self) -> str:
+        """What holds for the rows in which each user meets the arm of their bucket."""
+        return f"world = {_quoted(MIXED_WORLD)}" if MIXED_WORLD in self.worlds else "world = 'all:' || bucket"
+
 
 @contextmanager
 def open_user_days(folder: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -> Generator[UserDays]:
