@@ -14,14 +14,16 @@ ratio before the test), and the plain delta method.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, final
 
 import numpy as np
+from jaxtyping import Bool
 from scipy.stats import norm, t
 
 from simulator.metrics import Ratio
-from simulator.statistics.estimator import Adjustment, ErrorMethod, Estimate, estimate, gradient, slopes
+from simulator.statistics.estimator import Adjustment, ErrorMethod, Estimate, Values, estimate, gradient, slopes
 from simulator.statistics.groups import GroupMoments, Samples
 from simulator.statistics.moments import ROUNDING
 
@@ -144,11 +146,11 @@ def compare(
         fault = _covariate_fault(a, b)
         if fault:
             return Comparison(plain, None, None, fault)
-        return Comparison(
-            plain,
-            difference(a, b, "ratio", "delta", confidence),
-            difference(a, b, "sides", "jackknife", confidence),
-        )
+        cuped = difference(a, b, "ratio", "delta", confidence)
+        adjusted = difference(a, b, "sides", "jackknife", confidence)
+        if adjusted.standard_error is None:
+            return Comparison(plain, cuped, None, "without one group of users a side of the metric is 0")
+        return Comparison(plain, cuped, adjusted)
 
 
 def difference(
@@ -163,15 +165,12 @@ def difference(
         error: How the standard error is found; `leverage` takes no covariates.
         confidence: Of the intervals.
     """
-    if adjustment == "none":
-        a, b = (arm.take((0, 1)) for arm in (a, b))
     fault = _lift_fault(a.samples(), b.samples())
     result = estimate(a, b, adjustment, error, log=not fault)
     if not np.isfinite([result.standard_error, result.freedom]).all() or result.standard_error <= 0:
         return _unsaid(_BEYOND)
-    quantile = float(t.isf((1 - confidence) / 2, result.freedom))
-    half = quantile * result.standard_error
-    values: dict[str, float] = {
+    half = t.isf((1 - confidence) / 2, result.freedom) * result.standard_error
+    values: dict[str, Values] = {
         "adjusted_control": result.control,
         "adjusted_treatment": result.treatment,
         "effect": result.effect,
@@ -179,26 +178,37 @@ def difference(
         "effect_high": result.effect + half,
         "standard_error": result.standard_error,
         "freedom": result.freedom,
-        "p_value": float(2 * t.sf(abs(result.effect) / result.standard_error, result.freedom)),
+        "p_value": 2 * t.sf(np.abs(result.effect) / result.standard_error, result.freedom),
     }
     if fault:
         return _finite(values, dict.fromkeys(("relative_effect", *_LIFT), fault))
     return _finite(values | _lift(result, confidence), {})
 
 
-def _lift(result: Estimate, confidence: float) -> dict[str, float]:
+def _lift(result: Estimate, confidence: float) -> dict[str, Values]:
     """The lift over the size of control, its interval and its p-value, all from the logarithm."""
-    sign = math.copysign(1.0, result.control)
-    half = float(t.isf((1 - confidence) / 2, result.log_freedom)) * result.log_error
-    lift, *ends = (sign * float(np.expm1(result.log_ratio + away)) for away in (0.0, -half, half))
+    low, high = lift_ends(result, confidence)
     return {
-        "relative_effect": lift,
-        "ci_low": min(ends),
-        "ci_high": max(ends),
+        "relative_effect": np.copysign(1.0, result.control) * np.expm1(result.log_ratio),
+        "ci_low": low,
+        "ci_high": high,
         "log_standard_error": result.log_error,
         "freedom": result.log_freedom,
-        "p_value": float(2 * t.sf(abs(result.log_ratio) / result.log_error, result.log_freedom)),
+        "p_value": lift_p_value(result),
     }
+
+
+def lift_ends(result: Estimate, confidence: float = CONFIDENCE) -> tuple[Values, Values]:
+    """Both ends of the interval of the lift over the size of control."""
+    half = t.isf((1 - confidence) / 2, result.log_freedom) * result.log_error
+    sign = np.copysign(1.0, result.control)
+    ends = sign * np.expm1(result.log_ratio - half), sign * np.expm1(result.log_ratio + half)
+    return np.minimum(*ends), np.maximum(*ends)
+
+
+def lift_p_value(result: Estimate) -> Values:
+    """Of no lift, two-sided."""
+    return 2 * t.sf(np.abs(result.log_ratio) / result.log_error, result.log_freedom)
 
 
 def critical_value(bound: float, freedom: float) -> float:
@@ -227,13 +237,21 @@ def _is_still(sample: Samples) -> bool:
     """Whether the metric has no variance, up to rounding of the values and of the sums."""
     value = float(sample.mean[0] / sample.mean[1])
     per_user = float(sample.n) * (10.0**-_DIGITS * value) ** 2
-    return _square(sample) * float(sample.n) <= ROUNDING * _sides_square(sample) * float(sample.n) + per_user
+    return bool(_square(sample) * float(sample.n) <= ROUNDING * _sides_square(sample) * float(sample.n) + per_user)
 
 
-def _square(sample: Samples) -> float:
+def _square(sample: Samples) -> Values:
     """Squared error of the metric."""
     weights = gradient(sample, log=False)
-    return float((sample.scatter[:2, :2] * weights[:, None] * weights).sum()) / float(sample.n) ** 2
+    sides = sample.scatter[..., :2, :2]
+    return (sides * weights[..., :, None] * weights[..., None, :]).sum(axis=(-2, -1)) / sample.n**2
+
+
+def standard_errors_from_zero(sample: Samples) -> Values:
+    """How many standard errors of the delta method the metric is from 0; infinite without an error."""
+    error = np.sqrt(np.maximum(_square(sample), 0.0) * sample.n / (sample.n - 1))
+    value = np.abs(sample.mean[..., 0] / sample.mean[..., 1])
+    return np.where(error > 0, value / error, np.where(value > 0, np.inf, 0.0))
 
 
 def _sides_square(sample: Samples) -> float:
@@ -268,19 +286,23 @@ def _left_over(sample: Samples, slope: np.ndarray) -> bool:
 
 def _lift_fault(a: Samples, b: Samples) -> str:
     """Why no lift is given; empty if one is."""
-    control, treatment = (float(sample.mean[0] / sample.mean[1]) for sample in (a, b))
-    error = math.sqrt(max(_square(a), 0.0) * float(a.n) / (float(a.n) - 1))
-    if abs(control) <= NEAR_ZERO * error:
-        away = f", {abs(control) / error:.2g} standard errors from it" if error else ""
-        return f"control is too near 0 for a lift{away}"
-    if control * treatment <= 0:
+    away = float(standard_errors_from_zero(a))
+    if away <= NEAR_ZERO:
+        return f"control is too near 0 for a lift{f', {away:.2g} standard errors from it' if away else ''}"
+    if not same_sign(a, b):
         return "treatment is 0 or has another sign than control: no interval of a lift"
     return ""
 
 
-def _finite(values: dict[str, float], reasons: dict[str, str]) -> Difference:
+def same_sign(a: Samples, b: Samples) -> Bool[np.ndarray, "*r"] | np.bool:
+    """Whether the metric has the same sign in both arms."""
+    control, treatment = (sample.mean[..., 0] / sample.mean[..., 1] for sample in (a, b))
+    return control * treatment > 0
+
+
+def _finite(values: Mapping[str, Values | float], reasons: dict[str, str]) -> Difference:
     """A difference without what is no number, each such field with a reason."""
-    finite = {name: value for name, value in values.items() if math.isfinite(value)}
+    finite = {name: float(value) for name, value in values.items() if math.isfinite(value)}
     missing = [name for name in values if name not in finite]
     return Difference(**finite, reasons=dict.fromkeys(missing, "too large or too small beside its rounding") | reasons)
 

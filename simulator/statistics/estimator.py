@@ -4,11 +4,11 @@ See `simulator.statistics.comparison` for what it estimates, and for the sources
 samples side by side on leading axes, so that all groups left out, or all splits of an audit, are one call.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, final
 
 import numpy as np
+from jaxtyping import Bool
 
 from simulator.statistics.groups import GroupMoments, Samples
 from simulator.statistics.moments import ROUNDING
@@ -28,46 +28,76 @@ _RIDGE: Final = 1e-12
 class Estimate:
     """A difference on the scale of the metric and, where there is a lift, of its logarithm."""
 
-    control: float
-    treatment: float
-    effect: float
-    standard_error: float
-    freedom: float
-    log_ratio: float = math.nan
-    log_error: float = math.nan
-    log_freedom: float = math.nan
+    control: Values
+    treatment: Values
+    effect: Values
+    standard_error: Values
+    freedom: Values
+    log_ratio: Values
+    log_error: Values
+    log_freedom: Values
 
 
 def estimate(a: GroupMoments, b: GroupMoments, adjustment: Adjustment, error: ErrorMethod, *, log: bool) -> Estimate:
-    """Point estimate and errors by one method."""
+    """Point estimates and errors by one method; the logarithm's are those of the difference where `log` is not asked.
+
+    Args:
+        a: Users of control, by sample.
+        b: Users of treatment, by the same samples.
+        adjustment: Covariates; `ratio` wants columns 2 and 3.
+        error: How the standard error is found; `leverage` takes no covariates.
+        log: Adjust logarithms, and give errors of both.
+    """
+    if adjustment == "none":
+        a, b = a.take((0, 1)), b.take((0, 1))
     whole = a.samples(), b.samples()
     ratio = _before(*whole) if adjustment == "ratio" else None
-
-    def read(control: Samples, treatment: Samples) -> AdjustedPair:
-        """The pair with the covariates of the method."""
-        if ratio is not None:
-            control, treatment = _projected(control, ratio), _projected(treatment, ratio)
-        return adjusted_pair(control, treatment, log=log)
-
-    pair = read(*whole)
+    projected = whole if ratio is None else (_projected(whole[0], ratio), _projected(whole[1], ratio))
+    pair = adjusted_pair(*projected, log=log)
     if error == "jackknife":
-        parts = [read(a.without_each(), whole[1]), read(whole[0], b.without_each())]
-        log_error, log_freedom = _combined(*(_jackknife(part.apart) for part in parts))
-        standard_error, freedom = _combined(*(_jackknife(part.treatment - part.control) for part in parts))
+        log_error, standard_error = _errors_by_groups(a, b, projected, ratio, log=log)
     else:
-        projected = whole if ratio is None else tuple(_projected(each, ratio) for each in whole)
         slope = slopes(*projected, log=log)
         pieces = [
             _closed_form(arm, sample, slope, leverage=error == "leverage", log=log)
             for arm, sample in zip((a, b), projected, strict=True)
         ]
-        log_error, log_freedom = _combined(*pieces)
-        means = float(pair.control), float(pair.treatment)
+        log_error = _combined(*pieces)
+        means = pair.control, pair.treatment
         squares = [(square * mean * mean, left) for (square, left), mean in zip(pieces, means, strict=True)]
-        standard_error, freedom = _combined(*squares) if log else (log_error, log_freedom)
-    control, treatment = float(pair.control), float(pair.treatment)
-    in_units = (control, treatment, treatment - control, standard_error, freedom)
-    return Estimate(*in_units, float(pair.apart), log_error, log_freedom) if log else Estimate(*in_units)
+        standard_error = _combined(*squares) if log else log_error
+    effect = pair.treatment - pair.control
+    return Estimate(pair.control, pair.treatment, effect, *standard_error, pair.apart, *log_error)
+
+
+def _errors_by_groups(
+    a: GroupMoments, b: GroupMoments, whole: tuple[Samples, Samples], ratio: Values | None, *, log: bool
+) -> tuple[tuple[Values, Values], tuple[Values, Values]]:
+    """Standard error and degrees of freedom of the logarithm and of the difference, by leaving out groups."""
+    beside = whole[0].with_axis(), whole[1].with_axis()
+    left = a.without_each(), b.without_each()
+    if ratio is not None:
+        by_group = np.asarray(ratio)[..., None]
+        left = _projected(left[0], by_group), _projected(left[1], by_group)
+    parts = adjusted_pair(left[0], beside[1], log=log), adjusted_pair(beside[0], left[1], log=log)
+    chosen = a.left_out, b.left_out
+    emptied = [
+        (_emptied(each, everybody) & users).any(axis=-1)
+        for each, everybody, users in zip(left, beside, chosen, strict=True)
+    ]
+    of_logs = [_jackknife(part.apart, groups) for part, groups in zip(parts, chosen, strict=True)]
+    of_differences = [
+        _jackknife(part.treatment - part.control, groups) for part, groups in zip(parts, chosen, strict=True)
+    ]
+    lost = emptied[0] | emptied[1]
+    (log_error, log_freedom), (error, freedom) = _combined(*of_logs), _combined(*of_differences)
+    return (np.where(lost, np.nan, log_error), log_freedom), (np.where(lost, np.nan, error), freedom)
+
+
+def _emptied(without: Samples, whole: Samples) -> Bool[np.ndarray, "*r g"]:
+    """Whether a group holds all of a side, but for rounding, so that leaving it out leaves no value."""
+    gone = np.abs(without.mean[..., :2]) <= ROUNDING * np.abs(whole.mean[..., :2])
+    return gone[..., 0] | gone[..., 1]
 
 
 @final
@@ -159,72 +189,77 @@ def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     return right
 
 
-def _before(a: Samples, b: Samples) -> float:
+def _before(a: Samples, b: Samples) -> Values:
     """The ratio before the test over both arms."""
-    return float((a.n * a.mean[2] + b.n * b.mean[2]) / (a.n * a.mean[3] + b.n * b.mean[3]))
+    above, below = (a.n * a.mean[..., i] + b.n * b.mean[..., i] for i in (2, 3))
+    return above / below
 
 
-def _projected(sample: Samples, ratio: float) -> Samples:
+def _projected(sample: Samples, ratio: Values) -> Samples:
     """Both sides before the test as one covariate, numerator less `ratio` times denominator."""
-    weights = np.array([1.0, -ratio])
-    mean = np.append(sample.mean[:2], (weights * sample.mean[2:4]).sum())
-    crossed = (sample.scatter[:2, 2:4] * weights).sum(axis=1)
-    scatter = np.zeros((3, 3))
-    scatter[:2, :2] = sample.scatter[:2, :2]
-    scatter[2, :2] = scatter[:2, 2] = crossed
-    scatter[2, 2] = (sample.scatter[2:4, 2:4] * weights[:, None] * weights).sum()
-    return Samples(sample.n, mean, scatter)
+    weights = np.zeros((*np.shape(ratio), 3, sample.mean.shape[-1]))
+    weights[..., 0, 0] = weights[..., 1, 1] = weights[..., 2, 2] = 1.0
+    weights[..., 2, 3] = -ratio
+    mean = (weights * sample.mean[..., None, :]).sum(axis=-1)
+    half = (weights[..., :, None, :] * sample.scatter[..., None, :, :]).sum(axis=-1)
+    return Samples(sample.n, mean, (half[..., :, None, :] * weights[..., None, :, :]).sum(axis=-1))
 
 
-def _jackknife(values: Values) -> tuple[float, float]:
-    """Squared error from estimates that each leave out one group, and its degrees of freedom."""
-    groups = values.size
-    return float((groups - 1) / groups * ((values - values.mean()) ** 2).sum()), groups - 1.0
+def _jackknife(values: Values, chosen: Bool[np.ndarray, "*r g"]) -> tuple[Values, Values]:
+    """Squared error from estimates that each leave out one group of those chosen, and its degrees of freedom."""
+    groups = np.asarray(chosen.sum(axis=-1), np.float64)
+    mean = np.where(chosen, values, 0.0).sum(axis=-1) / groups
+    squares = np.where(chosen, values - mean[..., None], 0.0) ** 2
+    return (groups - 1) / groups * squares.sum(axis=-1), groups - 1
 
 
 def _closed_form(
     arm: GroupMoments, sample: Samples, slope: np.ndarray, *, leverage: bool, log: bool
-) -> tuple[float, float]:
+) -> tuple[Values, Values]:
     """Squared error of one arm's adjusted value by the delta method, and its degrees of freedom."""
-    weights = np.concatenate([gradient(sample, log=log), -slope])
-    n = float(sample.n)
-    squares = float((sample.scatter * weights[:, None] * weights).sum()) / n / n
+    weights = np.concatenate([gradient(sample, log=log), -slope], axis=-1)
+    n = sample.n
+    squares = _quadratic(sample.scatter, weights) / n / n
     if not leverage:
         return squares * n / (n - 1), n - 1
-    return squares * n / (n - 1) + max(_third(arm, sample, log=log) - 2 / n * squares, 0.0), _kish(arm, sample) - 1
+    more = np.maximum(_third(arm, sample, log=log) - 2 / n * squares, 0.0)
+    return squares * n / (n - 1) + more, _kish(arm, sample) - 1
 
 
-def _third(arm: GroupMoments, sample: Samples, *, log: bool) -> float:
+def _quadratic(scatter: np.ndarray, weights: np.ndarray) -> Values:
+    """The scatter of a weighted sum of columns."""
+    return (scatter * weights[..., :, None] * weights[..., None, :]).sum(axis=(-2, -1))
+
+
+def _third(arm: GroupMoments, sample: Samples, *, log: bool) -> Values:
     """Sum of the users' squared influences, each times twice its leverage: what leaving users out adds.
 
     Without user i, whose shares of both sides are u and v, the logarithm of the ratio changes by
     v - u + (v^2 - u^2) / 2 and so on, and its square is (u - v)^2 (1 + u + v); the ratio itself by (v - u) R (1 + v).
     """
-    xxx, xxy, xyy, yyy = (float(total) for total in arm.cubes.sum(axis=0))
-    x, y = (float(sample.n * mean) for mean in sample.mean[:2])
+    xxx, xxy, xyy, yyy = np.moveaxis(arm.cubes.sum(axis=-2), -1, 0)
+    x, y = sample.n * sample.mean[..., 0], sample.n * sample.mean[..., 1]
     if log:
-        terms = (xxx / x**3, -xyy / x / y / y, -xxy / x / x / y, yyy / y**3)
+        terms = np.stack([xxx / x**3, -xyy / x / y / y, -xxy / x / x / y, yyy / y**3])
     else:
         value = x / y
-        terms = (2 * xxy / y**3, -4 * value * xyy / y**3, 2 * value * value * yyy / y**3)
-    third = sum(terms)
-    return third if third > ROUNDING * sum(map(abs, terms)) else 0.0
+        terms = np.stack([2 * xxy / y**3, -4 * value * xyy / y**3, 2 * value * value * yyy / y**3])
+    third = terms.sum(axis=0)
+    return np.where(third > ROUNDING * np.abs(terms).sum(axis=0), third, 0.0)
 
 
-def _kish(arm: GroupMoments, sample: Samples) -> float:
+def _kish(arm: GroupMoments, sample: Samples) -> Values:
     """Least effective sample size of a side (Kish 1965); users, where a side has values of both signs."""
-    n = float(sample.n)
-    sizes = [n]
+    sizes = [sample.n]
     for i in range(2):
-        mean, varies = float(sample.mean[i]), float(sample.scatter[i, i])
-        if mean and (arm.least[i] >= 0 or arm.greatest[i] <= 0):
-            sizes.append(n * n * mean * mean / (varies + n * mean * mean))
-    return max(min(sizes), 2.0)
+        square, varies = sample.n * sample.mean[..., i] ** 2, sample.scatter[..., i, i]
+        if arm.least[i] >= 0 or arm.greatest[i] <= 0:
+            sizes.append(np.where(square > 0, sample.n * square / (varies + square), sample.n))
+    return np.maximum(np.minimum.reduce(sizes), 2.0)
 
 
-def _combined(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
-    """Standard error of a difference, and Welch's degrees of freedom."""
+def _combined(a: tuple[Values, Values], b: tuple[Values, Values]) -> tuple[Values, Values]:
+    """Standard error of a difference, and Welch's degrees of freedom; not a number where there is no error."""
     square = a[0] + b[0]
-    if not square > 0:
-        return math.sqrt(max(square, 0.0)), math.nan
-    return math.sqrt(square), 1 / sum((part / square) ** 2 / freedom for part, freedom in (a, b))
+    parts = ((part / square) ** 2 / freedom for part, freedom in (a, b))
+    return np.sqrt(np.maximum(square, 0.0)), np.where(square > 0, 1 / sum(parts), np.nan)

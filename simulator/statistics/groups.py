@@ -4,7 +4,8 @@ Users are put into `GROUPS` groups by a hash of their id, so groups do not depen
 Leaving out one group is then total minus group (delete-a-group jackknife: Kott, Journal of Official Statistics 17,
 2001, page 521; Shao and Tu, The Jackknife and Bootstrap, Springer 1995).
 
-Axes: `g` groups of users, `k` columns: numerator, denominator, then covariates.
+Axes: `g` groups of users, `k` columns: numerator, denominator, then covariates. Leading axes are those of samples, such
+as the splits of an audit; of one sample there are none.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Final, final
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from simulator.assignment import hash_share
 from simulator.metrics import Ratio
@@ -53,10 +54,10 @@ class GroupMoments:
         greatest: Largest value, likewise; minus infinite.
     """
 
-    n: Float64[np.ndarray, " g"]
-    total: Float64[np.ndarray, "g k"]
-    scatter: Float64[np.ndarray, "g k k"]
-    cubes: Float64[np.ndarray, "g 4"]
+    n: Float64[np.ndarray, "*r g"]
+    total: Float64[np.ndarray, "*r g k"]
+    scatter: Float64[np.ndarray, "*r g k k"]
+    cubes: Float64[np.ndarray, "*r g 4"]
     present: Int64[np.ndarray, " k"]
     least: Float64[np.ndarray, " k"]
     greatest: Float64[np.ndarray, " k"]
@@ -107,9 +108,9 @@ class GroupMoments:
         if columns[:2] != (0, 1):
             raise ValueError(f"columns {columns} given, want 0 and 1 first")
         at = list(columns)
-        scatter = self.scatter[:, at][:, :, at]
+        scatter = self.scatter[..., at, :][..., at]
         ends = self.least[at], self.greatest[at]
-        return GroupMoments(self.n, self.total[:, at], scatter, self.cubes, self.present[at], *ends)
+        return GroupMoments(self.n, self.total[..., at], scatter, self.cubes, self.present[at], *ends)
 
     def combined(self, weights: Float64[np.ndarray, "new k"]) -> "GroupMoments":
         """Weighted sums of the columns, without their cubes and smallest values, which the jackknife does not need."""
@@ -133,27 +134,38 @@ class GroupMoments:
         return Moments(int(samples.n), self.total.sum(axis=0), samples.scatter, present)
 
     def samples(self) -> "Samples":
-        """All users as one sample, without an axis of groups."""
+        """All users of each sample, without an axis of groups."""
         n, centre, first, second = self._about_centre()
-        return _sample(n.sum(), centre, first.sum(axis=0), second.sum(axis=0))
+        return _sample(n.sum(axis=-1), centre, first.sum(axis=-2), second.sum(axis=-3))
 
     def without_each(self) -> "Samples":
-        """The users without each group that has any; the axis of samples is that of those groups."""
+        """The users without each group in turn, the last of the samples' axes; see `left_out`."""
         n, centre, first, second = self._about_centre()
-        left = n.sum() - n, first.sum(axis=0) - first, second.sum(axis=0) - second
-        chosen = (n > 0) & (left[0] > 0)
-        return _sample(left[0][chosen], centre, left[1][chosen], left[2][chosen])
+        return _sample(
+            n.sum(axis=-1)[..., None] - n,
+            centre[..., None, :],
+            first.sum(axis=-2)[..., None, :] - first,
+            second.sum(axis=-3)[..., None, :, :] - second,
+        )
+
+    @property
+    def left_out(self) -> Bool[np.ndarray, "*r g"]:
+        """Groups that have users and are not the only ones that do."""
+        return (self.n > 0) & (self.n < self.n.sum(axis=-1)[..., None])
 
     def _about_centre(
         self,
     ) -> tuple[
-        Float64[np.ndarray, " g"], Float64[np.ndarray, " k"], Float64[np.ndarray, "g k"], Float64[np.ndarray, "g k k"]
+        Float64[np.ndarray, "*r g"],
+        Float64[np.ndarray, "*r k"],
+        Float64[np.ndarray, "*r g k"],
+        Float64[np.ndarray, "*r g k k"],
     ]:
         """Users, the mean over all of them, and each group's sums of distances from it and of their products."""
         n = self.n
-        centre = self.total.sum(axis=0) / max(float(n.sum()), 1.0)
-        first = self.total - n[:, None] * centre
-        second = self.scatter + first[:, :, None] * first[:, None, :] / np.maximum(n, 1)[:, None, None]
+        centre = self.total.sum(axis=-2) / np.maximum(n.sum(axis=-1), 1.0)[..., None]
+        first = self.total - n[..., None] * centre[..., None, :]
+        second = self.scatter + first[..., :, None] * (first / np.maximum(n, 1)[..., None])[..., None, :]
         return n, centre, first, second
 
 
@@ -177,6 +189,10 @@ class Samples:
     n: np.ndarray
     mean: np.ndarray
     scatter: np.ndarray
+
+    def with_axis(self) -> "Samples":
+        """The same samples with a last axis of length 1, to set beside samples that leave out groups."""
+        return Samples(self.n[..., None], self.mean[..., None, :], self.scatter[..., None, :, :])
 
 
 def _sample(n: np.ndarray | np.float64, centre: np.ndarray, first: np.ndarray, second: np.ndarray) -> Samples:

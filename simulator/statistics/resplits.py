@@ -1,111 +1,124 @@
-"""Moments of many splits of the same users at once: one product of memberships with what each user did.
+"""Many splits of the same users at once: one product of memberships with what each user did, read by the estimator.
 
-What a test needs of a bucket is its size, sums and sums of products, all linear in who belongs to it. So a thousand
-splits are a matrix of memberships, and their moments are that matrix times the users' values and products.
+What a comparison needs of a bucket is linear in who belongs to it: users, sums, sums of products and of cubes. So a
+thousand splits are a matrix of memberships, and their moments are that matrix times the users' values, group by group
+of users where a metric has covariates. `simulator.statistics.estimator` then takes all splits in one call.
 
-Axes: `r` splits, `users` everybody, `k` columns of a block, `kk` those and products.
-
-What Welch's test and CUPED say of many splits at once: `simulator.statistics.comparison`, all splits in one go.
-
-The same formulas as tea-tasting's ratio of means, which a test holds them to, digit by digit: the delta method (Deng,
-Knoblich and Lu, KDD 2018, https://arxiv.org/abs/1803.06336), CUPED with the ratio of the time before over its own
-denominator (Deng, Xu, Kohavi and Walker, WSDM 2013), and the interval of the lift on a log scale.
-
-Axes: `r` splits. Columns of the moments: numerator, denominator, and the same before the test.
+Axes: `r` splits, `users` everybody, `g` groups of users, `k` columns of a block, `kk` those, their products and cubes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from typing import final
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from scipy import stats
 
-from simulator.statistics.comparison import CONFIDENCE, NEAR_ZERO
+from simulator.statistics.comparison import (
+    CONFIDENCE,
+    NEAR_ZERO,
+    lift_ends,
+    lift_p_value,
+    same_sign,
+    standard_errors_from_zero,
+)
+from simulator.statistics.estimator import Adjustment, ErrorMethod, estimate
+from simulator.statistics.groups import GROUPS, GroupMoments
 
 
 @final
 @dataclass(frozen=True)
-class SplitMoments:
-    """One bucket of every split.
+class Block:
+    """Columns of one metric: numerator, denominator, and covariates.
 
     Attributes:
-        n: Users in it.
-        mean: Of each column.
-        covariance: Over its users; of the ratios' delta method all that is needed.
+        columns: Of each user.
+        grouped: Whether its moments are wanted by group of users; else all users are one group.
     """
 
-    n: Float64[np.ndarray, " r"]
-    mean: Float64[np.ndarray, "r k"]
-    covariance: Float64[np.ndarray, "r k k"]
-
-    def __add__(self, other: "SplitMoments") -> "SplitMoments":
-        """Of both buckets together."""
-        n = self.n + other.n
-        apart = self.mean - other.mean
-        between = apart[:, :, None] * apart[:, None, :] * (self.n * other.n / n)[:, None, None]
-        scatter = self._scatter + other._scatter + between
-        mean = (self.n[:, None] * self.mean + other.n[:, None] * other.mean) / n[:, None]
-        return SplitMoments(n, mean, scatter / (n - 1)[:, None, None])
-
-    @property
-    def _scatter(self) -> Float64[np.ndarray, "r k k"]:
-        """Sums of products of distances from the means."""
-        return self.covariance * (self.n - 1)[:, None, None]
+    columns: Float64[np.ndarray, "users k"]
+    grouped: bool
 
 
 @final
 @dataclass(frozen=True)
 class SplitDesign:
-    """What each user did, laid out so that one product gives the moments of every split.
+    """What each user did, laid out so that products give the moments of every split.
 
     Attributes:
-        centres: Mean over everybody of the columns of each block, by its name; taken off before anything is squared, so
-            that no digits are lost.
-        values: Blocks side by side: their columns, then the products of each two of them.
+        blocks: By name.
+        order: Users in the order of their groups.
+        edges: Where each group begins in that order, and where the last one ends.
+        by_group: Values of the grouped blocks side by side, users in that order.
+        together: Values of the other blocks side by side, likewise.
     """
 
-    centres: dict[str, Float64[np.ndarray, " k"]]
-    values: Float64[np.ndarray, "users kk"]
+    blocks: dict[str, Block]
+    order: Int64[np.ndarray, " users"]
+    edges: Int64[np.ndarray, " g1"]
+    by_group: Float64[np.ndarray, "users _"]
+    together: Float64[np.ndarray, "users _"]
 
     @staticmethod
-    def of(blocks: dict[str, Float64[np.ndarray, "users _"]]) -> "SplitDesign":
-        """Lay out blocks of columns."""
-        centres = {name: columns.mean(axis=0) for name, columns in blocks.items()}
-        parts: list[np.ndarray] = []
-        for name, columns in blocks.items():
-            away = columns - centres[name]
-            at, to = np.triu_indices(columns.shape[1])
-            parts += [away, away[:, at] * away[:, to]]
-        return SplitDesign(centres, np.concatenate(parts, axis=1))
+    def of(blocks: dict[str, Block], group: Int64[np.ndarray, " users"]) -> "SplitDesign":
+        """Lay out blocks of columns of users in some groups."""
+        order = np.argsort(group, kind="stable")
+        edges = np.searchsorted(group[order], np.arange(GROUPS + 1))
 
-    def moments(self, members: Float64[np.ndarray, "r users"]) -> dict[str, SplitMoments]:
+        def side_by_side(*, grouped: bool) -> Float64[np.ndarray, "users _"]:
+            values = [_values(block.columns[order]) for block in blocks.values() if block.grouped == grouped]
+            return np.concatenate([np.empty((len(order), 0)), *values], axis=1)
+
+        return SplitDesign(blocks, order, edges, side_by_side(grouped=True), side_by_side(grouped=False))
+
+    def moments(self, members: Float64[np.ndarray, "r users"]) -> dict[str, GroupMoments]:
         """Moments of the users that each split puts into a bucket, by block.
 
         Args:
             members: 1 for a user of the bucket, else 0; each row has two users or more.
         """
-        sums, n = members @ self.values, members.sum(axis=1)
-        found: dict[str, SplitMoments] = {}
-        first = 0
-        for name, centre in self.centres.items():
-            last = first + len(centre) * (len(centre) + 3) // 2
-            found[name] = _moments(n, centre, sums[:, first:last])
-            first = last
-        return found
+        members = members[:, self.order]
+        groups = [slice(first, last) for first, last in zip(self.edges[:-1], self.edges[1:], strict=True)]
+        by_group = np.stack([members[:, some] @ self.by_group[some] for some in groups], axis=1)
+        sizes = np.stack([members[:, some].sum(axis=1) for some in groups], axis=1)
+        together, size = (members @ self.together)[:, None], sizes.sum(axis=1, keepdims=True)
+        moments: dict[str, GroupMoments] = {}
+        first = {True: 0, False: 0}
+        for name, block in self.blocks.items():
+            begin = first[block.grouped]
+            end = first[block.grouped] = begin + _width(block.columns.shape[1])
+            sums, users = (by_group, sizes) if block.grouped else (together, size)
+            moments[name] = _moments(users, block.columns, sums[:, :, begin:end])
+        return moments
+
+
+def _width(k: int) -> int:
+    """Values of a block of so many columns."""
+    return k + k * (k + 1) // 2 + 4
+
+
+def _values(columns: Float64[np.ndarray, "users k"]) -> Float64[np.ndarray, "users kk"]:
+    """Distances from the mean, their products, and cubes of the first two columns."""
+    away = columns - columns.mean(axis=0)
+    products = [away[:, i] * away[:, j] for i, j in combinations_with_replacement(range(columns.shape[1]), 2)]
+    x, y = columns[:, 0], columns[:, 1]
+    return np.column_stack([away, *products, x * x * x, x * x * y, x * y * y, y * y * y])
 
 
 def _moments(
-    n: Float64[np.ndarray, " r"], centre: Float64[np.ndarray, " k"], sums: Float64[np.ndarray, "r kk"]
-) -> SplitMoments:
-    """One block's moments from sums of distances from the centre and of their products."""
-    k = len(centre)
-    at, to = np.triu_indices(k)
-    mean = sums[:, :k] / n[:, None]
-    covariance = np.empty((len(n), k, k))
-    covariance[:, at, to] = (sums[:, k:] - n[:, None] * mean[:, at] * mean[:, to]) / (n - 1)[:, None]
-    covariance[:, to, at] = covariance[:, at, to]
-    return SplitMoments(n, centre + mean, covariance)
+    n: Float64[np.ndarray, "r g"], columns: Float64[np.ndarray, "users k"], sums: Float64[np.ndarray, "r g kk"]
+) -> GroupMoments:
+    """One block's moments from the sums of its values."""
+    k = columns.shape[1]
+    at, to = np.array(list(combinations_with_replacement(range(k), 2))).T
+    away = sums[..., :k]
+    scatter = np.empty((*n.shape, k, k))
+    centred = sums[..., k:-4] - away[..., at] * away[..., to] / np.maximum(n, 1)[..., None]
+    scatter[..., at, to] = scatter[..., to, at] = centred
+    total = away + n[..., None] * columns.mean(axis=0)
+    nothing_counted = np.zeros(k, np.int64)
+    return GroupMoments(n, total, scatter, sums[..., -4:], nothing_counted, columns.min(axis=0), columns.max(axis=0))
 
 
 @final
@@ -131,52 +144,40 @@ class Readings:
         return Readings(*(np.where(where, getattr(other, name), getattr(self, name)) for name in names))
 
 
+def read(a: GroupMoments, b: GroupMoments, adjustment: Adjustment, error: ErrorMethod) -> Readings:
+    """Read every split by one method of the estimator; where there is no lift, the p-value is of the difference.
+
+    Args:
+        a: Control of each split.
+        b: Treatment of each split.
+        adjustment: Covariates.
+        error: How standard errors are found.
+    """
+    with np.errstate(all="ignore"):
+        whole = a.samples(), b.samples()
+        has_lift = np.atleast_1d((standard_errors_from_zero(whole[0]) > NEAR_ZERO) & same_sign(*whole))
+        lifts = estimate(a, b, adjustment, error, log=True)
+        low, high = lift_ends(lifts)
+        middle = np.copysign(1.0, lifts.control) * np.expm1(lifts.log_ratio)
+        readings = Readings(
+            *(np.where(has_lift, x, np.nan) for x in (middle, low, high)), p_value=np.asarray(lift_p_value(lifts))
+        )
+        if has_lift.all():
+            return readings
+        plain = estimate(a, b, adjustment, error, log=False)
+        of_difference = 2 * stats.t.sf(np.abs(plain.effect) / plain.standard_error, plain.freedom)
+    nothing_said = np.full(len(has_lift), np.nan)
+    return readings.take(Readings(nothing_said, nothing_said, nothing_said, of_difference), ~has_lift)
+
+
 @final
 @dataclass(frozen=True)
 class Means:
-    """One bucket's mean and variance per user, by one method."""
+    """One bucket's mean and variance per unit, and the number of units, for tests that take units for independent."""
 
     mean: Float64[np.ndarray, " r"]
     variance: Float64[np.ndarray, " r"]
     n: Float64[np.ndarray, " r"]
-
-
-def read_plain(control: SplitMoments, treatment: SplitMoments) -> Readings:
-    """Welch's test on the ratio linearised by the delta method."""
-    return _read(_plain(control), _plain(treatment))
-
-
-def read_cuped(control: SplitMoments, treatment: SplitMoments) -> Readings:
-    """The same, adjusted by the ratio before the test; no reading where that does not vary."""
-    total = control + treatment
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = ratio_covariance(total, 2, 2)
-        slope = ratio_covariance(total, 0, 2) / spread
-        readings = _read(_adjusted(control, slope, total), _adjusted(treatment, slope, total))
-    return readings.take(nothing(len(slope)), ~(spread > 0))
-
-
-def _read(control: Means, treatment: Means) -> Readings:
-    """`welch` with the test of the lift's interval in place of that of the difference, where there is a lift."""
-    readings = welch(control, treatment)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = [bucket.variance / bucket.mean**2 for bucket in (control, treatment)]
-        error, freedom = _error(relative[0], relative[1], control.n, treatment.n)
-        of_lift = 2 * stats.t.sf(np.abs(np.log1p(readings.relative_effect)) / error, freedom)
-    return replace(readings, p_value=np.where(np.isnan(readings.relative_effect), readings.p_value, of_lift))
-
-
-def ratio_covariance(moments: SplitMoments, left: int, right: int) -> Float64[np.ndarray, " r"]:
-    """Covariance per user of two ratios, by the columns of their numerators; each denominator is the next column."""
-    mean, cov = moments.mean, moments.covariance
-    one, other = _ratio(moments, left), _ratio(moments, right)
-    crossed = (
-        cov[:, left, right]
-        - cov[:, left, right + 1] * other
-        - cov[:, left + 1, right] * one
-        + cov[:, left + 1, right + 1] * one * other
-    )
-    return crossed / (mean[:, left + 1] * mean[:, right + 1])
 
 
 def welch(control: Means, treatment: Means) -> Readings:
@@ -192,8 +193,8 @@ def welch(control: Means, treatment: Means) -> Readings:
         ratio = treatment.mean / control.mean
         factor = np.exp(stats.t.ppf((1 + CONFIDENCE) / 2, log_freedom) * log_error)
         near = np.abs(control.mean) <= NEAR_ZERO * np.sqrt(control.variance / control.n)
-        said = ~near & (ratio > 0)
-        lifts = [np.where(said, each - 1, np.nan) for each in (ratio, ratio / factor, ratio * factor)]
+        has_lift = ~near & (ratio > 0)
+        lifts = [np.where(has_lift, each - 1, np.nan) for each in (ratio, ratio / factor, ratio * factor)]
     return Readings(*lifts, p_value=p_value)
 
 
@@ -203,27 +204,6 @@ def _error(
     """Standard error of a difference of means, and Welch's degrees of freedom."""
     mine, theirs = a / n_a, b / n_b
     return np.sqrt(mine + theirs), (mine + theirs) ** 2 / (mine**2 / (n_a - 1) + theirs**2 / (n_b - 1))
-
-
-def _ratio(moments: SplitMoments, numerator: int) -> Float64[np.ndarray, " r"]:
-    """A ratio of means; its denominator is the next column."""
-    return moments.mean[:, numerator] / moments.mean[:, numerator + 1]
-
-
-def _plain(moments: SplitMoments) -> Means:
-    """A bucket as it is."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return Means(_ratio(moments, 0), ratio_covariance(moments, 0, 0), moments.n)
-
-
-def _adjusted(moments: SplitMoments, slope: Float64[np.ndarray, " r"], total: SplitMoments) -> Means:
-    """A bucket moved to where it would be, had it begun like everybody."""
-    variance = (
-        ratio_covariance(moments, 0, 0)
-        + slope * slope * ratio_covariance(moments, 2, 2)
-        - 2 * slope * ratio_covariance(moments, 0, 2)
-    )
-    return Means(_ratio(moments, 0) - slope * (_ratio(moments, 2) - _ratio(total, 2)), variance, moments.n)
 
 
 def nothing(n: int) -> Readings:

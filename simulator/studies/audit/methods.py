@@ -13,16 +13,8 @@ from jaxtyping import Float64
 from scipy.stats import norm
 
 from simulator.metrics import MAIN, METRICS, PRE, Metric, scorecard_metrics
-from simulator.statistics.resplits import (
-    Means,
-    Readings,
-    SplitDesign,
-    SplitMoments,
-    nothing,
-    read_cuped,
-    read_plain,
-    welch,
-)
+from simulator.statistics.groups import GroupMoments, group_of
+from simulator.statistics.resplits import Block, Means, Readings, SplitDesign, nothing, read, welch
 from simulator.statistics.sequential import always_valid_bound, group_bounds
 from simulator.studies.potential_outcomes import PotentialOutcomes
 
@@ -47,7 +39,7 @@ _ANSWERS: Final = {
     ),
 }
 _SHARES_OF_VIEWS: Final = ("click_rate", "long_view_rate", "skip_rate", "complete_rate", "like_rate")
-_Found = dict[str, SplitMoments]
+_Moments = dict[str, GroupMoments]
 """A bucket's moments by block, of each split."""
 
 
@@ -58,21 +50,24 @@ def audited_metrics(days: int) -> tuple[Metric, ...]:
 
 def sheet_of(life: PotentialOutcomes) -> SplitDesign:
     """All that any method reads of a life."""
-    blocks: dict[str, Float64[np.ndarray, "users _"]] = {}
+    blocks: dict[str, Block] = {}
     for metric in (*scorecard_metrics(len(life.looks)), *_ANSWERS.values()):
         has_pre_period = all(PRE + column in life.users.columns for column in metric.columns)
-        blocks[metric.key] = _columns(metric, life.users, has_pre_period)
+        blocks[metric.key] = _block(metric, life.users, has_pre_period)
     for key in MAIN:
-        blocks |= {_look(key, day): _columns(METRICS[key], look, before=False) for day, look in enumerate(life.looks)}
-    return SplitDesign.of(blocks | {"days": _days(life)})
+        blocks |= {_look(key, day): _block(METRICS[key], look, before=False) for day, look in enumerate(life.looks)}
+    blocks["days"] = Block(_days(life), grouped=False)
+    return SplitDesign.of(blocks, group_of(life.users["user_id"].to_numpy()))
 
 
-def read_all(metric: Metric, control: _Found, treatment: _Found) -> dict[str, Readings]:
+def read_all(metric: Metric, control: _Moments, treatment: _Moments) -> dict[str, Readings]:
     """What each method that fits a metric says of each split, by method."""
     if metric.key == SATISFIED.key:
-        return {name: read_plain(control[m.key], treatment[m.key]) for name, m in _ANSWERS.items()}
+        return {name: _plain(control[m.key], treatment[m.key]) for name, m in _ANSWERS.items()}
     a, b = control[metric.key], treatment[metric.key]
-    readings = {"plain": read_plain(a, b)} | ({"cuped": read_cuped(a, b)} if a.mean.shape[1] > 2 else {})
+    readings = {"plain": _plain(a, b)}
+    if a.total.shape[-1] > 2:
+        readings |= {"cuped": read(a, b, "ratio", "delta"), "adjusted": read(a, b, "sides", "jackknife")}
     if metric.key in MAIN:
         readings |= _looked(metric.key, control, treatment)
     if metric.key in _SHARES_OF_VIEWS:
@@ -83,14 +78,19 @@ def read_all(metric: Metric, control: _Found, treatment: _Found) -> dict[str, Re
     return readings
 
 
-def _columns(metric: Metric, users: pd.DataFrame, before: bool) -> Float64[np.ndarray, "users k"]:
-    """Both sides of a metric, during the test and, if wanted, before it."""
+def _plain(control: GroupMoments, treatment: GroupMoments) -> Readings:
+    """Without covariates, with the leverage of heavy users."""
+    return read(control, treatment, "none", "leverage")
+
+
+def _block(metric: Metric, users: pd.DataFrame, before: bool) -> Block:
+    """Both sides of a metric, during the test and, if asked for, before it; by group of users with both."""
     test = metric.ratio(users)
     sides = [test.numerator, test.denominator]
     if before:
         early = metric.ratio(users, PRE)
         sides += [early.numerator, early.denominator]
-    return np.stack(sides, axis=1)
+    return Block(np.stack(sides, axis=1), grouped=before)
 
 
 def _days(life: PotentialOutcomes) -> Float64[np.ndarray, "users 2"]:
@@ -105,10 +105,10 @@ def _look(key: str, day: int) -> str:
     return f"{key}, day {day}"
 
 
-def _looked(key: str, control: _Found, treatment: _Found) -> dict[str, Readings]:
+def _looked(key: str, control: _Moments, treatment: _Moments) -> dict[str, Readings]:
     """Plain readings of whoever looks every day and stops at the first finding: naively, and with looks paid for."""
     names = [name for name in control if name.startswith(f"{key}, day ")]
-    days = [read_plain(control[name], treatment[name]) for name in names]
+    days = [_plain(control[name], treatment[name]) for name in names]
     naive = {"daily_peeking": apply_stopping_rule(days, np.full(len(days), Z))}
     information = np.array([_information(day) for day in days])
     if not (information > 0).all():
@@ -160,15 +160,16 @@ def _widened(day: Readings, bound: float) -> Readings:
     return Readings(day.relative_effect, low, high, 2 * norm.sf(norm.isf(day.p_value / 2) * Z / bound))
 
 
-def _one_view(moments: SplitMoments) -> Means:
+def _one_view(moments: GroupMoments) -> Means:
     """Mean and variance of the 0 or 1 of one view, each view a draw of its own."""
-    hits, views = (moments.n[:, None] * moments.mean[:, :2]).T
+    hits, views = moments.total.sum(axis=1)[:, :2].T
     mean = hits / views
     return Means(mean, mean * (1 - mean) * views / (views - 1), views)
 
 
-def _one_day(moments: SplitMoments, days: int) -> Means:
+def _one_day(moments: GroupMoments, days: int) -> Means:
     """Mean and variance of the watch seconds of one day of one user, each day a draw of its own."""
-    n = moments.n * days
-    mean, square = moments.mean.T / days
+    users = moments.samples()
+    n = users.n * days
+    mean, square = users.mean.T / days
     return Means(mean, (square - mean * mean) * n / (n - 1), n)

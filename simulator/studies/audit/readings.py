@@ -11,14 +11,15 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from simulator.metrics import Metric
+from simulator.statistics.groups import GroupMoments
 from simulator.statistics.paired import PairedEffect, true_effect
-from simulator.statistics.resplits import Readings, SplitMoments
+from simulator.statistics.resplits import Readings
 from simulator.studies.audit.methods import audited_metrics, read_all, sheet_of
 from simulator.studies.potential_outcomes import AllPotentialOutcomes, PotentialOutcomes
 
 _BATCH: Final = 250
 """Splits in one product of matrices."""
-_Buckets = tuple[dict[str, SplitMoments], dict[str, SplitMoments]]
+_Buckets = tuple[dict[str, GroupMoments], dict[str, GroupMoments]]
 """Control and treatment of each split, by block."""
 
 
@@ -100,7 +101,7 @@ class SplitReader:
             readings += self._arm(arm, a_a, a_b)
         return readings
 
-    def _moments(self, life: PotentialOutcomes, members: Float64[np.ndarray, "r users"]) -> dict[str, SplitMoments]:
+    def _moments(self, life: PotentialOutcomes, members: Float64[np.ndarray, "r users"]) -> dict[str, GroupMoments]:
         """A bucket of each split, had all its users lived this life."""
         return self._sheets[id(life)].moments(members)
 

@@ -27,8 +27,11 @@ def test_slices_add_up_to_the_whole(n: int, cut: int, centre: float, seed: int):
 def test_what_is_left_without_a_group_is_the_other_users():
     rng = np.random.default_rng(2)
     columns, group = rng.lognormal(3, 1, (4, 260)), rng.integers(0, GROUPS, 260)
-    left = grouped(columns, group).without_each()
-    for index, each in enumerate(np.unique(group)):
+    moments = grouped(columns, group)
+    left = moments.without_each()
+    assert np.flatnonzero(moments.left_out).tolist() == np.unique(group).tolist()
+    for index in np.unique(group):
+        each = int(index)
         rest = columns[:, group != each]
         assert left.n[index] == rest.shape[1]
         np.testing.assert_allclose(left.mean[index], rest.mean(axis=1), rtol=1e-12)
