@@ -12,7 +12,7 @@ LEVEL = np.array(LEVELS)
 
 @given(st.integers(1, 500), st.integers(0, 2**32))
 def test_quantiles_are_those_of_the_values_to_a_thousandth(n, seed):
-    values = np.random.default_rng(seed).lognormal(5, 1.5, n)
+    values = np.minimum(np.random.default_rng(seed).lognormal(5, 1.5, n), 86_400)  # a day
     exact = np.quantile(values, LEVEL, method="inverted_cdf")
     np.testing.assert_allclose(BinCounts.of(values).quantile(LEVEL), exact, rtol=6e-4)
 
