@@ -28,17 +28,17 @@ class Column(Protocol):
 
     @property
     def name(self) -> str:
-        """As in the header."""
+        """Column name in the file's header."""
         ...
 
     @property
     def meaning(self) -> str:
-        """What it says, with its unit."""
+        """Meaning of the column, with its unit."""
         ...
 
     @property
     def wanted(self) -> str:
-        """What a cell may hold, in words."""
+        """Description of the allowed cells, for messages."""
         ...
 
     @property
@@ -47,18 +47,18 @@ class Column(Protocol):
         ...
 
     def fits(self, cells: CsvCells) -> bool:
-        """Whether every one of these cells is allowed."""
+        """Return whether all cells are allowed."""
         ...
 
     def reads(self, text: str) -> bool:
-        """Whether a cell with this text is allowed."""
+        """Return whether a cell with this text is allowed."""
         ...
 
 
 @final
 @dataclass(frozen=True)
 class Whole:
-    """Whole numbers, never empty.
+    """Column of whole numbers without empty cells.
 
     Flags take one byte; everything else takes eight, so that arithmetic on ids, dates and times cannot overflow.
 
@@ -78,18 +78,18 @@ class Whole:
 
     @property
     def arrow(self) -> ArrowType:
-        """See `Column.arrow`."""
+        """Arrow type of the column: one byte for flags, else eight."""
         return pa.int8() if self.high == 1 else pa.int64()
 
     @property
     def wanted(self) -> str:
-        """See `Column.wanted`."""
+        """Description of the allowed cells, for messages."""
         top = "" if self.high == _LARGEST else f" to {self.high}"
         numbers = "0 or 1" if (self.low, self.high) == (0, 1) else f"a whole number from {self.low}{top}"
         return numbers if self.code is None else f"{numbers}, or {self.code} for not known"
 
     def fits(self, cells: CsvCells) -> bool:
-        """See `Column.fits`."""
+        """Return whether all cells are within the bounds or equal `code`; empty cells are not allowed."""
         if cells.null_count:
             return False
         values = cells.to_numpy(zero_copy_only=False)
@@ -97,7 +97,7 @@ class Whole:
         return bool(np.all(outside == self.code))
 
     def reads(self, text: str) -> bool:
-        """See `Column.reads`."""
+        """Return whether the text is a whole number within the bounds, or `code`."""
         if not _WHOLE.fullmatch(text):
             return False
         return self.low <= int(text) <= self.high or int(text) == self.code
@@ -114,23 +114,23 @@ class Real:
 
     @property
     def arrow(self) -> ArrowType:
-        """See `Column.arrow`."""
+        """Arrow type of the column."""
         return pa.float64()
 
     @property
     def wanted(self) -> str:
-        """See `Column.wanted`."""
+        """Description of the allowed cells, for messages."""
         top = "" if np.isinf(self.high) else f" to {self.high:g}"
         return f"a number from 0{top}, or nothing"
 
     def fits(self, cells: CsvCells) -> bool:
-        """See `Column.fits`."""
+        """Return whether all cells are empty or within the bounds."""
         values = cells.to_numpy(zero_copy_only=False)
         allowed = np.isfinite(values) & (values >= 0) & (values <= self.high)
         return int(allowed.sum()) + cells.null_count == len(values)
 
     def reads(self, text: str) -> bool:
-        """See `Column.reads`."""
+        """Return whether the text is empty or a number within the bounds."""
         if not text:
             return True
         return bool(_REAL.fullmatch(text)) and 0 <= float(text) <= self.high and float(text) < np.inf
@@ -147,20 +147,20 @@ class Level:
 
     @property
     def arrow(self) -> ArrowType:
-        """See `Column.arrow`."""
+        """Arrow type of the column."""
         return pa.string()
 
     @property
     def wanted(self) -> str:
-        """See `Column.wanted`."""
+        """Description of the allowed cells, for messages."""
         return "one of " + " ".join(self.levels)
 
     def fits(self, cells: CsvCells) -> bool:
-        """See `Column.fits`."""
+        """Return whether all cells are levels of the column."""
         return set(cells.unique().to_pylist()) <= set(self.levels)
 
     def reads(self, text: str) -> bool:
-        """See `Column.reads`."""
+        """Return whether the text is a level of the column."""
         return text in self.levels
 
 
@@ -183,13 +183,13 @@ class Text:
 
     @property
     def arrow(self) -> ArrowType:
-        """See `Column.arrow`."""
+        """Arrow type of the column."""
         return pa.string()
 
     def fits(self, cells: CsvCells) -> bool:
-        """See `Column.fits`."""
+        """Return whether all cells are empty or match `form`."""
         return all(text is None or self.reads(text) for text in cells.unique().to_pylist())
 
     def reads(self, text: str) -> bool:
-        """See `Column.reads`."""
+        """Return whether the text is empty or matches `form`."""
         return not text or bool(re.fullmatch(self.form, text))

@@ -30,16 +30,16 @@ class DateColumn:
 
     @property
     def arrow(self) -> ArrowType:
-        """See `Column.arrow`."""
+        """Arrow type of the column."""
         return pa.date32()
 
     def fits(self, cells: CsvCells) -> bool:
-        """See `Column.fits`: what is no day did not survive the reading."""
+        """Return True: cells that are no day were already refused by the reader."""
         del cells
         return True
 
     def reads(self, text: str) -> bool:
-        """See `Column.reads`."""
+        """Return whether the text is empty or a calendar day."""
         return not text or (bool(_DAY.fullmatch(text)) and _is_day(text))
 
 
@@ -55,12 +55,12 @@ class DayNumber:
 
     @property
     def arrow(self) -> ArrowType:
-        """See `Column.arrow`."""
+        """Arrow type of the column."""
         return pa.int64()
 
     @property
     def wanted(self) -> str:
-        """See `Column.wanted`."""
+        """Description of the allowed cells, for messages."""
         return f"a day from {self.first} to {self.last}"
 
     @cached_property
@@ -69,11 +69,11 @@ class DayNumber:
         return frozenset(day_numbers(self.first, self.last).tolist())
 
     def fits(self, cells: CsvCells) -> bool:
-        """See `Column.fits`."""
+        """Return whether all cells are days of the log."""
         return set(cells.unique().to_pylist()) <= self.days
 
     def reads(self, text: str) -> bool:
-        """See `Column.reads`."""
+        """Return whether the text is a day of the log."""
         return bool(_NUMBER.fullmatch(text)) and int(text) in self.days
 
 
@@ -91,7 +91,7 @@ def day_numbers(first: int, last: int) -> Int64[np.ndarray, " days"]:
 
 
 def _is_day(text: str) -> bool:
-    """Whether the calendar has this day."""
+    """Return whether the text is a calendar day."""
     try:
         date.fromisoformat(text)
     except ValueError:

@@ -155,7 +155,7 @@ class ResumingDownloader:
                 bar.update(len(chunk))
 
     def _kept(self) -> str:
-        """What is kept, in words."""
+        """Describe the part of the archive that is already downloaded."""
         return f"{_size(self.part):,} bytes are kept in {self.part}, {_AGAIN}"
 
 
@@ -194,7 +194,6 @@ def _fetch(url: str, to: Path, known_hash: str) -> Path:
 
 
 def _part(to: Path, folder: str) -> Path:
-    """Where an unfinished archive is kept."""
     return to / f"{folder}.tar.gz.part"
 
 

@@ -219,19 +219,18 @@ def _dates(kind: TableKind, first: int | None, last: int | None) -> tuple[int, i
 
 
 def _overlaps(file: DataFile, dates: tuple[int, int]) -> bool:
-    """Whether a log may have rows of these days, from the days its name promises."""
+    """Return whether a log may have rows of these days, by the days in its file name."""
     days = file.table.first_date, file.table.last_date
     return days[0] <= dates[1] and dates[0] <= days[1]
 
 
 def _within(batch: ArrowBatch, dates: tuple[int, int]) -> Bool[np.ndarray, " rows"]:
-    """Which rows are of these days."""
     date = batch.column("date").to_numpy()
     return (date >= dates[0]) & (date <= dates[1])
 
 
 def _parts(stream: Iterator[ArrowBatch], rows: int) -> Iterator[ArrowBatch]:
-    """The same rows in tables of `rows` rows; the last may be shorter, none is empty."""
+    """Cut a stream of rows into tables of `rows` rows; the last may be shorter, none is empty."""
     held: list[ArrowBatch] = []
     for batch in stream:
         held.append(batch)

@@ -1,4 +1,4 @@
-"""Where things are in a KuaiRand folder: which files each variant has, and whether a folder has them."""
+"""File layout of a KuaiRand folder: the files of each variant, and a check that a folder has them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

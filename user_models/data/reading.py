@@ -61,7 +61,7 @@ def count_rows(file: DataFile) -> int:
 
 
 def read_once(files: tuple[DataFile, ...], names: tuple[str, ...], key: str) -> Iterator[ArrowBatch]:
-    """As `read`, of files in which no two rows may have the same `key`; told at the end, from 8 bytes a row.
+    """Read files like `read` and check at the end that no two rows have the same `key`; takes 8 bytes a row.
 
     Raises:
         DataError: As `read`; or a `key` that stands in two rows, of one file or of two.
@@ -192,7 +192,7 @@ def _lines(file: DataFile) -> Iterator[bytes]:
 
 
 def _fault(line: bytes, header: list[Column]) -> str:
-    """What is wrong with a line, or nothing."""
+    """Describe the fault of a line; empty if there is none."""
     try:
         text = line.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:

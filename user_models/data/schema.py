@@ -1,4 +1,4 @@
-"""What the four kinds of KuaiRand table hold, column by column, in the order of the files.
+"""Columns of the four kinds of KuaiRand table, in the order of the files.
 
 From the authors' description (Gao et al., CIKM 2022, https://doi.org/10.1145/3511808.3557624; https://kuairand.com).
 Ranges of ids, times and counts are open above; flags, codes and labels are closed.

@@ -65,10 +65,10 @@ def compiled(function: F) -> F:
 
 
 def compiled_inline(function: F) -> F:
-    """The same for a function that is put in wherever a kernel calls it: bundles of arrays are slow to hand over."""
+    """Compile a function that is inlined wherever a kernel calls it: bundles of arrays are slow to pass."""
     return _kept(_nrt=False, forceinline=True)(function)
 
 
 def compiled_with_room(function: F) -> F:
-    """The same for a function that makes arrays to work in."""
+    """Compile a function that allocates arrays."""
     return _kept()(function)

@@ -135,7 +135,7 @@ def sigmoid(x: float) -> float:
 
 @compiled_inline
 def bernoulli(u: float, logit: float) -> bool:
-    """Whether `u` < sigma(logit); most rare events are ruled out by exp(-y) < 1 / (1 + y + y^2 / 2) alone."""
+    """Return whether `u` < sigma(logit); exp(-y) < 1 / (1 + y + y^2 / 2) settles most rare events without exp."""
     if logit < 0.0 and u * (1.0 - logit + 0.5 * logit * logit) > 1.0:
         return False
     return u * (1.0 + math.exp(-logit)) < 1.0
@@ -145,7 +145,7 @@ def bernoulli(u: float, logit: float) -> bool:
 def count_passed(
     stop_odds: Float32[np.ndarray, " thresholds"], slope: Float32[np.ndarray, " segments"], appeal: float, u: float
 ) -> int:
-    """How many thresholds are passed: the first at which the survival product falls below `u`.
+    """Count the watch thresholds passed: the first at which the survival product falls below `u`.
 
     P(pass threshold j | passed j-1) = 1 / (1 + barrier_j exp(-slope_j * appeal)), a continuation-ratio model (Fienberg
     and Mason 1979); one uniform number decides the whole watch, so more appeal never shortens it when slopes
@@ -211,7 +211,7 @@ def simulate_slates(
     rules: Packed,
     out: Response,
 ) -> None:
-    """The same, of users, videos and rules that are packed, with keys mixed on the way.
+    """Simulate slates with packed users, videos and parameters; the keys are mixed here.
 
     `walk` is how many videos a request offers and how many there are in a lap.
     """
@@ -364,7 +364,7 @@ def watch_events(watch_s: np.float32, duration_s: float) -> int:
 
 @compiled_inline
 def eligible(watch_s: np.float32, duration_s: float) -> bool:
-    """Whether a questionnaire may appear: 7 s watched, or half the video (EASQ, arXiv 2601.20215)."""
+    """Return whether a questionnaire may appear: 7 s watched, or half the video (EASQ, arXiv 2601.20215)."""
     return bool(watch_s >= 7.0 or watch_s >= 0.5 * duration_s)
 
 
@@ -414,7 +414,7 @@ def spend_patience(user: int, satisfaction: float, events: int, state: UserState
 
 @compiled_inline
 def update_taste(user: int, video: int, felt: float, videos: Videos, state: UserState, rules: KernelParameters) -> None:
-    """What a view leaves behind: its topic is less new, taste leans towards what pleased, bait makes wary.
+    """Update a user's taste drift, topic exposure and bait exposure after a view.
 
     Taste leans as a running mean of what pleased, by no more than `MOST_FELT`; a sum would feed on itself, since taste
     for what was shown makes the next video of the kind please more.
@@ -468,7 +468,7 @@ def comes(
     mood: Float32[np.ndarray, " users"],
     rules: KernelParameters,
 ) -> bool:
-    """Whether a user who was away for some days comes today; `key` is mixed from (seed, user, day)."""
+    """Return whether a user who was away for some days comes today; `key` is mixed from (seed, user, day)."""
     gap = min(days_away, rules.return_logit.shape[0] - 1)
     logit = (
         rules.return_logit[gap]
@@ -491,7 +491,7 @@ def find_gone(
     rules: Packed,
     gone: Bool[np.ndarray, " rows"],
 ) -> None:
-    """Which of some users, whose last day has ended, come on none of the `n_days` after it; changes nothing else.
+    """Mark users, after their last day, who come on none of the next `n_days` days; only `gone` is written.
 
     Nothing but the days pass for a user who is away: mood stays as it is. `seeds` are those of each row's arrivals.
     """

@@ -1,4 +1,4 @@
-"""What the kernels read and write: latents of users and videos, the users' state, parameters, and responses.
+"""Arrays that the kernels read and write: latents of users and videos, user state, parameters, and responses.
 
 Bundles are NamedTuples, which numba reads directly. Axes: `users`; `videos`; `d` taste dimensions; `actions` like,
 follow, comment, forward, hate, profile_enter; `thresholds` of watch time; `rows` users served now; `k` slate length.
@@ -42,7 +42,7 @@ class Users(NamedTuple):
 
 
 class UserState(NamedTuple):
-    """What changes about every user; the kernels write into these arrays."""
+    """State of every user that changes over time; the kernels write into these arrays."""
 
     patience: Float32[np.ndarray, " users"]
     """Views of average pleasure left in the session; at or below 0 no session is open."""
@@ -129,7 +129,7 @@ class KernelParameters(NamedTuple):
 
 
 class Response(NamedTuple):
-    """What happened to a slate. Visible parts and truth sit side by side here, and only here."""
+    """Response to slates: logged values and latent truth. No other type holds both."""
 
     viewed: Bool[np.ndarray, "rows k"]
     watch_s: Float32[np.ndarray, "rows k"]

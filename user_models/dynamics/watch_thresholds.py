@@ -31,7 +31,7 @@ LONGEST: Final = 8.0
 
 
 def threshold_seconds(duration_s: Float32[np.ndarray, " videos"]) -> Float32[np.ndarray, "videos thresholds"]:
-    """Where each threshold of each video lies, in seconds; never decreasing along a row."""
+    """Return each video's watch thresholds in seconds; never decreasing along a row."""
     d = duration_s.astype(np.float64)[:, None]
     absolute = np.minimum(SECONDS, d)
     start = np.minimum(SECONDS[-1], d)

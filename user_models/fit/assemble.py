@@ -51,7 +51,7 @@ _PULL: Final = np.array([1.0, 1.0, 0.8, 1.0, -1.2, 0.8])
 @final
 @dataclass(frozen=True)
 class Sources:
-    """What a world is made from, beside the fitted model.
+    """Inputs of a world file besides the fitted model.
 
     Attributes:
         reading: The rows.
@@ -234,7 +234,7 @@ def _momentum(model: WatchModel, batch: Batch, unit: float) -> Parameter:
 
 
 def _figures(terms: Terms, sources: Sources) -> dict[str, float]:
-    """What the fit measured."""
+    """Collect the figures that the fit measured, by name."""
     reading, trained = sources.reading, sources.trained
     counts = {
         "rows.read": float(reading.n_read),
@@ -248,14 +248,14 @@ def _figures(terms: Terms, sources: Sources) -> dict[str, float]:
 
 
 def _level(n_random: int) -> str:
-    """Where levels come from."""
+    """Describe the source of the levels."""
     if n_random:
         return f"level fitted: {n_random:,} rows of the random log; the ranker's selection has terms of its own"
     return "no random log in the folder: level set to the published random exposures (KuaiRand-Pure, 22 April to 8 May)"
 
 
 def _provenance(sources: Sources) -> dict[str, str]:
-    """Where each table comes from."""
+    """Describe the source of each table."""
     n_random = sources.reading.n_random
     n = f"{len(sources.reading.rows) - n_random:,} rows of the standard log"
     fitted, random = f"fitted: {n}", _level(n_random)

@@ -1,4 +1,4 @@
-"""Whether a folder's rows are enough to fit on, told before the fit begins: by file, column and remedy."""
+"""Checks that a folder has enough rows to fit on; errors name the file, the column and the remedy."""
 
 from typing import Final
 
@@ -47,7 +47,7 @@ def check_enough(folder: KuaiRandFolder, rows: LogRows, catalogue: FolderTables)
 
 
 def _poor(folder: KuaiRandFolder, kind: TableKind, column: str, reason: str) -> DataError:
-    """What a table lacks."""
+    """Build the error for a table that lacks data."""
     names = ", ".join(file.path.name for file in folder.files[kind])
     return DataError(
         f"{folder.files[kind][0].path.parent}: {names}: column {column}: {reason}; give the complete folder"

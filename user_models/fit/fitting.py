@@ -64,7 +64,7 @@ class FitResult:
 @final
 @dataclass(frozen=True)
 class _Public:
-    """What is known about users and videos before any view, and how much their actions differ."""
+    """Public features of users and videos, and the priors of their effects on actions."""
 
     users: Features
     videos: Features
@@ -110,7 +110,7 @@ def fit_world(
 @final
 @dataclass(frozen=True)
 class _Settings:
-    """How a fit goes; as the arguments of `fit_world`."""
+    """Settings of a fit: the arguments of `fit_world`."""
 
     seed: int
     schedule: WatchModelSchedule
@@ -155,7 +155,7 @@ def _levelled(world: World, random: RandomTargets | None, selector: Selector) ->
 
 
 def random_figures(rows: LogRows) -> RandomTargets | None:
-    """What the random rows give per view; None without any."""
+    """Compute the mean outcomes per view of the random rows; None without random rows."""
     shown = rows.take(rows.random)
     if not len(shown):
         return None

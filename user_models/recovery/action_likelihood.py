@@ -41,7 +41,7 @@ class ActTruth:
 
     @property
     def names(self) -> list[str]:
-        """Of the shared parameters: all but the users' effects."""
+        """Names of the shared parameters: all but the users' effects."""
         return [*(f"{self.name}.stage[{j}]" for j in range(N_STAGES)), f"{self.name}.satisfaction"]
 
 

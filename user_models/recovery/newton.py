@@ -42,7 +42,7 @@ class LocalCurvature:
 @final
 @dataclass(frozen=True)
 class Frame:
-    """What the data cannot say, and is set to the truth.
+    """Parameters that the data cannot identify; they are set to the truth.
 
     Attributes:
         truth: The true parameters.

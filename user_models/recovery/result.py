@@ -58,7 +58,7 @@ class RecoveryResult:
 
     @property
     def recovered(self) -> bool:
-        """Whether that share is at least 90%."""
+        """Return whether that share is at least 90%."""
         return self.share_within_2 >= WANTED
 
 

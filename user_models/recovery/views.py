@@ -46,5 +46,5 @@ class RecoveryViews:
 
     @property
     def n_users(self) -> int:
-        """How many users there are."""
+        """Number of users."""
         return int(self.user.max()) + 1

@@ -48,7 +48,7 @@ class WatchTruth:
 
     @property
     def names(self) -> list[str]:
-        """Of the shared parameters: all but the users' appeals."""
+        """Names of the shared parameters: all but the users' appeals."""
         seconds = [f"{s:.4g}s" for s in np.exp(self.node_log_duration)]
         stages = [f"stage[{s},{j}]" for s in seconds for j in range(N_THRESHOLDS)]
         slopes = [f"slope[{s},{j}]" for s in seconds for j in range(N_SEGMENTS)]

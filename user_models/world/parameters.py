@@ -223,7 +223,7 @@ _POSSIBLE: Final[dict[str, tuple[float, float]]] = {
 
 
 def fault(name: str, value: float) -> str | None:
-    """What is wrong with a value, if it cannot be.
+    """Describe the fault of a value; None if it is within its bounds.
 
     >>> fault("leaving.shape", 0.0)
     "'leaving.shape' is 0, want 0.2 to 20"

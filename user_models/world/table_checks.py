@@ -1,4 +1,4 @@
-"""What the tables of a world must satisfy before they may be used: types, shapes, ranges, and each other's sizes.
+"""Checks of a world's tables before use: types, shapes, ranges, and sizes that agree.
 
 Axes: as in `user_models.world.tables`.
 """
@@ -16,7 +16,7 @@ _DOUBLE = frozenset((*_SHARES, "length_share"))
 
 
 def table_faults(tables: Mapping[str, np.ndarray], columns: tuple[PublicColumn, ...]) -> list[str]:
-    """What is wrong with tables read from a file, one line each; none if they fit together.
+    """List the faults of tables read from a file, one line each; empty if the tables fit together.
 
     Args:
         tables: By name, as they were stored.

@@ -30,7 +30,7 @@ class Population:
 @final
 @dataclass(frozen=True)
 class ProfileMeans:
-    """What a user's kind is on average.
+    """Mean effects of users with the same profile.
 
     Attributes:
         appeal: Mean of their profile.
@@ -55,7 +55,7 @@ class Catalogue:
 @final
 @dataclass(frozen=True)
 class World:
-    """Who watches and what there is to watch.
+    """Fitted user model: users, videos and the parameters of their behaviour.
 
     Attributes:
         name: Shown on reports.
@@ -105,7 +105,7 @@ class World:
         return replace(self, parameters={**self.parameters, **changed})
 
     def with_tables(self, **tables: np.ndarray) -> "World":
-        """The same world with some tables replaced."""
+        """Return a copy of the world with some tables replaced."""
         return replace(self, tables=replace(self.tables, **tables))
 
     def with_scaled_latent(self, latent: str, factor: float) -> "World":
@@ -139,7 +139,7 @@ class World:
         return Population(users, t.profile_code[profile])
 
     def profile_means(self, ids: Int64[np.ndarray, " users"], seed: int) -> ProfileMeans:
-        """What the kinds of the users that `draw_users` draws are on average."""
+        """Return the profile means of the users that `draw_users` draws."""
         profile, latent = self._user_latents(ids, seed)
         mean, root = self.tables.user_mean, self.tables.user_root.astype(np.float64)
         spread = root @ root.T

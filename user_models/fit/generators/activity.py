@@ -1,4 +1,4 @@
-"""How often users come and how long they stay, from published aggregates; who is more active, from the rows.
+"""Visit frequency and session length from published aggregates; differences between users from the rows.
 
 Axes: `kinds` profiles; `gaps` days away.
 """
@@ -119,7 +119,7 @@ def _level(mass: Float64[np.ndarray, " nodes"], wanted: float) -> float:
 
 
 def _tail_level(mass: Float64[np.ndarray, " nodes"], wanted: float) -> float:
-    """The same for an absence that lasts until they come back: returns over all days waited, by users of this mass."""
+    """Solve for the return logit after the longest absence: returns over all days waited, by users of this mass."""
 
     def excess(logit: float) -> float:
         return float(mass.sum() / (mass / _sigmoid(logit + RETURN_INTERCEPT_SPREAD * _NODES)).sum()) - wanted

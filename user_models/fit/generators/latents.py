@@ -172,7 +172,7 @@ def _by_node(
 def _unit_match(
     taste: Float64[np.ndarray, "users d"], topic: Float64[np.ndarray, "videos d"]
 ) -> tuple[Float64[np.ndarray, "users d"], Float64[np.ndarray, "videos d"], float]:
-    """The same products, scaled: tastes with unit covariance, match with variance 1; and the scale taken out."""
+    """Rescale tastes and topics: tastes get unit covariance, the match variance 1. The third value is the scale."""
     values, vectors = np.linalg.eigh(np.cov(taste.T))
     root = np.sqrt(np.maximum(values, 1e-12))
     even = taste @ vectors / root

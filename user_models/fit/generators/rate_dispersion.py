@@ -1,4 +1,4 @@
-"""How much people, or videos, differ in a rare action: the marginal likelihood of their counts.
+"""Dispersion of a rare action's rate over users or videos: the marginal likelihood of their counts.
 
 Axes: `items` users or videos; `kinds` of action.
 """

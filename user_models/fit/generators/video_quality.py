@@ -74,7 +74,7 @@ def _standardised(x: Float64[np.ndarray, " videos"]) -> Float64[np.ndarray, " vi
 @final
 @dataclass(frozen=True)
 class SatisfactionWeights:
-    """How much quality and bait weigh in satisfaction.
+    """Weights of quality and bait in satisfaction.
 
     Attributes:
         quality: Per standard deviation of quality, at least `LEAST`.

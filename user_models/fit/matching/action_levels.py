@@ -36,7 +36,7 @@ def match_actions(
     rates: Float64[np.ndarray, "2 actions"],
     damping: float = 1.0,
 ) -> World:
-    """The same world with action levels and pulls of the match such that both kinds of meetings give their rates.
+    """Shift action levels and match coefficients until both samples of impressions give their target rates.
 
     Newton steps on the logs of the two rates. Where no pull within reason gives both, that of random exposures is met.
 

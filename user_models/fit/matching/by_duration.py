@@ -25,7 +25,7 @@ _LEAST: Final = 0.05
 
 
 def shape_by_duration(world: World) -> World:
-    """The same world with its pass logits shifted by part and duration to the published random rates of each class.
+    """Shift a world's pass logits by part and duration to the published random rates of each duration class.
 
     Quasi-Newton: each part of the thresholds moves its own figure in its own class, by log(wanted / found) over the
     effect that shifting that part everywhere has. Deterministic.
@@ -71,7 +71,7 @@ def _by_class(
 
 
 def _shaped(world: World, shift: Float64[np.ndarray, "parts knots"]) -> World:
-    """The same world with the shift in its pass logits; knots are nodes, so nothing is lost between them."""
+    """Add the shift to the pass logits; knots are nodes, so interpolation between them is exact."""
     stage = world.tables.stage + _by_threshold(shift, world.tables.node_log_duration)
     return world.with_tables(stage=stage.astype(np.float32))
 

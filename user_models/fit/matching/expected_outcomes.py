@@ -38,7 +38,7 @@ _SHARES = (_WEIGHTS / _WEIGHTS.sum()).astype(np.float32)
 @final
 @dataclass(frozen=True)
 class Watching:
-    """What becomes of each pair, on average.
+    """Expected outcome of each pair of user and video.
 
     Attributes:
         stages: Chance to stop after 0, 1, ... all thresholds.
@@ -219,7 +219,7 @@ class SampledImpressions:
 @final
 @dataclass(frozen=True)
 class ExpectedOutcome:
-    """What becomes of meetings, on average.
+    """Expected outcome of each impression.
 
     Attributes:
         stages: Chance to stop after 0, 1, ... all thresholds.

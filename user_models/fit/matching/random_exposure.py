@@ -39,7 +39,7 @@ _CLOSE: Final = 1e-3
 @final
 @dataclass(frozen=True)
 class RandomTargets:
-    """What random exposures give per view; the defaults are KuaiRand-Pure's.
+    """Target figures per view of random exposures; the defaults are KuaiRand-Pure's.
 
     Attributes:
         click: Share played over 7 s or to the end.
@@ -82,7 +82,7 @@ def draw_crowd(world: World, n_users: int, k: int, n_videos: int = 8_000, seed: 
 
 
 def calibrate_random(world: World, targets: RandomTargets | None = None) -> World:
-    """The same world with the watch thresholds and the action bases shifted so that random exposures give the targets.
+    """Shift a world's watch thresholds and action bases until random exposures give the targets.
 
     Changes the tables `stage` and `action_base` alone; the same world gives the same result. Takes a few seconds.
 
@@ -178,7 +178,7 @@ def calibrate_actions(world: World, rates: Float64[np.ndarray, " actions"]) -> W
 def _slopes(
     world: World, crowd: Crowd, shift: Float64[np.ndarray, " levers"], now: Float64[np.ndarray, " figures"]
 ) -> Float64[np.ndarray, "figures levers"]:
-    """What a small move of each lever does to each figure."""
+    """Compute the finite-difference slope of each figure along each lever."""
     moved = [_found(world, crowd, shift + _STEP * unit) for unit in np.eye(N_LEVERS)]
     return (np.stack(moved, axis=1) - now[:, None]) / _STEP
 
@@ -196,11 +196,10 @@ def _logs(click: float, long_view: float, complete: float, watch_s: float) -> Fl
 
 
 def _moved(videos: Videos, shift: Float64[np.ndarray, " levers"]) -> Videos:
-    """The same videos with every threshold's logit shifted: odds against passing divided by exp(shift)."""
+    """Shift every threshold's logit: divide the odds against passing by exp(shift)."""
     return videos._replace(stop_odds=videos.stop_odds * np.exp(-shift[LEVER]).astype(np.float32))
 
 
 def _shifted(world: World, shift: Float64[np.ndarray, " levers"]) -> World:
-    """The same world with its pass logits shifted."""
     stage = world.tables.stage + shift[LEVER]
     return replace(world, tables=replace(world.tables, stage=stage.astype(np.float32)))

@@ -22,7 +22,7 @@ _ROWS: Final = 2_000
 @final
 @dataclass(frozen=True)
 class Selector:
-    """How the stand-in chooses.
+    """Settings of the stand-in ranker.
 
     Attributes:
         candidates: Random videos per request.

@@ -53,10 +53,8 @@ def _tune_taste(world: World, selector: Selector) -> World:
 
 
 def _with_taste(world: World, value: float) -> World:
-    """The same world with another strength of taste."""
     return world.with_values({"watch.taste": value}, source=_STAND_IN)
 
 
 def _watch(world: World, crowd: Crowd) -> Watching:
-    """What becomes of a crowd's views."""
     return expected_watching(crowd.users, crowd.videos, crowd.slates, world.rules(1.0))

@@ -52,7 +52,7 @@ _MOST: Final = 0.8
 @final
 @dataclass(frozen=True)
 class PassCounts:
-    """How many views of the standard log pass each threshold, by class of duration.
+    """Counts of standard-log views at each threshold, by class of duration.
 
     Attributes:
         reached: Views that came to a threshold.
@@ -63,7 +63,7 @@ class PassCounts:
     passed: Float64[np.ndarray, "classes thresholds"]
 
     def log_odds(self) -> Float64[np.ndarray, "classes thresholds"]:
-        """Of passing each threshold; a count of one half on either side keeps it finite."""
+        """Return the log-odds of passing each threshold; half a count on either side keeps them finite."""
         return np.log((self.passed + 0.5) / (self.reached - self.passed + 0.5))
 
 
@@ -84,7 +84,7 @@ def classes(duration_s: Float64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
 @final
 @dataclass(frozen=True)
 class LevelTargets:
-    """What both regimes shall give.
+    """Target figures of both logging policies.
 
     Attributes:
         pass_counts: Of the standard log.
@@ -111,7 +111,7 @@ def _rates(published: dict[str, tuple[float, ...]]) -> Float64[np.ndarray, "part
 def match_watching(
     world: World, random: SampledImpressions, base: SampledImpressions, aims: LevelTargets, damping: float = 1.0
 ) -> World:
-    """The same world with pass logits and slopes such that both kinds of meetings give what they shall.
+    """Fit pass logits and slopes until both samples of impressions give their target figures.
 
     Alternates two fixed points: every threshold's level by the log-odds that its class lacks under `base`, and every
     slope by the ratio of the wanted gap between the regimes to the present one. A ranker finds more where slopes are

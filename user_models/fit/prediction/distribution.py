@@ -87,7 +87,7 @@ def decile_shares(values: Float64[np.ndarray, " rows"]) -> Float64[np.ndarray, "
 
 
 def duration_bucket(duration_s: Float32[np.ndarray, " rows"]) -> Int64[np.ndarray, " rows"]:
-    """Which bucket of `BUCKETS_S` each duration is in; one past the last for longer videos."""
+    """Return the index in `BUCKETS_S` of each duration; one past the last for longer videos."""
     return (np.searchsorted(BUCKETS_S, duration_s, side="left") - 1).astype(np.int64)
 
 
@@ -123,7 +123,7 @@ def _middles(duration_s: Float32[np.ndarray, " rows"]) -> Float64[np.ndarray, "r
 def _position(
     at: Float64[np.ndarray, " rows"], low: Float64[np.ndarray, " rows"], high: Float64[np.ndarray, " rows"]
 ) -> Float64[np.ndarray, " rows"]:
-    """How far from the lower edge to the upper one, 0 to 1; 1 where they are the same."""
+    """Return the position between the lower and the upper edge, 0 to 1; 1 where the edges are equal."""
     wide = high > low
     top = np.where(wide, high, low + 1)
     even = (at - low) / (top - low)

@@ -61,7 +61,7 @@ def read_exposures(path: Path, last_date: int = LAST_DATE) -> Exposures:
 
 
 def past_of(exposures: Exposures | None) -> PriorViews:
-    """What the exposures say was seen; nothing without them."""
+    """Convert exposures to prior views; empty without exposures."""
     if exposures is None:
         return nothing_seen()
     added = exposure_sums(exposures.long_view, exposures.like)

@@ -39,7 +39,7 @@ LABELS: Final = ("click", "long_view", "like")
 @final
 @dataclass(frozen=True)
 class BucketDistance:
-    """How far predicted and real watch times are apart in one bucket of durations.
+    """Distance between predicted and real watch times in one bucket of durations.
 
     Attributes:
         bucket: Durations in seconds, such as `30-60`; holds its upper edge.
@@ -166,7 +166,7 @@ def _checked(
 def _numbers(
     predictor: Predictor, told: LoggedViews, asked: LoggedViews, catalogue: FolderTables
 ) -> Float32[np.ndarray, "rows numbers"]:
-    """What is known before each held-out view."""
+    """Compute the predictor's inputs for each held-out view."""
     past = _before(predictor.past, asked)
     every = told.and_then(asked)
     old = every.rows.date <= past.last_date
@@ -221,7 +221,7 @@ def _usable(rows: LogRows, first_held_out: int) -> Bool[np.ndarray, " rows"]:
 
 
 def _exposed_only(past: PriorViews) -> PriorViews:
-    """What the earlier exposures alone say."""
+    """Keep only the sums that earlier exposures added."""
 
     def bare(ledger: RunningCounts) -> RunningCounts:
         sums = ledger.sums.copy()
@@ -234,7 +234,7 @@ def _exposed_only(past: PriorViews) -> PriorViews:
 def _compared(
     predictor: Predictor, rows: LogRows, said: Prediction, rival: Reference, rng: np.random.Generator
 ) -> HeldOut:
-    """What was said beside what came."""
+    """Compare predictions with the outcomes of held-out views."""
     duration_s = np.exp(rows.log_duration)
     chances = {"click": said.click, "long_view": said.long_view, "like": said.like}
     truth = labels(rows)

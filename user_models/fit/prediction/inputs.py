@@ -1,4 +1,4 @@
-"""What is known before a view, as numbers: the moment, and what was seen of its user, its video and its author so far.
+"""Inputs of the predictor: the time of a view, and counts over earlier views of its user, video and author.
 
 Rates are shrunken towards typical ones as if `_TRUST` more views had been seen, and given as logits or logarithms.
 
@@ -49,7 +49,7 @@ _MIDDLE: Final = 4.0
 @final
 @dataclass(frozen=True)
 class PriorViews:
-    """What was seen before the views at hand.
+    """Running counts over the views before those to predict.
 
     Attributes:
         users: Sums by user.

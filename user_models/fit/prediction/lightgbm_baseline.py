@@ -28,7 +28,7 @@ _MOST_ROWS: Final = 300_000
 @final
 @dataclass(frozen=True)
 class Reference:
-    """What the reference reached.
+    """Held-out result of the LightGBM reference.
 
     Attributes:
         log_loss: Per label, in nats; None where it could not be fitted.
@@ -40,7 +40,7 @@ class Reference:
 
 
 def labels(rows: LogRows) -> dict[str, Bool[np.ndarray, " rows"]]:
-    """What is predicted of each view."""
+    """Return the predicted labels of each view."""
     return {"click": rows.click, "long_view": rows.long_view, "like": rows.acted[:, 0] > 0}
 
 

@@ -41,7 +41,7 @@ _LEVELS: Final = (1.5, -5.0)
 @final
 @dataclass(frozen=True)
 class PredictorPlan:
-    """How a predictor learns.
+    """Training settings of a predictor.
 
     Attributes:
         watching: The networks of watch time.
@@ -57,7 +57,7 @@ class PredictorPlan:
 @final
 @dataclass(frozen=True)
 class Predictor:
-    """What predicts single rows.
+    """Fitted model that predicts the outcome of single rows.
 
     Attributes:
         watching: Networks of watch time.
@@ -90,7 +90,7 @@ class Predictor:
 @final
 @dataclass(frozen=True)
 class Prediction:
-    """What is said of views.
+    """Predicted chances of views.
 
     Attributes:
         survival: Chance of passing each threshold from the start.

@@ -1,4 +1,4 @@
-"""What was seen of users and videos before each view: running sums, in time order, so that no view tells of itself.
+"""Running sums over users and videos in time order, so that a view never counts for itself.
 
 A `RunningCounts` keeps the sums of every user, or every video, at some moment; `sums_before` carries them on view by
 view. Views of one request share a time, and none of them counts for another.
@@ -49,7 +49,7 @@ class RunningCounts:
         return np.where(known[:, None], self.sums[at], np.float32(0)) if len(self.ids) else _nothing(len(wanted))
 
     def carries(self, wanted: Int64[np.ndarray, " rows"]) -> Bool[np.ndarray, " rows"]:
-        """Whether each id is here."""
+        """Return whether each id has sums."""
         return self._find(wanted)[1]
 
     def _find(self, wanted: Int64[np.ndarray, " rows"]) -> tuple[Int64[np.ndarray, " rows"], Bool[np.ndarray, " rows"]]:
@@ -75,7 +75,7 @@ def add_up(
 
 
 def kept(ledger: RunningCounts) -> RunningCounts:
-    """What a predictor keeps: the most seen items, in numbers that half precision holds."""
+    """Keep the items with the most views, as numbers that half precision holds."""
     seen = ledger.sums[:, : GROUPS * len(PER_GROUP) : len(PER_GROUP)].sum(axis=1) + ledger.sums[:, -len(EXPOSED)]
     most = np.argsort(-seen, kind="stable")[:MOST_KEPT]
     chosen = np.sort(most[seen[most] >= FEWEST_VIEWS])
@@ -85,7 +85,7 @@ def kept(ledger: RunningCounts) -> RunningCounts:
 
 
 def view_sums(rows: LogRows) -> Float32[np.ndarray, "rows sums"]:
-    """What each view adds to the sums of its user and of its video."""
+    """Compute what each view adds to the sums of its user and of its video."""
     own = [
         np.ones(len(rows)),
         rows.click,
@@ -106,7 +106,7 @@ def view_sums(rows: LogRows) -> Float32[np.ndarray, "rows sums"]:
 def exposure_sums(
     long_view: Bool[np.ndarray, " rows"], like: Bool[np.ndarray, " rows"]
 ) -> Float32[np.ndarray, "rows sums"]:
-    """What each earlier exposure adds."""
+    """Compute what each earlier exposure adds to the sums."""
     added = _nothing(len(long_view))
     added[:, -3:] = np.stack([np.ones(len(like)), long_view, like], axis=1)
     return added

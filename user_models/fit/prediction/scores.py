@@ -1,4 +1,4 @@
-"""How well chances are predicted: AUC and log-loss.
+"""Accuracy of predicted chances: AUC and log-loss.
 
 Axes: `rows` views.
 """

@@ -1,4 +1,4 @@
-"""How the networks of the predictor learn: AdamW with a one-cycle rate, for a fixed number of passes.
+"""Training of the predictor's networks: AdamW with a one-cycle rate, for a fixed number of epochs.
 
 Axes: `rows` views; `outputs` log-odds; `numbers` inputs.
 """
@@ -23,7 +23,7 @@ Loss = Callable[[Float[Tensor, "rows outputs"], ViewInputs], Float[Tensor, ""]]
 @final
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a network learns.
+    """Training settings of one network.
 
     Attributes:
         epochs: Passes over the rows.

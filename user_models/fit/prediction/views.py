@@ -107,7 +107,7 @@ def _merged(one: pd.DataFrame, other: pd.DataFrame, key: str) -> pd.DataFrame:
 
 
 def _repointed(views: LoggedViews, catalogue: FolderTables) -> LoggedViews:
-    """The same views, pointing into other tables."""
+    """Re-index views to the rows of another folder's tables."""
     user = pd.Index(catalogue.users["user_id"]).get_indexer(pd.Index(views.user_id))
     video = pd.Index(catalogue.videos["video_id"]).get_indexer(pd.Index(views.video_id))
     return catalogue.views(replace(views.rows, user=user.astype(np.int64), video=video.astype(np.int64)))

@@ -77,7 +77,7 @@ def as_batch(rows: LogRows) -> Batch:
 
 
 def _chosen(rows: LogRows) -> Float32[np.ndarray, " rows"]:
-    """Where the ranker's selection has terms of its own."""
+    """Return 1 for rows with the ranker's selection terms, else 0."""
     return (~rows.random & rows.random.any()).astype(np.float32)
 
 

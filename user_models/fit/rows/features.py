@@ -43,7 +43,7 @@ _PLAYS: Final = 50.0
 @final
 @dataclass(frozen=True)
 class Features:
-    """What is public about every item.
+    """Public features of every item.
 
     Attributes:
         codes: Category of each column; columns use different codes.

@@ -51,7 +51,7 @@ class EffectTable(nn.Module):
         self.log_prior = nn.Parameter(torch.tensor(spread).log())
 
     def prior_mean(self, items: Int[Tensor, " rows"]) -> Float[Tensor, "rows n"]:
-        """What public features say."""
+        """Return the prior mean of each item's effects, from its public features."""
         return _bag(self.codes[items], self.by_code) + self.numbers[items] @ self.by_number
 
     def effects(self, items: Int[Tensor, " rows"], generator: torch.Generator | None) -> Float[Tensor, "rows n"]:
@@ -78,7 +78,7 @@ class EffectTable(nn.Module):
         return (pull + torch.where(self.sampled, width, 0.0)).sum()
 
     def posterior_variance(self) -> Float[Tensor, "items n"]:
-        """How unsure each effect is; for point estimates that of the prior, an upper bound."""
+        """Return the posterior variance of each effect; for point estimates the prior's, an upper bound."""
         learned = (2 * self.log_spread).exp()
         return torch.where(self.sampled, learned, self.fixed_spread**2)
 

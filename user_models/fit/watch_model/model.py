@@ -105,7 +105,7 @@ class WatchModel(nn.Module):
         return self._pass_logits(batch) + moved[:, torch.from_numpy(SEGMENT)], fixed + acted
 
     def watcher_actions(self, user: Float[Tensor, "rows n"]) -> Float[Tensor, "rows actions"]:
-        """What the way a user watches says about their actions."""
+        """Predict users' action effects from their watch effects."""
         watching = torch.cat([user[:, : _APPEAL + 1], user[:, _STRAY]], dim=1)
         return watching @ self.action_watcher
 
@@ -126,7 +126,7 @@ class WatchModel(nn.Module):
         return user[:, _APPEAL] + video[:, _APPEAL] + grid + elsewhere + moment + self.page_appeal[batch.tab]
 
     def _choice(self, batch: Batch) -> Float[Tensor, " rows"]:
-        """What the ranker's choice adds to appeal along duration and activity."""
+        """Return the selection term that the ranker's choice adds to appeal, by duration and activity."""
         along = torch.stack([batch.length, batch.length.square(), batch.activity], dim=1)
         return batch.chosen * (along @ self.chosen_appeal)
 

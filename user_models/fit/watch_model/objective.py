@@ -1,4 +1,4 @@
-"""What the fit minimises: the negative evidence bound, plus penalties on large coefficients and rough pass logits.
+"""Loss of the fit: the negative evidence bound, plus penalties on large coefficients and rough pass logits.
 
 Axes: `rows` of a batch; `thresholds` of watch time; `actions`; `stages` thresholds passed, 0 to all.
 """

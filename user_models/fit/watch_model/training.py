@@ -19,7 +19,7 @@ from user_models.fit.watch_model.objective import loss, negative_log_likelihood
 @final
 @dataclass(frozen=True)
 class WatchModelSchedule:
-    """How long and how fast to learn.
+    """Training settings of the watch model.
 
     Attributes:
         epochs: At most this many passes over the rows.
@@ -41,7 +41,7 @@ class WatchModelSchedule:
 @final
 @dataclass(frozen=True)
 class Trained:
-    """What learning ended with.
+    """Result of training.
 
     Attributes:
         epochs: Passes over the rows.
@@ -88,7 +88,7 @@ def train(
 
 
 def _settled(losses: list[float], patience: int) -> bool:
-    """Whether none of the last `patience` losses is below all before them."""
+    """Return whether none of the last `patience` losses is below all before them."""
     return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 
 
