@@ -1,4 +1,4 @@
-"""What a ranking policy is given and what it owes: the contract every ranker keeps.
+"""Interface of ranking policies: the observations they get and the methods they must have.
 
 Axes: `users` requests served together (one row per user), `n` candidates per request, `k` slate length,
 `h` history length, `rows` logged views, `videos` and `people` the two catalogues.
@@ -90,7 +90,7 @@ class FixedHistory:
     history: History
 
     def __call__(self) -> History:
-        """See `HistorySource`."""
+        """Return the history."""
         return self.history
 
 
@@ -169,7 +169,7 @@ class Feedback:
 
 @dataclass(frozen=True)
 class Log:
-    """What a policy is trained on: logged views and the public catalogues they point into."""
+    """Training data of a policy: logged views and the public catalogues they point into."""
 
     feedback: Feedback
     users: UserTable
@@ -240,13 +240,13 @@ class CountingPolicy(LearningPolicy, Protocol):
 
     @property
     def counts(self) -> Float64[np.ndarray, "videos columns"]:
-        """What was counted of every video."""
+        """Return the counts of every video."""
         ...
 
 
 @runtime_checkable
 class ToldPropensity(Protocol):
-    """What a policy's class may have beside `rank`, so that what it showed can be weighed by its chances."""
+    """Policy whose class also gives the chances of the slates it shows, for inverse propensity weighting."""
 
     @staticmethod
     def propensity(n: int, position: Int[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:

@@ -61,7 +61,7 @@ def compiled(function: F) -> F:
 
 
 def compiled_sums(function: F) -> F:
-    """The same, with sums in whatever order the machine adds fastest.
+    """Compile a function whose sums may be reordered for speed.
 
     The order is fixed when the kernel is compiled, so equal rows still give equal bits on one machine.
     """
@@ -69,5 +69,5 @@ def compiled_sums(function: F) -> F:
 
 
 def compiled_with_room(function: F) -> F:
-    """The same as `compiled` for a function that makes arrays to work in."""
+    """Compile a function that allocates arrays."""
     return _kept()(function)

@@ -1,4 +1,4 @@
-"""What a platform logs of one view: events as bits, and the answer to the questionnaire after it.
+"""Event bits and questionnaire answers that a platform logs of one view.
 
 Apart from `policies.base`, which has these names too, because `policies.kernel` needs them and is needed there.
 """
@@ -7,7 +7,7 @@ from enum import IntEnum, IntFlag
 
 
 class Event(IntFlag):
-    """What a platform logs about one view, one bit each."""
+    """Events that a platform logs of one view, one bit each."""
 
     CLICK = 1
     LONG_VIEW = 2
@@ -36,7 +36,7 @@ def events_logged(*, asks_strongly: bool) -> tuple[Event, ...]:
 
 
 class Answer(IntEnum):
-    """What was answered to the questionnaire about one view."""
+    """Answer to the questionnaire about one view."""
 
     NONE = 0
     DISSATISFIED = 1

@@ -65,7 +65,7 @@ class Towers(NamedTuple):
 
 
 class ScoreFusion(NamedTuple):
-    """How scores are fused: sum of weight times log-chance of a click, log watch time, log-chance of being pleased.
+    """Weights of the fused score: log-chance of a click, log watch time, log-chance of satisfaction.
 
     The logit of being pleased is `pleased_click * click logit + pleased_watch * log watch + pleased_video`.
     """
@@ -115,7 +115,7 @@ def mix(word: np.uint64) -> np.uint64:
 
 @compiled
 def grade(watch_s: float, events: int) -> int:
-    """How well a view went, by what was done first of: hate, positive act, end, long view, click, seconds."""
+    """Grade a view by the first of: hate, positive act, end, long view, click, seconds."""
     if events & _HATE:
         return 0
     if events & _POSITIVE:

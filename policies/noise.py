@@ -44,7 +44,7 @@ class KeyedNoise:
     keys: UInt64[np.ndarray, " users"]
 
     def uniform(self, purpose: str, n: int) -> Float32[np.ndarray, "users n"]:
-        """See `policies.base.Noise.uniform`."""
+        """Draw `n` uniform numbers per user, keyed by `purpose`."""
         numbers = np.empty((len(self.keys), n), np.float32)
         fill_uniform(self.keys, purpose_word(purpose), numbers)
         return numbers

@@ -41,7 +41,7 @@ def build(make: Callable[..., T], options: Mapping[str, Any], name: str) -> T:
 
 
 def _type_fault(value: object, kind: object) -> str:
-    """What a value should be, if it is not of the kind that an option is annotated with; other kinds pass."""
+    """Describe the value an option wants if `value` is not of its type; types not handled here pass."""
     if kind is bool:
         return "" if isinstance(value, bool) else "true or false"
     if kind is int:

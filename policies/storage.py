@@ -27,7 +27,7 @@ class PolicyFolderError(ValueError):
 @final
 @dataclass(frozen=True)
 class Stored:
-    """What a policy needs to come back.
+    """Contents of a policy folder.
 
     Attributes:
         kind: Which policy wrote it.

@@ -1,4 +1,4 @@
-"""Which bucket a user is in: a salted hash of the id, the same for ever, independent across salts.
+"""Assignment of users to buckets by a salted hash of the id: fixed per salt, independent across salts.
 
 The hash is GrowthBook's version 2 (FNV-1a, 32 bit, applied twice; https://docs.growthbook.io/lib/build-your-own,
 "Hashing"), so that a live test split by that library can be replayed user by user.

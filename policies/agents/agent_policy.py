@@ -49,11 +49,11 @@ class AgentPolicy:
         self._bound = 1.0 if stored.settings.get("bounded") is True else np.inf
 
     def rank(self, obs: Observation, k: int, noise: Noise) -> Slates:  # noqa: ARG002 - the contract's signature
-        """See `policies.base.Policy.rank`."""
+        """Return the `k` best candidates of each request."""
         return top_k(obs, self.scores(obs), k)
 
     def scores(self, obs: Observation) -> Float32[np.ndarray, "users n"]:
-        """See `policies.testing.conformance.Scoring.scores`.
+        """Score every candidate of each request with the network.
 
         Raises:
             ValueError: The network was trained for another number of candidates, or for another world's features.

@@ -44,7 +44,7 @@ class Numbers:
 
 
 def names_of(obs: Observation) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the columns of `about` and of `candidates` are called."""
+    """Return the column names of `about` and of `candidates`."""
     return (*obs.users.names, *_ABOUT), (*obs.videos.names, *_PER_CANDIDATE)
 
 
@@ -77,7 +77,7 @@ class _Past:
 
     @staticmethod
     def of(history: History) -> "_Past":
-        """Of these histories."""
+        """Summarise histories."""
         n = np.maximum(1, history.mask.sum(axis=1))
         log_watch = np.log1p(history.watch_s.astype(np.float64)) * history.mask
         clicked, skipped = ((history.events & np.uint16(event)) > 0 for event in (Event.CLICK, Event.SKIP))
@@ -85,7 +85,7 @@ class _Past:
 
 
 def _by_topic(obs: Observation, history: History, past: _Past) -> list[Float64[np.ndarray, "users n"]]:
-    """What each candidate's topic has been to its user: watch, clicks, and how often lately."""
+    """Compute features of each candidate's topic from the user's history: watch, clicks, and recent frequency."""
     n_tags, (users, h) = int(obs.videos.tag.max()) + 1, history.mask.shape
     row = np.arange(users)[:, None]
     place = row * n_tags + obs.videos.tag[history.video_id]

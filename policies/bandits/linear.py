@@ -1,4 +1,4 @@
-r"""What linear bandits share: features of a user with a video, and a ridge regression that grows by the round.
+r"""Shared parts of linear bandits: features of a user with a video, and a ridge regression updated every round.
 
 The features are $x = u \otimes v$: $u$ is 1 and the first principal components of public user features, $v$ is 1, those
 of public video features and topics, and the video's click rate in the log that was learned from before the test. With
@@ -68,7 +68,7 @@ class Knowledge:
         return (u[:, :, None] * v[:, None, :]).reshape(len(u), -1)
 
     def learned(self, feedback: Feedback) -> "Knowledge":
-        """The same after some more views."""
+        """Return a copy updated with the views of a round."""
         precision, moment = self.precision.copy(), self.moment.copy()
         reward = feedback.has(Event.CLICK).astype(np.float64)
         for begin in range(0, len(feedback), _TOGETHER):
@@ -110,7 +110,7 @@ def expected(
     theta: Float64[np.ndarray, "#users d"],
     obs: Observation,
 ) -> Float32[np.ndarray, "users n"]:
-    """What each request's own parameters promise of its candidates."""
+    """Compute each candidate's expected reward under the request's own parameters."""
     u = known.user_x[obs.user_id]
     by_video = np.einsum("up,upq->uq", u, theta.reshape(len(theta), u.shape[1], -1) + np.zeros((len(u), 1, 1)))
     return np.einsum("uq,unq->un", by_video, known.video_x[obs.candidates]).astype(np.float32)
@@ -149,7 +149,6 @@ def _components(x: Float64[np.ndarray, "items g"]) -> Float64[np.ndarray, "items
 
 
 def _with_one(x: Float64[np.ndarray, "items c"]) -> Float64[np.ndarray, "items c+1"]:
-    """The same after a column of ones."""
     return np.concatenate([np.ones((len(x), 1)), x], axis=1)
 
 

@@ -43,31 +43,31 @@ class LinUcbPolicy:
         self._theta: Float64[np.ndarray, " d"] = np.zeros(0)
 
     def rank(self, obs: Observation, k: int, noise: Noise) -> Slates:  # noqa: ARG002 - it explores without chance
-        """See `policies.base.Policy.rank`."""
+        """Return the `k` best candidates of each request."""
         return top_k(obs, self.scores(obs), k)
 
     def scores(self, obs: Observation) -> Float32[np.ndarray, "users n"]:
-        """See `policies.testing.conformance.Scoring.scores`."""
+        """Score every candidate by its upper confidence bound."""
         fitted = self._fitted_or_raise()
         fitted.check(obs)
         return expected(fitted, self._theta[None], obs) + np.float32(self._alpha) * self._width(fitted, obs)
 
     def fit(self, log: Log, seed: int) -> None:
-        """See `policies.base.TrainablePolicy.fit`."""
+        """Fit the regression to a log."""
         self._take(learn(log, self._ridge, seed))
 
     def update(self, feedback: Feedback) -> None:
-        """See `policies.base.LearningPolicy.update`."""
+        """Update the regression with a round's feedback."""
         self._take(self._fitted_or_raise().learned(feedback))
 
     def save(self, folder: Path) -> None:
-        """See `policies.base.TrainablePolicy.save`."""
+        """Write the policy to `folder`."""
         settings = {"alpha": self._alpha, "ridge": self._ridge}
         write_policy(folder, Stored(_KIND, settings, arrays_of(self._fitted_or_raise())))
 
     @classmethod
     def load(cls, folder: Path) -> "LinUcbPolicy":
-        """See `policies.base.TrainablePolicy.load`."""
+        """Read a policy from `folder`."""
         stored = read_policy(folder, _KIND)
         policy = rebuild(cls, folder, stored)
         policy._take(read_knowledge(folder, stored.arrays))
@@ -89,7 +89,7 @@ class LinUcbPolicy:
         return out
 
     def _fitted_or_raise(self) -> Knowledge:
-        """What is known, or a clear refusal."""
+        """Return the fitted regression, or raise."""
         if self._known is None:
             raise ValueError("linucb is not fitted yet; call fit or load before it ranks, learns or is saved")
         return self._known

@@ -46,7 +46,7 @@ class ThompsonPolicy:
         self._theta: Float64[np.ndarray, " d"] = np.zeros(0)
 
     def rank(self, obs: Observation, k: int, noise: Noise) -> Slates:
-        """See `policies.base.Policy.rank`."""
+        """Return the `k` best candidates of each request under parameters drawn from the posterior."""
         fitted = self._fitted_or_raise()
         fitted.check(obs)
         return top_k(obs, expected(fitted, self.draw(noise), obs), k)
@@ -57,21 +57,21 @@ class ThompsonPolicy:
         return self._theta + self._spread * np.einsum("uj,ji->ui", normal, self._lower)
 
     def fit(self, log: Log, seed: int) -> None:
-        """See `policies.base.TrainablePolicy.fit`."""
+        """Fit the regression to a log."""
         self._take(learn(log, self._ridge, seed))
 
     def update(self, feedback: Feedback) -> None:
-        """See `policies.base.LearningPolicy.update`."""
+        """Update the regression with a round's feedback."""
         self._take(self._fitted_or_raise().learned(feedback))
 
     def save(self, folder: Path) -> None:
-        """See `policies.base.TrainablePolicy.save`."""
+        """Write the policy to `folder`."""
         settings = {"spread": self._spread, "ridge": self._ridge}
         write_policy(folder, Stored(_KIND, settings, arrays_of(self._fitted_or_raise())))
 
     @classmethod
     def load(cls, folder: Path) -> "ThompsonPolicy":
-        """See `policies.base.TrainablePolicy.load`."""
+        """Read a policy from `folder`."""
         stored = read_policy(folder, _KIND)
         policy = rebuild(cls, folder, stored)
         policy._take(read_knowledge(folder, stored.arrays))
@@ -82,7 +82,7 @@ class ThompsonPolicy:
         self._known, self._lower, self._theta = known, known.lower, known.estimate
 
     def _fitted_or_raise(self) -> Knowledge:
-        """What is known, or a clear refusal."""
+        """Return the fitted regression, or raise."""
         if self._known is None:
             raise ValueError("thompson is not fitted yet; call fit or load before it ranks, learns or is saved")
         return self._known

@@ -103,7 +103,7 @@ def name_answers(answers: AnswerBuffer) -> dict[str, np.ndarray]:
 
 
 def find_answers(folder: Path, arrays: Mapping[str, np.ndarray], known: FrozenInputs) -> AnswerBuffer:
-    """What `name_answers` named.
+    """Read the buffer from arrays named by `name_answers`.
 
     Raises:
         PolicyFolderError: An array is missing or does not fit the others.

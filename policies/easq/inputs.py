@@ -1,4 +1,4 @@
-"""What EASQ and EMER read of a candidate: rates that the base ranker's towers predict, and what they are made of.
+"""Inputs of EASQ and EMER per candidate: the base ranker's predicted rates, and the vectors behind them.
 
 EMER's rates are predicted by models before it (https://arxiv.org/abs/2508.05093); here by the towers of
 `policies.two_tower.model`, fitted on the same log and frozen. Their ranks within the request are left out [R]: a log
@@ -38,7 +38,7 @@ _SAMPLE: Final = 4_000
 @final
 @dataclass(frozen=True)
 class FrozenInputs:
-    """What is known before learning, and never changes.
+    """Inputs computed before training; they never change.
 
     Attributes:
         towers: Frozen.
@@ -66,14 +66,14 @@ class FrozenInputs:
         return (self.raw(vectors, video_id) - self.mean) / self.spread
 
     def raw(self, vectors: Float32[Tensor, "b o"], video_id: Int64[Tensor, "b k"]) -> Float32[Tensor, "b k i"]:
-        """The same, not standardised."""
+        """Compute the inputs before standardisation."""
         rates, match, embedding = predicted(torch.from_numpy(self.towers.items), vectors, video_id)
         parts = [rates, functional.logsigmoid(rates[..., :1]), match, embedding]
         return torch.cat([*parts, functional.embedding(video_id, self.given)], dim=2)
 
 
 def freeze_inputs(log: Log, towers: Towers, h: int, generator: torch.Generator) -> FrozenInputs:
-    """What a log tells; inputs are standardised over some of its requests."""
+    """Compute the frozen inputs from a log; they are standardised over a sample of its requests."""
     given = torch.from_numpy(video_inputs(log.videos))
     mean, spread = standardise(given)
     length = np.searchsorted(np.array(_LENGTHS_S), log.videos.duration_s)
@@ -158,7 +158,7 @@ def name_known(known: FrozenInputs) -> dict[str, np.ndarray]:
 
 
 def read_known(folder: Path, arrays: Mapping[str, np.ndarray]) -> FrozenInputs:
-    """What `name_known` named.
+    """Read the frozen inputs from arrays named by `name_known`.
 
     Raises:
         PolicyFolderError: An array is missing or does not fit the others.

@@ -1,4 +1,4 @@
-"""How EASQ and EMER learn: from a log before the test, and from each round during it.
+"""Training of EASQ and EMER: on a log before the test, and on each round during it.
 
 A round's views are read with the histories they had: of every user the latest views are kept from round to round. All
 that learning needs (weights, optimiser, answers, views) is part of the policy's folder, so that a run that is resumed
@@ -35,7 +35,7 @@ _STEEPEST: Final = 5.0
 @final
 @dataclass(frozen=True)
 class EasqRecipe:
-    """How a ranker is made; see `policies.easq.policy.EasqPolicy` for the options.
+    """Training settings of a ranker; see `policies.easq.policy.EasqPolicy` for the options.
 
     Attributes:
         answers: What they teach.

@@ -32,7 +32,7 @@ _LONGEST: Final = 8.0
 
 
 def feedback_rank(events: Int64[Tensor, "*b"], watch_s: Float32[Tensor, "*b"]) -> Float32[Tensor, "*b"]:
-    """How well views went, to be compared within a request.
+    """Grade views by their feedback, for comparison within a request.
 
     >>> two_acts = int(Event.LONG_VIEW | Event.LIKE)
     >>> feedback_rank(torch.tensor([two_acts, int(Event.LIKE), 0, int(Event.HATE)]), torch.zeros(4)).tolist()
@@ -55,7 +55,7 @@ def request_loss(
 def prior_loss(
     y: Float32[Tensor, "b k"], rates: Float32[Tensor, "b k rates"], mask: Bool[Tensor, "b k"]
 ) -> Float32[Tensor, ""]:
-    """How far the score departs from the order of each predicted rate."""
+    """Compute the prior loss: departure of the score from the order of each predicted rate."""
     return torch.stack([request_loss(y, rate, mask) for rate in rates.unbind(-1)]).mean()
 
 

@@ -132,7 +132,7 @@ class EasqNetwork(nn.Module):
         return self.main(self.w0(video_id, dense) + self.side(video_id, dense))
 
     def side(self, video_id: Int64[Tensor, "*b"], dense: Float32[Tensor, "*b i"]) -> Float32[Tensor, "*b d"]:
-        """What the side path adds."""
+        """Compute the side path's term; zeros without a side path."""
         if self.a is None or self.b is None:
             return torch.zeros(*video_id.shape, self.d)
         return self.a(video_id, dense) @ self.b

@@ -29,7 +29,7 @@ _ROWS: Final = 128
 @final
 @dataclass(frozen=True)
 class EasqSpec:
-    """What sets one ranker of this family apart from another; a `policies.torch_rankers.ranker.Spec`.
+    """Specification of one ranker of this family; a `policies.torch_rankers.ranker.Spec`.
 
     Attributes:
         kind: The policy's name.
@@ -83,7 +83,7 @@ class EasqFamilyPolicy(TorchPolicy):
     def spec(self) -> EasqSpec: ...
 
     def update(self, feedback: Feedback) -> None:
-        """See `policies.base.LearningPolicy.update`."""
+        """Train on a round's feedback."""
         learn_round(self.core.fitted_or_raise(), feedback, self.spec().recipe)
 
 

@@ -30,7 +30,7 @@ def name_state(state: RankerState) -> dict[str, np.ndarray]:
 
 
 def read_state(folder: Path, arrays: Mapping[str, np.ndarray], recipe: EasqRecipe) -> RankerState:
-    """What `name_state` named.
+    """Read a ranker's state from arrays named by `name_state`.
 
     Raises:
         PolicyFolderError: An array is missing, damaged or does not fit the others.
@@ -65,7 +65,7 @@ def _name_moments(state: RankerState) -> dict[str, np.ndarray]:
 
 
 def _moment_shapes(network: EasqNetwork) -> dict[str, tuple[int, ...]]:
-    """What Adam's state has to look like."""
+    """Return the shapes of Adam's stored moments."""
     weights = dict(network.named_parameters())
     moments = {f"adam.{name}.{kind}": tuple(weight.shape) for name, weight in weights.items() for kind in _MOMENTS}
     return moments | {f"adam.{name}.step": (1,) for name in weights}

@@ -44,13 +44,13 @@ def positive(views: ViewSequence) -> Bool[Tensor, "b h"]:
 
 
 def skipped_in_a_row(views: ViewSequence) -> Int64[Tensor, " b"]:
-    """How many of the newest views are negative without a break."""
+    """Count the newest views that are negative without a break."""
     broken = (positive(views) | ~views.mask).flip(1).cumsum(1) > 0
     return (~broken).sum(1)
 
 
 def gap_h(views: ViewSequence) -> Int64[Tensor, "b h"]:
-    """Whole hours between each view and the one before; 0 for the oldest."""
+    """Return the whole hours between each view and the one before; 0 for the oldest."""
     before = torch.cat([views.hours_ago[:, :1], views.hours_ago[:, :-1]], dim=1)
     has_both = views.mask & torch.cat([torch.zeros_like(views.mask[:, :1]), views.mask[:, :-1]], dim=1)
     return (before - views.hours_ago) * has_both
@@ -142,7 +142,7 @@ class FeedbackAttention(nn.Module):
 
 @final
 class FeedbackTargetAttention(nn.Module):
-    """How much each view matters to each candidate, by DIN's activation unit, and what watched and skipped views say.
+    """DIN's activation unit over watched and skipped views: attention weights of a user's views per candidate.
 
     A candidate asks watched views as if it were liked and skipped ones as if it were skipped, as in DFAR, and either
     kind has weights of its own. The weight of view k for candidate q is an MLP of (q, k, q * k) with one hidden layer,

@@ -1,4 +1,4 @@
-r"""What a view may come to, and one score out of it: the multi-objective half of the ranker of negative feedback.
+r"""Objectives of a view and their fusion into one score: the multi-objective half of the negative-feedback ranker.
 
 Reconstruction (see `policies.inf.encoder`): the labels are those that others ascribe to Kuaishou's production. A skip
 is a view of less than 3 s; an *effective* view (EVV) is longer than half of the other users' views of that video, a
@@ -150,7 +150,7 @@ def loss(z: Float32[Tensor, "tasks b"], labels: "Labels", *, ordinal: bool) -> F
 @final
 @dataclass(frozen=True)
 class Labels:
-    """What views came to: 1 or 0, and seconds."""
+    """Labels of views: 1 or 0, and seconds."""
 
     skip: Float32[Tensor, " b"]
     effective: Float32[Tensor, " b"]

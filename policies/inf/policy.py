@@ -76,7 +76,7 @@ class InfShape:
 
 @final
 class Rates(nn.Module):
-    """What the base ranker predicts of each candidate: inputs of the experts, and a straight way to every head."""
+    """Rates that the base ranker predicts per candidate: inputs of the experts, with a linear skip to every head."""
 
     def __init__(self, catalogue: FeatureTables, generator: torch.Generator) -> None:
         """Begin with straight ways that are shut."""
@@ -240,7 +240,6 @@ class InfPolicy(TorchPolicy):
         )
 
     def _fusion(self) -> ObjectiveFusion:
-        """What is served."""
         return ObjectiveFusion(
             watch=self.watch_power,
             skip=self.skip_power,

@@ -1,4 +1,4 @@
-"""How SAQRec learns: a base recommender, who answers and what satisfies, then the main model in two phases.
+"""Training of SAQRec: a base recommender, the answer and satisfaction models, then the main model in two phases.
 
 Ke et al., CIKM 2024, https://doi.org/10.1145/3627673.3679643. The main model begins with all parameters that it shares
 with the base recommender, as in the authors' code. Labels are the teacher's for the first `n_mix` epochs and corrected
@@ -41,7 +41,7 @@ _SCHEDULE: Final = TrainingSchedule(epochs=8, users_per_step=128, learning_rate=
 @final
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How SAQRec is taught.
+    """Training settings of SAQRec.
 
     Attributes:
         beta: Weight of the satisfaction loss.
@@ -85,7 +85,7 @@ class Pairs:
         return len(self.weight)
 
     def has(self, event: Event) -> Bool[Tensor, " rows"]:
-        """Whether each has one of these events."""
+        """Return whether each view has one of these events."""
         return (self.events & int(event)) != 0
 
     def take(self, rows: Tensor) -> "Pairs":
@@ -109,7 +109,7 @@ def train_stages(saqrec: Saqrec, spec: RankerSpec, plan: TrainingPlan, log: Log,
 
 
 def phases(plan: TrainingPlan) -> list[tuple[bool, int]]:
-    """Whether labels are corrected, and for how many epochs; the first `n_mix` epochs are not.
+    """Split the epochs into phases: whether labels are corrected, and for how many epochs.
 
     >>> phases(TrainingPlan(n_mix=3, epochs=5)), phases(TrainingPlan(n_mix=3, epochs=2))
     ([(False, 3), (True, 2)], [(False, 2)])

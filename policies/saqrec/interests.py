@@ -138,5 +138,5 @@ def by_quantile(
 
 
 def _members(group: Int64[Tensor, "rows l"], mask: Bool[Tensor, "rows l"], n_groups: int) -> Bool[Tensor, "rows n l"]:
-    """Which views are in which group."""
+    """Return which views belong to which group."""
     return (group[:, None] == torch.arange(n_groups)[:, None]) & mask[:, None]

@@ -53,7 +53,7 @@ def inverse_propensity_loss(
 def teacher_weight(
     student: Float32[Tensor, " rows"], teacher: Float32[Tensor, " rows"], mode: LambdaMode = "bce"
 ) -> Float32[Tensor, " rows"]:
-    """How far each label is the teacher's: the further the student disagrees, compared with the batch, the more.
+    """Compute the teacher's share of each label: it grows with the student's disagreement within the batch.
 
     Args:
         student: Its probabilities; at least one.

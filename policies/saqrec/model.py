@@ -100,7 +100,7 @@ class SaqrecShape:
 
 @final
 class Embeddings(nn.Module):
-    """What the base recommender and the main model have in common: vectors, and an encoder of clicks."""
+    """Layers that the base recommender and the main model share: embeddings, and an encoder of clicks."""
 
     def __init__(self, catalogue: FeatureTables, shape: SaqrecShape, generator: torch.Generator) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ class Teacher(nn.Module):
         return self.base.user(requests, self.base.embeddings.videos.table())
 
     def felt(self, user: Float32[Tensor, "b d"], video_id: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
-        """The same chance, for users whose vectors are there already."""
+        """Predict the chance of satisfaction from user vectors that are already computed."""
         video = functional.embedding(video_id, self.base.embeddings.videos.table())
         return torch.sigmoid(self.satisfaction(user[:, None], video))
 
@@ -183,7 +183,7 @@ class Saqrec(nn.Module):
     def score(
         self, requests: RequestBatch, candidates: Int64[Tensor, "b n"], taught: Float32[Tensor, "b d"]
     ) -> tuple[Float32[Tensor, "b n"], Float32[Tensor, "b n"]]:
-        """The same, with the users' vectors of the teacher, which MLSE needs."""
+        """Score candidates, given the teacher's user vectors, which MLSE needs."""
         table = self.embeddings.videos.table()
         user, video = self.user(requests, table, taught)[:, :, None], functional.embedding(candidates, table)
         click = (video @ user)[:, :, 0]

@@ -46,7 +46,7 @@ _BASE_FUSION: Final = plain_fusion(1.0, 0.5)
 @final
 @dataclass(frozen=True)
 class Fusing:
-    """What is served.
+    """Weights of the served score.
 
     Attributes:
         click: Weight of the log-chance of a click.

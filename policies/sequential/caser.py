@@ -62,7 +62,7 @@ class Caser(nn.Module):
         return match(vector, functional.embedding(candidates, self.targets.table()))
 
     def convolved(self, image: Float32[Tensor, "b h d"]) -> Float32[Tensor, "b c"]:
-        """What the filters find: maxima over time, then weighted sums of the clicks."""
+        """Apply the filters: maxima over time, then weighted sums of the clicks."""
         maxima = [
             functional.relu(layer(image.unfold(1, height, 1).transpose(2, 3).flatten(2))).amax(1)
             for height, layer in enumerate(self.across, start=1)

@@ -50,7 +50,7 @@ class Intent(nn.Module):
 
     @override
     def forward(self, x: Float32[Tensor, "b h d"], mask: Bool[Tensor, "b h"]) -> Float32[Tensor, "b d"]:
-        """What the behaviour tells; zeros if there is none."""
+        """Encode a behaviour sequence; zeros if it is empty."""
         states = torch.cat([self.onwards(x, mask), self.backwards(x, mask)], dim=2)
         return self.pool(self.joined(states), mask)
 

@@ -53,7 +53,7 @@ class Facet(nn.Module):
     def forward(
         self, items: Float32[Tensor, "b n d"], x: Float32[Tensor, "b h d"], mask: Bool[Tensor, "b h"]
     ) -> Float32[Tensor, "b n d"]:
-        """What the behaviour tells about each candidate."""
+        """Encode a behaviour sequence for each candidate."""
         attended = self.attention(items, self.encoder(x, mask), mask[:, None])
         return self.forward_block(self.norm(items + self.dropout(attended)))
 

@@ -110,7 +110,7 @@ class FeedRec(nn.Module):
     def sides(
         self, views: ViewSequence, table: Float32[Tensor, "videos d"]
     ) -> tuple[Float32[Tensor, "b d"], Float32[Tensor, "b d"]]:
-        """What the user likes, and what not."""
+        """Encode the user's likes and dislikes, in that order."""
         read = trimmed(views)
         x = functional.embedding(read.video_id, table) + self.by_grade[read.grade] + self.by_watch[read.watch]
         x = self.mixed(x, read.mask)

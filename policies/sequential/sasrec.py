@@ -60,7 +60,7 @@ class SasRec(nn.Module):
         return match(states[:, -1], functional.embedding(candidates, table))
 
     def states(self, read: Sequence) -> Float32[Tensor, "b h d"]:
-        """What is known after each view, from it and earlier ones."""
+        """Encode each view together with the earlier ones."""
         return self.encoder(read.x, read.mask)
 
 

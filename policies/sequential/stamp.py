@@ -53,7 +53,7 @@ class Stamp(nn.Module):
         return match(self.query(clicks.x, clicks.mask), functional.embedding(candidates, table))
 
     def query(self, x: Float32[Tensor, "b h d"], mask: Bool[Tensor, "b h"]) -> Float32[Tensor, "b d"]:
-        """What a candidate is multiplied with."""
+        """Compute the user vector that is multiplied with each candidate's."""
         last, usual = x[:, -1], mean(x, mask)
         hidden = self.of_click(x) + (self.of_last(last) + self.of_mean(usual))[:, None]
         share = (torch.sigmoid(hidden) @ self.weight)[..., 0] * mask

@@ -31,5 +31,5 @@ class OraclePolicy:
         self._value = value
 
     def rank(self, obs: Observation, k: int, noise: Noise) -> Slates:  # noqa: ARG002 - the contract's signature
-        """See `policies.base.Policy.rank`."""
+        """Return the `k` candidates of each request with the highest true value."""
         return top_k(obs, self._value(obs.user_id, obs.candidates), k)

@@ -1,4 +1,4 @@
-"""What most people clicked and watched of late, the same for everybody."""
+"""Popularity ranker: recent clicks and watch time of all users, without personalisation."""
 
 from pathlib import Path
 from typing import Final, final
@@ -42,11 +42,11 @@ class PopularPolicy:
         self._scores = np.zeros(0, np.float32)
 
     def rank(self, obs: Observation, k: int, noise: Noise) -> Slates:  # noqa: ARG002 - the contract's signature
-        """See `policies.base.Policy.rank`."""
+        """Return the `k` best candidates of each request."""
         return top_k(obs, self.scores(obs), k)
 
     def scores(self, obs: Observation) -> Float32[np.ndarray, "users n"]:
-        """See `policies.testing.conformance.Scoring.scores`."""
+        """Score every candidate by its popularity."""
         if len(self._scores) == 0:
             raise ValueError("popular has counted nothing yet; fit it on a log or load it before ranking")
         return self._scores[obs.candidates]
@@ -71,7 +71,7 @@ class PopularPolicy:
         return self._counts
 
     def save(self, folder: Path) -> None:
-        """See `policies.base.TrainablePolicy.save`."""
+        """Write the policy to `folder`."""
         settings = {
             "half_life_days": self._half_life_days,
             "prior_views": self._prior_views,
@@ -82,7 +82,7 @@ class PopularPolicy:
 
     @classmethod
     def load(cls, folder: Path) -> "PopularPolicy":
-        """See `policies.base.TrainablePolicy.load`."""
+        """Read a policy from `folder`."""
         stored = read_policy(folder, _KIND)
         want_shapes(folder, stored.arrays, {"counts": (-1, 3), "day": (1,)})
         policy = rebuild(cls, folder, stored)

@@ -14,7 +14,7 @@ class RandomPolicy:
     """Any `k` candidates, each as likely as any other."""
 
     def rank(self, obs: Observation, k: int, noise: Noise) -> Slates:
-        """See `policies.base.Policy.rank`."""
+        """Draw `k` candidates of each request at random."""
         check_k(obs, k)
         slates = np.empty((len(obs.candidates), k), np.int32)
         draw(obs.candidates, noise.uniform("random", k), slates)
@@ -22,7 +22,7 @@ class RandomPolicy:
 
     @staticmethod
     def propensity(n: int, position: Int[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
-        """See `policies.base.ToldPropensity`.
+        """Return the chance of each shown video, given the videos above it.
 
         >>> RandomPolicy.propensity(4, np.array([0, 1, 3])).tolist()
         [0.25, 0.3333333333333333, 1.0]

@@ -156,7 +156,7 @@ def _check_batching(policy: Policy, case: Case) -> None:
 
 
 def _tied(policy: Policy, case: Case, one: Slates, other: Slates) -> bool:
-    """Whether two sets of slates differ only among candidates that score nearly alike."""
+    """Return whether two sets of slates differ only among candidates with nearly equal scores."""
     if not isinstance(policy, Scoring):
         return False
     order = np.argsort(case.obs.candidates, axis=1)
@@ -179,14 +179,14 @@ def _rows(case: Case, rows: Int64[np.ndarray, " some"]) -> Case:
 
 
 def _check_noise(policy: Policy, case: Case) -> None:
-    """The same requests and noise give the same slates, however often they are asked."""
+    """Check that equal requests and noise give equal slates."""
     slates = [policy.rank(case.obs, _K, case.noise) for _ in range(3)]
     same = all(np.array_equal(slates[0], again) for again in slates[1:])
     _want(same, "the same requests and noise give other slates the second time; draw from noise alone")
 
 
 def _check_handed(policy: Policy, case: Case) -> None:
-    """What a policy is handed stays as it was."""
+    """Check that `rank` does not change its observation."""
     obs = case.obs
     arrays = {
         "user_id": obs.user_id,
@@ -203,7 +203,7 @@ def _check_handed(policy: Policy, case: Case) -> None:
 
 
 def _check_seed(make_policy: MakePolicy, case: Case) -> None:
-    """The same log and seed give the same policy."""
+    """Check that one log and seed give one policy."""
     first, second = (_fitted(make_policy, case.log).rank(case.obs, _K, case.noise) for _ in range(2))
     _want(
         np.array_equal(first, second), "two policies fitted on one log with one seed rank differently; seed all of fit"

@@ -81,7 +81,7 @@ def make_specimen(n_users: int, n_videos: int, rng: np.random.Generator) -> Spec
 @final
 @dataclass(frozen=True)
 class SyntheticLogPlan:
-    """How a specimen's log comes about.
+    """Size and answer rate of a synthetic log.
 
     Attributes:
         n_requests: Requests per user, two a day, each of `SLATE` random videos.
@@ -116,7 +116,7 @@ def draw_log(specimen: Specimen, plan: SyntheticLogPlan, rng: np.random.Generato
 
 
 def without_events(log: Log, event: Event) -> Log:
-    """The same log as if nobody had ever done `event`."""
+    """Return a copy of the log without one event."""
     other_events = log.feedback.events & np.uint16(0xFFFF ^ event.value)
     return replace(log, feedback=replace(log.feedback, events=other_events))
 

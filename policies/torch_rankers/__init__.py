@@ -1,1 +1,1 @@
-"""What all torch rankers share: layers, samples, losses, training."""
+"""Shared parts of torch rankers: layers, samples, losses, training."""

@@ -36,7 +36,7 @@ class Merged:
 @final
 @dataclass(frozen=True)
 class SequenceOptions:
-    """What is read of a history.
+    """Options of the sequence read from a history.
 
     Attributes:
         h: Views, at most.
@@ -108,7 +108,7 @@ class ClickSequenceReader(nn.Module):
         return Sequence(sequence.video_id, x * sequence.mask[:, :, None], sequence.mask)
 
     def _kept(self, views: ViewSequence) -> Bool[Tensor, "b h"]:
-        """Which views are read."""
+        """Return the mask of the views to read."""
         clicked = chosen(views, Behaviour.CLICKED)
         if self._merged is None:
             return clicked

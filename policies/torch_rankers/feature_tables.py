@@ -26,7 +26,7 @@ _FIRST_SPREAD = 0.1
 @final
 @dataclass(frozen=True)
 class FeatureTables:
-    """What a ranker knows of videos and users before it learns; part of its weights.
+    """Public features of videos and users, as tables; part of a ranker's weights.
 
     Attributes:
         given: Standardised public features of videos, see `video_inputs`.
@@ -150,7 +150,7 @@ class UserEmbedding(nn.Module):
 
 
 def _present(ids: np.ndarray, n: int) -> Bool[Tensor, " n"]:
-    """Which of `n` ids occur."""
+    """Return which of `n` ids occur."""
     return torch.from_numpy(np.bincount(ids, minlength=n) > 0)
 
 

@@ -27,7 +27,7 @@ Answers: TypeAlias = Literal["questionnaire", "behaviour", "both"]
 
 
 class Behaviour(StrEnum):
-    """What a user did with a video: the sub-sequences that rankers read."""
+    """Behaviour of a user towards a video; names the sub-sequences that rankers read."""
 
     CLICKED = "clicked"
     UNCLICKED = "unclicked"
@@ -117,7 +117,7 @@ def read_views(history: History, h: int) -> ViewSequence:
 
 
 def read_requests(obs: Observation, h: int) -> RequestBatch:
-    """What a policy is asked, as tensors; histories of the newest `h` views."""
+    """Convert an observation to tensors, with histories of the newest `h` views."""
     return RequestBatch(
         views=read_views(obs.history, h),
         user_id=torch.from_numpy(obs.user_id.astype(np.int64)),
@@ -182,7 +182,7 @@ def packing(kept: Bool[Tensor, "b h"], m: int) -> tuple[Int64[Tensor, "b m"], Bo
 
 
 def trimmed(views: ViewSequence) -> ViewSequence:
-    """The same without the columns on the left that are padding in every row; one column is always kept."""
+    """Drop left columns that are padding in every row; at least one column is kept."""
     filled = int(views.mask.sum(1).max()) if len(views.mask) else 0
     return ViewSequence(*(getattr(views, field.name)[:, -max(filled, 1) :] for field in fields(ViewSequence)))
 

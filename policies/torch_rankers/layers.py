@@ -91,7 +91,7 @@ class Attention(nn.Module):
     def forward(
         self, asking: Float32[Tensor, "b q d"], x: Float32[Tensor, "b h d"], seen: Bool[Tensor, "b #q h"]
     ) -> Float32[Tensor, "b q d"]:
-        """What each asking vector finds among those it may see."""
+        """Attend from each query vector to the views it may read."""
         q, k, v = (self._split(part) for part in (self.ask(asking), self.key(x), self.value(x)))
         some = seen.any(-1, keepdim=True)
         attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=(seen | ~some)[:, None])
@@ -211,7 +211,7 @@ class Gru(nn.Module):
 
 @final
 class TargetAttention(nn.Module):
-    """How much each view matters to each candidate: DIN's activation unit.
+    """DIN's activation unit: attention weights of a user's views per candidate.
 
     The weight of view k for candidate q is an MLP of (q, k, q - k, q * k) with one hidden layer, not normalised; the
     first layer is applied part by part, which is the same and needs no vector per pair.

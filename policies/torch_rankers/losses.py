@@ -33,7 +33,7 @@ def softmax_loss(scorer: Scorer, sample: ViewSample) -> Float32[Tensor, ""]:
 
 
 def cross_entropy(scores: Float32[Tensor, "b n"]) -> Float32[Tensor, ""]:
-    """Of the first candidate among all."""
+    """Compute the cross-entropy of the first candidate among all."""
     return functional.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.int64))
 
 

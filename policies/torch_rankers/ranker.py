@@ -1,4 +1,4 @@
-"""What all torch rankers share as policies: a spec, what was fitted by it, and the contract's methods.
+"""Shared policy class of torch rankers: a spec, its fitted state, and the methods of the policy interface.
 
 A ranker's file holds a module with its equations and a dataclass of options that derives from `TorchPolicy` and returns
 a spec (see `policies.sequential.gru4rec`). The spec fits, scores and stores; `TorchPolicy` does the rest.
@@ -29,7 +29,7 @@ _CHOICES: Final = {"answers": get_args(Answers), "negatives": get_args(Negatives
 
 @runtime_checkable
 class Spec(Protocol[F]):
-    """How a ranker is fitted, scored and stored, with all its options."""
+    """Specification of a ranker: its options, and how it is fitted, scored and stored."""
 
     @property
     def kind(self) -> str:
@@ -123,24 +123,24 @@ class TorchPolicy(ABC):
         """
 
     def rank(self, obs: Observation, k: int, noise: Noise) -> Slates:  # noqa: ARG002 - the contract's signature
-        """See `policies.base.Policy.rank`."""
+        """Return the `k` best candidates of each request."""
         return top_k(obs, self.core.scores(obs), k)
 
     def scores(self, obs: Observation) -> Float32[np.ndarray, "users n"]:
-        """See `policies.testing.conformance.Scoring.scores`."""
+        """Score every candidate of each request."""
         return self.core.scores(obs)
 
     def fit(self, log: Log, seed: int) -> None:
-        """See `policies.base.TrainablePolicy.fit`."""
+        """Fit the ranker to a log."""
         self.core.fit(log, seed)
 
     def save(self, folder: Path) -> None:
-        """See `policies.base.TrainablePolicy.save`."""
+        """Write the ranker to `folder`."""
         self.core.save(folder, {option.name: getattr(self, option.name) for option in fields(self) if option.init})
 
     @classmethod
     def load(cls: type[P], folder: Path) -> P:
-        """See `policies.base.TrainablePolicy.load`."""
+        """Read a ranker from `folder`."""
         kinds = cls.stored_kinds or {cls().core.spec.kind: {}}
         stored = read_policy(folder, *kinds)
         policy = rebuild(cls, folder, replace(stored, settings={**kinds[stored.kind], **stored.settings}))

@@ -1,4 +1,4 @@
-"""Whole slates out of a log as training samples: a request is encoded once for all that was shown in it.
+"""Training samples of whole slates: each request is encoded once for all its shown videos.
 
 Learning view by view encodes a history once per view, so that of a log of millions only a part can be read in the same
 time. Which videos a feed's user likes is told by how the views of one slate differ, and by many slates.

@@ -108,7 +108,7 @@ def learn(module: nn.Module, spec: "RankerSpec", source: TrainingSource, generat
 @final
 @dataclass(frozen=True)
 class RankerSpec:
-    """What sets one ranker of a torch module apart from another; a `policies.torch_rankers.ranker.Spec`.
+    """Specification of one torch ranker; a `policies.torch_rankers.ranker.Spec`.
 
     Attributes:
         kind: The policy's name.

@@ -28,7 +28,7 @@ UserIds: TypeAlias = Int64[Tensor, " chosen"]
 @final
 @dataclass(frozen=True)
 class TrainingSchedule:
-    """How long and how fast to learn.
+    """Training settings of a ranker.
 
     Attributes:
         epochs: Passes over the training users, at most.
@@ -135,7 +135,6 @@ def train(
 
 
 def _total(loss_of: Callable[[UserIds], Tensor], penalty: Callable[[], Tensor], users: UserIds) -> Tensor:
-    """What a step goes down."""
     return loss_of(users) + penalty()
 
 

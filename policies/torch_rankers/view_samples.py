@@ -37,7 +37,7 @@ _UNSHOWN: Final = 4
 @final
 @dataclass(frozen=True)
 class Sampling:
-    """What is learned from.
+    """Sampling of training views and negatives.
 
     Attributes:
         history: Views of a user's past that are read, newest first; at least 1.
@@ -192,14 +192,14 @@ class SampleSource:
 
 
 def with_answers(feedback: Feedback) -> Feedback:
-    """The same log with the events SATISFIED and DISSATISFIED set where it was answered so."""
+    """Set the events SATISFIED and DISSATISFIED from the answers of a log."""
     events = feedback.events | np.where(feedback.answer == Answer.SATISFIED, np.uint16(Event.SATISFIED), np.uint16(0))
     events |= np.where(feedback.answer == Answer.DISSATISFIED, np.uint16(Event.DISSATISFIED), np.uint16(0))
     return replace(feedback, events=events)
 
 
 def with_unshown(sampling: Sampling, negatives: Unshown) -> Sampling:
-    """The same with some negatives of this kind, or none."""
+    """Set the kind of unshown negatives; "none" leaves them out."""
     if negatives == "none":
         return replace(sampling, n_negatives=0)
     return replace(sampling, n_negatives=_UNSHOWN, negatives=negatives)

@@ -48,19 +48,19 @@ class BasePolicy:
         self._towers: Towers | None = None
 
     def rank(self, obs: Observation, k: int, noise: Noise) -> Slates:  # noqa: ARG002 - the contract's signature
-        """See `policies.base.Policy.rank`."""
+        """Return the `k` best candidates of each request."""
         return top_k(obs, self.scores(obs), k)
 
     def scores(self, obs: Observation) -> Float32[np.ndarray, "users n"]:
-        """See `policies.testing.conformance.Scoring.scores`."""
+        """Score every candidate of each request with the towers."""
         return score(self._fitted(), plain_fusion(*self._weights), obs, self._recipe.history)
 
     def fit(self, log: Log, seed: int) -> None:
-        """See `policies.base.TrainablePolicy.fit`."""
+        """Fit the towers to a log."""
         self._towers = fit_towers(log, self._recipe, seed)
 
     def save(self, folder: Path) -> None:
-        """See `policies.base.TrainablePolicy.save`."""
+        """Write the policy to `folder`."""
         click_weight, watch_weight = self._weights
         recipe = self._recipe
         settings = {
@@ -74,7 +74,7 @@ class BasePolicy:
 
     @classmethod
     def load(cls, folder: Path) -> "BasePolicy":
-        """See `policies.base.TrainablePolicy.load`."""
+        """Read a policy from `folder`."""
         stored = read_policy(folder, _KIND)
         policy = rebuild(cls, folder, stored)
         policy._towers = read_towers(folder, stored.arrays)

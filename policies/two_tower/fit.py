@@ -24,7 +24,7 @@ _VIEWS_PER_STEP: Final = (500, 9_000)
 @final
 @dataclass(frozen=True)
 class Recipe:
-    """How towers are made.
+    """Training settings of the towers.
 
     Attributes:
         history: Views of a user's past that are read, newest first.

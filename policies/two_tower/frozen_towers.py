@@ -39,7 +39,7 @@ class TowerWeights(nn.Module):
             self.get_buffer(name).copy_(torch.from_numpy(array))
 
     def towers(self) -> Towers:
-        """As the kernel reads them; no copies."""
+        """Return the towers as the kernel reads them, without copying."""
         return Towers(*(self.get_buffer(name).numpy() for name in Towers._fields))
 
     def scores(

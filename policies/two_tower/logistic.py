@@ -20,7 +20,7 @@ _INTERCEPT_RIDGE: Final = 0.1
 @final
 @dataclass(frozen=True)
 class RegressionRows:
-    """What is regressed on what.
+    """Rows of a weighted logistic regression.
 
     Attributes:
         x: Columns, standardised.

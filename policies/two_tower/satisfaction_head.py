@@ -1,4 +1,4 @@
-r"""What pleases, learned from the few who answer: SAQRec's propensity and satisfaction models on frozen towers.
+r"""Satisfaction model fitted to the few answers: SAQRec's propensity and satisfaction models on frozen towers.
 
 After Ke et al., "SAQRec: Aligning Recommender Systems to User Satisfaction via Questionnaire Feedback", CIKM 2024,
 https://doi.org/10.1145/3627673.3679643, stage 1. Over all eligible views a first model gives the chance $\rho$ of an
@@ -34,7 +34,7 @@ _PROPENSITY_RIDGE: Final = 1.0
 @final
 @dataclass(frozen=True)
 class Shrinkage:
-    """How far answers are trusted.
+    """Strength of the priors and of the propensity clipping.
 
     Attributes:
         clip: Propensities below this share of their mean are raised to it.
@@ -79,7 +79,7 @@ class Scale:
 
     @staticmethod
     def of(x: Float64[np.ndarray, "rows f"]) -> "Scale":
-        """Of these rows, at least one."""
+        """Compute the scale of at least one row."""
         spread = x.std(axis=0)
         return Scale(x.mean(axis=0), np.where(spread > 1e-6, spread, 1.0))
 
@@ -162,7 +162,7 @@ def _trust(
 
 
 def _video_columns(log: Log, towers: Towers) -> Float64[np.ndarray, "videos c"]:
-    """What is known of videos: tower embeddings and biases, public features."""
+    """Return video columns: tower embeddings and biases, public features."""
     return np.concatenate([towers.items, log.videos.features], axis=1).astype(np.float64)
 
 

@@ -20,7 +20,7 @@ _KIND: Final = "satisfaction"
 @final
 @dataclass(frozen=True)
 class _Fitted:
-    """What fitting found."""
+    """Fitted towers and satisfaction head."""
 
     towers: Towers
     head: Head
@@ -69,28 +69,28 @@ class SatisfactionPolicy:
         self._fitted: _Fitted | None = None
 
     def rank(self, obs: Observation, k: int, noise: Noise) -> Slates:  # noqa: ARG002 - the contract's signature
-        """See `policies.base.Policy.rank`."""
+        """Return the `k` best candidates of each request."""
         return top_k(obs, self.scores(obs), k)
 
     def scores(self, obs: Observation) -> Float32[np.ndarray, "users n"]:
-        """See `policies.testing.conformance.Scoring.scores`."""
+        """Score every candidate of each request with towers and satisfaction head."""
         fitted = self._fitted_or_raise()
         return score(fitted.towers, fitted.head.fuse(*self._weights), obs, self._recipe.history)
 
     def fit(self, log: Log, seed: int) -> None:
-        """See `policies.base.TrainablePolicy.fit`."""
+        """Fit towers and satisfaction head to a log."""
         towers = fit_towers(log, self._recipe, seed)
         self._fitted = _Fitted(towers, fit_head(log, towers, self._recipe.history, self._shrinkage, seed))
 
     def save(self, folder: Path) -> None:
-        """See `policies.base.TrainablePolicy.save`."""
+        """Write the policy to `folder`."""
         fitted = self._fitted_or_raise()
         head = {"head": np.array([fitted.head.click, fitted.head.watch]), "pleased_video": fitted.head.video}
         write_policy(folder, Stored(_KIND, self._settings(), name_towers(fitted.towers) | head))
 
     @classmethod
     def load(cls, folder: Path) -> "SatisfactionPolicy":
-        """See `policies.base.TrainablePolicy.load`."""
+        """Read a policy from `folder`."""
         stored = read_policy(folder, _KIND)
         policy = rebuild(cls, folder, stored)
         arrays = stored.arrays
@@ -112,7 +112,7 @@ class SatisfactionPolicy:
         return weights | recipe | vars(self._shrinkage)
 
     def _fitted_or_raise(self) -> _Fitted:
-        """What was fitted, or a clear refusal."""
+        """Return the fitted models, or raise."""
         if self._fitted is None:
             raise ValueError("satisfaction is not fitted yet; call fit or load before it ranks or is saved")
         return self._fitted

@@ -1,4 +1,4 @@
-"""How fast askew is on this machine: rollouts, environments, reading a run, memory, start-up, growth."""
+"""Benchmarks on this machine: rollouts, environments, reading a run, memory, start-up, growth."""
 
 import json
 import os
@@ -276,7 +276,7 @@ def _random_slates(users: int, world: World) -> PreparedExperiment:
 
 
 def _served_by(context: RunContext, name: str) -> RunContext:
-    """The same users under another policy."""
+    """Replace the policy that serves the users."""
     try:
         return RunContext(replace(context.setting, pre_policy=build_policy(name, {})), context.store)
     except ValueError as error:
@@ -284,7 +284,7 @@ def _served_by(context: RunContext, name: str) -> RunContext:
 
 
 def _random_log(context: RunContext) -> tuple[StoredFile, ...]:
-    """What some users do on a day of random slates."""
+    """Simulate a day of random slates for some users."""
     with _engine(context) as engine:
         return _play_day(engine, context, ServingPolicies(((),), ()), day=-1).logs
 

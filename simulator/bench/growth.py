@@ -1,4 +1,4 @@
-"""How time and memory of a whole run grow with users, days, arms and workers: runs of `askew run`, one by one."""
+"""Growth of time and memory of a whole run with users, days, arms and workers: runs of `askew run`, one by one."""
 
 import os
 import subprocess
@@ -54,7 +54,7 @@ class GrowthRun:
 @final
 @dataclass(frozen=True)
 class Cost:
-    """What a run took, from the shell to its end."""
+    """Time and memory of a whole run."""
 
     trial: GrowthRun
     seconds: float

@@ -1,4 +1,4 @@
-"""How fast a report is read off user-days: a made-up run folder, and the time that its summary takes."""
+"""Speed of reading a report: a made-up run folder, and the time that its summary takes."""
 
 from dataclasses import dataclass
 from pathlib import Path

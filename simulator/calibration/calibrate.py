@@ -69,7 +69,7 @@ _SPREAD: Final = (0.7, 1.4)
 @final
 @dataclass(frozen=True)
 class CalibrationTargets:
-    """What a calibrated world shall reproduce.
+    """Target figures of a calibrated world.
 
     Attributes:
         aims: Watching, under both policies.
@@ -109,7 +109,7 @@ def _targets(regime: str) -> RandomTargets:
 @final
 @dataclass(frozen=True)
 class Order:
-    """What is to be fitted.
+    """Settings of a fit.
 
     Attributes:
         data: A KuaiRand folder.

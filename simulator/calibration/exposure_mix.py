@@ -1,4 +1,4 @@
-"""Who watches what, and when: shares and effects of kinds of user, of topics and lengths, and of hours.
+"""Mix of exposures: shares and effects of user profiles, of topics and lengths, and of hours.
 
 Axes: `kinds` of anything; `n`, `m` views; `tags`; `lengths` bins of length.
 """
@@ -62,7 +62,7 @@ def composed(world: World, seen: PolicySample, real: ValidationViews, share: flo
 
 
 def _lack_of_lengths(world: World, seen: PolicySample, real: ValidationViews) -> Float64[np.ndarray, "tags lengths"]:
-    """The same as `lack`, of lengths within each topic; what few views say of it gives way to all topics' lengths."""
+    """Compute `lack` of lengths within each topic; topics with few views are shrunk to all topics' lengths."""
     nodes, tags = world.tables.node_log_duration, len(world.tables.tag_share)
     edges = np.linspace(nodes[0], nodes[-1], _LENGTH_GROUPS + 1)[1:-1]
     ours, theirs = (
@@ -133,7 +133,7 @@ def _wanted(world: World, everybody: SampledImpressions, regime: str, level: str
 def _mean_and_spread(
     world: World, met: tuple[SampledImpressions, ...], wanted: Float64[np.ndarray, " 2"]
 ) -> tuple[float, float]:
-    """What to add to appeal, and to multiply its spread by, for wanted logits of click rates: Newton steps."""
+    """Solve for the shift and the scale of appeal that give the wanted logits of click rates, by Newton steps."""
     at = np.zeros(2)
 
     def found(where: Float64[np.ndarray, " 2"]) -> Float64[np.ndarray, " 2"]:

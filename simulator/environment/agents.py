@@ -63,7 +63,7 @@ def _chain(model: Any) -> tuple[list[nn.Module], bool]:  # noqa: ANN401 # whatev
 
 
 def _alternates(modules: list[nn.Module]) -> bool:
-    """Whether linear layers and activations take turns, a linear layer first and last."""
+    """Return whether linear layers and activations alternate, a linear layer first and last."""
     return (
         all(isinstance(module, nn.Linear) == (i % 2 == 0) for i, module in enumerate(modules)) and len(modules) % 2 == 1
     )

@@ -43,7 +43,7 @@ Info: TypeAlias = dict[str, Any]
 @final
 @dataclass(frozen=True)
 class Episode:
-    """Where an episode stands: the request that waits for a slate, and the slate before it.
+    """State of an episode: the request that waits for a slate, and the slate before it.
 
     Attributes:
         course: World, seed and sizes.
@@ -226,7 +226,7 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         return [picture(ScreenView(episode.offer, episode.feedback, row, mood)) for row in rows]
 
     def _standing(self) -> Episode:
-        """Where the episode stands."""
+        """Return the current episode, or raise."""
         if self._episode is None:
             raise ResetNeeded("no user is served yet: call reset first")
         return self._episode

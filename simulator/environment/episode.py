@@ -68,7 +68,7 @@ def gone_for_good(
     rows: Int64[np.ndarray, " rows"],
     last_day: Int32[np.ndarray, " rows"],
 ) -> Bool[np.ndarray, " rows"]:
-    """Which of some users, whose last day has ended, stay away for the `LONGEST_WAIT` days after it."""
+    """Return which users, after their last day, stay away for the next `LONGEST_WAIT` days."""
     words = np.array([seed_word(each, "arrivals") for each in seed.tolist()], np.uint64)
     gone = np.empty(len(rows), bool)
     find_gone(

@@ -68,7 +68,7 @@ def export(transitions: Transitions, kind: Format, out: Path) -> Path:
 
 
 def _reason(error: OSError | RuntimeError) -> str:
-    """What the system says, in one line."""
+    """Describe a system error in one line."""
     number = getattr(error, "errno", None) or next(iter(re.findall(r"errno = (\d+)", str(error))), None)
     return os.strerror(int(number)) if number else str(error).partition("\n")[0]
 

@@ -109,7 +109,7 @@ def write_gif(frames: list[Picture], path: Path, ms: int) -> None:
 
 
 def _head(draw: ImageDraw.ImageDraw, view: ScreenView) -> None:
-    """Who, when, and in what mood."""
+    """Draw the time, the user, and the mood if it is revealed."""
     obs = view.obs
     hour = int(obs.hour[0]) if view.log is None or view.row is None else int(view.log.hour[view.row])
     day = obs.day if view.log is None or view.row is None else int(view.log.day[view.row])
@@ -140,7 +140,7 @@ def _card(draw: ImageDraw.ImageDraw, view: ScreenView, log: Feedback, row: int) 
 
 
 def _acts(draw: ImageDraw.ImageDraw, events: int) -> None:
-    """What the user did, as labels in rows."""
+    """Draw the user's acts as rows of labels."""
     x, y = float(_MARGIN), 344.0
     for event, label, colour in _ACTS:
         if not events & event:

@@ -1,4 +1,4 @@
-"""What an agent is paid for one slate: named functions of what a platform logs, or any function given.
+"""Rewards of slates: named functions of what a platform logs, or any given function.
 
 Axes: `rows` views of one slate that were shown, in order.
 """
@@ -23,7 +23,7 @@ HATE_PRICE: Final = 47.0
 @final
 @dataclass(frozen=True)
 class Truth:
-    """What no platform sees of the views of a slate.
+    """Latent values of a slate's views.
 
     Attributes:
         satisfaction: In units in which the catalogue's spread is about 1.
@@ -86,7 +86,7 @@ TRUE_REWARDS: Final[dict[str, Callable[[Truth], Worth]]] = {"satisfied": truly_s
 @final
 @dataclass(frozen=True)
 class RewardFunction:
-    """What environments pay for slates; reads the truth only where it is revealed.
+    """Reward of a slate; reads the truth only where it is revealed.
 
     Attributes:
         per_view: Worth of each view by its log, where a slate is worth the sum of its views; else None.

@@ -85,7 +85,7 @@ class FlatFeeds(VecEnv):
 
     @override
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """The same attribute for each of some environments."""
+        """Return the attribute for each of some environments."""
         return [getattr(self._envs, attr_name)] * len(list(self._get_indices(indices)))
 
     @override

@@ -39,7 +39,7 @@ class EnvSettings:
     reveal_truth: bool
 
     def __deepcopy__(self, memo: dict[int, object]) -> "EnvSettings":
-        """The same, with a reward of its own in case that keeps something; nothing else changes."""
+        """Copy the settings with a reward function of their own, in case it keeps state."""
         return replace(self, pay=deepcopy(self.pay, memo))
 
     @property

@@ -1,4 +1,4 @@
-"""What an agent sees and does: the spaces of the environment, and a request put into them.
+"""Observation and action spaces of the environment, and the encoding of a request.
 
 Axes: `h` views remembered, `n` candidates, `events` kinds of event a platform logs.
 """
@@ -98,5 +98,4 @@ def encode_rows(
 
 
 def _each(row: Float32[np.ndarray, " f"], n: int) -> Float32[np.ndarray, "n f"]:
-    """The same bounds for every candidate."""
     return np.repeat(row[None], n, axis=0)

@@ -11,7 +11,7 @@ _ANSWERS: Final = ("", " dissatisfied", " uncertain", " satisfied")
 
 
 def screen(obs: Observation, slates: Slates | None, feedback: Feedback | None) -> str:
-    """Who is served and when; below it one line per video of the last slate, if there was one."""
+    """Render the user and time of a request, then one line per video of the last slate."""
     lines = [f"user {obs.user_id[0]} · day {obs.day} · {obs.hour[0]:02d}:00 · {obs.position[0]} views today"]
     if slates is not None and feedback is not None:
         shown = len(feedback)

@@ -160,7 +160,7 @@ def _fault(table: pa.Table, spec: ExperimentSpec) -> str:
 
 
 def _id_fault(name: str, ids: Int[np.ndarray, " rows"], n: int) -> str:
-    """Which ids of a column are not below `n`, or nothing."""
+    """Describe the ids of a column that are not below `n`; empty if all are."""
     if len(ids) and not 0 <= ids.min() <= ids.max() < n:
         return f"{name} from {ids.min()} to {ids.max()} given, want 0 to {n - 1}"
     return ""

@@ -32,7 +32,7 @@ _RINGS: Final = 64
 @final
 @dataclass(frozen=True)
 class Episodes:
-    """Where every episode stands; all arrays change in place.
+    """State of every episode; all arrays change in place.
 
     Attributes:
         course: World and sizes; its seed is replaced by each episode's own.

@@ -1,4 +1,4 @@
-"""Who comes next where many environments are served at once.
+"""Queue of users for environments that are served together.
 
 Axes: `envs` environments, `rows` some of them, `left` users still to come.
 """
@@ -42,7 +42,7 @@ class UserQueue:
     order: Int64[np.ndarray, " left"] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def take(self, rows: Int64[np.ndarray, " rows"]) -> Comers:
-        """See `NextUp.take`; which environments ask makes no difference."""
+        """Take the next users of the shared order; the result does not depend on `rows`."""
         n, done = len(rows), 0
         users, seeds = np.empty(n, np.int64), np.empty(n, np.int64)
         while done < n:
@@ -81,7 +81,7 @@ class OwnDraws:
         return OwnDraws(rngs, n_users, list(seeds))
 
     def take(self, rows: Int64[np.ndarray, " rows"]) -> Comers:
-        """See `NextUp.take`."""
+        """Draw the next user and seed of each environment from its own generator."""
         users, seeds = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
         for i, row in enumerate(rows.tolist()):
             drawn, users[i] = draw_episode(self.rngs[row], self.n_users)

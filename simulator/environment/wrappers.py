@@ -158,7 +158,7 @@ class HateCost(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     @override
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """As of the wrapped environment, with the cost."""
+        """Step the wrapped environment and add the cost to `info`."""
         observed, paid, over, truncated, info = self.env.step(action)
         hates = float(((info["events"] & np.uint16(Event.HATE)) > 0).sum())
         return observed, paid, over, truncated, info | {"cost": hates}

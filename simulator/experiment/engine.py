@@ -28,11 +28,11 @@ AnswerWeights: TypeAlias = tuple[float, ...]
 
 @runtime_checkable
 class Store(Protocol):
-    """Where a run's files go and come from; usable from every worker."""
+    """Storage of a run's files; usable from every worker."""
 
     @property
     def durable(self) -> bool:
-        """Whether users and policies are stored, so that the run can be resumed."""
+        """True if users and policies are stored, so that the run can be resumed."""
         ...
 
     def put_table(self, name: str, table: pa.Table) -> StoredFile:
@@ -73,7 +73,7 @@ class Shard:
 @final
 @dataclass(frozen=True)
 class RunContext:
-    """What every step of a run needs."""
+    """Prepared experiment and storage of a run."""
 
     setting: PreparedExperiment
     store: Store

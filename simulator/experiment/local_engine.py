@@ -34,12 +34,12 @@ class LocalEngine:
         self._live: dict[str, tuple[tuple[PackedPolicy, ...], tuple[Policy, ...]]] = {}
 
     def open(self, context: RunContext) -> None:
-        """See `Engine.open`."""
+        """Cut the users into shards."""
         self._context = context
         self._shards = cut_shards(context.setting.blocks)
 
     def load_users(self, timeline: str, states: tuple[StoredFile, ...]) -> None:
-        """See `Engine.load_users`."""
+        """Load a timeline's user states from storage; start from the initial population if none is stored."""
         if states:
             self._states[timeline] = list(self._pool.map(self._restore, self._shards, states))
         else:
@@ -47,14 +47,14 @@ class LocalEngine:
             self._states[timeline] = [ShardState.fresh(blocks[shard.first : shard.last]) for shard in self._shards]
 
     def fork(self, source: str, lines: Sequence[str]) -> None:
-        """See `Engine.fork`."""
+        """Start timelines from copies of the current state of `source`, which is dropped."""
         states = self._states.pop(source)
         for timeline in lines[:-1]:
             self._states[timeline] = [shard.copy() for shard in states]
         self._states[lines[-1]] = states
 
     def play(self, step: SimulationStep, serving: ServingPolicies) -> StepResult:
-        """See `Engine.play`."""
+        """Simulate one step of a timeline on all shards."""
         policies = self._policies(step.timeline, serving.policies)
         live = LivePolicies(policies, serving.answer_model)
 
@@ -72,7 +72,7 @@ class LocalEngine:
         return collect_results(results, weights)
 
     def train(self, step: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[PackedPolicy, ...], AnswerWeights]:
-        """See `Engine.train`."""
+        """Train the policies of a step on logs."""
         setting = self._context.setting
         log = read_logs(self._context, logs)
         if step.who == "pre":
@@ -81,7 +81,7 @@ class LocalEngine:
         return weights, answer_weights(self._context, log)
 
     def close(self) -> None:
-        """See `Engine.close`."""
+        """Stop the threads."""
         self._pool.shutdown(cancel_futures=True)
 
     def _restore(self, shard: Shard, stored: StoredFile) -> ShardState:

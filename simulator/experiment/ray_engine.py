@@ -59,7 +59,7 @@ except Exception as error:
 @final
 @dataclass(frozen=True)
 class WorkerContext:
-    """What a worker is sent, and makes everything else from: the spec as JSON, and the run folder."""
+    """Spec as JSON and storage: a worker rebuilds everything else from them."""
 
     spec: str
     store: Store
@@ -95,21 +95,21 @@ class RayEngine:
         self._states: dict[str, tuple[StoredFile | None, ...]] = {}
 
     def open(self, context: RunContext) -> None:
-        """See `Engine.open`; the store has to be durable."""
+        """Cut the users into shards; the store has to be durable."""
         self._shards = cut_shards(context.setting.blocks)
         self._n_arms = len(context.setting.policies)
         self._worker = WorkerContext(context.setting.spec.model_dump_json(), context.store)
 
     def load_users(self, timeline: str, states: tuple[StoredFile, ...]) -> None:
-        """See `Engine.load_users`."""
+        """Set a timeline's stored user states; workers start from the initial population if there are none."""
         self._states[timeline] = states or tuple(None for _ in self._shards)
 
     def fork(self, source: str, lines: Sequence[str]) -> None:
-        """See `Engine.fork`; files are read, never changed, so all may begin with the same ones."""
+        """Start timelines from the stored states of `source`; all share its files, which never change."""
         self._states |= dict.fromkeys(lines, self._states.pop(source))
 
     def play(self, step: SimulationStep, serving: ServingPolicies) -> StepResult:
-        """See `Engine.play`."""
+        """Simulate one step of a timeline on all workers."""
         serving_ref = self._ray.put(serving)
         tasks = zip(self._shards, self._states[step.timeline], strict=True)
         results = [
@@ -125,7 +125,7 @@ class RayEngine:
         return result
 
     def train(self, step: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[PackedPolicy, ...], AnswerWeights]:
-        """See `Engine.train`."""
+        """Train the policies of a step on logs, one task per policy."""
         if step.who == "pre":
             return (self._wait(self._task(_train, 1).remote(self._worker, None, logs)),), ()
         answers = self._task(_answers, 1).remote(self._worker, logs)
@@ -133,7 +133,7 @@ class RayEngine:
         return tuple(self._wait(weights)), self._wait(answers)
 
     def close(self) -> None:
-        """See `Engine.close`."""
+        """Disconnect from Ray."""
         self._ray.shutdown()
 
     def _task(self, function: Callable[..., object], n_results: int) -> Any:  # noqa: ANN401 (Ray makes it)
@@ -187,7 +187,7 @@ def _try_to_join(address: str, here: str) -> None:
 
 
 def _closed(host: str, port: int) -> bool:
-    """Whether a port is surely closed; one that does not answer at all may be open."""
+    """Return whether a port is surely closed; one that does not answer at all may be open."""
     try:
         socket.create_connection((host, port), timeout=2).close()
     except ConnectionRefusedError:

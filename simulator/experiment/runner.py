@@ -19,7 +19,7 @@ __all__ = ["PreparedExperiment", "Progress", "Sink", "play", "play_into", "prepa
 
 @runtime_checkable
 class Sink(Protocol):
-    """Where tables go that nobody keeps on disk."""
+    """Receiver of a run's tables instead of a folder."""
 
     def write_parquet(self, name: str, table: pa.Table) -> None:
         """Take the user-days (`user_days/...`) or the trace (`trace/...`) of everybody on one day of one timeline."""
@@ -166,7 +166,7 @@ class _Run:
 
 
 def _stage(step: Step) -> str:
-    """What a step is called while it lasts."""
+    """Name the stage of a step for progress messages."""
     if isinstance(step, TrainingStep):
         return "training"
     return "before the test" if step.timeline == PRE else "the test"

@@ -38,7 +38,7 @@ class SimulationStep:
 
     @property
     def ends_day(self) -> bool:
-        """Whether the day is over afterwards."""
+        """Return whether the step is the last of its day."""
         return self.rounds[-1] == self.n_rounds - 1
 
     @property

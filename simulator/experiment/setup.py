@@ -48,7 +48,7 @@ class PreparedExperiment:
         return (*arms, MIXED) if any(isinstance(policy, LearningPolicy) for policy in self.policies) else arms
 
     def served(self, timeline: str) -> tuple[str, ...]:
-        """What to call each of a timeline's policies."""
+        """Return the names of a timeline's policies."""
         return self.buckets.arms if timeline == MIXED else (timeline.removeprefix("all:"),)
 
     def built(self, timeline: str) -> tuple[Policy, ...]:
@@ -58,18 +58,18 @@ class PreparedExperiment:
         return tuple(self.policies[self.buckets.arms.index(name)] for name in self.served(timeline))
 
     def training_seed(self, arm: int | None) -> int:
-        """What an arm's policy, or that of the pre-period, learns by: the same for all, unless an arm has its own."""
+        """Return the training seed of an arm's or the pre-period's policy; arms share it unless one sets its own."""
         own = 0 if arm is None else self.spec.arms[arm].training_seed
         return int(seed_word(self.spec.seed, f"training {own}" if own else "training") >> np.uint64(33))
 
     def served_by(self, timeline: str, block: Block) -> Int32[np.ndarray, " users"]:
-        """Which of a timeline's policies serves each user of a block."""
+        """Return the index of the policy that serves each user of a block."""
         if timeline == MIXED:
             return self.buckets.arm_of[block.user_id]
         return np.zeros(len(block.user_id), np.int32)
 
     def is_pooled(self, policy: Policy) -> bool:
-        """Whether a policy learns from all buckets of the mixed timeline, and not from its own alone."""
+        """Return whether a policy learns from all buckets of the mixed timeline instead of its own."""
         counts = isinstance(policy, CountingPolicy) and self.spec.popularity == "pooled"
         return counts or self.spec.learning == "pooled"
 

@@ -13,7 +13,7 @@ from simulator.runs.checkpoint import StoredFile
 
 
 def pack_policy(policy: Policy) -> PackedPolicy:
-    """What a policy saves; nothing for one that is never fitted."""
+    """Save a policy as (path, bytes) pairs; empty if the policy is not trainable."""
     if not isinstance(policy, TrainablePolicy):
         return ()
     with TemporaryDirectory() as temporary:

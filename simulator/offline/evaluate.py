@@ -28,7 +28,7 @@ _Found: TypeAlias = Mapping[str, Sequence[RankingResult]]
 @final
 @dataclass(frozen=True)
 class Study:
-    """What is to be compared.
+    """Policies to compare, seeds, and the protocol's numbers.
 
     Attributes:
         policies: Names; all different.

@@ -127,7 +127,7 @@ def _feedback(rows: LogRows) -> Feedback:
 def _requests(
     rows: LogRows, day: Int64[np.ndarray, " rows"]
 ) -> tuple[Int64[np.ndarray, " rows"], Int64[np.ndarray, " rows"]]:
-    """Which request of the user's day each view belongs to, and its place there."""
+    """Number the requests of each user and day, and the position of each view in its request."""
     new_day = np.append(True, (np.diff(rows.user) != 0) | (np.diff(day) != 0))[: len(rows)]
     opens = new_day | np.append(True, np.diff(rows.time_ms) != 0)[: len(rows)]
     row, nth = np.arange(len(rows)), np.cumsum(opens)
@@ -154,7 +154,7 @@ def _bits(happened: list[tuple[Event, Bool[np.ndarray, " rows"]]]) -> UInt16[np.
 
 
 def _tables(folder: KuaiRandFolder) -> tuple[UserTable, VideoTable]:
-    """What is public about users and videos: categories as indicators, numbers standardised."""
+    """Build the public tables of users and videos: categories as indicators, numbers standardised."""
     users, videos = folder.users(), folder.videos()
     profile = user_categories(users)
     profile = profile[[name for name in profile.columns if not name.startswith("onehot")]]

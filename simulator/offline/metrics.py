@@ -9,7 +9,7 @@ from scipy import stats
 
 
 def by_user(rank: Int64[np.ndarray, " users"], metric: str) -> Float64[np.ndarray, " users"]:
-    """What each user adds to a metric. There is one right video, so the best DCG is 1.
+    """Compute each user's contribution to a metric. There is one right video, so the best DCG is 1.
 
     >>> by_user(np.array([1, 3, 11]), "ndcg@10")
     array([1. , 0.5, 0. ])
@@ -22,7 +22,7 @@ def by_user(rank: Int64[np.ndarray, " users"], metric: str) -> Float64[np.ndarra
 
 
 def standard_error(values: Float64[np.ndarray, " seeds"]) -> float | None:
-    """Of the mean over seeds; None from a single one."""
+    """Return the standard error of the mean over seeds; None for a single seed."""
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
 
 

@@ -51,7 +51,7 @@ class ProtocolRules:
 @final
 @dataclass(frozen=True)
 class Tests:
-    """What each kept user clicked last, and when; row `i` is user `i`."""
+    """Held-out last click of each user and its time; row `i` is user `i`."""
 
     video_id: Int32[np.ndarray, " users"]
     day: Int16[np.ndarray, " users"]
@@ -62,7 +62,7 @@ class Tests:
 @final
 @dataclass(frozen=True)
 class Task:
-    """What is learned from and what is asked; users and videos are numbered anew.
+    """Training log and held-out clicks; users and videos are renumbered.
 
     Attributes:
         name: The data's name.

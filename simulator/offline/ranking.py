@@ -41,7 +41,7 @@ SAQRec's comparison likewise teaches all its rankers by sampled negatives; its a
 @final
 @dataclass(frozen=True)
 class RankingResult:
-    """How a policy ordered the candidates.
+    """Ranks of the held-out videos under one policy.
 
     Attributes:
         rank: Place of each user's test, from 1.

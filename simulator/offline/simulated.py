@@ -70,7 +70,7 @@ class _Traces:
     tables: list[pa.Table] = field(default_factory=list[pa.Table])
 
     def write_parquet(self, name: str, table: pa.Table) -> None:
-        """See `simulator.experiment.runner.Sink`."""
+        """Keep trace tables; other tables are dropped."""
         if name.startswith("trace/"):
             self.tables.append(table)
 

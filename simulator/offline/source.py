@@ -1,4 +1,4 @@
-"""What `askew offline DATA` means by DATA: a file, a folder of one kind or another, or a world's name."""
+"""Sources for `askew offline DATA`: a file, a folder of one kind or another, or a world's name."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ SIMULATED_USERS: Final = 3000
 @final
 @dataclass(frozen=True)
 class LogSource:
-    """Where the log is to come from.
+    """Source of the log to evaluate on.
 
     Attributes:
         data: A KuaiRand folder, a Parquet list of exposures, a run folder, a world's folder, or a bundled world's name.

@@ -28,7 +28,7 @@ class _Kept(BaseModel):
 
 @final
 class Protocol(_Kept):
-    """What has to be the same for answers to be comparable.
+    """Protocol fields that must be equal for results to be comparable.
 
     Attributes:
         data: Name of the data.
@@ -102,7 +102,7 @@ class ResultStore:
         return ResultStore(folder)
 
     def read(self, policy: str, seed: int) -> RankingResult | None:
-        """What a policy answered; None if it was not asked yet.
+        """Read the stored result of a policy and seed; None if there is none.
 
         Raises:
             RunFolderError: A damaged answer.

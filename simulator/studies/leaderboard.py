@@ -30,7 +30,7 @@ _TESTS: Final = "tests"
 @final
 @dataclass(frozen=True)
 class Exam:
-    """What a ranker is put through.
+    """Offline data and A/B test that every ranker is measured on.
 
     Attributes:
         source: Where it is asked offline.
@@ -152,7 +152,6 @@ def _effects(folder: Path) -> dict[str, Effect]:
 
 
 def _folder(policy: str) -> str:
-    """Of a policy's test."""
     return f"{_TESTS}/{label_of(policy)}"
 
 

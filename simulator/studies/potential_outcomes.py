@@ -1,4 +1,4 @@
-"""What everybody did under every arm of one test: the potential outcomes that an audit splits again and again.
+"""Potential outcomes of one test: every user under every arm, for audits that split the users many times.
 
 Axes: `users` everybody, `arms`.
 """

@@ -141,7 +141,7 @@ def _check_out(out: Path, sweep: Sweep, resume: bool) -> None:
 
 
 def _content(out: Path) -> list[str]:
-    """What a folder holds; nothing where there is none."""
+    """List the files of a folder; empty if it does not exist."""
     try:
         return sorted(path.name for path in out.iterdir()) if out.exists() else []
     except OSError as error:

@@ -41,7 +41,7 @@ class Components:
         return self.fitted(days)
 
     def fitted(self, days: int) -> float:
-        """The same by the components alone.
+        """Compute the variance over `days` days from the components alone.
 
         >>> Components(1.0, 3.0, np.array([4.0])).fitted(3)
         2.0
@@ -64,7 +64,7 @@ def components(daily: Float64[np.ndarray, "users days"]) -> Components:
 
 
 def influence(metric: Metric, life: PotentialOutcomes) -> Float64[np.ndarray, "users days"] | None:
-    """What each user adds to the relative metric on each day; None where the metric is 0 or undefined."""
+    """Compute each user's contribution to the relative metric per day; None where the metric is 0 or undefined."""
     sides = [metric.ratio(look) for look in life.looks]
     above, below = (np.stack([getattr(side, name) for side in sides], axis=1) for name in ("numerator", "denominator"))
     value = sides[-1].value
@@ -80,7 +80,7 @@ def influence(metric: Metric, life: PotentialOutcomes) -> Float64[np.ndarray, "u
 def adjusted(
     daily: Float64[np.ndarray, "users days"], metric: Metric, life: PotentialOutcomes
 ) -> Float64[np.ndarray, "users days"] | None:
-    """The same less what the time before foretells (CUPED); None where nothing is known from then."""
+    """Apply CUPED to daily contributions; None without pre-period data."""
     if any(PRE + column not in life.users.columns for column in metric.columns):
         return None
     before = metric.ratio(life.users, PRE)

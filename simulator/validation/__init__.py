@@ -1,1 +1,1 @@
-"""Whether a world is to be believed: its simulated users set beside real rows and published figures."""
+"""Validation of a world: its simulated users compared with real rows and published figures."""

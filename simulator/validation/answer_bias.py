@@ -1,4 +1,4 @@
-"""What selective answering does to the satisfied share: naive, weighted and doubly robust against the truth.
+"""Bias of the satisfied share under selective answering: naive, weighted and doubly robust against the truth.
 
 Everybody who was asked has an answer that they would give; who gives it depends on satisfaction, which no platform
 sees. The truth is the expected share `satisfied` among the same asked views, had all of them been answered: it holds
@@ -95,7 +95,7 @@ class AnsweringCheck:
 
     @property
     def as_predicted(self) -> bool:
-        """Whether every row is as theory says, and the naive bias grows with the slope."""
+        """Return whether every row agrees with theory, and the naive bias grows with the slope."""
         biases = [row.bias_naive for row in sorted(self.rows, key=lambda row: row.slope)]
         return all(row.as_predicted for row in self.rows) and biases == sorted(biases)
 
@@ -126,7 +126,7 @@ def satisfied_share_check(
 
 
 def shift(pilot: Asked, slope: float) -> float:
-    """What to add to the base of answering so that as many answer at `slope` as in a pilot without selection."""
+    """Solve for the answer-logit shift with which as many answer at `slope` as in a pilot without selection."""
     flat, mean_propensity = logit(pilot.propensity), pilot.propensity.mean()
 
     def excess(by: float) -> float:
@@ -138,7 +138,7 @@ def shift(pilot: Asked, slope: float) -> float:
 def as_theory_says(
     slope: float, bias: Float64[np.ndarray, " estimators"], error: Float64[np.ndarray, " estimators"]
 ) -> bool:
-    """Whether biases, in the order of `ESTIMATORS`, are as predicted, to 3 standard errors.
+    """Return whether biases, in the order of `ESTIMATORS`, agree with theory to 3 standard errors.
 
     Without selection on satisfaction there is none. With it, true propensities, the last, leave none; every other
     estimator is off in the sign of the slope.

@@ -24,13 +24,13 @@ _RARE: Final = 50
 @final
 @dataclass(frozen=True)
 class Covariates:
-    """What a platform sees of each asked view: watch and acts, then the user's earlier answers."""
+    """Observable columns of each asked view: watch time and acts, then the user's earlier answers."""
 
     x: Float64[np.ndarray, "rows x"]
     n_seen: int
 
     def take(self, rows: Bool[np.ndarray, " rows"]) -> "Covariates":
-        """Of some of the views."""
+        """Select some of the views."""
         return Covariates(self.x[rows], self.n_seen)
 
 
@@ -120,7 +120,7 @@ def jackknife(asked: Asked, known: Covariates, models: Models, groups: int) -> F
 
 
 def before(user: Int64[np.ndarray, " rows"], happened: Bool[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
-    """How often it happened to the same user in earlier rows; rows are by user and time."""
+    """Count the user's earlier rows with the event; rows are sorted by user and time."""
     total = np.cumsum(happened) - happened
     return (total - total[np.searchsorted(user, user)]).astype(np.float64)
 

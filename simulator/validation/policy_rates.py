@@ -61,7 +61,7 @@ class RegimeRow:
 @final
 @dataclass
 class LineSums:
-    """What everybody did over the days of one line.
+    """Sums over all users and days of one timeline.
 
     Attributes:
         by_user: Per user, the sums of the columns in `COLUMNS`.
@@ -115,7 +115,7 @@ class DaySums:
 @final
 @dataclass(frozen=True)
 class Regimes:
-    """What both regimes gave.
+    """Rates under both logging policies.
 
     Attributes:
         rows: The figures.

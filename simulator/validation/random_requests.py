@@ -22,7 +22,7 @@ _ROUNDS = 3
 @final
 @dataclass(frozen=True)
 class Request:
-    """What some users of a block are about to be shown; their state is still as it was before.
+    """Random slates for some users of a block, before the users' state changes.
 
     Attributes:
         block: The users.

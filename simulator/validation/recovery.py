@@ -118,7 +118,7 @@ def _views(course: RolloutSettings, request: Request) -> RecoveryViews:
 def _known(
     course: RolloutSettings, request: Request
 ) -> tuple[Float64[np.ndarray, "rows context"], Float64[np.ndarray, " rows"]]:
-    """What each scalar of `CONTEXT` is multiplied by, and what features tell of satisfaction; before the view."""
+    """Compute the regressors of `CONTEXT` and the satisfaction that features predict, before the view."""
     rows, video, state = request.rows, request.slates[:, 0], request.block.state
     topic = request.ring.videos.topic[video].astype(np.float64)
     bait, quality = (request.ring.videos.bait[video], request.ring.videos.quality[video])

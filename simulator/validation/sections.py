@@ -95,7 +95,7 @@ def watch_section(reduction: Reduction, real: ValidationViews) -> list[WatchTime
 def user_section(
     base: LineSums, fortnight: LineSums, real: ValidationViews, rng: np.random.Generator
 ) -> dict[str, Compared]:
-    """How users differ; simulated ones are thinned to as many views as real ones have.
+    """Compare the spread of rates between users; simulated users are thinned to the real numbers of views.
 
     The share of hates is that of the tenth of haters who hate most, over a fortnight of full activity.
     """
@@ -211,7 +211,7 @@ def _watch_time(bucket: str, ours: Float64[np.ndarray, " bins"], theirs: Float64
 @final
 @dataclass(frozen=True)
 class ValidationSubject:
-    """What is validated, and on what.
+    """World to validate, and the data to validate it on.
 
     Attributes:
         world: The world.
@@ -247,7 +247,7 @@ def heldout_section(subject: ValidationSubject) -> HeldOutSection:
 
 
 def answering_section(subject: ValidationSubject) -> list[AnsweringRow]:
-    """What selective answering does to the satisfied share."""
+    """Measure the bias of the satisfied share under selective answering."""
     return [answering_row(row) for row in answering.satisfied_share_check(subject.world, seed=subject.seed).rows]
 
 

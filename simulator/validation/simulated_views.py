@@ -35,7 +35,7 @@ FORTNIGHT: Final = 14
 @final
 @dataclass(frozen=True)
 class SimulationPlan:
-    """How much is simulated.
+    """Size of the simulation.
 
     Attributes:
         users: In both regimes.

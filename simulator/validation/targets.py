@@ -17,7 +17,7 @@ _CHECKED_RATES: Final = ("click", "long_view", "complete", "like", "hate", "watc
 @final
 @dataclass(frozen=True)
 class Limits:
-    """How far off a sound world may be.
+    """Tolerances of the checks that a sound world passes.
 
     Attributes:
         factor: Any rate may be this many times too high or too low.

@@ -117,7 +117,7 @@ def auc(truth: Bool[np.ndarray, " rows"], score: Float64[np.ndarray, " rows"]) -
 def _columns(
     views: ValidationViews, public: tuple[str, ...], tags: bool
 ) -> tuple[tuple[str, ...], Float32[np.ndarray, "rows n"]]:
-    """What both sides have, as numbers."""
+    """Return the names and values of the columns that both samples have."""
     columns = {"hour": views.hour, "duration_s": np.round(views.duration_s), "watch_s": views.watch_s}
     columns |= {str(event.name).lower(): views.had(event) for event in _EVENTS}
     columns |= {name: views.profile[:, at] for at, name in enumerate(public)}

@@ -1,4 +1,4 @@
-"""How much users differ: the spread of their rates, on equal terms for simulated and real users.
+"""Spread of rates between users, estimated alike for simulated and real users.
 
 Axes: `users`; `pairs` of different counts.
 """
@@ -50,7 +50,7 @@ def logit_spread(counts: EventCounts) -> float:
 
 
 def thin(counts: EventCounts, views: Int64[np.ndarray, " others"], rng: np.random.Generator) -> EventCounts:
-    """The same users with fewer views each, as many as others have: the busiest get the busiest's number.
+    """Thin users' views to the numbers that others have: the busiest get the busiest's number.
 
     Which views are left out does not depend on what happened in them (hypergeometric draws). A user with fewer views
     than wanted keeps them all.

@@ -77,7 +77,7 @@ def validate(subject: ValidationSubject, plan: SimulationPlan, progress: Progres
 
 
 def judged(measured: Validation) -> Validation:
-    """The same with its checks and the gate's verdict."""
+    """Add the checks and the verdict of the gate."""
     faults = gate(measured)
     return measured.model_copy(update={"checks": checks(measured), "faults": faults, "sound": not faults})
 
@@ -97,7 +97,7 @@ def write_validation(folder: Path, validation: Validation, html: str) -> None:
 def _sides(
     seen: Reduction, real: RealRows, world: World
 ) -> tuple[ValidationViews, ValidationViews, tuple[str, ...], bool]:
-    """What the classifier is given."""
+    """Return the classifier's inputs: simulated and real views, public columns, and whether tags agree."""
     if seen.sample is None:
         raise NotMeasuredError("no simulated view was traced")
     return seen.sample.views, real.views, tuple(column.name for column in world.columns), real.same_tags

@@ -52,7 +52,7 @@ class ValidationViews:
         return ValidationViews(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
     def had(self, event: Event) -> Bool[np.ndarray, " rows"]:
-        """Which views brought an event."""
+        """Return which views have an event."""
         return (self.events & np.uint16(event)) > 0
 
     @staticmethod
@@ -66,7 +66,7 @@ class ValidationViews:
 @final
 @dataclass(frozen=True)
 class PublicFeatures:
-    """What is public about a simulated experiment's videos and users.
+    """Public features of a simulated experiment's videos and users.
 
     Attributes:
         duration_s: Of each video.
