@@ -22,7 +22,7 @@ Same = TypeVar("Same", bound="Unchanging")
 
 
 class Unchanging:
-    """Base of bundles that nothing changes: a deep copy is the bundle itself, so what refers to it is copied fast."""
+    """Base of immutable bundles: a deep copy returns the bundle itself, so objects that hold it copy fast."""
 
     def __deepcopy__(self: Same, memo: dict[int, object]) -> Same:
         """Give the bundle itself."""
@@ -75,7 +75,7 @@ class History:
 
 @runtime_checkable
 class HistorySource(Protocol):
-    """Gathers the histories of the rows of a request when, and only when, a policy asks for them."""
+    """Source of the histories of a request's rows, gathered only when a policy reads them."""
 
     def __call__(self) -> History:
         """Histories of the request's rows, in their order."""
@@ -96,7 +96,7 @@ class FixedHistory:
 
 @dataclass(frozen=True)
 class Observation:
-    """One feed request per user: everything a recommender may know, nothing latent.
+    """One feed request per user: all public inputs of a recommender, nothing latent.
 
     Attributes:
         user_id: Row `i` of every other field is about this user; indexes `users`.
@@ -120,7 +120,7 @@ class Observation:
 
     @property
     def history(self) -> History:
-        """The last views of each user; gathered anew at each call."""
+        """Last views of each user; gathered at each call."""
         return self.read_history()
 
 
@@ -217,13 +217,13 @@ class TrainablePolicy(Policy, Protocol):
 
     @classmethod
     def load(cls, folder: Path) -> "TrainablePolicy":
-        """Read what `save` wrote; ranks exactly as the saved policy did."""
+        """Read a policy written by `save`; it ranks exactly like the saved one."""
         ...
 
 
 @runtime_checkable
 class LearningPolicy(TrainablePolicy, Protocol):
-    """A policy that goes on learning during the test, after each round."""
+    """Policy that also learns during the test, after each round."""
 
     def update(self, feedback: Feedback) -> None:
         """Learn from one round's feedback of this policy's own arm."""
@@ -261,7 +261,7 @@ class ToldPropensity(Protocol):
 
 @final
 class RankingError(ValueError):
-    """Scores or a length of slate from which no slate can be made: says what was given and what was wanted."""
+    """Scores or a slate length from which no slate can be made; the message names the given and the expected value."""
 
 
 def top_k(obs: Observation, scores: Float32[np.ndarray, "users n"], k: int) -> Slates:

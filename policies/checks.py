@@ -1,4 +1,4 @@
-"""Checks of what a ranker is given: a log to learn from, and tables that are those of that log."""
+"""Checks of a ranker's inputs: a log to train on, and tables that match the log."""
 
 import numpy as np
 

@@ -177,7 +177,7 @@ def pick(
 def draw(
     candidates: Int32[np.ndarray, "users n"], u: Float32[np.ndarray, "users k"], out: Int32[np.ndarray, "users k"]
 ) -> None:
-    """Any candidates, each row's in any order alike: the next one is uniform among those not taken yet.
+    """Draw candidates at random, in each row independently: the next one is uniform among the rest.
 
     Place `u (n - j)` of those left is found by stepping over the places taken, which are kept in order.
     """

@@ -24,7 +24,7 @@ GROUP: Final = "askew.policies"
 @final
 @dataclass(frozen=True)
 class Shipped:
-    """A policy of ours; its module is imported when it is asked for, so that names and lines come without torch.
+    """Shipped policy; its module is imported on first use, so that listing names does not import torch.
 
     Attributes:
         address: `"module:Class"`.
@@ -148,7 +148,7 @@ def known_policies() -> dict[str, str]:
 
 
 def find_policy(name: str) -> type[Policy]:
-    """The class behind a name; where the name stands for options too, `build_policy` adds them.
+    """Return the class registered under a name; `build_policy` adds the name's own options.
 
     Args:
         name: One of `known_policies`, or `"package.module:Class"`.
@@ -190,7 +190,7 @@ def build_policy(name: str, options: Mapping[str, Any]) -> Policy:
 
 
 def propensity(name: str, n: int, position: Int[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
-    """Chances with which a policy showed videos, each given those above it; NaN where the policy does not tell.
+    """Return the chances with which a policy showed videos, each given those above it; NaN if the policy has none.
 
     1 for a shipped policy that leaves nothing to chance, and for the oracle.
 

@@ -21,7 +21,7 @@ _WEIGHTS: Final = "weights.safetensors"
 
 @final
 class PolicyFolderError(ValueError):
-    """A policy folder that is missing, damaged or of another policy: says which file, and what to do."""
+    """A policy folder that is missing, damaged or of another policy; the message names the file and the remedy."""
 
 
 @final

@@ -5,19 +5,19 @@ from typing import final
 
 @final
 class DataError(ValueError):
-    """A KuaiRand folder that is missing or damaged: says which file, line, column and value."""
+    """A KuaiRand folder that is missing or damaged; the message names file, line, column and value."""
 
 
 @final
 class FitError(ValueError):
-    """Rows so unlike KuaiRand's that no world can be fitted on them: says why, and what to give instead."""
+    """Rows too unlike KuaiRand's to fit a world on; the message says why, and which data to give instead."""
 
 
 @final
 class DownloadError(RuntimeError):
-    """An archive that could not be fetched or unpacked: says why, what is kept and what to do."""
+    """An archive that could not be fetched or unpacked; the message gives the reason and the next step."""
 
 
 @final
 class WorldError(ValueError):
-    """A world folder that is missing or damaged: says which file and what was wanted in it."""
+    """A world folder that is missing or damaged; the message names the file and the expected content."""

@@ -49,7 +49,7 @@ def names_of(obs: Observation) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def numbers_of(obs: Observation) -> Numbers:
-    """Read requests as numbers; each row comes from that request alone."""
+    """Convert requests to numbers; each row depends on its request alone."""
     history = obs.history
     past = _Past.of(history)
     hour = 2 * np.pi * obs.hour.astype(np.float64) / 24

@@ -35,7 +35,7 @@ _MOST_VIEWS: Final = 200_000
 @final
 @dataclass(frozen=True)
 class Knowledge:
-    """Features, and the regression so far.
+    """Features of users and videos, and the regression so far.
 
     Attributes:
         user_x: Of every user.
@@ -92,7 +92,7 @@ class Knowledge:
 
 
 def learn(log: Log, ridge: float, seed: int) -> Knowledge:
-    """Features from a log's tables, and what its views teach.
+    """Build features from a log's tables and fit the regression to its views.
 
     Raises:
         ValueError: The log has no views, or features that are not finite.
@@ -117,7 +117,7 @@ def expected(
 
 
 def arrays_of(known: Knowledge) -> dict[str, np.ndarray]:
-    """Arrays by the name they are kept under."""
+    """Return the arrays by their stored names."""
     return dict(vars(known))
 
 

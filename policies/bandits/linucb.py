@@ -74,11 +74,11 @@ class LinUcbPolicy:
         return policy
 
     def _take(self, known: Knowledge) -> None:
-        """Keep what is known, ready to serve."""
+        """Set the fitted regression and prepare it for serving."""
         self._known, self._lower, self._theta = known, known.lower, known.estimate
 
     def _width(self, known: Knowledge, obs: Observation) -> Float32[np.ndarray, "users n"]:
-        """Standard errors of what is expected, some requests at a time."""
+        """Compute the standard errors of the expected rewards, some requests at a time."""
         users, n = obs.candidates.shape
         out = np.empty((users, n), np.float32)
         for begin in range(0, users, _ROWS):

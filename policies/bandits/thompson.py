@@ -1,4 +1,4 @@
-r"""Thompson sampling: act on parameters that may well be true, drawn anew for every request.
+r"""Thompson sampling: rank by parameters drawn from the posterior, for every request.
 
 Agrawal and Goyal, "Thompson sampling for contextual bandits with linear payoffs", ICML 2013,
 https://arxiv.org/abs/1209.3352: rank by $x^\top \tilde\theta$ with $\tilde\theta \sim N(\hat\theta, v^2 A^{-1})$, from
@@ -78,7 +78,7 @@ class ThompsonPolicy:
         return policy
 
     def _take(self, known: Knowledge) -> None:
-        """Keep what is known, ready to serve."""
+        """Set the fitted regression and prepare it for serving."""
         self._known, self._lower, self._theta = known, known.lower, known.estimate
 
     def _fitted_or_raise(self) -> Knowledge:

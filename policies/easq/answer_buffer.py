@@ -98,7 +98,7 @@ def opposite(
 
 
 def name_answers(answers: AnswerBuffer) -> dict[str, np.ndarray]:
-    """Arrays by the name they are kept under."""
+    """Return the arrays by their stored names."""
     return {f"answers.{field.name}": getattr(answers, field.name).numpy() for field in fields(answers)}
 
 

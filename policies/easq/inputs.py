@@ -89,7 +89,7 @@ def freeze_inputs(log: Log, towers: Towers, h: int, generator: torch.Generator) 
 @final
 @dataclass(frozen=True)
 class SlateVectors:
-    """Logged requests and what became of them.
+    """Logged requests with their feedback.
 
     Attributes:
         vectors: User vectors.
@@ -148,7 +148,7 @@ def _vectors(known: FrozenInputs, feedback: Feedback, chosen: Int[np.ndarray, " 
 
 
 def name_known(known: FrozenInputs) -> dict[str, np.ndarray]:
-    """Arrays by the name they are kept under."""
+    """Return the arrays by their stored names."""
     tensors = {name: getattr(known, name).numpy() for name in ("given", "group", "mean", "spread")}
     return (
         name_towers(known.towers)

@@ -186,7 +186,7 @@ def total_loss(
 def behaviour_loss(
     state: RankerState, slates: SlateVectors, recipe: EasqRecipe, generator: torch.Generator
 ) -> Float32[Tensor, ""]:
-    """L_main over what was shown, and the prior loss over that and some videos that were not."""
+    """Compute L_main over the shown videos, and the prior loss over them and some videos not shown."""
     shape = (len(slates), recipe.extra)
     others = torch.randint(len(state.known.group), shape, generator=generator)
     video_id = torch.cat([slates.video_id, others], dim=1)
@@ -211,7 +211,7 @@ def latest(feedback: Feedback, h: int) -> Feedback:
 
 
 def join(tail: Feedback, feedback: Feedback) -> tuple[Feedback, Bool[np.ndarray, " rows"]]:
-    """Kept views and a round's as one log in canonical order, and which of its rows are the round's."""
+    """Join stored views and a round's as one log in canonical order; the mask marks the round's rows."""
     both = Feedback.concatenate([tail, feedback])
     order = np.argsort(both.user_id, kind="stable")
     return both.take(order), order >= len(tail)

@@ -46,7 +46,7 @@ def feedback_rank(events: Int64[Tensor, "*b"], watch_s: Float32[Tensor, "*b"]) -
 def request_loss(
     y: Float32[Tensor, "b k"], order: Float32[Tensor, "b k"], mask: Bool[Tensor, "b k"]
 ) -> Float32[Tensor, ""]:
-    """Mean over pairs of one request of -log sigma(y_i - y_j) where `order` puts i before j; 0 without pairs."""
+    """Average -log sigma(y_i - y_j) over pairs of one request with i before j in `order`; 0 without pairs."""
     pair = (order[:, :, None] > order[:, None, :]) & mask[:, :, None] & mask[:, None, :]
     loss = functional.softplus(y[:, None, :] - y[:, :, None]) * pair
     return loss.sum() / pair.sum().clamp_min(1)

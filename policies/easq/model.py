@@ -110,7 +110,7 @@ class EasqNetwork(nn.Module):
     """Both scores of a candidate: behaviour and satisfaction."""
 
     def __init__(self, shape: EasqShape, generator: torch.Generator) -> None:
-        """Begin with B = 0: the side path says nothing before it has heard an answer."""
+        """Start with B = 0: the side path adds nothing before the first answer."""
         super().__init__()
         self.d = shape.d
         self.w0 = Inputs(shape, shape.d, generator)

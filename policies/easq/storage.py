@@ -22,7 +22,7 @@ _MOMENTS: Final = ("exp_avg", "exp_avg_sq")
 
 
 def name_state(state: RankerState) -> dict[str, np.ndarray]:
-    """Arrays by the name they are kept under."""
+    """Return the arrays by their stored names."""
     network = {f"network.{name}": weight.numpy() for name, weight in state.network.state_dict().items()}
     tail = {f"tail.{field.name}": getattr(state.tail, field.name) for field in fields(Feedback)}
     clock = {"clock": np.array([state.seed, state.rounds], np.int64)}

@@ -1,4 +1,4 @@
-r"""A feedback-aware history: what was skipped says as much as what was watched, and each in its own words.
+r"""Feedback-aware encoder of a history: skipped views carry as much information as watched ones.
 
 Reconstruction of the encoding module of Pan et al., "Learning and Optimization of Implicit Negative Feedback for
 Industrial Short-video Recommender System", CIKM 2023, https://arxiv.org/abs/2308.13249, of which only the abstract and
@@ -66,7 +66,7 @@ def place_in_run(views: ViewSequence) -> Int64[Tensor, "b h"]:
 
 @final
 class FeedbackTokens(nn.Module):
-    """Vectors of views: video, feedback, place, and the context that each was seen in."""
+    """Vectors of views: video, feedback, position, and context."""
 
     def __init__(self, h: int, d: int, generator: torch.Generator) -> None:
         """Begin small."""
@@ -113,7 +113,7 @@ class PolarLinear(nn.Module):
 
 @final
 class FeedbackAttention(nn.Module):
-    """One layer of self-attention whose heads are chosen by the feedback of who asks and of who is asked."""
+    """Self-attention layer whose heads depend on the feedback of query and key."""
 
     def __init__(self, d: int, heads: int, dropout: Dropout, generator: torch.Generator) -> None:
         """Begin with Glorot weights; `heads` divides `d`."""
@@ -167,7 +167,7 @@ class FeedbackTargetAttention(nn.Module):
         is_positive: Bool[Tensor, "b h"],
         mask: Bool[Tensor, "b h"],
     ) -> Float32[Tensor, "b n e"]:
-        """Mean over all views of what the skipped ones say, then of what the watched ones say; `e` is twice `d`."""
+        """Average the output of the skipped views, then that of the watched ones; `e` is twice `d`."""
         kind = torch.stack([mask & ~is_positive, mask & is_positive], dim=-1).float()
         return self._said(self._weights(target, x, is_positive), x, kind / mask.sum(1).clamp(min=1)[:, None, None])
 
@@ -196,7 +196,7 @@ class FeedbackTargetAttention(nn.Module):
 
 @final
 class RequestContext(nn.Module):
-    """A vector of when somebody asks: hour, views of the day, skips in a row."""
+    """Vector of a request's context: hour, views of the day, skips in a row."""
 
     def __init__(self, d: int, generator: torch.Generator) -> None:
         """Begin small."""

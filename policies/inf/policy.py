@@ -89,7 +89,7 @@ class Rates(nn.Module):
     def forward(
         self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]
     ) -> tuple[Float32[Tensor, "b n i"], Float32[Tensor, "tasks b n"]]:
-        """Inputs, and what is added to each objective's number."""
+        """Compute the inputs, and the skip term of each objective."""
         features = self.towers.tower_features(requests, candidates)
         return features, self.straight(features[..., :TASKS]).movedim(-1, 0)
 
@@ -134,7 +134,7 @@ class Inf(nn.Module):
 
 @final
 class InfScorer(nn.Module):
-    """The network and its fusion: what serves."""
+    """Network and fusion that serve requests."""
 
     def __init__(self, net: Inf, fusion: ObjectiveFusion, *, ordinal: bool) -> None:
         """Keep both."""

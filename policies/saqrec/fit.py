@@ -94,7 +94,7 @@ class Pairs:
 
 
 def train_stages(saqrec: Saqrec, spec: RankerSpec, plan: TrainingPlan, log: Log, generator: torch.Generator) -> None:
-    """Learn all stages from a log; without answers the teacher says 1/2 of everything."""
+    """Train all stages on a log; without answers the teacher predicts 1/2 for every view."""
     source = SlateSource(log, spec.sampling, generator)
     base = SaqrecBase(catalogue_of(log), saqrec.shape, generator)
     learn(base, replace(spec, loss=click_loss, epochs=_BASE_EPOCHS), source, generator)
@@ -124,7 +124,7 @@ def click_loss(scorer: Scorer, slates: SlateSample) -> Float32[Tensor, ""]:
 
 
 def main_loss(saqrec: Saqrec, slates: SlateSample, plan: TrainingPlan, *, mixed: bool) -> Float32[Tensor, ""]:
-    """L_C + beta L_S (equation 19); L_S of what was clicked and of the rest are corrected apart."""
+    """Compute L_C + beta L_S (equation 19); L_S is corrected for clicked and other views separately."""
     taught = saqrec.teacher.user(slates.requests)
     click, felt = saqrec.score(slates.requests, slates.candidates, taught)
     loss = _clicks_apart(click, slates)
@@ -164,7 +164,7 @@ def fit_satisfaction(net: PairNetwork, pairs: Pairs, plan: TrainingPlan, generat
 
 
 def propensities(pairs: Pairs, plan: TrainingPlan, generator: torch.Generator) -> Float32[Tensor, " rows"]:
-    """Chance that each view is answered, or asked about."""
+    """Compute the chance that each view is answered, or asked about."""
     net = PairNetwork(pairs.user.shape[1], generator)
     observed = pairs.has(Event.ANSWERED if plan.observed == "answered" else Event.ASKED).float()
 
@@ -178,7 +178,7 @@ def propensities(pairs: Pairs, plan: TrainingPlan, generator: torch.Generator) -
 
 
 def gather_pairs(base: SaqrecBase, source: SampleSource, log: Log, generator: torch.Generator) -> Pairs:
-    """Answers and some silent views of the log, with frozen vectors; silent ones stand for those left out."""
+    """Gather answers and a sample of unanswered views, with frozen vectors; weights make up for the rest."""
     answered = log.feedback.answer != Answer.NONE
     answer_rows, silent_rows = (np.flatnonzero(kind) for kind in (answered, ~answered))
     samples = [choose_rows(rows, _MOST, generator) for rows in (answer_rows, silent_rows)]

@@ -1,4 +1,4 @@
-r"""Interests in SAQRec's main model: what satisfied histories say about clicks, and what satisfied within clicks.
+r"""Interests in SAQRec's main model: from satisfied histories to clicks, and satisfied views within clicks.
 
 Ke et al., "SAQRec: Aligning Recommender Systems to User Satisfaction via Questionnaire Feedback", CIKM 2024,
 https://doi.org/10.1145/3627673.3679643, equations 9 to 13. `variant="paper"` is the text, `variant="code"` what the
@@ -56,7 +56,7 @@ class WeightedSum(nn.Module):
 
 @final
 class DenoisedInterest(nn.Module):
-    r"""SID (equations 9 and 10): what of the clicked history agrees with a satisfied, or a dissatisfied, interest.
+    r"""SID (equations 9 and 10): the part of the clicked history that agrees with a satisfied or dissatisfied interest.
 
     $u_r = H_r^\top \mathrm{softmax}(H_r h_s)$, then a weighted sum of $h_s$ and $u_r$.
     """
@@ -111,7 +111,7 @@ class LevelledInterest(nn.Module):
 
 
 def masked_softmax(logit: Float32[Tensor, "*b n"], there: Bool[Tensor, "*b n"]) -> Float32[Tensor, "*b n"]:
-    """Softmax over what is there; all zeros where nothing is."""
+    """Apply softmax over unmasked entries; all zeros if there are none."""
     return torch.softmax(logit.masked_fill(~there, _OUT), dim=-1) * there
 
 
@@ -130,7 +130,7 @@ def by_count(score: Float32[Tensor, "rows l"], mask: Bool[Tensor, "rows l"], n_g
 def by_quantile(
     score: Float32[Tensor, "rows l"], mask: Bool[Tensor, "rows l"], n_groups: int
 ) -> Bool[Tensor, "rows n l"]:
-    """Groups between the quantiles 1/n, 2/n, ... of the row's own scores, lowest first; ties stay together."""
+    """Group by the quantiles 1/n, 2/n, ... of the row's own scores, lowest first; ties stay together."""
     levels = torch.arange(1, n_groups) / n_groups
     edges = torch.nanquantile(score.masked_fill(~mask, torch.nan), levels, dim=1)
     group = (score[None] > edges[:, :, None]).sum(0)

@@ -83,7 +83,7 @@ def pseudo_label(
     mixed: bool,
     mode: LambdaMode = "bce",
 ) -> Float32[Tensor, " rows"]:
-    """The teacher's satisfaction; once `mixed`, corrected by what the student has learned (equations 17 to 19)."""
+    """Return the teacher's satisfaction; if `mixed`, corrected by the student's (equations 17 to 19)."""
     if not mixed:
         return teacher.detach()
     weight = teacher_weight(student, teacher, mode)

@@ -125,7 +125,7 @@ class SaqrecBase(nn.Module):
         return (functional.embedding(candidates, table) @ self.user(requests, table)[:, :, None])[:, :, 0]
 
     def user(self, requests: RequestBatch, table: Float32[Tensor, "videos d"]) -> Float32[Tensor, "b d"]:
-        """The user's vector; the teacher's too [R], as it tells tastes of users without an embedding of their own."""
+        """Compute the user's vector; the teacher's too [R], as it describes tastes of users without an embedding."""
         clicks = clicked_views(requests.views)
         last = self.embeddings.clicked(functional.embedding(clicks.video_id, table), clicks.mask)[:, -1]
         vectors = torch.stack([last, self.embeddings.users(requests)], dim=1)
@@ -227,7 +227,7 @@ def dissatisfied_views(views: ViewSequence, answers: Answers) -> Bool[Tensor, "b
 
 
 def _or_click(views: ViewSequence, told: Bool[Tensor, "b h"], liking: Float32[Tensor, "b h"]) -> Bool[Tensor, "b h"]:
-    """The views told, or the click with the largest `liking` of users without any; the oldest of equals."""
+    """Return the given views, or for users without any the click with the largest `liking`; the oldest of equals."""
     clicked = chosen(views, Behaviour.CLICKED)
     best = liking.masked_fill(~clicked, -torch.inf).argmax(dim=1, keepdim=True)
     alone = torch.zeros_like(told).scatter(1, best, value=True) & clicked

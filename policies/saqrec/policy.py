@@ -63,7 +63,7 @@ class Fusing:
 
 @final
 class Served(nn.Module):
-    """SAQRec with what is served of it, and the base ranker's towers if they are."""
+    """SAQRec with the weights of its served score, and the base ranker's towers if they are used."""
 
     def __init__(
         self, catalogue: FeatureTables, generator: torch.Generator, *, shape: SaqrecShape, fusing: Fusing
@@ -75,7 +75,7 @@ class Served(nn.Module):
 
     @override
     def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
-        """Score: log y_hat, w log s_f or their sum, added to the base ranker's score where wanted."""
+        """Compute the score: log y_hat, w log s_f or their sum, plus the base ranker's score if `base` is set."""
         click, felt = self.saqrec(requests, candidates)
         own = self.fusing.click * functional.logsigmoid(click)
         if self.fusing.felt:

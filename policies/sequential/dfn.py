@@ -73,7 +73,7 @@ class Internal(nn.Module):
 
 @final
 class Dfn(nn.Module):
-    """Internal and external feedback beside candidate and user; logit = wide + factorisation machine + deep."""
+    """DFN: internal and external feedback, candidate and user; logit = wide + factorisation machine + deep."""
 
     def __init__(self, catalogue: FeatureTables, generator: torch.Generator, *, d: int, answers: Answers) -> None:
         """Begin with Glorot weights."""
@@ -113,7 +113,7 @@ class Dfn(nn.Module):
 
 
 def slate_loss(model: Dfn, slates: SlateSample) -> Float32[Tensor, ""]:
-    """Binary cross-entropy of the clicks on what was shown, and on what counts as not clicked."""
+    """Compute the binary cross-entropy of clicks on shown videos, and on negatives."""
     present = slates.mask
     logits = model(slates.requests, slates.candidates)
     return functional.binary_cross_entropy_with_logits(logits[present], slates.has(Event.CLICK)[present])

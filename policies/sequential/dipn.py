@@ -57,7 +57,7 @@ class Intent(nn.Module):
 
 @final
 class Dipn(nn.Module):
-    """Summaries of behaviours, attended over, beside the user's features; one user vector per task."""
+    """DIPN: attention over summaries of behaviours, with the user's features; one user vector per task."""
 
     def __init__(
         self, catalogue: FeatureTables, generator: torch.Generator, *, d: int, dropout: float, answers: Answers

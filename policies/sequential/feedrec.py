@@ -138,7 +138,7 @@ class FeedRec(nn.Module):
 
 
 def slate_loss(model: FeedRec, slates: SlateSample) -> Float32[Tensor, ""]:
-    """Click, finish and log watch time of what was shown, and how alike both sides are (cosine)."""
+    """Compute the losses of click, finish and log watch time, and the cosine similarity of both sides."""
     table, mask = model.videos.table(), slates.mask
     sides = model.sides(slates.requests.views, table)
     click, finish, watch = (part[mask] for part in model.tasks(slates.requests, sides, slates.candidates, table))

@@ -29,7 +29,7 @@ from policies.torch_rankers.view_samples import Negatives, Sampling
 
 @final
 class Narm(nn.Module):
-    """The last state of a GRU tells the general intent, attention over its states the main purpose.
+    """NARM: a GRU's last state as the general intent, attention over its states as the main purpose.
 
     With states h_j and last state h_t: local = sum_j (v . sigmoid(A1 h_t + A2 h_j)) h_j, c = [h_t, local], score of y =
     y . B c. Dropout is on embeddings and, twice as strong, on c, as in the paper (.25 and .5).

@@ -29,7 +29,7 @@ from policies.torch_rankers.view_samples import Negatives, Sampling
 
 @final
 class Stamp(nn.Module):
-    """General memory attends to the clicks, the last click is kept apart, and a trilinear product scores.
+    """STAMP: attention over clicks as general memory, the last click apart, and a trilinear score.
 
     With clicks x_i, last click t and mean s: a_i = w . sigmoid(W1 x_i + W2 t + W3 s + b), m = sum_i a_i x_i,
     score of y = (tanh(A m) * tanh(B t)) . y. The paper takes a sigmoid of that before its softmax; it changes no order

@@ -1,4 +1,4 @@
-"""A ranker that has been told the truth: an upper bound, never a contender."""
+"""Ranker by the true value: an upper bound, not a contender."""
 
 from collections.abc import Callable
 from typing import TypeAlias, final
@@ -17,7 +17,7 @@ Value: TypeAlias = Callable[
 
 @final
 class OraclePolicy:
-    """Ranks by a function that knows what no platform does.
+    """Ranker by a function of latent values.
 
     It has no name in the registry: whoever builds it hands it the truth, visibly.
     """

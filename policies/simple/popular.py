@@ -52,7 +52,7 @@ class PopularPolicy:
         return self._scores[obs.candidates]
 
     def fit(self, log: Log, seed: int) -> None:  # noqa: ARG002 - counting needs no seed
-        """Count anew; see `policies.base.TrainablePolicy.fit`."""
+        """Count the log's views, replacing earlier counts."""
         self._counts = np.zeros((len(log.videos.duration_s), 3))
         self._day = int(log.feedback.day.max(initial=0))
         self.update(log.feedback)

@@ -1,4 +1,4 @@
-"""Uniformly random slates: the policy under which every video meets every user alike."""
+"""Uniformly random slates: every user gets every video with the same chance."""
 
 from typing import final
 

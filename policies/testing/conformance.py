@@ -42,15 +42,15 @@ class Scoring(Protocol):
 
 @final
 class OverreachError(AssertionError):
-    """A policy asked for something that no platform knows."""
+    """A policy read a value that no platform has."""
 
 
 @final
 class WatchedObservation(Observation):
-    """An observation that reports whoever asks for more than an observation holds."""
+    """Observation that reports reads of attributes that an observation does not have."""
 
     def __getattr__(self, name: str) -> object:
-        """Called for what is not there."""
+        """Report the read of a missing attribute."""
         names = ", ".join(field.name for field in fields(Observation))
         raise OverreachError(f"the policy reads obs.{name}, want only what Observation holds: {names}, history")
 
@@ -251,7 +251,7 @@ def _check_storage(policy: Policy, case: Case) -> None:
 
 
 def _check_update(policy: LearningPolicy, case: Case) -> None:
-    """A round's feedback is taken, also an empty one, and what was learned is saved."""
+    """Check that `update` accepts feedback, also empty, and that the result is saved."""
     feedback = case.log.feedback
     later = replace(feedback, day=(feedback.day + 10).astype(np.int16))
     policy.update(later)

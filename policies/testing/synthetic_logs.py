@@ -1,4 +1,4 @@
-"""Small made-up logs and requests with known tastes: what rankers are tried on without any world.
+"""Small synthetic logs and requests with given tastes, for testing rankers without a world.
 
 User `u` meets video `v` with appeal `user_u + video_v + taste_u . topic_v`; the watch time is `7 exp(.9 (appeal + e))`
 seconds for logistic `e`, cut at three video lengths, so that a click (over 7 s) has chance sigma(appeal).
@@ -22,7 +22,7 @@ SLATE: Final = 6
 @final
 @dataclass(frozen=True)
 class Specimen:
-    """Users and videos with known tastes.
+    """Users and videos with given tastes.
 
     Attributes:
         users: Public features: weak hints of taste and of activity.

@@ -48,7 +48,7 @@ class SequenceOptions:
 
 
 def sequence_options(h: int, *, merged: bool, typed: bool, answers: Answers) -> SequenceOptions:
-    """Return what a policy with these options reads.
+    """Return the sequence options of a policy.
 
     Args:
         h: Views, at most.

@@ -1,4 +1,4 @@
-"""Videos and users as vectors: an embedding per id beside what public features tell, shared by the torch rankers.
+"""Vectors of videos and users: an embedding per id and a map of public features, shared by the torch rankers.
 
 Axes: `videos` and `people` the two catalogues, `g` video inputs, `f` user features, `d` embedding size, `b` requests.
 """
@@ -50,7 +50,7 @@ class FeatureTables:
         return int(self.tag.max()) + 1
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Arrays by the name they are kept under."""
+        """Return the arrays by their stored names."""
         return {f"catalogue.{field.name}": getattr(self, field.name).numpy() for field in fields(self)}
 
 
@@ -119,7 +119,7 @@ class VideoEmbedding(nn.Module):
 
 @final
 class UserEmbedding(nn.Module):
-    """A linear map of a user's public features, plus, if wanted, an embedding per id.
+    """Linear map of a user's public features plus, optionally, an embedding per id.
 
     A user that the log does not know, or of an id beyond its table, has none of their own.
     """
@@ -140,7 +140,7 @@ class UserEmbedding(nn.Module):
 
     @override
     def forward(self, requests: RequestBatch) -> Float32[Tensor, "b d"]:
-        """Vectors of those who ask."""
+        """Return the vectors of a batch's users."""
         vector = self.by_feature((requests.features - self._mean) / self._spread)
         if self.by_id is None:
             return vector

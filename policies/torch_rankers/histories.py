@@ -77,7 +77,7 @@ class ViewSequence:
 @final
 @dataclass(frozen=True)
 class RequestBatch:
-    """Feed requests as a ranker's module reads them, in training and in serving alike.
+    """Feed requests as a ranker's module reads them, in training and in serving.
 
     Attributes:
         views: The mixed history of each user before the request.
@@ -165,13 +165,13 @@ def subsequence(views: ViewSequence, behaviour: Behaviour, m: int, answers: Answ
 
 
 def pack(views: ViewSequence, kept: Bool[Tensor, "b h"], m: int) -> ViewSequence:
-    """The newest `m` of the kept views, in their order, packed to the right; `m` columns."""
+    """Pack the newest `m` selected views to the right, in their order; `m` columns."""
     column, mask = packing(kept, m)
     return ViewSequence(*(getattr(views, field.name).gather(1, column) * mask for field in fields(ViewSequence)))
 
 
 def packing(kept: Bool[Tensor, "b h"], m: int) -> tuple[Int64[Tensor, "b m"], Bool[Tensor, "b m"]]:
-    """Columns of the newest `m` that are kept, packed to the right, and where there is one."""
+    """Return the columns of the newest `m` selected views, packed to the right, and their mask."""
     h = kept.shape[1]
     position = torch.where(kept, m - kept.flip(1).cumsum(1).flip(1), -1)
     column = torch.where(position >= 0, position, m)
@@ -188,7 +188,7 @@ def trimmed(views: ViewSequence) -> ViewSequence:
 
 
 def _felt(views: ViewSequence, behaviour: Behaviour, answers: Answers) -> Bool[Tensor, "b h"]:
-    """Satisfied or dissatisfied, as told by answers, by behaviour, or by behaviour where there is no answer."""
+    """Mask satisfied or dissatisfied views: by answers, by behaviour, or by behaviour where unanswered."""
     pleased = behaviour is Behaviour.SATISFIED
     answered = views.has(Event.SATISFIED if pleased else Event.DISSATISFIED)
     acted, against = (Event.LIKE, Event.HATE) if pleased else (Event.HATE, Event.LIKE)

@@ -1,4 +1,4 @@
-"""The layers that sequence rankers are put together from; first weights and dropout come from a handed generator.
+"""Layers of sequence rankers; initial weights and dropout are drawn from a given generator.
 
 Axes: `b` sequences, `h` their length, `n` candidates, `d` vector size, `k` experts. Sequences are right-aligned, and
 nothing that a mask hides reaches what is returned: padding on the left changes no result.
@@ -131,7 +131,7 @@ class EncoderBlock(nn.Module):
 
     @override
     def forward(self, x: Float32[Tensor, "b h d"], seen: Bool[Tensor, "b #q h"]) -> Float32[Tensor, "b h d"]:
-        """Apply it; `seen` says who may look at whom."""
+        """Apply the layer; `seen` masks the keys of each query."""
         return self.forward_block(self.norm(x + self.dropout(self.attention(x, x, seen))))
 
 
@@ -249,7 +249,7 @@ class FilterBlock(nn.Module):
     """
 
     def __init__(self, h: int, d: int, dropout: Dropout, generator: torch.Generator) -> None:
-        """Begin with small complex weights, kept as pairs; all sequences have `h` places."""
+        """Start with small complex weights, stored as pairs; all sequences have length `h`."""
         super().__init__()
         self._h = h
         self.weight = nn.Parameter(torch.randn(h // 2 + 1, d, 2, generator=generator) * 0.02)

@@ -45,11 +45,11 @@ class Spec(Protocol[F]):
         ...
 
     def arrays(self, fitted: F) -> dict[str, np.ndarray]:
-        """Return what has to be stored, by name."""
+        """Return the arrays to store, by name."""
         ...
 
     def restore(self, folder: Path, arrays: Mapping[str, np.ndarray]) -> F:
-        """Rebuild what was fitted from `arrays`, read from `folder`.
+        """Rebuild the fitted state from `arrays`, read from `folder`.
 
         Raises:
             PolicyFolderError: An array is missing, damaged or does not fit the others.
@@ -59,7 +59,7 @@ class Spec(Protocol[F]):
 
 @final
 class TorchRanker(Generic[F]):
-    """A spec, and what was fitted by it."""
+    """Specification of a ranker and its fitted state."""
 
     def __init__(self, spec: Spec[F]) -> None:
         """Begin unfitted."""
@@ -67,7 +67,7 @@ class TorchRanker(Generic[F]):
         self.fitted: F | None = None
 
     def fitted_or_raise(self) -> F:
-        """Return what was fitted.
+        """Return the fitted state.
 
         Raises:
             ValueError: Nothing was fitted or loaded yet.
@@ -79,7 +79,7 @@ class TorchRanker(Generic[F]):
         return self.fitted
 
     def fit(self, log: Log, seed: int) -> None:
-        """Fit on a log, in place of what was fitted before."""
+        """Fit to a log, replacing the earlier state."""
         self.fitted = self.spec.fit(log, seed)
 
     def scores(self, obs: Observation) -> Float32[np.ndarray, "users n"]:
@@ -87,11 +87,11 @@ class TorchRanker(Generic[F]):
         return self.spec.scores(self.fitted_or_raise(), obs)
 
     def save(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        """Write what was fitted, and the options that gave the spec, into a new folder."""
+        """Write the fitted state, and the options of the spec, into a new folder."""
         write_policy(folder, Stored(self.spec.kind, settings, self.spec.arrays(self.fitted_or_raise())))
 
     def restore(self, folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take over what was stored in a folder."""
+        """Restore the state stored in a folder."""
         self.fitted = self.spec.restore(folder, arrays)
 
 

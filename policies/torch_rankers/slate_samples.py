@@ -78,7 +78,7 @@ class SlateSource:
         return len(self._bounds) - 1
 
     def take(self, users: Int64[Tensor, " chosen"], generator: torch.Generator) -> SlateSample:
-        """All slates of some users, who are numbered from 0 among those with slates; negatives are drawn anew."""
+        """Return all slates of some users, numbered from 0 among those with slates; negatives are redrawn each time."""
         first, last = self._bounds[users], self._bounds[users + 1]
         n = last - first
         chosen = torch.repeat_interleave(first - (n.cumsum(0) - n), n) + torch.arange(int(n.sum()))

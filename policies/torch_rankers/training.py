@@ -67,7 +67,7 @@ class LossCurve:
 
     @property
     def best(self) -> int:
-        """The epoch whose weights were kept."""
+        """Epoch with the best validation loss."""
         return self.validation.index(min(self.validation))
 
 

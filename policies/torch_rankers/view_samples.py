@@ -1,4 +1,4 @@
-"""Training samples out of a log: a view to predict, the request it was served in, and videos it is told apart from.
+"""Training samples of single views: a view to predict, its request, and negative videos.
 
 Axes: `b` samples, `n` candidates of a sample, `rows` views of the log.
 """
@@ -115,7 +115,7 @@ class SampleSource:
         return self._rows
 
     def take(self, users: Int64[Tensor, " chosen"], generator: torch.Generator) -> ViewSample:
-        """All targets of some users, who are numbered from 0 among those with targets; negatives are drawn anew."""
+        """Return all targets of users, numbered from 0 among those with targets; negatives are redrawn each time."""
         first, last = self._bounds[users], self._bounds[users + 1]
         n = last - first
         start = torch.repeat_interleave(first - (n.cumsum(0) - n), n)
@@ -155,7 +155,7 @@ class SampleSource:
     def _negatives(
         self, rows: Int64[Tensor, " b"], known: Int64[Tensor, "b k"], generator: torch.Generator
     ) -> Int64[Tensor, "b n"]:
-        """Videos that the target is told apart from; drawn again, thrice at most, where they are in `known`.
+        """Draw negatives for each target; redrawn, three times at most, where they are in `known`.
 
         SAQRec's code likewise draws again only for the positive and past clicks; here all views that are read count.
         """
@@ -208,7 +208,7 @@ def with_unshown(sampling: Sampling, negatives: Unshown) -> Sampling:
 def choose_rows(
     rows: Int64[np.ndarray, " rows"], most: int, generator: torch.Generator
 ) -> Int64[np.ndarray, " chosen"]:
-    """At most `most` of the rows, in their order; says in the log what was left out."""
+    """Choose at most `most` of the rows, in their order; logs the number left out."""
     if len(rows) <= most:
         return rows
     sample = torch.randperm(len(rows), generator=generator)[:most].sort().values

@@ -71,7 +71,7 @@ def fit_towers(log: Log, recipe: Recipe, seed: int) -> Towers:
 
 
 def keep_users(log: Log, max_views: int, generator: torch.Generator) -> Log:
-    """At most about `max_views` views, all of each user who is kept; says in the log what was left out."""
+    """Choose at most about `max_views` views, all of each chosen user; logs the number left out."""
     feedback = log.feedback
     if len(feedback) <= max_views:
         return log

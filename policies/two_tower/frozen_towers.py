@@ -25,7 +25,7 @@ N_TOLD: Final = TASKS + TASKS * SIZE + SIZE
 
 @final
 class TowerWeights(nn.Module):
-    """Towers that are kept and saved with a module, and never trained with it."""
+    """Towers that are saved with a module, and never trained with it."""
 
     def __init__(self, catalogue: FeatureTables) -> None:
         """Begin with zeros; see `fill`."""

@@ -44,10 +44,10 @@ _PRIOR_BIAS: Final = 3.0
 
 @final
 class TwoTower(nn.Module):
-    """The towers, with what they need of the catalogue built in."""
+    """Towers together with their features of the catalogue."""
 
     def __init__(self, log: Log, generator: torch.Generator) -> None:
-        """Begin with small random embeddings, no biases, and users who like what they liked."""
+        """Start with small random embeddings, no biases, and users whose taste is their history's."""
         super().__init__()
         given = torch.from_numpy(video_inputs(log.videos))
         features = torch.from_numpy(log.users.features)
@@ -119,7 +119,7 @@ class TwoTower(nn.Module):
 
     @torch.no_grad()
     def export(self, seen: Bool[np.ndarray, " videos"]) -> Towers:
-        """The towers as arrays; videos that are not `seen` lose what their id drew by chance."""
+        """Export the towers as arrays; videos that are not `seen` get a zero id embedding."""
         self.by_id[torch.from_numpy(~seen)] = 0
         items = self.item_table()
         arrays = [

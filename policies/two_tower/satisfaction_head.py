@@ -89,7 +89,7 @@ class Scale:
 
 
 def fit_head(log: Log, towers: Towers, h: int, shrinkage: Shrinkage, seed: int) -> Head:
-    """Learn what pleases; without answers of both kinds worth speaking of, the head stays near 0.
+    """Fit the satisfaction model; without enough answers of both kinds, the head stays near 0.
 
     Args:
         log: Its answers teach; its silent eligible views say who answers.
@@ -122,7 +122,7 @@ def fit_head(log: Log, towers: Towers, h: int, shrinkage: Shrinkage, seed: int) 
 
 
 def eligible(feedback: Feedback, duration_s: Float32[np.ndarray, " videos"]) -> Bool[np.ndarray, " rows"]:
-    """Views that a platform may ask about: 7 s or half the video watched, and whatever was answered."""
+    """Return the views that a platform may ask about: 7 s or half the video watched, or answered."""
     half = 0.5 * duration_s[feedback.video_id]
     return (feedback.watch_s >= np.minimum(7, half)) | (feedback.answer != Answer.NONE)
 
@@ -130,7 +130,7 @@ def eligible(feedback: Feedback, duration_s: Float32[np.ndarray, " videos"]) -> 
 def _propensity_rows(
     log: Log, rng: np.random.Generator
 ) -> tuple[Int64[np.ndarray, " rows"], Float64[np.ndarray, " rows"]]:
-    """All answered views and some silent eligible ones, with how many views each stands for; none without answers."""
+    """Sample weighted rows: all answered and some unanswered eligible views; none without answers."""
     asked = eligible(log.feedback, log.videos.duration_s)
     answered = np.flatnonzero(log.feedback.answer != Answer.NONE)
     silent = np.flatnonzero(asked & (log.feedback.answer == Answer.NONE))

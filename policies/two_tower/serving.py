@@ -1,4 +1,4 @@
-"""Serving with fitted towers: scores, predictions, and the arrays that are kept in a policy's folder."""
+"""Serving with fitted towers: scores, predictions, and the arrays stored in a policy's folder."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -82,7 +82,7 @@ def encode(
 
 
 def name_towers(towers: Towers) -> dict[str, np.ndarray]:
-    """Arrays by the name they are kept under."""
+    """Return the arrays by their stored names."""
     return dict(towers._asdict())
 
 

@@ -85,7 +85,7 @@ _GROWN_USERS: Final = (10_000, 100_000, 1_000_000)
 
 @final
 class BenchError(ValueError):
-    """A bench that cannot be run: says what was given and what was wanted."""
+    """A bench that cannot be run; the message names the given and the expected value."""
 
 
 @final
@@ -139,7 +139,7 @@ class BenchStore:
 
 
 def usual_policies() -> tuple[str, ...]:
-    """Those that are timed where nobody says which."""
+    """Return the policies that are timed by default."""
     return tuple(name for name in _USUAL if name in POLICIES)
 
 
@@ -320,7 +320,7 @@ def _views(context: RunContext, tables: tuple[StoredFile, ...]) -> int:
 
 
 def _timed(work: Callable[[], Out]) -> tuple[float, Out]:
-    """Seconds of wall time that some work takes, and what it gives."""
+    """Return the wall time of a call in seconds, and its result."""
     start = time.perf_counter()
     done = work()
     return time.perf_counter() - start, done

@@ -83,7 +83,7 @@ class CalibrationTargets:
 
     @staticmethod
     def of(rows: LogRows, views: ValidationViews, random: RandomTargets | None = None) -> "CalibrationTargets":
-        """The published figures, and from a log what is not published: passes by duration, who watched what, and when.
+        """Combine published figures with a log's: passes by duration, and the mix of exposures.
 
         Args:
             rows: The standard log.
@@ -125,7 +125,7 @@ class Order:
 
 
 def fit_and_calibrate(order: Order, out: Path, workers: int, progress: Progress) -> World:
-    """Fit a world, match both regimes, judge it, and store it with its predictor; a refused world says so.
+    """Fit a world, match both logging policies, validate it, and store it with its predictor and verdict.
 
     Raises:
         DataError: The KuaiRand folder is damaged, or holds too little.
@@ -166,7 +166,7 @@ def calibrate(world: World, goals: CalibrationTargets, workers: int, progress: P
 
 
 def mean_world(worlds: list[World]) -> World:
-    """The world half-way between some that differ in what is tuned."""
+    """Average worlds that differ in their tuned values."""
     tables = {name: np.mean([getattr(w.tables, name) for w in worlds], axis=0) for name in _TUNED}
     like = {name: table.astype(getattr(worlds[0].tables, name).dtype) for name, table in tables.items()}
     cost = float(np.mean([w.value("leaving.cost_scale") for w in worlds]))
@@ -183,7 +183,7 @@ def gain(step: int) -> float:
 
 
 def improved(trial: CalibrationStep, goals: CalibrationTargets, share: float) -> World:
-    """The next world to try: first how users differ, then everybody's levels, slopes and pulls, then activity."""
+    """Tune one step: differences between users first, then levels, slopes and match coefficients, then activity."""
     world = trial.world.with_scaled_latent("appeal", _excess(trial, "clicks", goals.counts(Event.CLICK)) ** share)
     world = world.with_scaled_latent("like", _excess(trial, "likes", goals.counts(Event.LIKE)) ** share)
     world = by_degree(world, *_met(trial, world), share)
@@ -219,7 +219,7 @@ def _activity(world: World, measured: Regimes) -> World:
 
 
 def cut_answers(world: World, base: SampledImpressions) -> World:
-    """The world with the cuts between answers where the published shares of negative and uncertain ones ask for them.
+    """Set the cuts between answers that give the published shares of negative and uncertain ones.
 
     Under `base`, of eligible views, each weighted by its chance to be answered under the preset of SAQRec, whose shares
     these are: the pleased answer more.
@@ -247,7 +247,7 @@ def cut_answers(world: World, base: SampledImpressions) -> World:
 
 
 def _answering(world: World, satisfaction: Float32[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    """Chance to answer when asked, under the preset of SAQRec, over users who differ in it."""
+    """Compute the mean answer rate of the asked under the preset of SAQRec."""
     z, share = np.polynomial.hermite_e.hermegauss(9)
     asked = world.with_values(PRESETS["saqrec"])
     mean = asked.value("questionnaire.answer_base") + asked.value("questionnaire.answer_satisfaction") * satisfaction
@@ -256,7 +256,7 @@ def _answering(world: World, satisfaction: Float32[np.ndarray, " n"]) -> Float64
 
 
 def _settled(world: World) -> World:
-    """The world with the provenance of what was tuned."""
+    """Add the provenance of the tuned values."""
     source = "simulated moments: `random` and `base` in this world give the published figures"
     cuts = {
         "questionnaire.dissatisfied_below": "28.8% of answers negative under `base` (SAQRec)",

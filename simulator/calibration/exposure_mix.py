@@ -125,7 +125,7 @@ def _typical(met: SampledImpressions) -> SampledImpressions:
 
 
 def _wanted(world: World, everybody: SampledImpressions, regime: str, level: str) -> float:
-    """Click rate of a degree that is to everybody's, as it is now, as published."""
+    """Return the click rate at which a degree's ratio to the overall rate is the published one."""
     published = {"random": RANDOM_BY_ACTIVITY, "base": STANDARD_BY_ACTIVITY}[regime]["click"]
     return _clicks(world, everybody) / REGIMES[regime]["click"] * published[ACTIVITY_DEGREES.index(level)]
 
@@ -163,7 +163,7 @@ def by_hour(world: World, random: SampledImpressions, base: SampledImpressions) 
 
 
 def _steepness(world: World, met: SampledImpressions) -> float:
-    """Logit of the click rate gained by a unit of appeal for everybody."""
+    """Return the gain in the logit of the click rate per unit of appeal."""
     now, more = (_clicks(world, replace(met, appeal=met.appeal + np.float32(add))) for add in (0.0, 0.1))
     return float(logit(more) - logit(now)) / 0.1
 

@@ -82,7 +82,7 @@ class PolicySample:
         )
 
     def _match(self, population: Population) -> Float32[np.ndarray, " n"]:
-        """Products of the users' tastes, as they were at first, and the topics of what they saw."""
+        """Return the products of the users' initial tastes and the topics of their videos."""
         return np.einsum("nd,nd->n", population.latents.taste[self.user], self.videos.topic[self.video])
 
 

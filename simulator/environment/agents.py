@@ -16,7 +16,7 @@ _ACTIVATIONS: Final[dict[type[nn.Module], Activation]] = {nn.Tanh: "tanh", nn.Re
 
 @final
 class AgentError(ValueError):
-    """An agent that cannot be written: says what was given and what was wanted."""
+    """An agent that cannot be written; the message names the given and the expected value."""
 
 
 def save_agent(model: Any, folder: Path, action: Action = "scores") -> None:  # noqa: ANN401 # whatever library made it

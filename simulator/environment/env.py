@@ -167,7 +167,7 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
 
     @override
     def step(self, action: Float32[np.ndarray, " n"]) -> tuple[Observed, float, bool, bool, Info]:
-        """Show the best-scored candidates and let the user live through them.
+        """Show the best-scored candidates and simulate the user's response.
 
         Raises:
             ResetNeeded: The episode is over, or none was begun.
@@ -265,7 +265,7 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         )
 
     def _has_left(self, course: RolloutSettings, block: Block, last_day: int) -> bool:
-        """Say whether the user, whose last day has ended, has left for good."""
+        """Return whether the user, after the last day, has left for good."""
         seed, day = np.array([course.seed], np.int64), np.array([last_day], np.int32)
         return bool(gone_for_good(course.stage, seed, block, only_row(), day)[0])
 
@@ -296,7 +296,7 @@ def draw_episode(rng: np.random.Generator, n_users: int) -> tuple[int, int]:
 
 
 def _chosen_user(options: dict[str, Any], n_users: int, drawn: int) -> int:
-    """The user that the options ask for, else the one drawn."""
+    """Return the user named in the options, else the one drawn."""
     unknown = sorted(set(options) - {"user_id"})
     if unknown:
         raise ValueError(f"options: unknown key {unknown[0]!r}; want 'user_id' or nothing")

@@ -1,4 +1,4 @@
-"""One user's way through the days of an episode: when the next request comes, if any does.
+"""Course of one user's episode: the days, and the time of the next request.
 
 The steps are those of `simulator.rollout.day`, for a block of one user, so an episode and a rollout of the same user,
 seed and slates are the same course of events.
@@ -45,13 +45,13 @@ def lone_block(people: Population, user_id: int, n_rounds: int, rules: KernelPar
 
 
 def first_request(course: RolloutSettings, block: Block) -> RequestTime | None:
-    """The moment of the user's first request from day 0 on; None if they stay away for `LONGEST_WAIT` days."""
+    """Return the time of the user's first request from day 0 on; None if there is none for `LONGEST_WAIT` days."""
     begin_day(course, block, 0)
     return next_request(course, block, RequestTime(0, 0), LONGEST_WAIT - 1)
 
 
 def next_request(course: RolloutSettings, block: Block, now: RequestTime, last_day: int) -> RequestTime | None:
-    """The moment of the user's next request; lets nights pass in between. None if none comes up to `last_day`."""
+    """Advance the simulated days until the user's next request; None if there is none by `last_day`."""
     while (moment := _later_today(course, block, now)) is None:
         end_day(course, block)
         if now.day >= last_day:

@@ -34,7 +34,7 @@ _CHUNK_BYTES: Final = 1 << 20
 
 @final
 class ExportError(ValueError):
-    """A dataset that cannot be written: says where and why."""
+    """A dataset that cannot be written; the message says where and why."""
 
 
 def export(transitions: Transitions, kind: Format, out: Path) -> Path:
@@ -151,7 +151,7 @@ def _minari(transitions: Transitions, out: Path) -> Path:
 
 
 def _check_room(path: Path, transitions: Transitions) -> None:
-    """Write and remove a file as large as the dataset gets at most: HDF5 may crash where it meets a full disk."""
+    """Write and remove a file of the dataset's largest size: HDF5 may crash on a full disk."""
     row = sum(array[:1].nbytes for array in (transitions.observations, transitions.actions, transitions.offered))
     room = _ROOM * len(transitions) * (row + _ROW_BYTES) + int(transitions.timeouts.sum()) * _EPISODE_BYTES
     with path.open("wb") as file:
@@ -186,7 +186,7 @@ def _episodes(transitions: Transitions) -> list[Any]:
 
 
 def _closed(values: np.ndarray) -> np.ndarray:
-    """One entry more than there are steps, as Minari stores what is seen before and after each: the last one twice."""
+    """Repeat the last entry: Minari stores the observations before and after each step."""
     return np.concatenate([values, values[-1:]])
 
 

@@ -1,4 +1,4 @@
-"""The phone in the user's hand: what `render_mode="rgb_array"` draws, and the frames of `askew render`.
+"""Picture of a user's phone: the output of `render_mode="rgb_array"`, and the frames of `askew render`.
 
 Axes: `h`, `w` pixels; 3 colours.
 """
@@ -41,7 +41,7 @@ Picture = UInt8[np.ndarray, "h w 3"]
 
 @final
 class PictureError(ValueError):
-    """A film that cannot be written: says where and why."""
+    """A recording that cannot be written; the message says where and why."""
 
 
 @final
@@ -77,7 +77,7 @@ def picture(view: ScreenView) -> Picture:
 
 
 def check_gif(path: Path) -> None:
-    """Refuse a name that says of a GIF that it is something else.
+    """Refuse a file name whose extension is not GIF's.
 
     Raises:
         PictureError: It does not end in .gif.
@@ -87,7 +87,7 @@ def check_gif(path: Path) -> None:
 
 
 def write_gif(frames: list[Picture], path: Path, ms: int) -> None:
-    """Write frames as a GIF that begins anew at its end.
+    """Write frames as a GIF that repeats.
 
     Args:
         frames: At least one.

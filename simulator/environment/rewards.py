@@ -52,7 +52,7 @@ def long_view(feedback: Feedback) -> Worth:
 
 
 def satisfied(feedback: Feedback) -> Worth:
-    """Answers "satisfied" less answers "dissatisfied"; 0 where nobody was asked."""
+    """Return the number of "satisfied" less that of "dissatisfied" answers; 0 without questionnaires."""
     return (feedback.answer == 3).astype(np.float64) - (feedback.answer == 1)
 
 
@@ -105,7 +105,7 @@ class RewardFunction:
     def of_slates(
         self, feedback: Feedback, truth: Truth, env: Int64[np.ndarray, " rows"], n_envs: int
     ) -> Float64[np.ndarray, " envs"]:
-        """For one slate per environment; `env` says whose each view is, in ascending order."""
+        """Return one reward per environment; `env` gives the environment of each view, in ascending order."""
         if self.per_view is not None:
             return np.bincount(env, self.per_view(feedback), n_envs).astype(np.float64)
         if self.per_true_view is not None:

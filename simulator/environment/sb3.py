@@ -21,7 +21,7 @@ from simulator.environment.wrappers import BOUND
 
 @final
 class FlatFeeds(VecEnv):
-    """Feeds seen as `Numbers.flat`, with the actions of one of the wrappers of single environments.
+    """Vector environment of flat observations (`Numbers.flat`), with the actions of a single-environment wrapper.
 
     With `action="weights"` an action is a weight per number of a candidate, as of `CandidateWeights`; with `"video"`,
     for slates of one video, which candidate to show, as of `SingleVideo`. What an agent learns here, `save_agent`
@@ -66,7 +66,7 @@ class FlatFeeds(VecEnv):
     def step_wait(
         self,
     ) -> tuple[Float32[np.ndarray, "envs f"], Float32[np.ndarray, " envs"], np.ndarray, list[dict[str, Any]]]:
-        """Serve every user; where an episode ended, the next one's first request is seen at once."""
+        """Serve every user; an ended episode is replaced at once by the next one's first request."""
         _, paid, gone, truncated, _ = self._envs.step(self._scores())
         over = gone | truncated
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
@@ -90,7 +90,7 @@ class FlatFeeds(VecEnv):
 
     @override
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Not to be had: all environments share what they are made of."""
+        """Refuse: the environments share their attributes."""
         raise AttributeError(f"{attr_name!r} cannot be set: the environments share their settings; make new ones")
 
     @override
@@ -101,7 +101,7 @@ class FlatFeeds(VecEnv):
         indices: VecEnvIndices = None,
         **method_kwargs: Any,
     ) -> list[Any]:
-        """Not to be had: there are no single environments to ask."""
+        """Refuse: there are no single environments to call."""
         raise AttributeError(f"{method_name!r} cannot be called: there are no single environments")
 
     @override

@@ -1,4 +1,4 @@
-"""A slate and what became of it, as text: what `render_mode="ansi"` prints."""
+"""Text of a slate and its feedback: the output of `render_mode="ansi"`."""
 
 from typing import Final
 
@@ -26,7 +26,7 @@ def _card(videos: VideoTable, video_id: int) -> str:
 
 
 def _seen(videos: VideoTable, feedback: Feedback, row: int) -> str:
-    """One view: how far it went, and what the user did."""
+    """Render one view: watch time and the user's acts."""
     video_id, watch_s = int(feedback.video_id[row]), float(feedback.watch_s[row])
     filled = round(_BAR * min(1.0, watch_s / float(videos.duration_s[video_id])))
     acts = " ".join(str(event.name).lower() for event in _ACTS if int(feedback.events[row]) & event)

@@ -1,4 +1,4 @@
-"""From a run's trace to what offline reinforcement learning reads: one transition per view, with logging propensities.
+"""Transitions for offline reinforcement learning from a run's trace: one per view, with logging propensities.
 
 An episode is one user's day. The observation is what `policies.agents.flat_observation.Numbers.about` says of the user
 when the slate was asked for, with the views of the trace as their history; the action is the row of
@@ -78,7 +78,7 @@ class Transitions:
         return self.offered[self.request[rows]]
 
     def following(self) -> Int64[np.ndarray, " rows"]:
-        """The row whose observation comes next, on the user's next day if need be; a user's last row is its own."""
+        """Return the row of the next observation, on the user's next day if need be; a user's last row is its own."""
         user_id = self.trace["user_id"].to_numpy()
         return np.arange(len(self)) + np.append(user_id[1:] == user_id[:-1], False)
 
@@ -143,7 +143,7 @@ def _trace(folder: Path, spec: ExperimentSpec, arm: str) -> pd.DataFrame:
 
 
 def _in_bucket(user_id: Int64[np.ndarray, " rows"], spec: ExperimentSpec, arm: str) -> Bool[np.ndarray, " rows"]:
-    """Say of each user whether an arm served them in the mixed timeline."""
+    """Return whether an arm served each user in the mixed timeline."""
     served_by = assign(user_id, np.array([each.share for each in spec.arms]), spec.salt)
     return served_by == [each.name for each in spec.arms].index(arm)
 
@@ -226,7 +226,7 @@ def _views_before(log: Feedback) -> Int32[np.ndarray, " rows"]:
 def _offered(
     log: Feedback, course: RolloutSettings, folder: Path
 ) -> tuple[Int32[np.ndarray, "requests n"], Int64[np.ndarray, " rows"]]:
-    """Each request's candidates, and the request of each view; what is on offer hangs on no course of events."""
+    """Return each request's candidates, and the request of each view; candidates are equal in all timelines."""
     key = np.stack([log.user_id, log.day, log.request]).astype(np.int64)
     new = np.append(True, (np.diff(key) != 0).any(axis=0))
     request = np.cumsum(new) - 1
@@ -245,7 +245,7 @@ def _offered(
 
 
 def _propensity(policy: str, log: Feedback, spec: ExperimentSpec) -> Float64[np.ndarray, " rows"]:
-    """Chances of what was shown; see `policies.registry.propensity`."""
+    """Return the logging propensities of the shown videos; see `policies.registry.propensity`."""
     try:
         return propensity(policy, spec.candidates, log.position)
     except ValueError as error:

@@ -128,7 +128,7 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
     def step(
         self, actions: Float32[np.ndarray, "envs n"]
     ) -> tuple[Observed, Float64[np.ndarray, " envs"], Flags, Flags, Infos]:
-        """Show the best-scored candidates of each environment and let its user live through them.
+        """Show the best-scored candidates of each environment and simulate its user's response.
 
         Raises:
             ResetNeeded: No episode was begun.
@@ -188,7 +188,7 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
             self._queue = UserQueue(self.np_random, n_users, drawn if seed is None else seed)
 
     def _count(self, episodes: Episodes, served: Int64[np.ndarray, " rows"]) -> Flags:
-        """Count a slate more; end the episodes that have had as many as they may, and say which."""
+        """Count one more slate and end the episodes at their limit; return which ended."""
         late = np.zeros(self.num_envs, bool)
         self._n_steps[served] += 1
         if self._limit is not None:
@@ -274,7 +274,7 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
 
 
 def _chosen_users(options: dict[str, Any], drawn: Int64[np.ndarray, " envs"], n_users: int) -> np.ndarray:
-    """The users that the options ask for, else those drawn."""
+    """Return the users named in the options, else those drawn."""
     unknown = sorted(set(options) - {"user_id"})
     if unknown:
         raise ValueError(f"options: unknown key {unknown[0]!r}; want 'user_id' or nothing")

@@ -60,7 +60,7 @@ class Episodes:
 
     @staticmethod
     def empty(course: RolloutSettings, people: Population, n_envs: int, n_rounds: int) -> "Episodes":
-        """Make episodes of which none has begun; user 0 stands in every row."""
+        """Create episodes that have not begun; every row holds user 0."""
         ids = np.zeros(n_envs, np.int64)
         users = Users(*(array[ids].copy() for array in people.latents))
         block = Block.fresh(ids, users, n_rounds, course.stage.rules)
@@ -69,7 +69,7 @@ class Episodes:
         return Episodes(course, people, pack(people.latents), block, ids.copy(), days, days.copy(), over, gone, {})
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the orders at hand, which are found again where stored episodes are read."""
+        """Return the state without the cached catalogue orders, which are recomputed after loading."""
         return vars(self) | {"rings": {}}
 
     def at(self, seed: int) -> RolloutSettings:
@@ -142,7 +142,7 @@ def show(episodes: Episodes, rows: Int64[np.ndarray, " rows"], slates: Slates) -
 
 
 def advance(episodes: Episodes, rows: Int64[np.ndarray, " rows"], horizon_days: int) -> None:
-    """After a slate, wait for the next request of each; those whom the horizon meets first are over."""
+    """Advance each episode after a slate to its next request; end those that reach the horizon first."""
     episodes.block.state.request[rows] += 1
     _wait(episodes, rows, episodes.first_day[rows] + np.int32(horizon_days - 1))
     over = rows[episodes.over[rows]]
@@ -160,7 +160,7 @@ def offers(
 
 
 def _wait(episodes: Episodes, rows: Int64[np.ndarray, " rows"], last_day: Int32[np.ndarray, " rows"]) -> None:
-    """Go from night to night until each user wants a slate; whoever does not up to their last day is over."""
+    """Advance days until each user has a request; end the episodes without one by their last day."""
     block = episodes.block
     until = np.zeros(len(episodes.day), np.int32)
     until[rows] = last_day

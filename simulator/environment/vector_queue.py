@@ -20,7 +20,7 @@ Comers: TypeAlias = tuple[Int64[np.ndarray, " rows"], Int64[np.ndarray, " rows"]
 
 @runtime_checkable
 class NextUp(Protocol):
-    """Says whom the next episodes are about."""
+    """Source of the users of the next episodes."""
 
     def take(self, rows: Int64[np.ndarray, " rows"]) -> Comers:
         """The next user of each of some environments, and the experiment seed of each."""
@@ -30,7 +30,7 @@ class NextUp(Protocol):
 @final
 @dataclass
 class UserQueue:
-    """Everybody once, in a random order, under one experiment seed; then all over under another.
+    """Queue of all users in a random order under one experiment seed; each pass has a new seed.
 
     So many environments share a seed, and with it the day's order of the catalogue, and no user is met twice under
     the same noise.
@@ -74,7 +74,7 @@ class OwnDraws:
 
     @staticmethod
     def begin(seeds: Sequence[int | None], n_users: int, before: NextUp) -> "OwnDraws":
-        """Seed every environment; one without a seed goes on with its generator, if it has one."""
+        """Seed every environment; one without a seed keeps its generator, if it has one."""
         have = before.rngs if isinstance(before, OwnDraws) else [None] * len(seeds)
         pairs = zip(have, seeds, strict=True)
         rngs = [rng if seed is None and rng is not None else np_random(seed)[0] for rng, seed in pairs]

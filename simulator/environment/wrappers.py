@@ -61,7 +61,7 @@ class SingleVideo(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArgs)
 
     @override
     def action(self, action: int | np.integer | np.ndarray) -> Float32[np.ndarray, " n"]:
-        """Scores under which that candidate comes first.
+        """Return scores that rank the chosen candidate first.
 
         Raises:
             ValueError: There is no candidate at that place.
@@ -92,7 +92,7 @@ class SlateOfVideos(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArg
 
     @override
     def action(self, action: Int64[np.ndarray, " k"]) -> Float32[np.ndarray, " n"]:
-        """Scores under which that slate comes out.
+        """Return scores that rank the chosen slate first.
 
         Raises:
             ValueError: A repeat, where those are refused, or a place that is not there.
@@ -143,7 +143,7 @@ class FlatNumbers(gymnasium.ObservationWrapper[Any, Any, Any], RecordConstructor
 
     @override
     def observation(self, observation: Any) -> Float32[np.ndarray, " f"]:
-        """The waiting request; what the wrapped environment says of it is not needed."""
+        """Encode the waiting request; the wrapped environment's observation is not used."""
         return numbers_of(offer_of(self.env)).flat[0]
 
 

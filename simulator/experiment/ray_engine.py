@@ -160,7 +160,7 @@ def _reason(error: Exception) -> str:
 
 
 def _try_to_join(address: str, here: str) -> None:
-    """Join a cluster from a process that can be ended: where nobody answers, Ray goes on asking for many minutes.
+    """Join a cluster from a process that can be stopped: without an answer, Ray retries for many minutes.
 
     Args:
         address: Of the cluster.

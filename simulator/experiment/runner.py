@@ -22,7 +22,7 @@ class Sink(Protocol):
     """Receiver of a run's tables instead of a folder."""
 
     def write_parquet(self, name: str, table: pa.Table) -> None:
-        """Take the user-days (`user_days/...`) or the trace (`trace/...`) of everybody on one day of one timeline."""
+        """Receive the user-days (`user_days/...`) or the trace (`trace/...`) of one day of one timeline."""
         ...
 
 
@@ -33,7 +33,7 @@ Stopping = Callable[[int], bool]
 
 
 def run_experiment(setting: PreparedExperiment, sink: Sink, workers: int, progress: Progress) -> None:
-    """Play an experiment and hand its tables to `sink`, day by day; nothing stays on disk.
+    """Run an experiment and pass its tables to `sink`, day by day; nothing is stored on disk.
 
     Raises:
         SpecError: The spec has a `stop_when`, which takes a look at what is on disk.
@@ -57,7 +57,7 @@ def never(_days: int) -> bool:
 def play(
     setting: PreparedExperiment, store: Store, engine: Engine, progress: Progress, stopping: Stopping = never
 ) -> None:
-    """Play an experiment, or what an earlier try left of it, step by step, and close the engine.
+    """Run an experiment, or the rest of an interrupted one, step by step, and close the engine.
 
     Raises:
         InvalidSlateError: A policy broke its contract.
@@ -74,7 +74,7 @@ def play(
 
 @final
 class _Run:
-    """A run: its steps done so far, and the weights of each timeline's policies."""
+    """Run in progress: its finished steps, and the weights of each timeline's policies."""
 
     def __init__(self, context: RunContext, engine: Engine, progress: Progress, steps: tuple[Step, ...]) -> None:
         self._context = context
@@ -173,7 +173,7 @@ def _stage(step: Step) -> str:
 
 
 def _own_name(name: str) -> str:
-    """A policy's file as the policy knows it: without the folders of the checkpoint and of the policy."""
+    """Return the path of a policy's file inside the policy's own folder."""
     return name.split("/", 2)[2]
 
 

@@ -50,7 +50,7 @@ class SimulationStep:
 @final
 @dataclass(frozen=True)
 class TrainingStep:
-    """Policies are fitted on the logs so far: the pre-period's, or those of all arms, which opens the test."""
+    """Step that fits policies on the pre-period's logs, or on those of all arms at the start of the test."""
 
     who: Literal["pre", "arms"]
 

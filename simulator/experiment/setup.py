@@ -30,7 +30,7 @@ MIXED: Final = "mixed"
 @final
 @dataclass(frozen=True)
 class PreparedExperiment:
-    """An experiment made ready: who is in which bucket, who serves, what all share."""
+    """Experiment ready to run: buckets, serving policies, and shared inputs."""
 
     spec: ExperimentSpec
     course: RolloutSettings
@@ -75,7 +75,7 @@ class PreparedExperiment:
 
 
 def world_of(spec: ExperimentSpec) -> World:
-    """The world that a spec asks for, with its presets and hand-set values.
+    """Load a spec's world and apply its presets and overrides.
 
     Raises:
         SpecError: An unknown world or parameter, or a value that cannot be.

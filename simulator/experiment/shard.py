@@ -34,7 +34,7 @@ _EVERYBODY: Final = 2**62
 @final
 @dataclass(frozen=True)
 class ShardState:
-    """The users of a shard: their blocks, and the totals of the day so far (both change in place)."""
+    """State of a shard: its user blocks, and the totals of the day so far (both change in place)."""
 
     blocks: list[Block]
     totals: list[Totals]
@@ -59,7 +59,7 @@ class ShardState:
 
     @staticmethod
     def unpack(blocks: list[Block], data: bytes) -> "ShardState":
-        """Read what `pack` wrote of the same users; `blocks` says who they are and is not changed.
+        """Read users written by `pack`; `blocks` gives their ids and is not changed.
 
         Raises:
             RunFolderError: The data are damaged, or of other users.
@@ -160,7 +160,7 @@ def _timeline(setting: PreparedExperiment, step: SimulationStep, live: LivePolic
 
 
 def _logging_scope(setting: PreparedExperiment, step: SimulationStep, blocks: list[Block]) -> LoggingScope:
-    """Choose whom to log: all where policies learn, the first users before the test; traces in the test."""
+    """Choose the users to log: all where policies learn, the first users before the test; traces in the test."""
     user_id = np.concatenate([block.user_id for block in blocks])
     trace = setting.spec.trace if step.day >= 0 else 0.0
     traced = user_id[hash_share(user_id, "trace") < trace] if trace > 0 else None

@@ -1,1 +1,1 @@
-"""Rankers on a fixed log: leave one click out, and find it again among videos that its user never met."""
+"""Offline evaluation on a fixed log: rank each user's left-out click among videos new to the user."""

@@ -1,4 +1,4 @@
-"""A log to evaluate on, whatever it came from."""
+"""Log to evaluate on, from any source."""
 
 from dataclasses import dataclass
 from typing import final

@@ -1,4 +1,4 @@
-"""Policies asked one after the other, and what they answered put side by side."""
+"""Offline evaluation of several policies, and their comparison."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ def trainable() -> tuple[str, ...]:
 
 
 def run_offline(source: LogSource, study: Study, out: Path, progress: Progress) -> Offline:
-    """Read the data, ask every policy that has not answered yet, keep each answer, and put all side by side.
+    """Read the data, evaluate every policy without a stored result, store each result, and compare them all.
 
     Raises:
         OfflineError: Data, policies or options that do not go together, or a folder of another protocol.
@@ -75,7 +75,7 @@ def run_offline(source: LogSource, study: Study, out: Path, progress: Progress) 
 
 
 def write_page(out: Path, html: str) -> None:
-    """Keep the page beside the figures."""
+    """Write the page next to the figures."""
     RunFolder(out).put(PAGE, html.encode())
 
 
@@ -102,7 +102,7 @@ def _check_names(names: Sequence[str]) -> None:
 
 
 def _asked(task: Task, study: Study, answers: ResultStore, progress: Progress) -> dict[str, list[RankingResult]]:
-    """Answers of every policy, kept ones and new ones; those of the truth too where it is known."""
+    """Return every policy's results, stored or new; those of the truth too where it is available."""
     names = study.policies if task.satisfaction is None else (*study.policies, TRUTH)
     results: dict[str, list[RankingResult]] = {name: [] for name in names}
     turns = [(name, seed) for seed in range(study.seeds) for name in names]

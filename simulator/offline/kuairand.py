@@ -140,7 +140,7 @@ def _requests(
 def _answered(
     pleased: Bool[np.ndarray, " rows"], displeased: Bool[np.ndarray, " rows"]
 ) -> list[tuple[Event, Bool[np.ndarray, " rows"]]]:
-    """A stand-in answer counts as asked for and given."""
+    """Return placeholder answers."""
     answered = Event.ASKED | Event.ANSWERED
     return [(answered | Event.SATISFIED, pleased), (answered | Event.DISSATISFIED, displeased)]
 
@@ -170,7 +170,7 @@ def _tables(folder: KuaiRandFolder) -> tuple[UserTable, VideoTable]:
 def _indicators(
     categories: pd.DataFrame, numbers: Float32[np.ndarray, "items f"], names: tuple[str, ...]
 ) -> tuple[Float32[np.ndarray, "items columns"], tuple[str, ...]]:
-    """Numbers, then one column per category; what is rare shares one."""
+    """Return numbers, then one column per category; rare categories share one."""
     coding = learn_coding(categories, numbers)
     encoded = coding.encode(categories, numbers)
     ones = np.zeros((len(categories), encoded.n_codes), np.float32)
@@ -184,7 +184,7 @@ def _indicators(
 
 
 def _places(wanted: Int64[np.ndarray, " rows"], ids: "pd.Series[int]", folder: Path) -> Int64[np.ndarray, " rows"]:
-    """The row of the table at which each id stands."""
+    """Return the table row of each id."""
     places = pd.Index(ids.to_numpy()).get_indexer(pd.Index(wanted))
     if (places < 0).any():
         missing = wanted[places < 0][0]

@@ -1,4 +1,4 @@
-"""Figures of ranks: how often and how high the video that was left out is found.
+"""Ranking metrics of the left-out video: hit rate, NDCG and MRR.
 
 Axes: `users` kept users.
 """
@@ -27,7 +27,7 @@ def standard_error(values: Float64[np.ndarray, " seeds"]) -> float | None:
 
 
 def paired_p(one: Float64[np.ndarray, " users"], other: Float64[np.ndarray, " users"]) -> float | None:
-    """Two-sided p-value of a paired t-test over users; None where nobody differs."""
+    """Two-sided p-value of a paired t-test over users; None if no user differs."""
     if len(one) < 2 or np.ptp(one - other) == 0:
         return None
     return float(stats.ttest_rel(one, other).pvalue)

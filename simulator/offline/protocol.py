@@ -84,7 +84,7 @@ class Task:
 
 
 def make_task(dataset: Dataset, rules: ProtocolRules) -> Task:
-    """Keep the core, cut each user's log, number anew.
+    """Select the core, cut each user's log, and renumber users and videos.
 
     Raises:
         OfflineError: Nothing is left, or a user has met so many videos that too few are left to compare with.
@@ -145,7 +145,7 @@ def last_two(
 
 
 def draw_candidates(task: Task, seed: int) -> Int32[np.ndarray, "users n"]:
-    """Every user's test and as many different videos that they never met, in an order that tells nothing."""
+    """Draw each user's test and as many videos new to the user, in an order that carries no information."""
     rng = np.random.default_rng([seed, 0x0FF])
     parts = list(_drawn(task, rng))
     candidates = np.concatenate([task.tests.video_id[:, None], np.concatenate(parts)], axis=1)
@@ -175,7 +175,7 @@ def _fewer(feedback: Feedback, max_users: int | None) -> Feedback:
 def _by_user(
     feedback: Feedback, users: Int[np.ndarray, " users"], of_user: Int64[np.ndarray, " users"]
 ) -> Int64[np.ndarray, " rows"]:
-    """A number of each kept user, row by row; any number for the others."""
+    """Return one number per core user and row; any number for the others."""
     return of_user[np.searchsorted(users, feedback.user_id).clip(max=len(users) - 1)]
 
 
@@ -200,7 +200,7 @@ def _renumber(
 def _tables(
     log: Log, users: Int[np.ndarray, " users"], videos: Int[np.ndarray, " videos"]
 ) -> tuple[UserTable, VideoTable]:
-    """The public tables of those kept."""
+    """Return the public tables of the core."""
     table = log.videos
     kept = VideoTable(table.duration_s[videos], table.tag[videos], table.features[videos], table.names)
     return UserTable(log.users.features[users], log.users.names), kept

@@ -1,4 +1,4 @@
-"""A policy is fitted and asked for the whole order of every user's candidates; only the public contract is used.
+"""Offline ranking: fit a policy and rank every user's candidates through the public policy interface.
 
 Axes: `users` kept users, `n` candidates.
 """
@@ -53,7 +53,7 @@ class RankingResult:
 
 
 def ask(task: Task, name: str, seed: int) -> RankingResult:
-    """Build, fit and ask a policy; the name `TRUTH` asks the truth.
+    """Build, fit and evaluate a policy; the name `TRUTH` ranks by true satisfaction.
 
     Raises:
         OfflineError: A policy that cannot be built or fitted, or that breaks its contract.

@@ -1,4 +1,4 @@
-"""Simulated logs to evaluate on: the full trace of a run, or a fortnight of a world; here the truth is known.
+"""Simulated logs to evaluate on: the full trace of a run, or a fortnight of a world; both include the truth.
 
 Axes: `rows` logged views, `users` requests, `n` candidates.
 """
@@ -29,7 +29,7 @@ _COLUMNS: Final = {
 
 
 def read_run(folder: Path) -> Dataset:
-    """The trace of a run: of everybody under the control, or of the mixed world where there is one.
+    """Read a run's trace: the mixed timeline if there is one, else all users under the control.
 
     Raises:
         SpecError: A damaged spec.
@@ -89,7 +89,7 @@ def _dataset(spec: ExperimentSpec, tables: list[pa.Table], name: str) -> Dataset
 
 
 def _feedback(table: pa.Table) -> Feedback:
-    """A trace's columns as a platform logs them; the latents stay behind."""
+    """Return a trace's logged columns, without the latents."""
     columns = {name: np.asarray(table[name]).astype(dtype) for name, dtype in _COLUMNS.items()}
     events = np.zeros(len(table), np.uint16)
     for event in events_logged(asks_strongly="asked_strongly" in table.column_names):

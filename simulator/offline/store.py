@@ -145,7 +145,7 @@ def _same(path: Path, protocol: Protocol) -> None:
 
 
 def label_of(policy: str) -> str:
-    """A policy's name as part of a path; a checksum tells names apart where file systems do not."""
+    """Return a policy's name as part of a path; a checksum separates names that file systems do not."""
     return f"{quote(policy, safe='')[:80]}-{crc32(policy.encode()):08x}"
 
 

@@ -1,4 +1,4 @@
-"""A ranker examined: the contract, its offline scores, and its test against `base`; each step is kept and done once."""
+"""Leaderboard of rankers: contract checks, offline metrics, and a test against `base`; finished steps are stored."""
 
 import json
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class Exam:
 
 
 def examine(policy: str, exam: Exam, out: Path, progress: Progress, *, all_shipped: bool = False) -> Leaderboard:
-    """Put a ranker, or all shipped ones and it, through everything, and write the leaderboard.
+    """Evaluate a ranker, or it and all shipped ones, and write the leaderboard.
 
     Raises:
         OfflineError: An unknown policy, one that breaks its contract, or data that cannot be used.
@@ -114,12 +114,12 @@ def rank_all(offline: Offline, exam: Exam, folders: dict[str, str], out: Path) -
 
 
 def write_page(out: Path, html: str) -> None:
-    """Keep the page beside the leaderboard."""
+    """Write the page next to the leaderboard."""
     RunFolder(out).put(PAGE, html.encode())
 
 
 def _test(policy: str, exam: Exam, out: Path, progress: Progress) -> None:
-    """The test against `base`, or what an earlier try left of it."""
+    """Run the test against `base`, or resume it."""
     folder, spec = out / _folder(policy), exam.test_of(policy)
     begun = (folder / "spec.toml").is_file()
     if begun:

@@ -19,7 +19,7 @@ from simulator.spec.experiment import ExperimentSpec
 @final
 @dataclass(frozen=True)
 class PotentialOutcomes:
-    """Everybody's totals in one course of events.
+    """Totals of all users in one timeline.
 
     Attributes:
         users: Over the whole test, with those before it under `pre_`; one row per user.
@@ -76,7 +76,7 @@ def read_lives(folder: Path, spec: ExperimentSpec) -> AllPotentialOutcomes:
 
 
 def _life(table: UserDays, world: str, days: int, before: pd.DataFrame) -> PotentialOutcomes:
-    """Everybody in one world."""
+    """Read the totals of all users in one timeline."""
     if world not in table.worlds:
         raise RunFolderError(f"{table.folder}: has no world {world}; an audit wants a run with `truth = true`")
     looks = tuple(table.users(world, range(day + 1)) for day in range(days))

@@ -25,7 +25,7 @@ _LONGEST_NAME: Final = 60
 
 
 def plan_sweep(spec: ExperimentSpec) -> Sweep:
-    """The sweep that a spec asks for, with no value finished yet.
+    """Build a spec's sweep, with no value finished yet.
 
     Raises:
         SpecError: No `sweep` in the spec, or a parameter that the world does not have or does not assume,
@@ -55,7 +55,7 @@ def plan_sweep(spec: ExperimentSpec) -> Sweep:
 
 
 def spec_at(spec: ExperimentSpec, value: float) -> ExperimentSpec:
-    """The test with the swept parameter set to a value; its name says so.
+    """Build the test with the swept parameter set to a value; its name includes the value.
 
     Raises:
         SpecError: No `sweep` in the spec.
@@ -67,7 +67,7 @@ def spec_at(spec: ExperimentSpec, value: float) -> ExperimentSpec:
 
 
 def run_sweep(spec: ExperimentSpec, out: Path, workers: int, bars: Bars, resume: bool = False) -> Iterator[Sweep]:
-    """Run every value into `out`; after each, keep `sweep.json` and give what is finished so far.
+    """Run every value into `out`; after each, write `sweep.json` and yield the sweep so far.
 
     Args:
         spec: With a `sweep`.
@@ -94,12 +94,12 @@ def run_sweep(spec: ExperimentSpec, out: Path, workers: int, bars: Bars, resume:
 
 
 def write_page(out: Path, html: str) -> None:
-    """Keep the page beside `sweep.json`."""
+    """Write the page next to `sweep.json`."""
     RunFolder(out).write("sweep.html", lambda to: to.write_text(html, encoding="utf-8"))
 
 
 def folder_name(value: float) -> str:
-    """A value's run folder: all digits that tell it from every other.
+    """Name a value's run folder, with enough digits to be unique.
 
     >>> folder_name(0.1), folder_name(-2.0), folder_name(0.00001)
     ('0.1', '-2.0', '1e-05')
@@ -132,7 +132,7 @@ def _assumed(parameters: dict[str, Parameter], name: str) -> Parameter:
 
 
 def _check_out(out: Path, sweep: Sweep, resume: bool) -> None:
-    """Refuse a folder with something in it, and one without values where a sweep is to go on."""
+    """Refuse a folder that is not empty, or, when resuming, one without values."""
     if resume and not any((out / folder_name(value) / "spec.toml").is_file() for value in sweep.values):
         raise RunFolderError(f"{out}: holds no run of this sweep; leave out --resume to begin one")
     existing = [] if resume else _content(out)
@@ -158,7 +158,7 @@ def _finish(spec: ExperimentSpec, folder: Path, workers: int, progress: Progress
 
 
 def _labelled(show: Progress, label: str) -> Progress:
-    """Progress whose stages say which value they belong to."""
+    """Add the swept value to the stages of a progress."""
     return lambda stage, done, total: show(f"{label}: {stage}", done, total)
 
 

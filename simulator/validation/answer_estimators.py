@@ -1,4 +1,4 @@
-"""The satisfied share among asked views, by each estimator; the study is `simulator.validation.answer_bias`.
+"""Estimators of the satisfied share among asked views; the study is `simulator.validation.answer_bias`.
 
 Axes: `rows` views that brought a questionnaire, by user and time; `x` covariates that a platform sees, of which the
 first `seen` are of the view alone; `estimators` as in `ESTIMATORS`.
@@ -47,7 +47,7 @@ class Models:
 @final
 @dataclass(frozen=True)
 class Shares:
-    """The truth, and what each of `ESTIMATORS` says of the same views."""
+    """True share, and the estimate of each of `ESTIMATORS`, on the same views."""
 
     true: float
     estimates: Float64[np.ndarray, " estimators"]
@@ -96,7 +96,7 @@ def estimate(asked: Asked, known: Covariates, models: Models) -> Shares:
 
 
 def fit_models(asked: Asked, known: Covariates) -> Models:
-    """Logistic regressions: of answering on the asked views, of saying `satisfied` on the answered ones."""
+    """Fit logistic regressions: of answering on the asked views, of `satisfied` on the answered ones."""
     return Models(
         answering_views=_logistic(asked.answered, known.x[:, : known.n_seen]),
         answering=_logistic(asked.answered, known.x),

@@ -1,4 +1,4 @@
-"""The questionnaires of a small crowd: what a platform logs of them, and beside it the truth that it never sees."""
+"""Questionnaires of a small population: the logged answers, and the latent truth."""
 
 from dataclasses import dataclass, fields
 from typing import final
@@ -59,7 +59,7 @@ def ask_everybody(world: World, size: Size, seed: int) -> Asked:
 
 
 def _asked(course: RolloutSettings, request: Request) -> Asked:
-    """Let the users react, and keep what they were asked about."""
+    """Simulate the users' responses and keep the asked views."""
     response = respond(course, request.block, request.ring, request.day, request.rows, request.slates)
     row, position = np.nonzero(response.events & np.uint16(Event.ASKED))
     satisfaction = response.satisfaction[row, position].astype(np.float64)

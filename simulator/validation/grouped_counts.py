@@ -1,4 +1,4 @@
-"""Views added up by group and by watch time; nothing of a row is kept.
+"""Counts of views by group and watch time; single rows are not stored.
 
 Axes: `groups`; `figures` as in `FIGURES`, after the views themselves; `buckets` of durations; `bins` of watch time.
 """

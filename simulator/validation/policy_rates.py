@@ -1,4 +1,4 @@
-"""Both regimes of one world: what its users do under random slates and under the production-like ranker.
+"""Rates of one world under two logging policies: random slates and the production-like ranker.
 
 Real users click 45.1% of what the production ranker shows them and 17.6% of random videos (KuaiRand-Pure). A world
 is faithful when the same users give both figures.
@@ -76,7 +76,7 @@ class LineSums:
         return self.by_user[:, COLUMNS.index(column)]
 
     def total(self, column: str) -> float:
-        """One column's sum over everybody."""
+        """Sum one column over all users."""
         return float(self.of_users(column).sum())
 
     def per(self, column: str, whole: str) -> float:
@@ -84,7 +84,7 @@ class LineSums:
         return self.total(column) / self.total(whole) if self.total(whole) else float("nan")
 
     def joined(self, other: "LineSums") -> "LineSums":
-        """The line of other users beside this one, day by day."""
+        """Join the sums of other users to these, day by day."""
         pairs = zip(self.active, other.active, strict=True)
         return LineSums(np.concatenate([self.by_user, other.by_user]), [np.concatenate(pair) for pair in pairs])
 
@@ -135,7 +135,7 @@ def regime_spec(users: int, seed: int) -> ExperimentSpec:
 
 
 def measure_regimes(world: World, spec: ExperimentSpec, workers: int, progress: Progress) -> Regimes:
-    """Run a spec made by `regime_spec` in a world, and set its figures beside the real ones."""
+    """Run a spec made by `regime_spec` in a world, and compare its figures with the real ones."""
     sums = DaySums()
     run_experiment(prepare(spec, world), sums, workers, progress)
     return regimes_of(sums, spec)

@@ -48,7 +48,7 @@ def random_course(world: World, size: Size, slate_size: int, seed: int) -> tuple
 
 
 def requests(course: RolloutSettings, block: Block, days: range) -> Iterator[Request]:
-    """Serve a block under random slates; whoever iterates lets the users react before taking the next request."""
+    """Serve a block under random slates; the caller must simulate the response before the next request."""
     policy = RandomPolicy()
     for day in days:
         ring = day_ring(course, day)

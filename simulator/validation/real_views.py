@@ -85,7 +85,7 @@ def _log(folder: KuaiRandFolder) -> pd.DataFrame:
 
 
 def _places(wanted: "pd.Series[int]", table: "pd.Series[int]") -> Int64[np.ndarray, " rows"]:
-    """The row of the table at which each id stands."""
+    """Return the table row of each id."""
     places = pd.Index(table.to_numpy()).get_indexer(pd.Index(wanted.to_numpy()))
     if (places < 0).any():
         missing = wanted.to_numpy()[places < 0][0]
@@ -100,7 +100,7 @@ def _tags(videos: pd.DataFrame, world: World) -> tuple[Int32[np.ndarray, " video
 
 
 def _profiles(users: pd.DataFrame, world: World) -> Int16[np.ndarray, "users columns"]:
-    """Codes of the public columns; -1 for levels that the world does not know."""
+    """Return the codes of the public columns; -1 for levels that the world lacks."""
     codes = [pd.Index(column.levels).get_indexer(pd.Index(users[column.name].astype(str))) for column in world.columns]
     return np.stack(codes, axis=1).astype(np.int16)
 

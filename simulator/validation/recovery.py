@@ -1,4 +1,4 @@
-"""Parameter recovery: a world with known parameters is simulated under random slates, and refitted from its rows.
+"""Parameter recovery: simulate a world under random slates and refit it from its rows.
 
 Slates hold one video, so that a user's state can be read before every view. Known are the videos' effects, each user's
 taste and state, and the weights that make satisfaction; estimated are the pass logits at their nodes, the pull of

@@ -1,4 +1,4 @@
-"""The measured sections of a validation: published and real figures set beside simulated ones.
+"""Sections of a validation: simulated figures compared with published and real ones.
 
 A section that raises `NotMeasuredError` is left null in the report, with the reason.
 
@@ -87,7 +87,7 @@ def group_section(reduction: Reduction, world: World) -> dict[Grouping, list[Gro
 
 
 def watch_section(reduction: Reduction, real: ValidationViews) -> list[WatchTime]:
-    """Watch times under `base` beside those of the standard log, per bucket of durations."""
+    """Compare watch times under `base` with the standard log's, per bucket of durations."""
     ours, theirs = reduction.tally_of("base").watch, watch_counts(real)
     return [_watch_time(bucket, ours[at], theirs[at]) for at, bucket in enumerate(BUCKETS)]
 
@@ -270,7 +270,7 @@ def answering_row(row: answering.AnsweringSlopeResult) -> AnsweringRow:
 
 
 def recovery_section(subject: ValidationSubject) -> RecoveryReport:
-    """Known parameters, found again from simulated rows."""
+    """Refit the world's parameters from simulated rows."""
     try:
         recovery = recover(subject.world, seed=subject.seed)
     except NoMaximumError as error:

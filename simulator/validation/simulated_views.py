@@ -50,7 +50,7 @@ class SimulationPlan:
     videos: int = 7_583
 
     def __post_init__(self) -> None:
-        """Refuse what would measure nothing."""
+        """Raise if the plan is too small to measure anything."""
         if self.users < FEWEST_USERS:
             raise SpecError(f"users: {self.users} given, want at least {FEWEST_USERS}")
 
@@ -83,7 +83,7 @@ class Reduction:
     sample: ReservoirSample | None = None
 
     def write_parquet(self, name: str, table: pa.Table) -> None:
-        """Take what is wanted of a table, and let it go."""
+        """Add a table's totals and keep a random sample of its rows."""
         self.days.write_parquet(name, table)
         if not name.startswith("trace/"):
             return
@@ -138,7 +138,7 @@ def simulate_preset(world: World, preset: str, plan: SimulationPlan, progress: P
 
 
 def _base_spec(plan: SimulationPlan, users: int, days: int) -> ExperimentSpec:
-    """Everybody meets `base`."""
+    """Return a spec in which `base` serves all users."""
     return ExperimentSpec(
         name="base",
         seed=plan.seed + 1,
@@ -158,7 +158,7 @@ def _run(world: World, spec: ExperimentSpec, workers: int, progress: Progress) -
 
 
 def _told(progress: Progress, what: str) -> Progress:
-    """Progress of one run, told apart from that of the others."""
+    """Prefix one run's progress with the run's name."""
 
     def told(stage: str, done: int, total: int) -> None:
         progress(f"{what}: {stage}", done, total)

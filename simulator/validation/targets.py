@@ -39,7 +39,7 @@ def gate(validation: Validation, limits: Limits | None = None) -> list[str]:
 
 
 def checks(validation: Validation) -> list[Check]:
-    """Every target with what was measured; what was not measured has neither value nor verdict."""
+    """Build the check of every target; unmeasured ones have neither value nor verdict."""
     parts: tuple[Callable[[Validation], Iterable[Check]], ...] = (
         _heldout, _regimes, _groups, _separable, _users, _activity, _answering, _presets,
     )  # fmt: skip
@@ -115,7 +115,7 @@ def _answering(validation: Validation) -> Iterator[Check]:
 
 
 def _presets(validation: Validation) -> Iterator[Check]:
-    """Rates of EASQ and SAQRec; that published rates are met within 20%, and the negative share within 10%, is ours."""
+    """Check the rates of EASQ and SAQRec; the tolerances (20%, and 10% for the negative share) are ours."""
     easq, saqrec = validation.presets.get("easq"), validation.presets.get("saqrec")
     if easq:
         yield _within("presets.easq.share_asked", _against(easq.share_asked, 0.005), 0.2)

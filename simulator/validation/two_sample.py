@@ -1,4 +1,4 @@
-"""Can a classifier tell simulated views from real ones? (Lopez-Paz and Oquab, ICLR 2017, arXiv:1610.06545).
+"""Classifier two-sample test of simulated against real views (Lopez-Paz and Oquab, ICLR 2017, arXiv:1610.06545).
 
 Both sides have the same columns and as many rows; the page of the app is no column, as worlds fold all pages together.
 The two sides have different videos, as different as two months of a catalogue: a length to the millisecond, or a

@@ -68,7 +68,7 @@ def thin(counts: EventCounts, views: Int64[np.ndarray, " others"], rng: np.rando
 
 
 def concentration(events: Float64[np.ndarray, " users"]) -> Float64[np.ndarray, " 11"]:
-    """Share of events by the busiest 0, 10, 20, ... 100% of those who have any; zeros where nobody has."""
+    """Share of events by the busiest 0, 10, 20, ... 100% of the users with any; zeros if there are no events."""
     busiest = np.sort(events[events > 0])[::-1]
     if not len(busiest):
         return np.zeros(11)

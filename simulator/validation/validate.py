@@ -1,4 +1,4 @@
-"""A world, validated: the order of the work, and what becomes of each part."""
+"""Validation of a world: the order of the sections, and the handling of their failures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A world that carries the verdict of its validation, and what a run says of one that was refused.
+"""Verdict of a validation, stored in the world, and the warning that runs print for a refused world.
 
 The verdict stands in the world's provenance, so that it is stored with the world and printed on its card.
 """
@@ -27,7 +27,7 @@ def with_verdict(world: World, faults: Sequence[str]) -> World:
 
 
 def mark_folder(source: str, faults: Sequence[str]) -> None:
-    """Write the verdict into the folder of a user's own world, card included; bundled worlds stay as they are.
+    """Write the verdict into the folder of a user's own world, card included; bundled worlds are not changed.
 
     Raises:
         WorldError: The folder cannot be written.
@@ -37,6 +37,6 @@ def mark_folder(source: str, faults: Sequence[str]) -> None:
 
 
 def warning(world: World) -> str | None:
-    """One line for whoever runs a test in a world that was refused; None for one that is sound or was never judged."""
+    """Return a one-line warning about a refused world; None for a sound or unvalidated one."""
     verdict = world.provenance.get(_KEY, _SOUND)
     return None if verdict == _SOUND else f"world {world.name!r} failed its validation; {verdict}"

@@ -110,7 +110,7 @@ def traced_views(table: pa.Table, faces: PublicFeatures) -> ValidationViews:
 @final
 @dataclass(frozen=True)
 class ReservoirSample:
-    """Every view seen so far had the same chance to be here (Efraimidis and Spirakis 2006, equal weights).
+    """Uniform reservoir sample of views (Efraimidis and Spirakis 2006, equal weights).
 
     Attributes:
         views: Those with the smallest keys.
@@ -133,7 +133,7 @@ class ReservoirSample:
         return both.smallest(size)
 
     def smallest(self, size: int) -> "ReservoirSample":
-        """The `size` views with the smallest keys, in the order in which they came."""
+        """Return the `size` views with the smallest keys, in their original order."""
         if len(self.key) <= size:
             return self
         chosen = np.sort(np.argpartition(self.key, size)[:size])

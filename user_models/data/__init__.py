@@ -1,1 +1,1 @@
-"""KuaiRand in: what its files hold, how a folder of them is read and checked, how the archives are fetched."""
+"""KuaiRand data: columns of its files, reading and checking of a folder, and download of the archives."""

@@ -15,7 +15,7 @@ from user_models.errors import DownloadError
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack `archive`, which holds one folder of the name of `folder`, and put it there once it opens.
+    """Unpack `archive`, whose one folder has the name of `folder`, and move it to `folder` once it opens.
 
     What was unpacked before a failure is removed.
 

@@ -1,4 +1,4 @@
-"""Kinds of column: what a cell may hold, checked a whole batch at a time or cell by cell.
+"""Types of column and their allowed cells, checked a whole batch at a time or cell by cell.
 
 Every kind answers the same two questions. `fits` is asked of each batch that is read and only says that something is
 wrong; `reads` is then asked of the cells, one by one, and says where.
@@ -24,7 +24,7 @@ _REAL: Final = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 
 @runtime_checkable
 class Column(Protocol):
-    """A named column and what its cells may hold."""
+    """Column with a name and allowed cells."""
 
     @property
     def name(self) -> str:
@@ -106,7 +106,7 @@ class Whole:
 @final
 @dataclass(frozen=True)
 class Real:
-    """Finite numbers from 0; an empty cell means not known and is read as NaN."""
+    """Column of finite numbers from 0; an empty cell is a missing value, read as NaN."""
 
     name: str
     meaning: str
@@ -167,7 +167,7 @@ class Level:
 @final
 @dataclass(frozen=True)
 class Text:
-    """Text of a given form; an empty cell means not known and is read as missing.
+    """Column of text of a given form; an empty cell is a missing value.
 
     Attributes:
         name: As in the header.

@@ -22,7 +22,7 @@ _NUMBER: Final = re.compile(r"[0-9]{8}")
 @final
 @dataclass(frozen=True)
 class DateColumn:
-    """A calendar day as yyyy-mm-dd; an empty cell means not known and is read as NaT."""
+    """Column of calendar days as yyyy-mm-dd; an empty cell is a missing value, read as NaT."""
 
     name: str
     meaning: str

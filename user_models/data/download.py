@@ -84,7 +84,7 @@ def download(name: str, to: Path | str, base_url: str = ZENODO, known_hash: str 
 @final
 @dataclass(frozen=True)
 class ResumingDownloader:
-    """A downloader for `pooch` that keeps what has come in `part` and goes on from there.
+    """Downloader for `pooch` that stores received bytes in `part` and resumes from there.
 
     A lost connection is taken up again at once, as long as each attempt brings something.
     """
@@ -108,7 +108,7 @@ class ResumingDownloader:
         self.part.replace(output_file)
 
     def _attempt(self, url: str) -> bool:
-        """Fetch what is missing; false if the connection was lost on the way."""
+        """Download the missing bytes; return False if the connection was lost."""
         before = _size(self.part)
         try:
             self._fetch_rest(url, before)
@@ -124,7 +124,7 @@ class ResumingDownloader:
         return True
 
     def _fetch_rest(self, url: str, have: int) -> None:
-        """Ask for the bytes from `have` on, and write what is answered."""
+        """Request the bytes from `have` on, and write the response."""
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         with requests.get(url, headers=headers, stream=True, timeout=_PATIENCE_S) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
@@ -169,7 +169,7 @@ def _named(name: str) -> KuaiRandArchive:
 
 
 def _make_room(to: Path, archive: KuaiRandArchive) -> None:
-    """Make the folder; refuse to start what the disk cannot hold."""
+    """Create the folder; raise if the disk has too little space."""
     try:
         to.mkdir(parents=True, exist_ok=True)
     except OSError as error:

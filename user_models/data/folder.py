@@ -161,7 +161,7 @@ class KuaiRandFolder:
         return _as_frame(pa.Table.from_batches(batches, _arrow_schema(kind, wanted)), kind, wanted)
 
     def _stream(self, kind: TableKind, wanted: tuple[str, ...], dates: tuple[int, int] | None) -> Iterator[ArrowBatch]:
-        """Checked batches of the file columns behind `wanted`; files and rows outside `dates` are left out."""
+        """Yield checked batches of the file columns; files and rows outside `dates` are left out."""
         names = _sources(kind, wanted)
         if kind in _KEYS and _KEYS[kind] in names:
             yield from (batch.select(names) for batch in read_once(self.files[kind], names, _KEYS[kind]))
@@ -182,7 +182,7 @@ def _known(kind: TableKind) -> TableKind:
 
 
 def _wanted(kind: TableKind, columns: Iterable[str] | None) -> tuple[str, ...]:
-    """Names of the columns asked for, in the order of the schema."""
+    """Check the requested columns and return them in the order of the schema."""
     names = _TABLES[_known(kind)].names
     if columns is None:
         return names
@@ -196,14 +196,14 @@ def _wanted(kind: TableKind, columns: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _sources(kind: TableKind, wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """Columns of the file from which those wanted are made, in the order of the schema."""
+    """Return the file columns that the requested ones are computed from, in the order of the schema."""
     table = _TABLES[kind]
     behind = {column.source for column in table.derived if column.name in wanted}
     return tuple(name for name in table.header if name in wanted or name in behind)
 
 
 def _dates(kind: TableKind, first: int | None, last: int | None) -> tuple[int, int] | None:
-    """The ends of the days asked for, or None for all of them."""
+    """Check the first and last day; None for all days."""
     if first is None and last is None:
         return None
     if "date" not in _TABLES[kind].header:
@@ -243,13 +243,13 @@ def _parts(stream: Iterator[ArrowBatch], rows: int) -> Iterator[ArrowBatch]:
 
 
 def _arrow_schema(kind: TableKind, wanted: tuple[str, ...]) -> ArrowBatch:
-    """Types of the file columns behind `wanted`, needed where there are no rows."""
+    """Return the types of the file columns, for tables without rows."""
     by_name = {column.name: column.arrow for column in _TABLES[kind].columns}
     return pa.schema([(name, by_name[name]) for name in _sources(kind, wanted)])
 
 
 def _as_frame(table: ArrowBatch, kind: TableKind, wanted: tuple[str, ...]) -> pd.DataFrame:
-    """The columns wanted, derived ones computed."""
+    """Convert to a data frame with the derived columns."""
     frame: pd.DataFrame = table.to_pandas(date_as_object=False)
     derived = [column for column in _TABLES[kind].derived if column.name in wanted]
     added = frame.assign(**{column.name: column.compute(frame[column.source]) for column in derived})

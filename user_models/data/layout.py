@@ -19,7 +19,7 @@ _LATE: Final = log_table(20220422, 20220508)
 @final
 @dataclass(frozen=True)
 class DataFile:
-    """A file and what it should hold."""
+    """File of a folder, and its expected table."""
 
     path: Path
     table: TableSchema
@@ -29,7 +29,7 @@ Files: TypeAlias = Mapping[TableKind, tuple[DataFile, ...]]
 
 
 def official_names(variant: Variant) -> dict[TableKind, dict[str, TableSchema]]:
-    """Names of the files of a variant, by what they hold, in the order in which they are read."""
+    """Return the file names of a variant by kind of table, in reading order."""
     logs = statistics = (f"_{variant}.csv",)
     if variant == "27k":
         logs = tuple(f"_27k_part{part}.csv" for part in (1, 2))

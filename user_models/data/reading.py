@@ -27,7 +27,7 @@ _REMEDY: Final = "mend the line or unpack the archive again"
 
 
 def check_edges(file: DataFile) -> None:
-    """Check what can be told without reading the file: its header, and that its last line is whole.
+    """Check a file's header, and that its last line is complete, without reading the rest.
 
     Columns may come in any order.
 
@@ -81,7 +81,7 @@ def read_once(files: tuple[DataFile, ...], names: tuple[str, ...], key: str) -> 
 def _check_once(
     files: tuple[DataFile, ...], key: str, ids: Int64[np.ndarray, " rows"], ends: Int64[np.ndarray, " files"]
 ) -> None:
-    """Refuse ids of which one stands in two rows; the files end before the rows `ends`."""
+    """Raise if an id occurs in two rows; the files end before the rows `ends`."""
     if (np.diff(ids) > 0).all():
         return
     order = np.argsort(ids, kind="stable")
@@ -183,7 +183,7 @@ def _refuse(file: DataFile, n_read: int, reason: str) -> NoReturn:
 
 
 def _lines(file: DataFile) -> Iterator[bytes]:
-    """Physical lines; one that is longer than any real one comes in pieces."""
+    """Yield physical lines; a line longer than any real one is split."""
     try:
         with file.path.open("rb") as source:
             yield from iter(lambda: source.readline(_LONGEST_LINE), b"")

@@ -77,7 +77,7 @@ class TableSchema:
 
 
 def log_table(first: int = FIRST_DATE, last: int = LAST_DATE) -> TableSchema:
-    """A log whose rows are all from `first` to `last`, as its file name says."""
+    """Return the schema of a log whose rows are all from `first` to `last`, as in its file name."""
     date = DayNumber("date", "local day, yyyymmdd", first, last)
     return TableSchema((_USER, _VIDEO, date, *_VIEW), _VIEW_DERIVED, first, last)
 

@@ -20,7 +20,7 @@ _NO_FOLDER: Final = (
 
 
 def _past_renames(kernel: Any) -> Any:  # noqa: ANN401 - numba's own type
-    """Compile anew where the index on disk names a class that an update of the code has renamed or moved.
+    """Recompile when the index on disk names a class that has since been renamed or moved.
 
     numba reads the whole index before it looks at the date of the source file, and ends in AttributeError there.
     """

@@ -281,7 +281,7 @@ def simulate_view(
     rules: KernelParameters,
     out: Response,
 ) -> None:
-    """One user meets one video: attraction, satisfaction, watch, actions, questionnaire, patience."""
+    """Simulate one view: attraction, satisfaction, watch time, actions, questionnaire, patience."""
     match = 0.0
     repeated = 0.0
     for j in range(users.taste.shape[1]):
@@ -372,7 +372,7 @@ def eligible(watch_s: np.float32, duration_s: float) -> bool:
 def answer_propensity(
     satisfaction: float, strongly: bool, user: int, users: Users, state: UserState, rules: KernelParameters
 ) -> float:
-    """Chance of answering when asked: the pleased answer more, the weary less (selection bias).
+    """Return the chance of answering when asked: higher if satisfied, lower if weary (selection bias).
 
     A strong ask, such as a card that has to be closed or a reward, adds the same to the logit whatever the view was
     like; with `strong_displeased` it works better, or worse, where the view displeased.
@@ -434,7 +434,7 @@ def update_taste(user: int, video: int, felt: float, videos: Videos, state: User
 def open_day(
     keys: UInt64[np.ndarray, " users"], day: int, users: Users, state: UserState, rules: KernelParameters
 ) -> None:
-    """Begin a day: who comes back, how often today, and in which rounds. `keys` are mixed from (seed, user, day)."""
+    """Begin a day: draw which users come, their sessions, and the rounds. `keys` are mixed from (seed, user, day)."""
     n_rounds = state.sessions_left.shape[1]
     for user in range(keys.shape[0]):
         state.hour[user] = 0
@@ -507,7 +507,7 @@ def find_gone(
 
 @compiled
 def overnight_drift(user: int, key: np.uint64, state: UserState, rules: KernelParameters) -> None:
-    """A night passes: what was seen fades, and taste takes a step of its own back towards where it began."""
+    """Apply a night: exposures fade, and taste drifts randomly back towards its start."""
     for j in range(state.seen.shape[1]):
         state.seen[user, j] *= np.float32(rules.seen_kept)
         step = rules.drift_noise * normal(uniform(mix(key + np.uint64(j)), _DRIFT))
@@ -616,7 +616,7 @@ def pick_hour(u: float, first: int, n: int, rules: KernelParameters) -> int:
 
 @compiled
 def close_day(state: UserState, rules: KernelParameters) -> None:
-    """End a day: the day's mean satisfaction moves the mood of those who came."""
+    """End a day: update the mood of the day's users by their mean satisfaction."""
     for user in range(state.mood.shape[0]):
         if state.views[user] > 0:
             today = state.pleasure[user] / state.views[user]

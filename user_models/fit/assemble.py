@@ -126,7 +126,7 @@ def _stored(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def _log_durations(videos: pd.DataFrame) -> Float64[np.ndarray, " videos"]:
-    """NaN where not known."""
+    """Log durations; NaN where missing."""
     seconds = videos["duration_s"]
     return np.log(seconds.where(seconds > 0).to_numpy(np.float64))
 
@@ -150,7 +150,7 @@ def _users(terms: Terms, sources: Sources, kinds: Profiles, coming: Activity) ->
 @final
 @dataclass(frozen=True)
 class _Read:
-    """Readings of what pleases.
+    """Quality and bait of videos, and their weights in satisfaction.
 
     Attributes:
         quality: Of each video.
@@ -177,7 +177,7 @@ def _read(
 
 
 def _satisfaction(weights: SatisfactionWeights | None) -> dict[str, Parameter]:
-    """The weights of quality and bait as parameters; those assumed where the rows say too little."""
+    """Return the weights of quality and bait as parameters; the assumed ones if the rows are too few."""
     if weights is None:
         return {}
     source = (
@@ -210,7 +210,7 @@ class _Catalogue:
 
 
 def _videos(terms: Terms, sources: Sources, log_duration: Float64[np.ndarray, " videos"], read: _Read) -> _Catalogue:
-    """The generator of videos; effects on actions are less what satisfaction adds."""
+    """Build the generator of videos; satisfaction's part is taken out of the effects on actions."""
     known = {**DEFAULTS, **_satisfaction(read.weights)}
     pleasing = known["satisfaction.quality"].value * read.quality - known["satisfaction.bait"].value * read.bait
     alone = replace(terms.videos, action=terms.videos.action - pleasing[:, None] * _PULL)

@@ -46,7 +46,7 @@ VIDEO_SHARE: Final = 0.6
 @final
 @dataclass(frozen=True)
 class FitResult:
-    """A world, and the predictor fitted beside it.
+    """World and the predictor fitted with it.
 
     Attributes:
         world: Fitted on all days.
@@ -188,7 +188,7 @@ def _learn(rows: LogRows, public: _Public, seed: int, schedule: WatchModelSchedu
 
 
 def _priors(rows: LogRows, user_spread: Float64[np.ndarray, " actions"]) -> Priors:
-    """Prior spreads of effects on actions: as counts say for users; less for videos, whose features tell much."""
+    """Compute prior spreads of action effects: by counts for users; less for videos, which features explain."""
     video_spread = VIDEO_SHARE * action_spreads(rows, rows.video)
     rate = np.clip(rows.acted.mean(axis=0, dtype=np.float64), 1e-6, 1 - 1e-6)
     return Priors(*(x.astype(np.float32) for x in (user_spread, video_spread, rate)))

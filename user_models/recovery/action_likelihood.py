@@ -1,4 +1,4 @@
-"""The likelihood of one action, with the part of satisfaction that no feature tells integrated out.
+"""Likelihood of one action, with the unexplained part of satisfaction integrated out.
 
 P(action) = E sigma(cell + user + video + gamma * (known + noise * z)), z standard normal: a logistic normal mixture,
 by Gauss-Hermite quadrature (McCulloch, Searle and Neuhaus, Generalized, Linear, and Mixed Models, Wiley 2008, 14.3).
@@ -48,7 +48,7 @@ class ActTruth:
 @final
 @dataclass(frozen=True)
 class Acts:
-    """One action over the views that can say something of it.
+    """One action over the views that are informative about it.
 
     Attributes:
         acted: Whether it was taken.
@@ -70,7 +70,7 @@ class Acts:
 
 
 def fit_act(views: RecoveryViews, action: int, truth: ActTruth) -> MaximumLikelihoodFit:
-    """Maximum likelihood of one action, from a start that knows nothing; `p` is of the shared parameters alone.
+    """Fit one action by maximum likelihood from a zero start; `p` covers the shared parameters only.
 
     Users who always or never act are left out: with an effect of their own they say nothing about what is shared.
     The mean effect of the others is set to the truth, as stages absorb it; stages with fewer than 40 acts, or views

@@ -1,4 +1,4 @@
-"""Recovered parameters beside the truth."""
+"""Recovered parameters compared with the truth."""
 
 from dataclasses import dataclass
 from typing import Final, final
@@ -63,7 +63,7 @@ class RecoveryResult:
 
 
 def recover_from(views: RecoveryViews, watch: WatchTruth, acts: tuple[ActTruth, ...]) -> RecoveryResult:
-    """Fit everything to the views and set it beside the truth.
+    """Fit all parameters to the views and compare them with the truth.
 
     Args:
         views: Simulated views, with what is taken as known.

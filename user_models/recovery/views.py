@@ -1,4 +1,4 @@
-"""Views as the recovery reads them: what was logged, and what is taken as known.
+"""Views as the recovery reads them: logged columns, and quantities given to it.
 
 Axes: `rows` views; `thresholds` of watch time; `actions` as in `user_models.world.tables`; `context` as in `CONTEXT`.
 """

@@ -58,7 +58,7 @@ class WatchTruth:
 @final
 @dataclass(frozen=True)
 class Decisions:
-    """Every threshold that a view came to.
+    """Every threshold that a view reached.
 
     Attributes:
         passed: Whether it was passed.
@@ -76,7 +76,7 @@ class Decisions:
 
 
 def fit_watch(views: RecoveryViews, truth: WatchTruth) -> MaximumLikelihoodFit:
-    """Maximum likelihood of the watch thresholds, from a start that knows nothing.
+    """Fit the watch thresholds by maximum likelihood from a zero start.
 
     The likelihood does not vary when users, or hours, rise together and the stages sink by as much: their means are
     set to the truth. Cells with fewer than 40 passes or stops are held at the truth.
@@ -94,7 +94,7 @@ def fit_watch(views: RecoveryViews, truth: WatchTruth) -> MaximumLikelihoodFit:
 
 
 def decide(views: RecoveryViews, nodes: Float64[np.ndarray, " nodes"]) -> Decisions:
-    """One row per threshold that a view came to, lengthless ones apart."""
+    """Return one row per threshold that a view reached; videos without a length are handled apart."""
     come_to = views.exists & (np.arange(N_THRESHOLDS) <= views.passed[:, None])
     row, threshold = np.nonzero(come_to)
     right = np.clip(np.searchsorted(nodes, views.log_duration), 1, len(nodes) - 1)

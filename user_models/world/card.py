@@ -1,4 +1,4 @@
-"""The world card: what is fitted, what is published, what is assumed, and how well the fit predicts."""
+"""World card: which tables are fitted, published or assumed, and the fit's accuracy."""
 
 from user_models.world.parameters import Parameter
 from user_models.world.world import World
@@ -28,7 +28,7 @@ def _row(name: str, parameter: Parameter) -> tuple[str, ...]:
 
 
 def _table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A Markdown table; an empty one says so."""
+    """Render a Markdown table, or a note that it is empty."""
     if not rows:
         return "none\n"
     lines = [titles, tuple("---" for _ in titles), *rows]

@@ -1,4 +1,4 @@
-"""Reading what was stored beside its checksum: a description in JSON, and numbers that never run as code."""
+"""Reading of files stored with a checksum: a description in JSON, and numbers that never run as code."""
 
 import hashlib
 import json

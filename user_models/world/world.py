@@ -21,7 +21,7 @@ from user_models.world.tables import ACTIONS, USER_LATENTS, VIDEO_LATENTS, Publi
 @final
 @dataclass(frozen=True)
 class Population:
-    """Users drawn from a world: latents for the kernels, and the public codes a platform would know."""
+    """Users drawn from a world: latents for the kernels, and the public codes that a platform has."""
 
     latents: Users
     profile_code: Int32[np.ndarray, "users columns"]
@@ -76,7 +76,7 @@ class World:
     figures: dict[str, float] = field(default_factory=dict[str, float])
 
     def value(self, name: str) -> float:
-        """A scalar by its name, such as `questionnaire.ask`."""
+        """Return a scalar by its name, such as `questionnaire.ask`."""
         return self.parameters[name].value
 
     @property
@@ -117,7 +117,7 @@ class World:
         return self.with_tables(user_mean=mean, user_root=root)
 
     def draw_users(self, ids: Int64[np.ndarray, " users"], seed: int) -> Population:
-        """Users by id: user `i` is the same whoever else is drawn.
+        """Draw users by id: user `i` does not depend on the other ids.
 
         Args:
             ids: Any non-negative ids, in any order.
@@ -161,7 +161,7 @@ class World:
         return profile, _latents(np.uint64(seed) ^ np.uint64(0x5EED02), ids, profile, t.user_mean, t.user_root)
 
     def draw_videos(self, n: int, seed: int) -> Catalogue:
-        """Videos 0 to n - 1; video `i` is the same whatever `n`."""
+        """Draw videos 0 to n - 1: video `i` does not depend on `n`."""
         t = self.tables
         ids = np.arange(n, dtype=np.int64)
         tag = _choose(t.tag_share, np.uint64(seed) ^ np.uint64(0x5EED03), ids)

@@ -124,7 +124,7 @@ def _raw(
     unit: float,
     slope: Float64[np.ndarray, " segments"],
 ) -> _Raw:
-    """Fold the segment effects of each item into its appeal, in units of the mean slope; keep what does not fit."""
+    """Fold each item's segment effects into its appeal, in units of the mean slope; return the residual too."""
     items = table.all_items()
     effects = table.effects(items, None).double().numpy()
     variance = table.posterior_variance().double().numpy()
@@ -150,14 +150,14 @@ def _segment_pull(model: WatchModel, rows: Batch) -> Float64[np.ndarray, " segme
 
 
 def _failing(model: WatchModel, batch: Batch) -> Tensor:
-    """Chance to fail at each threshold that stands."""
+    """Compute the chance to fail at each existing threshold."""
     return torch.where(batch.exists, torch.sigmoid(-model.log_odds(batch)[0]), 0.0)
 
 
 def _by_node(
     residual: Float64[np.ndarray, "items segments"], log_duration: Float64[np.ndarray, " items"]
 ) -> Float64[np.ndarray, "nodes segments"]:
-    """Trend of the residuals along duration, at the nodes: quadratic, or as far as there are lengths to tell it.
+    """Fit the residuals' trend along duration at the nodes: quadratic, or lower with few distinct lengths.
 
     Held constant beyond the middle 98% of the lengths.
     """

@@ -47,7 +47,7 @@ class Kinds:
 @final
 @dataclass(frozen=True)
 class Uncertain:
-    """Estimated latents of all items, and the mean variance of what the estimates leave open."""
+    """Estimated latents of all items, and the mean posterior variance."""
 
     latents: Float64[np.ndarray, "items n"]
     added: Float64[np.ndarray, " n"]
@@ -93,7 +93,7 @@ def profiles(users: pd.DataFrame) -> Profiles:
 
 
 def topics(tag: "pd.Series[str]", kept: np.ndarray) -> Kinds:
-    """First tags, rare ones merged; videos that are not `kept` belong to none."""
+    """Group videos by first tag, rare ones merged; -1 for videos left out."""
     counts = tag[kept].value_counts()
     common = tag.where(tag.isin(counts.index[counts >= FEWEST_VIDEOS]), "rare")
     kind, levels = pd.factorize(common.where(kept), sort=True)
@@ -102,7 +102,7 @@ def topics(tag: "pd.Series[str]", kept: np.ndarray) -> Kinds:
 
 
 def mixture(items: Uncertain, kinds: Kinds) -> NormalMixture:
-    """Means per kind and the covariance within kinds, the variance left open put back on its diagonal."""
+    """Fit the means per kind and the covariance within kinds, with the posterior variance added to its diagonal."""
     inside = kinds.kind >= 0
     x, kind = items.latents[inside], kinds.kind[inside]
     counts = np.bincount(kind, minlength=len(kinds.share))

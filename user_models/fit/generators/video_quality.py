@@ -1,4 +1,4 @@
-"""Readings of a video's quality and bait from what the whole app did with it.
+"""Estimates of a video's quality and bait from app-wide statistics.
 
 No public data say how satisfied viewers were. These two numbers are readings, not fits: *quality* is how often plays
 end in a like, follow, share or collect, *bait* how often they end in "show me less like this", in a report, or in a

@@ -91,7 +91,7 @@ def _solve(
 def _rate(
     world: World, met: SampledImpressions, watched: ExpectedOutcome, action: int, at: Float64[np.ndarray, " 2"]
 ) -> float:
-    """Rate per view at a level and a pull, over all users who are alike."""
+    """Compute the rate per view at a level and a match coefficient, averaged over similar users."""
     t = world.tables
     felt = t.action_satisfaction[action] * np.clip(met.satisfaction, -MOST_FELT, MOST_FELT)
     mean = at[0] + met.action[:, action] + felt + at[1] * met.match

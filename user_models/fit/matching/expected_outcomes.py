@@ -80,7 +80,7 @@ class Watching:
 def expected_watching(
     users: Users, videos: Videos, slates: Int32[np.ndarray, "users k"], rules: KernelParameters
 ) -> Watching:
-    """PassCounts of users who meet the videos of their slates, hours of day in their usual shares."""
+    """Compute the expected outcomes of users with the videos of their slates, averaged over hours of day."""
     k = slates.shape[1]
     hour = _hours(len(slates), rules)
     parts = [
@@ -247,7 +247,7 @@ class ExpectedOutcome:
 
 
 def outcome(world: World, met: SampledImpressions) -> ExpectedOutcome:
-    """Compute what becomes of impressions in a world."""
+    """Compute the expected outcomes of impressions in a world."""
     thresholds_s = threshold_seconds(met.duration_s)
     stages = stop_chances(world.stop_odds(met.duration_s), world.slopes(met.duration_s), met.appeal)
     exists = np.diff(thresholds_s, axis=1, prepend=-1) > 0

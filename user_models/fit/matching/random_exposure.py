@@ -1,4 +1,4 @@
-"""Levels: the pass logits and the actions are shifted until users who meet random videos do what real ones do.
+"""Calibration of levels: shift pass logits and action bases to the rates of random exposures.
 
 The rows of a fit were chosen by a ranker, so their levels are not those of random exposures. Shifts of five parts of
 the watch thresholds (to 7 s, to 18 s, on the way to the end, at the end, replays) answer for four figures of watching.
@@ -63,7 +63,7 @@ class RandomTargets:
 @final
 @dataclass(frozen=True)
 class Crowd:
-    """Users and videos drawn from a world, and who meets which."""
+    """Users and videos drawn from a world, and their slates."""
 
     users: Users
     videos: Videos
@@ -71,7 +71,7 @@ class Crowd:
 
 
 def draw_crowd(world: World, n_users: int, k: int, n_videos: int = 8_000, seed: int = 17) -> Crowd:
-    """Users who meet `k` uniformly random videos each, chosen by how much they watch: figures are per view."""
+    """Draw users, weighted by their number of views, with `k` uniformly random videos each: figures are per view."""
     rng = np.random.default_rng(seed)
     slates = rng.integers(0, n_videos, (n_users, k), dtype=np.int32)
     activity = world.draw_users(np.arange(2 * n_users), seed).latents
@@ -144,7 +144,7 @@ def _nearer(
     move: Float64[np.ndarray, " levers"],
     wanted: Float64[np.ndarray, " figures"],
 ) -> tuple[Float64[np.ndarray, " levers"], Float64[np.ndarray, " figures"]]:
-    """The first of a move, its half, its quarter, ... that comes nearer; the shift and its figures."""
+    """Try a move, its half, its quarter, ... and return the first that reduces the distance: shift and figures."""
     for part in 0.5 ** np.arange(6):
         found = _found(world, crowd, shift + part * move)
         if np.linalg.norm(wanted - found) < np.linalg.norm(wanted - now):
@@ -153,7 +153,7 @@ def _nearer(
 
 
 def calibrate_actions(world: World, rates: Float64[np.ndarray, " actions"]) -> World:
-    """The actions' part of `calibrate_random`: each base moves by the log of wanted over found until they agree.
+    """Calibrate actions: each base moves by the log of target over simulated rate until they agree.
 
     Raises:
         FitError: No base within reason gives the rates.

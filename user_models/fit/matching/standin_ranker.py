@@ -1,4 +1,4 @@
-"""A stand-in for a production ranker: each user gets the best few of many random videos by a noisy view of appeal.
+"""Stand-in for a production ranker: the best few of many random videos by a noisy score of appeal.
 
 It shows what a good ranker makes of a world, without a ranker: strengths of taste and satisfaction start from it, and
 `simulator.calibration.calibrate` refines them with the real one.
@@ -36,7 +36,7 @@ class Selector:
 
 
 def selected_crowd(world: World, n_users: int, selector: Selector, seed: int = 23) -> Crowd:
-    """Users with the videos that the stand-in chooses for them."""
+    """Draw users with the videos that the stand-in ranker chooses."""
     crowd = draw_crowd(world, n_users, selector.candidates, seed=seed)
     rng = np.random.default_rng(seed + 1)
     chosen = [

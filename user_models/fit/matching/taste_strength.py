@@ -1,4 +1,4 @@
-"""Strengths that decide what a good ranker can reach: how much users differ, and taste.
+"""Strengths that limit a ranker's gain: the spread between users, and taste.
 
 Random exposures fix levels, not strengths. Taste starts where the stand-in ranker of `selector` gives the click rate of
 the standard log.
@@ -24,7 +24,7 @@ _STAND_IN: Final = (
 
 
 def tune_strengths(world: World, selector: Selector) -> World:
-    """Set how much users differ, then `watch.taste` by the stand-in ranker."""
+    """Tune the spread between users, then `watch.taste`, with the stand-in ranker."""
     return _tune_taste(spread_users(world), selector)
 
 
@@ -42,7 +42,7 @@ def spread_users(world: World) -> World:
 
 
 def _tune_taste(world: World, selector: Selector) -> World:
-    """Bisection on taste until the stand-in reaches the standard click rate; the nearer end where it cannot."""
+    """Bisect on taste until the stand-in reaches the standard click rate; return the nearer end if it cannot."""
     low, high = _TASTE
     for _ in range(_ROUNDS):
         middle = (low + high) / 2

@@ -102,7 +102,7 @@ class LevelTargets:
 
 
 def _rates(published: dict[str, tuple[float, ...]]) -> Float64[np.ndarray, "parts lengths"]:
-    """Published rates; below 15 s a long view is a complete one, whatever they say: the mean of both is taken."""
+    """Return published rates; below 15 s a long view is a complete one, so the mean of both replaces both."""
     rates = np.array([published[name] for name in ("click", "long_view", "complete")])
     rates[1:, 0] = rates[1:, 0].mean()
     return rates
@@ -147,19 +147,19 @@ def match_watching(
 def _part_of_way(
     world: World, found: World, base: SampledImpressions, damping: float
 ) -> Float32[np.ndarray, "nodes segments"]:
-    """Slopes between those of two worlds; what the views of `base` turn by on average is common to all lengths."""
+    """Interpolate the slopes of two worlds; the mean change over the views of `base` is common to all lengths."""
     turn, log_s = np.log(found.tables.slope / world.tables.slope), np.log(base.duration_s)
     common = np.array([np.interp(log_s, world.tables.node_log_duration, along).mean() for along in turn.T])
     return (world.tables.slope * np.exp(damping * common + damping**2 * (turn - common))).astype(np.float32)
 
 
 def _short_of_seconds(world: World, met: SampledImpressions, wanted: RandomTargets) -> float:
-    """Log of the wanted seconds per view over the present ones."""
+    """Return the log-ratio of target to simulated seconds per view."""
     return float(np.log(wanted.watch_s / outcome(world, met).watch_s().mean()))
 
 
 def _short_of_lift(world: World, random: SampledImpressions, base: SampledImpressions, aims: LevelTargets) -> float:
-    """Log-seconds that the ranker is to gain, over what it gains."""
+    """Return the ranker's target gain in log-seconds over its simulated gain."""
     wanted = np.log(aims.base.watch_s / aims.random.watch_s)
     now = np.log(outcome(world, base).watch_s().mean() / outcome(world, random).watch_s().mean())
     return float(wanted / max(now, _LEAST_GAP))
@@ -168,7 +168,7 @@ def _short_of_lift(world: World, random: SampledImpressions, base: SampledImpres
 @final
 @dataclass(frozen=True)
 class _Goals:
-    """Wanted log-odds of click, long view given click, complete given long view; by class of published figures."""
+    """Target log-odds of click, long view given click, complete given long view; by class of length."""
 
     random: Float64[np.ndarray, "lengths parts"]
     base: Float64[np.ndarray, "lengths parts"]
@@ -214,7 +214,7 @@ def _by_threshold(
 
 
 def _level(world: World, base: SampledImpressions, wanted: Float64[np.ndarray, "classes thresholds"]) -> World:
-    """One step of the pass logits towards wanted log-odds; NaN where the log has too few views."""
+    """Move the pass logits one step towards target log-odds; NaN where the log has too few views."""
     found = _expected_pass_counts(outcome(world, base), base)
     gap = np.where(found.reached >= _FEW, wanted - found.log_odds(), 0)
     shift = np.clip(np.nan_to_num(gap), -_LARGEST, _LARGEST)
@@ -222,7 +222,7 @@ def _level(world: World, base: SampledImpressions, wanted: Float64[np.ndarray, "
 
 
 def _steepen(world: World, random: SampledImpressions, base: SampledImpressions, goals: _Goals, lift: float) -> World:
-    """One step of the slopes: the gap between the regimes, as it is and as it shall be, by class of length.
+    """Move the slopes one step: by the target and simulated gap between the logging policies, by class of length.
 
     Replays take up what is lacking of the gap in seconds, for all lengths alike.
     """
@@ -243,7 +243,7 @@ def _conditional(rates: Float64[np.ndarray, "3 k"]) -> Float64[np.ndarray, "3 k"
 
 
 def _logit(share: Float64[np.ndarray, "*any"]) -> Float64[np.ndarray, "*any"]:
-    """Log-odds of a share, kept off its ends."""
+    """Return the log-odds of a share clipped to [1e-4, 1 - 1e-4]."""
     inside = np.clip(share, 1e-4, 1 - 1e-4)
     return np.log(inside / (1 - inside))
 

@@ -1,4 +1,4 @@
-"""Predicting single rows: the predictor that a fit stores beside its world, and the check on rows held out."""
+"""Prediction of single rows: the predictor stored with a fitted world, and its check on held-out rows."""
 
 from user_models.fit.prediction.exposures import Exposures, read_exposures
 from user_models.fit.prediction.heldout import BucketDistance, HeldOut, check_heldout

@@ -1,4 +1,4 @@
-"""Predicted distributions of watch time, and how they agree with what was watched.
+"""Predicted distributions of watch time, and their agreement with logged watch times.
 
 A watch time between two thresholds is spread between their seconds: evenly where the lower one is below 7 s, evenly on
 a log scale above, as in the kernel.

@@ -1,4 +1,4 @@
-"""Earlier exposures of the same users and videos: a list that tells who met what, long views and likes, and no more.
+"""Earlier exposures of the same users and videos: pairs of user and video with long views and likes only.
 
 A folder of the later log alone knows little of most users. Such a list adds to what was seen of them before. It must
 end before the views that are predicted; views of the days it covers are not learned from, since it holds them already.

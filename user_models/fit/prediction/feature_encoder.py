@@ -1,4 +1,4 @@
-"""Public features in a coding that is kept, so that users and videos of any other table can be read the same way.
+"""Encoding of public features; it is stored, so that other tables are encoded the same way.
 
 Axes: `items` users or videos; `f` numbers.
 """
@@ -34,7 +34,7 @@ class Coding:
         return sum(len(column) + 1 for column in self.levels)
 
     def encode(self, categories: pd.DataFrame, numbers: Float32[np.ndarray, "items f"]) -> Features:
-        """The items of a table; numbers that are not known stand at the mean."""
+        """Encode the items of a table; missing numbers become the mean."""
         codes: list[Int64[np.ndarray, " items"]] = []
         start = 0
         for levels, name in zip(self.levels, categories.columns, strict=True):

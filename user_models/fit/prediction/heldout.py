@@ -84,7 +84,7 @@ class HeldOut:
     ks_by_duration: tuple[BucketDistance, ...]
 
     def figures(self) -> dict[str, float]:
-        """By name, as a world keeps them; what could not be measured is left out."""
+        """Return the figures by name, as stored in a world; those not measured are left out."""
         by_label = {"auc": self.auc, "log_loss": self.log_loss, "reference_log_loss": self.reference_log_loss}
         scores = {
             f"heldout.{name}.{label}": value
@@ -128,7 +128,7 @@ def check_heldout(
 def _rows_of(
     predictor: Predictor, data: KuaiRandFolder, heldout: KuaiRandFolder | None
 ) -> tuple[LoggedViews, LoggedViews, FolderTables]:
-    """Views that may be known, views to predict, and the tables of both."""
+    """Split views into earlier and held-out ones; the third value holds the tables of both."""
     known, catalogue = read_views(data)
     if heldout is None:
         later = known.rows.date > predictor.past.last_date
@@ -196,7 +196,7 @@ def _rival(
     numbers: Float32[np.ndarray, "rows numbers"],
     catalogue: FolderTables,
 ) -> Reference:
-    """The reference, learned from the views that may be known, as they came."""
+    """Fit the reference to the earlier views."""
     first = int(asked.rows.date.min())
     earlier = told.take(_usable(told.rows, first))
     if not len(earlier):

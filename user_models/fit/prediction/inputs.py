@@ -126,7 +126,7 @@ def _typical_views(
     new: Bool[np.ndarray, " rows"],
     ledger: RunningCounts,
 ) -> Float32[np.ndarray, " rows"]:
-    """Views seen so far per user, video or author, at the time of each view."""
+    """Compute the mean number of earlier views per user, video or author at the time of each view."""
     start = ledger.sums[:, : GROUPS * len(PER_GROUP) : len(PER_GROUP)].sum(dtype=np.float64)
     items = len(np.union1d(ledger.ids, key))
     return ((start + np.searchsorted(np.sort(time_ms[new]), time_ms)) / items).astype(np.float32)
@@ -137,7 +137,7 @@ def _told(
     group: Int64[np.ndarray, " rows"],
     typical_views: Float32[np.ndarray, " rows"],
 ) -> Float32[np.ndarray, "rows numbers"]:
-    """Numbers seen and shrunken rates: on all pages, on pages like this one, in the exposures, and pooled.
+    """Compute counts and shrunken rates: on all pages, on the same page group, in the exposures, and pooled.
 
     Numbers are set against those of the typical item, since all of them grow with time, and levels must not.
     """
@@ -188,7 +188,7 @@ def _moment(views: LoggedViews) -> Float32[np.ndarray, "rows numbers"]:
 
 
 def _last(views: LoggedViews, back: int) -> Float32[np.ndarray, "rows numbers"]:
-    """An earlier view of the same user: what came of it, where it was, and how long ago; zeros if there is none."""
+    """Return features of an earlier view of the same user: outcome, page, and age; zeros if there is none."""
     rows = views.rows
     at = places_before(views.user_id, rows.time_ms, back)
     gap_s = np.maximum(rows.time_ms - rows.time_ms[at], 0) / 1000

@@ -1,4 +1,4 @@
-"""The networks of the predictor: from what is known before a view to log-odds, past two hidden layers and through them.
+"""Networks of the predictor: from inputs to log-odds through two hidden layers and a linear skip.
 
 Axes: `rows` views; `items` users or videos; `numbers` inputs; `outputs` log-odds.
 """
@@ -31,7 +31,7 @@ class Public:
 @final
 @dataclass(frozen=True)
 class ViewInputs:
-    """Views with what is known before each.
+    """Views with their inputs.
 
     Attributes:
         batch: The views.

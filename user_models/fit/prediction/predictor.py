@@ -1,4 +1,4 @@
-"""The predictor of single rows: what it learned, what it has seen, and what it says of views to come.
+"""Predictor of single rows: its networks, its running counts, and its predictions.
 
 It is not the world. A world keeps equations that run at every simulated view; the predictor may use all that was seen
 of a user and a video up to a view, and is there to tell how far reality can be foreseen from what the fit read. The two
@@ -120,7 +120,7 @@ def learn_predictor(
     seed: int,
     plan: PredictorPlan | None = None,
 ) -> Predictor:
-    """A predictor that has seen the views given, and no others.
+    """Fit a predictor to views.
 
     Args:
         views: All there are, in any order.
@@ -152,7 +152,7 @@ def learn_predictor(
 def forecast(
     predictor: Predictor, rows: LogRows, numbers: Float32[np.ndarray, "rows numbers"], public: Public
 ) -> Prediction:
-    """Chances of what will become of views.
+    """Predict the outcomes of views.
 
     Args:
         predictor: It is asked.

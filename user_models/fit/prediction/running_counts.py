@@ -60,7 +60,7 @@ class RunningCounts:
 
 
 def empty_ledger() -> RunningCounts:
-    """Nothing seen of anyone."""
+    """Return counts without any items."""
     return RunningCounts(np.zeros(0, np.int64), _nothing(0))
 
 
@@ -123,7 +123,7 @@ def sums_before(
     added: Float32[np.ndarray, "rows sums"],
     start: Float32[np.ndarray, "rows sums"],
 ) -> Float32[np.ndarray, "rows sums"]:
-    """Sums over the views of the same key at strictly earlier times, on top of what the key starts with.
+    """Sum over the views of the same key at strictly earlier times, added to the key's start.
 
     Args:
         key: Whose sums.

@@ -11,7 +11,7 @@ _LEAST = 1e-7
 
 
 def auc(truth: Bool[np.ndarray, " rows"], score: Float[np.ndarray, " rows"]) -> float:
-    """Area under the ROC curve by ranks, ties counted half (Hanley and McNeil 1982); NaN where all rows are alike."""
+    """Return the area under the ROC curve, ties counted half (Hanley and McNeil 1982); NaN for a single class."""
     n_true, n_false = int(truth.sum()), int((~truth).sum())
     if n_true == 0 or n_false == 0:
         return float("nan")
@@ -20,7 +20,7 @@ def auc(truth: Bool[np.ndarray, " rows"], score: Float[np.ndarray, " rows"]) -> 
 
 
 def log_loss(truth: Bool[np.ndarray, " rows"], chance: Float[np.ndarray, " rows"]) -> float:
-    """Mean negative log-likelihood in nats; chances are kept 1e-7 away from 0 and 1."""
+    """Return the mean negative log-likelihood in nats; chances are clipped to [1e-7, 1 - 1e-7]."""
     p = np.clip(chance.astype(np.float64), _LEAST, 1 - _LEAST)
     return float(-np.where(truth, np.log(p), np.log1p(-p)).mean())
 

@@ -1,4 +1,4 @@
-"""Predictors on disk: `predictor.json` and `predictor.safetensors` beside a world, checked before they are used."""
+"""Storage of predictors: `predictor.json` and `predictor.safetensors` in the world's folder, checked when read."""
 
 import hashlib
 from pathlib import Path

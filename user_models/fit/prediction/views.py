@@ -1,4 +1,4 @@
-"""Views with the ids that ledgers know them by, and the tables that say what is public about them.
+"""Views with the ids that running counts use, and the public tables of users and videos.
 
 Axes: `rows` views; `items` users or videos.
 """
@@ -94,7 +94,7 @@ def read_views(folder: KuaiRandFolder, catalogue: FolderTables | None = None) ->
 
 
 def merged(one: FolderTables, other: FolderTables) -> FolderTables:
-    """Both catalogues as one; where both know an item, the first one counts."""
+    """Merge both catalogues; the first one's rows win."""
     return FolderTables(
         _merged(one.users, other.users, "user_id"),
         _merged(one.videos, other.videos, "video_id"),

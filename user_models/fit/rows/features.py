@@ -88,7 +88,7 @@ def video_categories(videos: pd.DataFrame) -> pd.DataFrame:
 
 
 def video_numbers(videos: pd.DataFrame, statistics: pd.DataFrame) -> Float32[np.ndarray, "items f"]:
-    """Length, size and log-rates of play; NaN where not known."""
+    """Return length, size and log-rates of play; NaN where missing."""
     return _video_numbers(videos, statistics.set_index("video_id").reindex(videos["video_id"]))
 
 
@@ -98,7 +98,7 @@ def first_tag(videos: pd.DataFrame) -> "pd.Series[str]":
 
 
 def log_rate(statistics: pd.DataFrame, count: str) -> Float32[np.ndarray, " items"]:
-    """Log of a count per play, from the aligned statistics; means over what is known where a video has none."""
+    """Return the log of a count per play from the aligned statistics; the mean for videos without statistics."""
     rate = np.log((statistics[count] + _RATES[count]) / (statistics["play_cnt"] + _PLAYS))
     return rate.fillna(rate.mean()).to_numpy(np.float32)
 
@@ -121,7 +121,7 @@ def _video_numbers(videos: pd.DataFrame, statistics: pd.DataFrame) -> Float32[np
 
 
 def _standardised(numbers: Float32[np.ndarray, "items f"]) -> Float32[np.ndarray, "items f"]:
-    """Mean 0 and standard deviation 1 per column; what is not known stands at the mean."""
+    """Standardise each column to mean 0 and standard deviation 1; missing values become the mean."""
     mean, spread = np.nanmean(numbers, axis=0), np.nanstd(numbers, axis=0)
     return np.nan_to_num((numbers - mean) / np.where(spread > 0, spread, 1)).astype(np.float32)
 

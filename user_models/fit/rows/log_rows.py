@@ -1,4 +1,4 @@
-"""Log rows in the form the fit reads: who met which video where, and how many watch thresholds the view passed.
+"""Log rows as the fit reads them: user, video, page, and the number of watch thresholds passed.
 
 Axes: `rows` log rows; `thresholds` of watch time; `actions` as in `user_models.world.tables.ACTIONS`.
 """
@@ -77,7 +77,7 @@ class LogRows:
 @final
 @dataclass(frozen=True)
 class LogReading:
-    """The rows, and what was left out of them.
+    """Rows to fit on, and the counts of rows left out.
 
     Attributes:
         rows: What the fit reads.
@@ -132,7 +132,7 @@ def passed_thresholds(
 
 
 def _places(wanted: "pd.Series[int]", table: "pd.Series[int]") -> Int64[np.ndarray, " rows"]:
-    """The row of the table at which each id stands."""
+    """Return the table row of each id."""
     places = pd.Index(table.to_numpy()).get_indexer(pd.Index(wanted.to_numpy()))
     if (places < 0).any():
         missing = wanted.to_numpy()[places < 0][0]

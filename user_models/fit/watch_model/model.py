@@ -87,7 +87,7 @@ class WatchModel(nn.Module):
     def log_odds(
         self, batch: Batch, generator: torch.Generator | None = None
     ) -> tuple[Float[Tensor, "rows thresholds"], Float[Tensor, "rows actions"]]:
-        """Log-odds of passing each threshold, and of each action before the stage reached is known.
+        """Return the log-odds of passing each threshold, and of each action before the stage is known.
 
         Args:
             batch: Views.

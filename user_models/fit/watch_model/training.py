@@ -58,7 +58,7 @@ _SPREAD_RATE: Final = 0.03
 def train(
     model: WatchModel, rows: Batch, schedule: WatchModelSchedule, generator: torch.Generator, title: str = "fit"
 ) -> Trained:
-    """Fit the model in place; the parameters of the best validation loss are kept.
+    """Fit the model in place and restore the parameters of the best validation loss.
 
     Args:
         model: Changed in place.
