@@ -100,14 +100,14 @@ class ClickSequenceReader(nn.Module):
     @override
     def forward(self, views: ViewSequence, table: Float32[Tensor, "videos d"], *, whole: bool = False) -> Sequence:
         """The sequence, with as many columns as its longest row has views; with `whole`, all `h`."""
-        sequence = pack(views, self._kept(views), self._h)
+        sequence = pack(views, self._read_mask(views), self._h)
         sequence = sequence if whole else trimmed(sequence)
         x = functional.embedding(sequence.video_id, table)
         if self.kinds is not None:
             x = x + self.kinds[self._kind(sequence)]
         return Sequence(sequence.video_id, x * sequence.mask[:, :, None], sequence.mask)
 
-    def _kept(self, views: ViewSequence) -> Bool[Tensor, "b h"]:
+    def _read_mask(self, views: ViewSequence) -> Bool[Tensor, "b h"]:
         """Return the mask of the views to read."""
         clicked = chosen(views, Behaviour.CLICKED)
         if self._merged is None:

@@ -156,7 +156,7 @@ def chosen(views: ViewSequence, behaviour: Behaviour, answers: Answers = "both")
     }
     if behaviour in simple:
         return views.mask & views.has(simple[behaviour])
-    return views.mask & _felt(views, behaviour, answers)
+    return views.mask & _satisfaction_mask(views, behaviour, answers)
 
 
 def subsequence(views: ViewSequence, behaviour: Behaviour, m: int, answers: Answers = "both") -> ViewSequence:
@@ -187,7 +187,7 @@ def trimmed(views: ViewSequence) -> ViewSequence:
     return ViewSequence(*(getattr(views, field.name)[:, -max(filled, 1) :] for field in fields(ViewSequence)))
 
 
-def _felt(views: ViewSequence, behaviour: Behaviour, answers: Answers) -> Bool[Tensor, "b h"]:
+def _satisfaction_mask(views: ViewSequence, behaviour: Behaviour, answers: Answers) -> Bool[Tensor, "b h"]:
     """Mask satisfied or dissatisfied views: by answers, by behaviour, or by behaviour where unanswered."""
     pleased = behaviour is Behaviour.SATISFIED
     answered = views.has(Event.SATISFIED if pleased else Event.DISSATISFIED)

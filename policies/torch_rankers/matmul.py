@@ -33,12 +33,12 @@ def use_openblas() -> None:
 
 @cache
 def _library() -> torch.library.Library:
-    """What is registered lives as long as this."""
+    """Create the library of operators; they stay registered as long as it exists."""
     return torch.library.Library("aten", "IMPL")
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:
-    """Of two matrices, or of two stacks of them."""
+    """Multiply two matrices, or two stacks of them."""
     if left.dtype in _SMALL:
         return _product(left.float(), right.float()).to(left.dtype)
     fits = left.dim() == right.dim() > 1 and left.shape[-1] == right.shape[-2] and left.shape[:-2] == right.shape[:-2]
@@ -59,6 +59,6 @@ def _sum_with_product(added: Tensor, left: Tensor, right: Tensor, *, beta: float
 
 
 def _array(matrix: Tensor) -> np.ndarray:
-    """The same memory; copied where rows and columns are both strided, which OpenBLAS cannot read."""
+    """View a tensor as an array; copied where both axes are strided, which OpenBLAS cannot read."""
     strides = matrix.stride()
     return (matrix if strides[-1] == 1 or strides[-2] == 1 else matrix.contiguous()).numpy(force=True)

@@ -186,9 +186,9 @@ def improved(trial: CalibrationStep, goals: CalibrationTargets, share: float) ->
     """Tune one step: differences between users first, then levels, slopes and match coefficients, then activity."""
     world = trial.world.with_scaled_latent("appeal", _excess(trial, "clicks", goals.counts(Event.CLICK)) ** share)
     world = world.with_scaled_latent("like", _excess(trial, "likes", goals.counts(Event.LIKE)) ** share)
-    world = by_degree(world, *_met(trial, world), share)
-    world = by_hour(world, *_met(trial, world))
-    random, base = _met(trial, world)
+    world = by_degree(world, *_impressions_in(trial, world), share)
+    world = by_hour(world, *_impressions_in(trial, world))
+    random, base = _impressions_in(trial, world)
     some = np.arange(min(WATCHED, len(random), len(base)))
     world = match_watching(world, random.take(some), base.take(some), goals.aims, share)
     world = match_actions(world, random.take(some), base.take(some), goals.rates, share)
@@ -196,7 +196,7 @@ def improved(trial: CalibrationStep, goals: CalibrationTargets, share: float) ->
     return _activity(composed(world, trial.samples["base"], goals.views, share), trial.regimes)
 
 
-def _met(trial: CalibrationStep, world: World) -> tuple[SampledImpressions, SampledImpressions]:
+def _impressions_in(trial: CalibrationStep, world: World) -> tuple[SampledImpressions, SampledImpressions]:
     """Meetings under `random` and `base` as they would be in a world."""
     random, base = (trial.samples[name].as_impressions_in(world, trial.world) for name in ("random", "base"))
     return random, base

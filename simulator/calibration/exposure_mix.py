@@ -111,7 +111,7 @@ def by_degree(world: World, random: SampledImpressions, base: SampledImpressions
     for code, level in enumerate(world.columns[0].levels):
         met = tuple(_typical(each.take(each.group == code)) for each in (random, base))
         if level in ACTIVITY_DEGREES and min(len(each) for each in met) > _FEWEST:
-            wanted = np.array([_wanted(world, random, "random", level), _wanted(world, base, "base", level)])
+            wanted = np.array([_target_rate(world, random, "random", level), _target_rate(world, base, "base", level)])
             more, factor = _mean_and_spread(world, met, logit(wanted))
             mine = t.profile_code[:, 0] == code
             mean[mine, at] += share * more
@@ -124,7 +124,7 @@ def _typical(met: SampledImpressions) -> SampledImpressions:
     return replace(met, appeal=met.appeal - met.appeal_residual.mean()) if len(met) else met
 
 
-def _wanted(world: World, everybody: SampledImpressions, regime: str, level: str) -> float:
+def _target_rate(world: World, everybody: SampledImpressions, regime: str, level: str) -> float:
     """Return the click rate at which a degree's ratio to the overall rate is the published one."""
     published = {"random": RANDOM_BY_ACTIVITY, "base": STANDARD_BY_ACTIVITY}[regime]["click"]
     return _clicks(world, everybody) / REGIMES[regime]["click"] * published[ACTIVITY_DEGREES.index(level)]
@@ -136,14 +136,14 @@ def _mean_and_spread(
     """Solve for the shift and the scale of appeal that give the wanted logits of click rates, by Newton steps."""
     at = np.zeros(2)
 
-    def found(where: Float64[np.ndarray, " 2"]) -> Float64[np.ndarray, " 2"]:
+    def click_logits(where: Float64[np.ndarray, " 2"]) -> Float64[np.ndarray, " 2"]:
         add, wider = np.float32(where[0]), np.float32(np.expm1(where[1]))
         moved = (each.appeal + add + wider * (each.appeal_residual - each.appeal_residual.mean()) for each in met)
         return logit([_clicks(world, replace(each, appeal=a)) for each, a in zip(met, moved, strict=True)])
 
     for _ in range(_ROUNDS):
-        now = found(at)
-        slopes = np.stack([(found(at + _STEP * unit) - now) / _STEP for unit in np.eye(2)], axis=1)
+        now = click_logits(at)
+        slopes = np.stack([(click_logits(at + _STEP * unit) - now) / _STEP for unit in np.eye(2)], axis=1)
         at = np.clip(at + np.linalg.lstsq(slopes, wanted - now)[0], -_LARGEST, _LARGEST)
     return float(at[0]), float(np.exp(at[1]))
 

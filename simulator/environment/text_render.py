@@ -15,7 +15,7 @@ def screen(obs: Observation, slates: Slates | None, feedback: Feedback | None) -
     lines = [f"user {obs.user_id[0]} · day {obs.day} · {obs.hour[0]:02d}:00 · {obs.position[0]} views today"]
     if slates is not None and feedback is not None:
         shown = len(feedback)
-        lines += [_seen(obs.videos, feedback, row) for row in range(shown)]
+        lines += [_view_line(obs.videos, feedback, row) for row in range(shown)]
         lines += [f"{_card(obs.videos, video_id)}  not reached" for video_id in slates[0, shown:].tolist()]
     return "\n".join(lines)
 
@@ -25,7 +25,7 @@ def _card(videos: VideoTable, video_id: int) -> str:
     return f"  video {video_id:6d}  tag {videos.tag[video_id]:3d}  {videos.duration_s[video_id]:6.1f} s"
 
 
-def _seen(videos: VideoTable, feedback: Feedback, row: int) -> str:
+def _view_line(videos: VideoTable, feedback: Feedback, row: int) -> str:
     """Render one view: watch time and the user's acts."""
     video_id, watch_s = int(feedback.video_id[row]), float(feedback.watch_s[row])
     filled = round(_BAR * min(1.0, watch_s / float(videos.duration_s[video_id])))

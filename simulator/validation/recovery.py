@@ -94,7 +94,7 @@ def _louder(course: RolloutSettings, users: Users) -> World:
 
 def _views(course: RolloutSettings, request: Request) -> RecoveryViews:
     """Read the state, let the users react, and keep both."""
-    known = _known(course, request)
+    known = _regressors(course, request)
     response = respond(course, request.block, request.ring, request.day, request.rows, request.slates)
     video = request.slates[:, 0]
     videos = request.ring.videos
@@ -115,7 +115,7 @@ def _views(course: RolloutSettings, request: Request) -> RecoveryViews:
     )
 
 
-def _known(
+def _regressors(
     course: RolloutSettings, request: Request
 ) -> tuple[Float64[np.ndarray, "rows context"], Float64[np.ndarray, " rows"]]:
     """Compute the regressors of `CONTEXT` and the satisfaction that features predict, before the view."""

@@ -121,20 +121,20 @@ def _crowd(world: World, plan: SimulationPlan, number: int, progress: Progress) 
     spec = regime_spec(plan.users, plan.seed + _APART * number)
     setting = prepare(spec.model_copy(update={"trace": TRACE, "videos": plan.videos}), world)
     sink = Reduction(faces_of(setting), len(world.columns[0].levels), np.random.default_rng(spec.seed))
-    run_experiment(setting, sink, plan.workers, _told(progress, f"both regimes, crowd {number + 1}"))
+    run_experiment(setting, sink, plan.workers, _with_prefix(progress, f"both regimes, crowd {number + 1}"))
     return sink
 
 
 def simulate_fortnight(world: World, plan: SimulationPlan, progress: Progress) -> LineSums:
     """Fourteen days of `base` with every session and view of a real day, for some of the users."""
     spec = _base_spec(plan, plan.few, FORTNIGHT).model_copy(update={"views_scale": 1.0, "pre_days": 1})
-    return _run(world, spec, plan.workers, _told(progress, "fortnight"))
+    return _run(world, spec, plan.workers, _with_prefix(progress, "fortnight"))
 
 
 def simulate_preset(world: World, preset: str, plan: SimulationPlan, progress: Progress) -> LineSums:
     """A few days of `base` under a preset of the questionnaire, at the activity that specs have by default."""
     spec = _base_spec(plan, plan.some, 5)
-    return _run(world.with_values(PRESETS[preset]), spec, plan.workers, _told(progress, f"preset {preset}"))
+    return _run(world.with_values(PRESETS[preset]), spec, plan.workers, _with_prefix(progress, f"preset {preset}"))
 
 
 def _base_spec(plan: SimulationPlan, users: int, days: int) -> ExperimentSpec:
@@ -157,10 +157,10 @@ def _run(world: World, spec: ExperimentSpec, workers: int, progress: Progress) -
     return sums.lines["mixed"]
 
 
-def _told(progress: Progress, what: str) -> Progress:
+def _with_prefix(progress: Progress, what: str) -> Progress:
     """Prefix one run's progress with the run's name."""
 
-    def told(stage: str, done: int, total: int) -> None:
+    def report(stage: str, done: int, total: int) -> None:
         progress(f"{what}: {stage}", done, total)
 
-    return told
+    return report

@@ -135,13 +135,13 @@ class KuaiRandFolder:
         """
         if rows < 1:
             raise ValueError(f"rows={rows} given; a batch has at least 1 row")
-        wanted = _wanted(kind, columns)
+        wanted = _check_columns(kind, columns)
         for table in _parts(self._stream(kind, wanted, _dates(kind, first_date, last_date)), rows):
             yield _as_frame(table, kind, wanted)
 
     def n_rows(self, kind: TableKind = "standard") -> int:
         """Rows of a table, counted without reading their values; 0 for an absent random log."""
-        return sum(count_rows(file) for file in self.files[_known(kind)])
+        return sum(count_rows(file) for file in self.files[_check_kind(kind)])
 
     def check(self) -> None:
         """Read every value of every file once and keep none but the ids of users and videos.
@@ -156,7 +156,7 @@ class KuaiRandFolder:
     def _frame(
         self, kind: TableKind, columns: Iterable[str] | None, first_date: int | None, last_date: int | None
     ) -> pd.DataFrame:
-        wanted = _wanted(kind, columns)
+        wanted = _check_columns(kind, columns)
         batches = list(self._stream(kind, wanted, _dates(kind, first_date, last_date)))
         return _as_frame(pa.Table.from_batches(batches, _arrow_schema(kind, wanted)), kind, wanted)
 
@@ -174,16 +174,16 @@ class KuaiRandFolder:
                     yield batch.filter(pa.array(_within(batch, dates))).select(names)
 
 
-def _known(kind: TableKind) -> TableKind:
+def _check_kind(kind: TableKind) -> TableKind:
     """The kind, if it is one."""
     if kind not in KINDS:
         raise ValueError(f"kind {kind!r} given; wanted one of {', '.join(KINDS)}")
     return kind
 
 
-def _wanted(kind: TableKind, columns: Iterable[str] | None) -> tuple[str, ...]:
+def _check_columns(kind: TableKind, columns: Iterable[str] | None) -> tuple[str, ...]:
     """Check the requested columns and return them in the order of the schema."""
-    names = _TABLES[_known(kind)].names
+    names = _TABLES[_check_kind(kind)].names
     if columns is None:
         return names
     asked = tuple(columns)

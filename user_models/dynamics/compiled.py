@@ -37,7 +37,7 @@ def _past_renames(kernel: Any) -> Any:  # noqa: ANN401 - numba's own type
     return kernel
 
 
-def _kept(**options: Any) -> Callable[[F], F]:  # noqa: ANN401 - what numba takes
+def _cached(**options: Any) -> Callable[[F], F]:  # noqa: ANN401 - what numba takes
     """Compile without the GIL and keep the result on disk, or in memory where numba finds no folder to write to."""
 
     def keep(function: F) -> F:
@@ -61,14 +61,14 @@ def compiled(function: F) -> F:
     Arrays are borrowed from the caller and never counted: numba counts references with atomic operations, which
     cost more than a view itself. So a function compiled like this makes no arrays; it writes into those it is given.
     """
-    return _kept(_nrt=False)(function)
+    return _cached(_nrt=False)(function)
 
 
 def compiled_inline(function: F) -> F:
     """Compile a function that is inlined wherever a kernel calls it: bundles of arrays are slow to pass."""
-    return _kept(_nrt=False, forceinline=True)(function)
+    return _cached(_nrt=False, forceinline=True)(function)
 
 
 def compiled_with_room(function: F) -> F:
     """Compile a function that allocates arrays."""
-    return _kept()(function)
+    return _cached()(function)

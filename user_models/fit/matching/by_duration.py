@@ -34,8 +34,8 @@ def shape_by_duration(world: World) -> World:
     shift = np.zeros((len(_THRESHOLDS), len(_KNOTS)))
     wanted = _nested(np.array([RANDOM_BY_DURATION[name] for name in ("click", "long_view", "complete")]))
     for _ in range(_ROUNDS):
-        now = _found(world, crowd, shift)
-        gains = [_found(world, crowd, shift + _STEP * part[:, None]) - now for part in np.eye(len(_THRESHOLDS))]
+        now = _class_figures(world, crowd, shift)
+        gains = [_class_figures(world, crowd, shift + _STEP * part[:, None]) - now for part in np.eye(len(_THRESHOLDS))]
         slopes = np.stack([gain[part] for part, gain in enumerate(gains)]) / _STEP
         step = np.where(slopes > _LEAST, (wanted - now) / np.maximum(slopes, _LEAST), 0)
         shift = shift + np.clip(step, -_LARGEST, _LARGEST)
@@ -47,7 +47,7 @@ def _nested(rates: Float64[np.ndarray, "parts classes"]) -> Float64[np.ndarray, 
     return np.log(rates) - np.concatenate([np.zeros((1, rates.shape[1])), np.log(rates[:-1])])
 
 
-def _found(
+def _class_figures(
     world: World, crowd: Crowd, shift: Float64[np.ndarray, "parts knots"]
 ) -> Float64[np.ndarray, "parts classes"]:
     """Figures of each class under random exposures after a shift."""

@@ -122,7 +122,7 @@ def calibrate_watching(world: World, targets: RandomTargets, n_users: int = 40_0
     crowd = draw_crowd(world, n_users, 2)
     wanted = targets.watching()
     shift = np.zeros(N_LEVERS)
-    now = _found(world, crowd, shift)
+    now = _shifted_figures(world, crowd, shift)
     for _ in range(_ROUNDS):
         if np.abs(wanted - now).max() < _CLOSE:
             return _shifted(world, shift)
@@ -146,7 +146,7 @@ def _nearer(
 ) -> tuple[Float64[np.ndarray, " levers"], Float64[np.ndarray, " figures"]]:
     """Try a move, its half, its quarter, ... and return the first that reduces the distance: shift and figures."""
     for part in 0.5 ** np.arange(6):
-        found = _found(world, crowd, shift + part * move)
+        found = _shifted_figures(world, crowd, shift + part * move)
         if np.linalg.norm(wanted - found) < np.linalg.norm(wanted - now):
             return shift + part * move, found
     return shift, now
@@ -179,11 +179,13 @@ def _slopes(
     world: World, crowd: Crowd, shift: Float64[np.ndarray, " levers"], now: Float64[np.ndarray, " figures"]
 ) -> Float64[np.ndarray, "figures levers"]:
     """Compute the finite-difference slope of each figure along each lever."""
-    moved = [_found(world, crowd, shift + _STEP * unit) for unit in np.eye(N_LEVERS)]
+    moved = [_shifted_figures(world, crowd, shift + _STEP * unit) for unit in np.eye(N_LEVERS)]
     return (np.stack(moved, axis=1) - now[:, None]) / _STEP
 
 
-def _found(world: World, crowd: Crowd, shift: Float64[np.ndarray, " levers"]) -> Float64[np.ndarray, " figures"]:
+def _shifted_figures(
+    world: World, crowd: Crowd, shift: Float64[np.ndarray, " levers"]
+) -> Float64[np.ndarray, " figures"]:
     """Logs of the figures of watching after a shift."""
     moved = _moved(crowd.videos, shift)
     watching: Watching = expected_watching(crowd.users, moved, crowd.slates, world.rules(1.0))

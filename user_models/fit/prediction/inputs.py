@@ -99,7 +99,7 @@ def known_before(
     time_ms = views.rows.time_ms
     works = _by_author(past.videos, authors)
     columns = [
-        _told(
+        _history_numbers(
             sums_before(key, time_ms, new, ledger.of(key)),
             page_group(views.rows),
             _typical_views(key, time_ms, ~counted, ledger),
@@ -132,7 +132,7 @@ def _typical_views(
     return ((start + np.searchsorted(np.sort(time_ms[new]), time_ms)) / items).astype(np.float32)
 
 
-def _told(
+def _history_numbers(
     sums: Float32[np.ndarray, "rows sums"],
     group: Int64[np.ndarray, " rows"],
     typical_views: Float32[np.ndarray, " rows"],

@@ -140,8 +140,8 @@ def learn_predictor(
     untaught = Predictor((), (), *coding, past, grid_pages(fresh.rows), len(chosen))
     known = ViewInputs(as_batch(fresh.rows.take(chosen)), torch.from_numpy(numbers[chosen]), untaught.public(catalogue))
     return Predictor(
-        _taught(known, N_THRESHOLDS, _LEVELS[0], plan.watching, watch_loss, seed, plan.networks),
-        _taught(known, len(ACTIONS), _LEVELS[1], plan.acting, action_loss, seed, plan.networks),
+        _train_networks(known, N_THRESHOLDS, _LEVELS[0], plan.watching, watch_loss, seed, plan.networks),
+        _train_networks(known, len(ACTIONS), _LEVELS[1], plan.acting, action_loss, seed, plan.networks),
         *coding,
         untaught.past,
         untaught.grid_pages,
@@ -180,7 +180,7 @@ def grid_pages(rows: LogRows) -> tuple[int, ...]:
     return tuple(int(page) for page in np.unique(rows.page) if gain[rows.page == page].sum() > 0)
 
 
-def _taught(
+def _train_networks(
     known: ViewInputs, outputs: int, level: float, course: TrainingSettings, loss: Loss, seed: int, n: int
 ) -> tuple[Network, ...]:
     """Networks that differ in their seed."""
