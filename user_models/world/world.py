@@ -81,7 +81,7 @@ class World:
 
     @property
     def asks_strongly(self) -> bool:
-        """Whether some questionnaires are shown in the strong form."""
+        """Return whether some questionnaires are shown in the strong form."""
         return self.value("questionnaire.strong_share") > 0
 
     def with_values(self, values: dict[str, float], status: Status = "assumed", source: str = "set by hand") -> "World":
