@@ -7,7 +7,7 @@ from dashboards.figures.power import smallest_effect
 from dashboards.html_pages.page import Line, Page, render_page, section_of, section_of_table
 from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
-from simulator.reports.power import PairedRow, PowerPlan
+from simulator.reports.power import NeedRow, PairedRow, PowerPlan
 
 CAPTION: Final = (
     "Dotted lines are plain, solid ones adjusted by the time before the test (CUPED). The cross is the test as the spec"
@@ -15,6 +15,11 @@ CAPTION: Final = (
     " days helps only with what differs from day to day within a user."
 )
 NEED_HEADINGS: Final = ("Days", "Users, plain", "Users, CUPED")
+NEED_CAPTION: Final = "In brackets: what the pilot's own error leaves open (95%)."
+BEFORE_HEADINGS: Final = ("Days before", "Variance left", "Users, CUPED")
+BEFORE_CAPTION: Final = (
+    "What adjusting by so many days before the test leaves of the variance, and the users it then takes."
+)
 VARIANCE_HEADINGS: Final = ("Method", "Between users", "Day to day", "Share between")
 HERE_HEADINGS: Final = ("Metric", "Smallest lift, plain", "Smallest lift, CUPED")
 
@@ -42,6 +47,13 @@ def verdict(plan: PowerPlan) -> list[str]:
     return [f"{plan.days} days take {users_by_method}; the spec has {plan.users:,}.", _paired(plan, plan.paired)]
 
 
+def _users(row: NeedRow) -> str:
+    """Users for the effect, with what the pilot leaves open."""
+    if row.users_low is None or row.users_high is None:
+        return formatting.count(row.users)
+    return f"{formatting.count(row.users)} ({formatting.count(row.users_low)} to {formatting.count(row.users_high)})"
+
+
 def _paired(plan: PowerPlan, paired: PairedRow) -> str:
     """What it takes where every user lives under both arms."""
     if paired.users is None:
@@ -64,7 +76,8 @@ def _measured(plan: PowerPlan, paired: PairedRow) -> str:
 
 def tables(plan: PowerPlan) -> list[SectionTable]:
     """Users by days, components of variance, and every metric where the spec stands."""
-    users = {(row.days, row.method): formatting.count(row.users) for row in plan.needs}
+    users = {(row.days, row.method): _users(row) for row in plan.needs}
+    before = [(str(row.days), formatting.share(row.variance_left), formatting.count(row.users)) for row in plan.before]
     days = sorted({row.days for row in plan.needs})
     needs = [(str(day), users[day, "plain"], users.get((day, "cuped"), formatting.MISSING)) for day in days]
     parts = [
@@ -75,7 +88,8 @@ def tables(plan: PowerPlan) -> list[SectionTable]:
     keys = dict.fromkeys(row.metric for row in plan.here)
     here = [(key, *(effects.get((key, how), formatting.MISSING) for how in ("plain", "cuped"))) for key in keys]
     return [
-        SectionTable("Users for the effect", NEED_HEADINGS, needs, ""),
+        SectionTable("Users for the effect", NEED_HEADINGS, needs, NEED_CAPTION),
+        *([SectionTable("Days before the test", BEFORE_HEADINGS, before, BEFORE_CAPTION)] if before else []),
         SectionTable("Where the variance lies", VARIANCE_HEADINGS, parts, ""),
         SectionTable("Every metric, as the spec is", HERE_HEADINGS, here, ""),
     ]

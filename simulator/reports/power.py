@@ -44,10 +44,35 @@ class DetectableRow(Row):
 
 @final
 class NeedRow(Row):
-    """Users, over all arms in their planned shares, that it takes to find the wanted effect."""
+    """Users, over all arms in their planned shares, that it takes to find the wanted effect.
+
+    Attributes:
+        method: `plain` or `cuped`.
+        days: Of the test.
+        users: By the variance of the pilot.
+        users_low: Lower end of the 95% interval that the pilot's own error leaves; None in plans of older versions.
+        users_high: Upper end.
+    """
 
     method: Literal["plain", "cuped"]
     days: int
+    users: int
+    users_low: int | None = None
+    users_high: int | None = None
+
+
+@final
+class BeforeRow(Row):
+    """What a longer time before the test brings.
+
+    Attributes:
+        days: Before the test.
+        variance_left: Variance of the metric, adjusted by what users did in those days, over that without adjustment.
+        users: That it takes at the spec's days, adjusted.
+    """
+
+    days: int
+    variance_left: float
     users: int
 
 
@@ -96,6 +121,7 @@ class PowerPlan(Document):
         grid: Smallest lift of the metric against users and days.
         needs: Users for the effect, by method and days.
         paired: The same with paired truth.
+        before: What 1, 2, ... days before the test bring, as far as the pilot has them.
     """
 
     file: ClassVar = "power.json"
@@ -118,6 +144,7 @@ class PowerPlan(Document):
     grid: list[DetectableRow]
     needs: list[NeedRow]
     paired: PairedRow
+    before: list[BeforeRow] = Field(default_factory=list[BeforeRow])
 
 
 load_power: Final = PowerPlan.load

@@ -3,9 +3,9 @@
 Axes: `users` everybody, `arms`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ from jaxtyping import Float64, Int64
 from simulator.errors import RunFolderError
 from simulator.runs.user_day_reader import MIXED_WORLD, PRE_WORLD, UserDays, arm_world, join_before, open_user_days
 from simulator.spec.experiment import ExperimentSpec
+
+DAYS_BEFORE: Final = (1, 2, 3, 7, 14, 28)
+"""Lengths of the time before the test for which a planner says what they bring, as far as a run has them."""
 
 
 @final
@@ -41,6 +44,7 @@ class AllPotentialOutcomes:
         bucket: Index of each user's arm, as the test was split.
         shown: What a bucket of each arm shows: the mixed world where arms learn, else the arm's own.
         truth: Everybody under each arm.
+        before: Totals of all users over the last days before the test, by the number of those days.
     """
 
     arms: tuple[str, ...]
@@ -48,6 +52,7 @@ class AllPotentialOutcomes:
     bucket: Int64[np.ndarray, " users"]
     shown: dict[str, PotentialOutcomes]
     truth: dict[str, PotentialOutcomes]
+    before: dict[int, pd.DataFrame] = field(default_factory=dict[int, pd.DataFrame])
 
 
 def read_lives(folder: Path, spec: ExperimentSpec) -> AllPotentialOutcomes:
@@ -58,6 +63,8 @@ def read_lives(folder: Path, spec: ExperimentSpec) -> AllPotentialOutcomes:
     """
     with open_user_days(folder) as table:
         before = table.users(PRE_WORLD, range(-spec.pre_days, 0))
+        lengths = sorted({*DAYS_BEFORE, spec.pre_days} & set(range(1, spec.pre_days + 1)))
+        recent = {days: table.users(PRE_WORLD, range(-days, 0)) for days in lengths}
         truth = {arm.name: _life(table, arm_world(arm.name), spec.days, before) for arm in spec.arms}
         mixed = _life(table, MIXED_WORLD, spec.days, before) if MIXED_WORLD in table.worlds else None
     names = tuple(arm.name for arm in spec.arms)
@@ -72,6 +79,7 @@ def read_lives(folder: Path, spec: ExperimentSpec) -> AllPotentialOutcomes:
         bucket=before["arm"].map(arm_index).to_numpy(np.int64),
         shown={name: mixed or truth[name] for name in names},
         truth=truth,
+        before=recent,
     )
 
 

@@ -13,13 +13,13 @@ from statsmodels.stats.power import NormalIndPower
 
 from simulator.errors import SpecError
 from simulator.experiment.runner import Progress
-from simulator.metrics import Metric, scorecard_metrics
-from simulator.reports.power import DetectableRow, NeedRow, PairedRow, PowerPlan, VarianceRow
+from simulator.metrics import PRE, Metric, scorecard_metrics
+from simulator.reports.power import BeforeRow, DetectableRow, NeedRow, PairedRow, PowerPlan, VarianceRow
 from simulator.run import run_to_folder
 from simulator.runs.folder import RunFolder
 from simulator.spec.experiment import ExperimentSpec
 from simulator.statistics.paired import PairedEffect, true_effect
-from simulator.studies.potential_outcomes import AllPotentialOutcomes, read_lives
+from simulator.studies.potential_outcomes import AllPotentialOutcomes, PotentialOutcomes, read_lives
 from simulator.studies.variance_components import Components, adjusted, components, influence
 
 DAYS: Final = (1, 2, 3, 7, 14, 28, 56)
@@ -38,6 +38,8 @@ USERS: Final = (
 )
 RESOLVED: Final = 3.0
 """Standard errors at which a paired effect counts as resolved."""
+_Z: Final = 1.96
+"""Standard errors to either end of a 95% interval."""
 _Method = Literal["plain", "cuped"]
 
 
@@ -205,12 +207,9 @@ def plan_power(
             for day in days
             for users in sorted({*USERS, spec.users})
         ],
-        needs=[
-            NeedRow(method=method, days=day, users=sizes.users(parts.after(day)))
-            for method, parts in variances.items()
-            for day in days
-        ],
+        needs=[_need(sizes, method, day, parts) for method, parts in variances.items() for day in days],
         paired=_paired(wanted, metric, lives, seconds),
+        before=_before(sizes, metric, lives, spec.days),
     )
 
 
@@ -269,6 +268,35 @@ def _variances(metric: Metric, lives: AllPotentialOutcomes) -> dict[_Method, Com
     if left is not None:
         variances["cuped"] = components(left)
     return variances
+
+
+def _need(sizes: TestSizes, method: _Method, days: int, parts: Components) -> NeedRow:
+    """Users for the effect, with what the pilot's own error leaves open."""
+    variance, factor = parts.after(days), math.exp(_Z * parts.relative_error)
+    return NeedRow(
+        method=method,
+        days=days,
+        users=sizes.users(variance),
+        users_low=sizes.users(variance / factor),
+        users_high=sizes.users(variance * factor),
+    )
+
+
+def _before(sizes: TestSizes, metric: Metric, lives: AllPotentialOutcomes, days: int) -> list[BeforeRow]:
+    """Variance left by each length of the time before the test, among control's users."""
+    life = lives.truth[lives.arms[0]]
+    daily = influence(metric, life)
+    if daily is None:
+        return []
+    plain = components(daily).after(days)
+    rows: list[BeforeRow] = []
+    for before, totals in lives.before.items():
+        columns = {PRE + name: totals[name].to_numpy() for name in metric.columns}
+        left = adjusted(daily, metric, PotentialOutcomes(life.users.assign(**columns), life.looks))
+        if left is not None and plain > 0:
+            variance = components(left).after(days)
+            rows.append(BeforeRow(days=before, variance_left=variance / plain, users=sizes.users(variance)))
+    return rows
 
 
 def _variance_row(method: _Method, parts: Components) -> VarianceRow:

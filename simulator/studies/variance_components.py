@@ -8,6 +8,7 @@ $\bar y_i$ over the two buckets. With users $b_i$ and days $w_{it}$ apart, $\ope
 Axes: `users`, `days`.
 """
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -28,11 +29,13 @@ class Components:
         between: Of users' levels.
         within: Of a day around its user's level.
         measured: Of the mean over the first 1, 2, ... days.
+        relative_error: Standard error of the variance over all measured days, over that variance; by the fourth moment.
     """
 
     between: float
     within: float
     measured: Float64[np.ndarray, " days"]
+    relative_error: float = 0.0
 
     def after(self, days: int) -> float:
         """Variance of the mean over so many days: measured as far as the pilot went, then by its components."""
@@ -57,10 +60,23 @@ def components(daily: Float64[np.ndarray, "users days"]) -> Components:
     n_days = daily.shape[1]
     running = np.cumsum(daily, axis=1) / np.arange(1, n_days + 1)
     measured = running.var(axis=0, ddof=1)
+    error = _relative_error(running[:, -1])
     if n_days == 1:
-        return Components(float(measured[0]), 0.0, measured)
+        return Components(float(measured[0]), 0.0, measured, error)
     within = float(daily.var(axis=1, ddof=1).mean())
-    return Components(max(0.0, float(measured[-1]) - within / n_days), within, measured)
+    return Components(max(0.0, float(measured[-1]) - within / n_days), within, measured, error)
+
+
+def _relative_error(values: Float64[np.ndarray, " users"]) -> float:
+    """Standard error of a sample variance over that variance, sqrt((kurtosis - 1) / n).
+
+    >>> values = np.random.default_rng(0).normal(size=200_000)
+    >>> round(_relative_error(values) * np.sqrt(200_000 / 2), 2)
+    1.0
+    """
+    away = values - values.mean()
+    square = float((away * away).mean())
+    return math.sqrt(max(float((away**4).mean()) / square**2 - 1, 0.0) / len(values)) if square > 0 else 0.0
 
 
 def influence(metric: Metric, life: PotentialOutcomes) -> Float64[np.ndarray, "users days"] | None:
