@@ -120,13 +120,13 @@ class _Bars(Progress):
             _LeftColumn(),
         )
         super().__init__(*columns, console=Console(stderr=True))
-        if left is not None:
-            self._whole = self.add_task("all of it", total=1.0, left=None)
 
     def show(self, stage: str, done: int, total: int) -> None:
         """Move the bar of a stage; the step before it has ended."""
         if self._left is not None:
             self._left.begin(stage, done, total)
+            if self._whole is None:
+                self._whole = self.add_task("all of it", total=1.0, left=None)
         if self._stage not in ("", stage):
             before = self._by_stage[self._stage]
             self.advance(before)

@@ -75,14 +75,14 @@ def list_chunks(folder: Path) -> tuple[list[Chunk], frozenset[str]]:
     chunks: list[Chunk] = []
     worlds = set[str]()
     is_full = True
-    try:
-        for path in files:
+    for path in files:
+        try:
             with pq.ParquetFile(path.absolute()) as file:
                 check_columns(folder, file.schema_arrow.names, SCHEMA.names)
                 for group in range(file.metadata.num_row_groups):
                     is_full &= _list_group(path, file, group, chunks, worlds)
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(folder, error) from None
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(path, error) from None
     if not is_full:
         with open_user_days(folder):  # refuses gaps
             pass
@@ -110,16 +110,16 @@ def _list_group(path: Path, file: pq.ParquetFile, group: int, chunks: list[Chunk
     return all(known is not None and known.has_null_count and not known.null_count for known in columns.values())
 
 
-def chunk_user_ids(folder: Path, chunk: Chunk) -> np.ndarray:
+def chunk_user_ids(chunk: Chunk) -> np.ndarray:
     """Ids of all its rows."""
     try:
         with pq.ParquetFile(chunk.path.absolute()) as file:
             return file.read_row_group(chunk.group, columns=["user_id"])["user_id"].to_numpy()
     except (OSError, pa.ArrowException) as error:
-        raise _unreadable(folder, error) from None
+        raise _unreadable(chunk.path, error) from None
 
 
-def read_chunk(folder: Path, chunk: Chunk, columns: Sequence[str]) -> ChunkRows:
+def read_chunk(chunk: Chunk, columns: Sequence[str]) -> ChunkRows:
     """Read some columns of totals, and who and when.
 
     Raises:
@@ -137,7 +137,7 @@ def read_chunk(folder: Path, chunk: Chunk, columns: Sequence[str]) -> ChunkRows:
         zeros = np.zeros(len(user_id), np.int32)
         values = dict.fromkeys(columns, zeros) | {name: _values(table, name) for name in known}
     except (OSError, pa.ArrowException, ValueError) as error:
-        raise _unreadable(folder, error) from None
+        raise _unreadable(chunk.path, error) from None
     rows = ChunkRows(user_id, day, tuple(c for c, _ in labels), tuple(n for _, n in labels), values)
     return rows if (user_id[1:] >= user_id[:-1]).all() else _taken(rows, np.argsort(user_id, kind="stable"))
 
@@ -181,7 +181,5 @@ def _values(table: pa.Table, name: str) -> np.ndarray:
     return np.rint(values * UNIT).astype(np.int64)
 
 
-def _unreadable(folder: Path, error: Exception) -> RunFolderError:
-    return RunFolderError(
-        f"{folder}/user_days: cannot be read: {(str(error).splitlines() or ['damaged'])[0]}; run the test anew"
-    )
+def _unreadable(path: Path, error: Exception) -> RunFolderError:
+    return RunFolderError(f"{path}: cannot be read: {(str(error).splitlines() or ['damaged'])[0]}; run the test anew")

@@ -109,7 +109,7 @@ class UserDaySlices:
             if last - first < chunk.rows:
                 numbers.update(range(first, last + 1))
             else:
-                numbers.update((chunk_user_ids(self.folder, chunk) // size).tolist())
+                numbers.update((chunk_user_ids(chunk) // size).tolist())
         return sorted(numbers)
 
     def read(self, numbers: Sequence[int], size: int) -> Generator[UserSlice]:
@@ -124,7 +124,7 @@ class UserDaySlices:
             first, end = number * size, (number + 1) * size
             for chunk in self._chunks:
                 if chunk.first < end and chunk.last >= first and chunk not in held:
-                    held[chunk] = read_chunk(self.folder, chunk, columns)
+                    held[chunk] = read_chunk(chunk, columns)
             parts = [part for rows in held.values() if (part := _within(rows, first, end)) is not None]
             held = {chunk: rows for chunk, rows in held.items() if end <= chunk.last < end + _AHEAD * size}
             if parts:

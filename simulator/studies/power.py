@@ -4,8 +4,7 @@ statsmodels does the arithmetic of power (two independent samples, normal, two-s
 """
 
 import math
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, final
 
@@ -19,6 +18,7 @@ from simulator.run import run_to_folder
 from simulator.runs.folder import RunFolder
 from simulator.spec.experiment import ExperimentSpec
 from simulator.statistics.paired import PairedEffect, true_effect
+from simulator.studies.clock import Clock
 from simulator.studies.potential_outcomes import AllPotentialOutcomes, PotentialOutcomes, read_lives
 from simulator.studies.variance_components import Components, adjusted, components, influence
 
@@ -59,32 +59,6 @@ class PowerTarget:
     effect: float = 0.001
     power: float = 0.8
     alpha: float = 0.05
-
-
-@final
-@dataclass
-class Clock:
-    """Seconds by stage of a run."""
-
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
-    stage: str = ""
-    since: float = 0.0
-
-    def tell(self, stage: str) -> None:
-        """A step of a stage begins now."""
-        now = time.perf_counter()
-        if self.stage:
-            self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + now - self.since
-        self.stage, self.since = stage, now
-
-    def watch(self, progress: Progress) -> Progress:
-        """Progress that is shown and timed."""
-
-        def show(stage: str, done: int, total: int) -> None:
-            self.tell(stage)
-            progress(stage, done, total)
-
-        return show
 
 
 def run_power(

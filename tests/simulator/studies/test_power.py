@@ -15,8 +15,9 @@ from simulator.metrics import METRICS, scorecard_metrics
 from simulator.reports.power import load_power
 from simulator.run import write_report
 from simulator.spec.experiment import load_spec, parse_spec
+from simulator.studies.clock import Clock
 from simulator.studies.potential_outcomes import read_lives
-from simulator.studies.power import Clock, PowerTarget, plan_power, run_power
+from simulator.studies.power import PowerTarget, plan_power, run_power
 from simulator.studies.power import TestSizes as Sizes
 from simulator.studies.variance_components import Components, adjusted, components, influence
 
@@ -181,7 +182,7 @@ def test_arms_that_are_the_same_have_nothing_of_their_own_to_resolve(sample_run,
 
 def test_the_clock_adds_up_a_stage(monkeypatch):
     times = iter([0.0, 1.0, 4.0, 4.5])
-    monkeypatch.setattr("simulator.studies.power.time.perf_counter", lambda: next(times))
+    monkeypatch.setattr("simulator.studies.clock.time.perf_counter", lambda: next(times))
     clock, shown = Clock(), []
     show = clock.watch(lambda *said: shown.append(said))
     show("play", 0, 2)

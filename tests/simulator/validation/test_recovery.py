@@ -8,7 +8,7 @@ import pytest
 from simulator.rollout.catalogue import Size
 from simulator.rollout.request import respond
 from simulator.validation.random_requests import random_course, requests
-from simulator.validation.recovery import _known, act_truths, recover, watch, watch_truth
+from simulator.validation.recovery import _regressors, act_truths, recover, watch, watch_truth
 from user_models.recovery.watch_likelihood import fit_watch
 from user_models.testing import toy_world
 
@@ -45,7 +45,7 @@ def test_covariates_rebuild_the_appeal_that_the_kernel_used():
     course, (block,) = random_course(world, TINY, 1, seed=3)
     truth = watch_truth(world, block.users)
     for request in requests(course, block, range(1)):
-        context, _ = _known(course, request)
+        context, _ = _regressors(course, request)
         effects = truth.hour_effect[block.state.hour[request.rows]] + truth.user_appeal[request.rows]
         wanted = context @ truth.context + effects + request.ring.videos.appeal[request.slates[:, 0]]
         response = respond(course, block, request.ring, request.day, request.rows, request.slates)
