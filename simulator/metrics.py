@@ -49,6 +49,8 @@ class Metric:
         numerator: Columns that are added up.
         denominator: Columns that are added up below, or None for one per assigned user.
         scale: Factor on the numerator.
+        cap: Largest total of a user that counts in the numerator, before `scale`; larger ones count as this. A capped
+            metric is another quantity than the one without a cap: say so in its label.
 
     Raises:
         ValueError: A field that is not as it is said here.
@@ -65,6 +67,7 @@ class Metric:
     numerator: tuple[str, ...]
     denominator: tuple[str, ...] | None = None
     scale: float = 1.0
+    cap: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would be told wrong later."""
@@ -78,6 +81,8 @@ class Metric:
             raise ValueError(f"metric {self.key!r}: better = {self.better!r} given, want one of {directions}")
         if not math.isfinite(self.scale) or self.scale == 0:
             raise ValueError(f"metric {self.key!r}: scale = {self.scale} given, want a number that is not 0")
+        if self.cap is not None and not (math.isfinite(self.cap) and self.cap > 0):
+            raise ValueError(f"metric {self.key!r}: cap = {self.cap} given, want a number above 0, or none")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -86,7 +91,8 @@ class Metric:
 
     def ratio(self, users: pd.DataFrame, prefix: str = "") -> Ratio:
         """Both sides of the metric, row by row; `prefix` chooses the columns of another period."""
-        above = self.scale * _total(users, self.numerator, prefix)
+        total = _total(users, self.numerator, prefix)
+        above = self.scale * (total if self.cap is None else np.minimum(total, self.cap))
         if self.denominator is None:
             return Ratio(above, np.ones(len(users)))
         return Ratio(above, _total(users, self.denominator, prefix))

@@ -41,6 +41,7 @@ class LiveTest:
         shares: Planned share of the users per arm; equal ones if empty.
         rules: How rows are judged.
         confidence: Of all intervals.
+        covariates: More columns that were known before the test.
     """
 
     arm: str
@@ -51,6 +52,7 @@ class LiveTest:
     shares: Mapping[str, float] = field(default_factory=dict[str, float])
     rules: DecisionRules = field(default_factory=DecisionRules)
     confidence: float = CONFIDENCE
+    covariates: tuple[str, ...] = ()
 
 
 def metric_of(text: str) -> Metric:
@@ -128,6 +130,7 @@ def live_report(name: str, table: pd.DataFrame, test: LiveTest) -> Report:
             test.rules,
             shares=shares or None,
             confidence=test.confidence,
+            covariates=test.covariates,
         )
     users = {arm: int((frame["arm"] == arm).sum()) for arm in arms}
     weights = {arm: test.shares.get(arm, 1.0) for arm in arms}

@@ -48,6 +48,7 @@ def compare_arms(
     control: str,
     treatments: Sequence[str],
     confidence: float = CONFIDENCE,
+    covariates: Sequence[str] = (),
 ) -> list[MetricRow]:
     """`moment_rows` of a frame known to be sound; an arm without users gives rows without numbers.
 
@@ -55,16 +56,21 @@ def compare_arms(
         ValueError: A metric whose values are beyond what a number can hold.
     """
     by_arm = {arm: users.loc[users["arm"] == arm] for arm in (control, *treatments)}
-    by_metric = {metric.key: _rows(metric, by_arm, confidence) for metric in metrics}
+    by_metric = {metric.key: _rows(metric, by_arm, confidence, covariates) for metric in metrics}
     return [by_metric[metric.key][place] for place in range(len(treatments)) for metric in metrics]
 
 
-def _rows(metric: Metric, by_arm: dict[str, pd.DataFrame], confidence: float) -> list[MetricRow]:
+def _rows(
+    metric: Metric, by_arm: dict[str, pd.DataFrame], confidence: float, covariates: Sequence[str]
+) -> list[MetricRow]:
     """One metric of every treatment, the control being the first arm."""
     with np.errstate(over="ignore"):
         buckets = [bucket_of(metric, arm, users) for arm, users in by_arm.items()]
     groups = [group_of(users["user_id"].to_numpy()) for users in by_arm.values()]
-    columns = [_columns(bucket) for bucket in buckets]
+    columns = [
+        _columns(bucket, [users[name].to_numpy(np.float64) for name in covariates])
+        for bucket, users in zip(buckets, by_arm.values(), strict=True)
+    ]
     powers = [_power(metric, sides) for sides in zip(*columns, strict=True)]
     moments = [
         GroupMoments.of(tuple(map(_scaled, sides, powers)), group) for sides, group in zip(columns, groups, strict=True)
@@ -83,10 +89,13 @@ def _lacking(metric: Metric, users: pd.DataFrame) -> dict[str, str]:
     return {"method": f"not adjusted: column {missing[0]!r} is missing"}
 
 
-def _columns(bucket: ArmSample) -> tuple[Float64[np.ndarray, " users"], ...]:
+def _columns(
+    bucket: ArmSample, covariates: Sequence[Float64[np.ndarray, " users"]]
+) -> tuple[Float64[np.ndarray, " users"], ...]:
     """Both sides of the metric, during the test and, as known, before it."""
     ratios = [ratio for ratio in (bucket.test, bucket.before) if ratio is not None]
-    return tuple(side for ratio in ratios for side in (ratio.numerator, ratio.denominator))
+    sides = tuple(side for ratio in ratios for side in (ratio.numerator, ratio.denominator))
+    return sides if bucket.before is None else (*sides, *covariates)
 
 
 def _power(metric: Metric, sides: tuple[Float64[np.ndarray, " _"], ...]) -> int:

@@ -26,7 +26,11 @@ class ReadoutWarning(UserWarning):
 
 
 def read_users(
-    users: object, metrics: Sequence[Metric], arms: Sequence[Hashable], names: Sequence[str]
+    users: object,
+    metrics: Sequence[Metric],
+    arms: Sequence[Hashable],
+    names: Sequence[str],
+    covariates: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, list[str]]:
     """The users of some arms, sound enough to be compared.
 
@@ -35,6 +39,7 @@ def read_users(
         metrics: What is to be compared.
         arms: Values of the column `arm`, compared as they are: 1 is not "1".
         names: What the arms are called.
+        covariates: More columns that were known before the test.
 
     Returns:
         Columns `user_id`, `arm` (now the names) and those of the metrics, `pre_` ones as known; and what was left out,
@@ -46,7 +51,11 @@ def read_users(
     frame = _as_frame(users)
     needed = dict.fromkeys(column for metric in metrics for column in metric.columns)
     _check_names(frame, list(needed))
-    columns = [*needed, *(PRE + name for name in needed if PRE + name in frame.columns)]
+    for name in covariates:
+        if name not in frame.columns:
+            raise ValueError(f"covariate {name!r} is missing; want a column that was known before the test")
+    early = [PRE + name for name in needed if PRE + name in frame.columns]
+    columns = list(dict.fromkeys([*needed, *early, *covariates]))
     frame = frame.loc[:, [*_IDS, *columns]]
     frame, nowhere = _with_an_arm(frame)
     frame, mixed = _in_one_arm(frame)

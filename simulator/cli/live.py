@@ -20,6 +20,7 @@ def analyse(
     metric: Annotated[tuple[str, ...], Parameter(negative="")],
     guardrail: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     share: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    covariate: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     multiplicity: Literal["holm", "benjamini-hochberg", "none"] = "holm",
     confidence: float = 0.95,
     out: Path | None = None,
@@ -40,6 +41,7 @@ def analyse(
             user without `/`. Give it again for more.
         guardrail: A metric that must not get worse, and the relative loss that can be borne: `AUT=0.01`.
         share: Planned share of an arm: `A=0.9`. Equal shares by default; give one for each arm.
+        covariate: Another column that was known before the test, such as `pre_views`; give it again for more.
         multiplicity: How p-values of all metrics and treatments are adjusted together.
         confidence: Of all intervals.
         out: HTML file to write.
@@ -52,7 +54,7 @@ def analyse(
         refuse(f"--out {out} given, but there is no folder {out.parent}; make it first")
     try:
         rules = DecisionRules(multiplicity, _numbers(guardrail, "guardrail"))
-        test = LiveTest(arm, user, control, treatment, metric, _numbers(share, "share"), rules, confidence)
+        test = LiveTest(arm, user, control, treatment, metric, _numbers(share, "share"), rules, confidence, covariate)
         result = live_report(table.name, read_table(table), test)
     except ValueError as error:
         refuse(str(error))

@@ -71,7 +71,7 @@ def _relative_error(values: Float64[np.ndarray, " users"]) -> float:
     """Standard error of a sample variance over that variance, sqrt((kurtosis - 1) / n).
 
     >>> values = np.random.default_rng(0).normal(size=200_000)
-    >>> round(_relative_error(values) * np.sqrt(200_000 / 2), 2)
+    >>> round(_relative_error(values) * math.sqrt(200_000 / 2), 2)
     1.0
     """
     away = values - values.mean()

@@ -332,3 +332,31 @@ def test_confidence_is_that_of_all_intervals():
     half = [math.log((1 + row.ci_high) / (1 + row.ci_low)) for row in (narrow, wide)]
     freedom = 2 * (GROUPS - 1)
     assert half[0] / half[1] == pytest.approx(stats.t.isf(0.25, freedom) / stats.t.isf(0.025, freedom), rel=1e-3)
+
+
+def test_more_covariates_narrow_the_interval_by_what_they_explain():
+    """What was known before explains half of what the metric's own past leaves: the interval is a root of 2 narrower."""
+    rng, n = np.random.default_rng(8), 20_000
+    own, other = rng.normal(10, 1, n), rng.normal(0, 1, n)
+    users = one_column(own + other + rng.normal(0, 1, n), np.where(rng.random(n) < 0.5, "a", "b"))
+    users = users.assign(pre_profit=own, pre_other=other)
+    (few,), (more,) = (analyse(users, [PROFIT], "a", ["b"], covariates=names) for names in ((), ("pre_other",)))
+    assert more.log_standard_error / few.log_standard_error == pytest.approx(0.5**0.5, rel=0.15)
+    assert more.plain == few.plain
+
+
+@pytest.mark.parametrize(("names", "message"), [(["age"], "covariate 'age' is missing"), (["x", "x"], "given twice")])
+def test_covariates_that_are_not_there_or_there_twice_are_refused(names, message):
+    users = one_column(np.arange(40.0), np.where(np.arange(40) % 2, "a", "b")).assign(x=1.0)
+    with pytest.raises(ValueError, match=message):
+        analyse(users, [PROFIT], "a", ["b"], covariates=names)
+
+
+def test_a_capped_metric_is_another_quantity_and_has_a_cap_above_0():
+    values = np.array([1.0, 2.0, 3.0, 1_000.0] * 50)
+    users = one_column(values, np.where(np.arange(200) < 100, "a", "b"))
+    capped = Metric("profit", "Profit, capped at 10", "$/user", "up", ("profit",), cap=10.0)
+    (row,) = analyse(users, [capped], "a", ["b"])
+    assert row.control == pytest.approx(4.0)
+    with pytest.raises(ValueError, match=r"cap = -1\.0 given, want a number above 0"):
+        Metric("profit", "Profit", "$/user", "up", ("profit",), cap=-1.0)

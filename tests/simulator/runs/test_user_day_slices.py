@@ -150,7 +150,7 @@ def test_a_file_given_twice_is_refused(written: Callable[..., Path], rows: pd.Da
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e10])
 def test_seconds_that_are_no_number_are_refused(written: Callable[..., Path], rows: pd.DataFrame, value: float):
-    with pytest.raises(RunFolderError, match="user_days.*: cannot be read: watch_s is"):
+    with pytest.raises(RunFolderError, match=r"user_days.*: cannot be read: watch_s is"):
         read(written(rows.assign(watch_s=value)))
 
 
@@ -171,7 +171,7 @@ def test_an_empty_cell_is_named(written: Callable[..., Path], rows: pd.DataFrame
 def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes):
     (tmp_path / "user_days").mkdir()
     (tmp_path / "user_days" / "part-0.parquet").write_bytes(content)
-    with pytest.raises(RunFolderError, match="user_days.*: cannot be read") as refusal:
+    with pytest.raises(RunFolderError, match=r"user_days.*: cannot be read") as refusal:
         UserDaySlices(tmp_path, LAYOUT)
     assert "\n" not in str(refusal.value)
 
