@@ -335,7 +335,7 @@ def test_confidence_is_that_of_all_intervals():
 
 
 def test_more_covariates_narrow_the_interval_by_what_they_explain():
-    """What was known before explains half of what the metric's own past leaves: the interval is a root of 2 narrower."""
+    """A covariate explains half of what the metric's own past leaves: the interval is narrower by a root of 2."""
     rng, n = np.random.default_rng(8), 20_000
     own, other = rng.normal(10, 1, n), rng.normal(0, 1, n)
     users = one_column(own + other + rng.normal(0, 1, n), np.where(rng.random(n) < 0.5, "a", "b"))
