@@ -57,7 +57,8 @@ def _panels(sweep: Sweep, draw: _Draw, title: str, symbols: Sequence[tuple[Symbo
         _mark_assumed(figure, sweep, where)
         moved = False
         for arm in sweep.treatments:
-            for trace in draw(sweep, rows_of(sweep, metric, arm)):
+            rows = rows_of(sweep, metric, arm)
+            for trace in draw(sweep, rows) if rows else []:
                 trace.update(legendgroup=_group(sweep, arm), showlegend=False, meta=arm)
                 figure.add_trace(trace, row=where.row, col=where.column)
                 moved |= bool(np.any(np.nan_to_num(np.array(trace.y, np.float64))))
@@ -172,7 +173,8 @@ def _group(sweep: Sweep, arm: str) -> str:
 def _places(sweep: Sweep, rows: _Rows) -> list[float]:
     """Where rows stand: at their values, moved a little so that several treatments stand side by side."""
     arms = sweep.treatments
-    nearest = np.diff(_on_axis(sweep, np.array(sweep.values))).min()
+    apart = np.diff(_on_axis(sweep, np.array(sweep.values)))
+    nearest = float(apart.min()) if len(apart) else 1.0
     shift = 0.12 * nearest * (arms.index(rows[0][1].arm) - (len(arms) - 1) / 2)
     return _off_axis(sweep, _on_axis(sweep, np.array([value for value, _ in rows])) + shift).tolist()
 

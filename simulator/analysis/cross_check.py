@@ -45,7 +45,8 @@ def second_opinion(
 
 def _apart(a: GroupMoments, b: GroupMoments) -> tuple[float, float]:
     """How far the two are apart: differences in units of the error, errors relative to it."""
-    ours = difference(a, b, "none", "delta")
+    with np.errstate(all="ignore"):
+        ours = difference(a, b, "none", "delta")
     theirs = _TEST.analyze_aggregates(_aggregates(a.samples()), _aggregates(b.samples()))
     error = ours.standard_error or np.nan
     their_error = (float(theirs.effect_size_ci_upper) - float(theirs.effect_size)) / _Z

@@ -32,6 +32,8 @@ NEAR_ZERO: Final = 1.96
 """A control mean within so many of its standard errors from 0 gives no lift."""
 FEWEST: Final = 20
 """Users of an arm per covariate below which slopes are not fitted: their error would not show."""
+_LARGEST: Final = 1e15
+"""Lifts beyond this are too wide to be told."""
 _DIGITS: Final = 14
 """Values that are the same to so many digits vary by rounding only."""
 _BEYOND: Final = "control or treatment is too near 0, or too large beside what varies, to divide by"
@@ -165,8 +167,9 @@ def difference(
         error: How the standard error is found; `leverage` takes no covariates.
         confidence: Of the intervals.
     """
-    fault = _lift_fault(a.samples(), b.samples())
-    result = estimate(a, b, adjustment, error, log=not fault)
+    with np.errstate(all="ignore"):
+        fault = _lift_fault(a.samples(), b.samples())
+        result = estimate(a, b, adjustment, error, log=not fault)
     if not np.isfinite([result.standard_error, result.freedom]).all() or result.standard_error <= 0:
         return _unsaid(_BEYOND)
     half = t.isf((1 - confidence) / 2, result.freedom) * result.standard_error
@@ -302,9 +305,16 @@ def same_sign(a: Samples, b: Samples) -> Bool[np.ndarray, "*r"] | np.bool:
 
 def _finite(values: Mapping[str, Values | float], reasons: dict[str, str]) -> Difference:
     """A difference without what is no number, each such field with a reason."""
-    finite = {name: float(value) for name, value in values.items() if math.isfinite(value)}
+    finite = {
+        name: float(value) for name, value in values.items() if math.isfinite(value) and not _is_beyond(name, value)
+    }
     missing = [name for name in values if name not in finite]
     return Difference(**finite, reasons=dict.fromkeys(missing, "too large or too small beside its rounding") | reasons)
+
+
+def _is_beyond(name: str, value: Values | float) -> bool:
+    """Whether a lift or an end of its interval is beyond what is told."""
+    return name in ("relative_effect", "ci_low", "ci_high") and abs(float(value)) > _LARGEST
 
 
 def _unsaid(reason: str) -> Difference:
