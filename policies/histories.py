@@ -38,9 +38,9 @@ class LoggedRequests:
         return len(self.user_id)
 
 
-def clock_h(feedback: Feedback) -> Int32[np.ndarray, " rows"]:
-    """Hours from the start of day 0 to each view; negative before it."""
-    return 24 * feedback.day.astype(np.int32) + feedback.hour.astype(np.int32)
+def clock_h(day: Int[np.ndarray, "*b"], hour: Int[np.ndarray, "*b"]) -> Int32[np.ndarray, "*b"]:
+    """Hours from the start of day 0; negative before it."""
+    return 24 * day.astype(np.int32) + hour.astype(np.int32)
 
 
 def run_bounds(key: np.ndarray) -> Int64[np.ndarray, " bounds"]:
@@ -66,7 +66,9 @@ def find_requests(feedback: Feedback, h: int) -> LoggedRequests:
     start = np.flatnonzero(opens)
     user_start = np.searchsorted(user, user[start])
     first = np.maximum(start - h, user_start)
-    return LoggedRequests(user[start], clock_h(feedback)[start], first, start, np.cumsum(opens) - 1)
+    return LoggedRequests(
+        user[start], clock_h(feedback.day[start], feedback.hour[start]), first, start, np.cumsum(opens) - 1
+    )
 
 
 def gather_history(
@@ -94,7 +96,7 @@ def gather_history(
         video_id=np.where(mask, feedback.video_id[row], 0).astype(np.int32),
         watch_s=np.where(mask, feedback.watch_s[row], 0).astype(np.float32),
         events=np.where(mask, feedback.events[row], 0).astype(np.uint16),
-        hours_ago=np.where(mask, now_h[:, None] - clock_h(feedback)[row], 0).astype(np.int32),
+        hours_ago=np.where(mask, now_h[:, None] - clock_h(feedback.day[row], feedback.hour[row]), 0).astype(np.int32),
         mask=mask,
     )
 

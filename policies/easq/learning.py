@@ -7,7 +7,7 @@ goes on to the same bytes. Draws depend on the seed and the number of rounds lea
 Axes: `rows` views, `b` requests.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, final
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor, nn
 
-from policies.base import Feedback, Log
+from policies.base import Event, Feedback, Log
 from policies.checks import check_log
 from policies.easq.answer_buffer import AnswerBuffer, draw_pairs, read_answers
 from policies.easq.inputs import N_RATES, FrozenInputs, SlateVectors, freeze_inputs, read_slates
@@ -27,6 +27,7 @@ from policies.two_tower.fit import Recipe, fit_towers
 
 Use: TypeAlias = Literal["side", "main", "none"]
 """What answers teach: side path and preferences (EASQ), the main loss (EMER_S), or nothing (EMER)."""
+DECIDED: Final = Event.SATISFIED | Event.DISSATISFIED
 _PRIOR: Final = 10.0
 """Precision of the normal prior of each video's own columns."""
 _STEEPEST: Final = 5.0
@@ -41,6 +42,7 @@ class EasqRecipe:
         answers: What they teach.
         satisfaction_weight: Lambda 1.
         preference_weight: Lambda 2; 0 leaves the preference loss out.
+        full_density: Answers per request from which lambda 2 counts in full; with fewer it falls in proportion.
         beta: Of the preference loss.
         prior_weight: Of EMER's prior loss.
         width: Of the backbone.
@@ -60,6 +62,7 @@ class EasqRecipe:
     answers: Use = "side"
     satisfaction_weight: float = 0.5
     preference_weight: float = 0.1
+    full_density: float = 0.1
     beta: float = 0.5
     prior_weight: float = 0.1
     width: int = 32
@@ -67,13 +70,24 @@ class EasqRecipe:
     experts: tuple[int, int] = (4, 2)
     history: int = 50
     epochs: int = 3
-    max_requests: int = 60_000
+    max_requests: int = 240_000
     requests_per_step: int = 128
     pairs_per_step: int = 256
     extra: int = 6
-    capacity: int = 30_000
+    capacity: int = 400_000
     learning_rate: float = 1e-3
     online_rate: float = 1e-4
+
+    def weighed(self, n_answers: int, n_requests: int) -> "EasqRecipe":
+        """Return the recipe with lambda 2 as the density of answers allows.
+
+        >>> EasqRecipe(preference_weight=0.1, full_density=0.1).weighed(n_answers=20, n_requests=400).preference_weight
+        0.05
+        """
+        if self.full_density == 0:
+            return self
+        share = min(1.0, n_answers / max(n_requests, 1) / self.full_density)
+        return replace(self, preference_weight=self.preference_weight * share)
 
 
 @final
@@ -136,8 +150,10 @@ def learn_log(log: Log, recipe: EasqRecipe, seed: int) -> RankerState:
         longest_gradient=_STEEPEST,
     )
 
+    weighed = recipe.weighed(int(feedback.has(DECIDED).sum()), n)
+
     def loss_of(rows: Tensor) -> Tensor:
-        return total_loss(state, slates.take(rows), recipe, generator)
+        return total_loss(state, slates.take(rows), weighed, generator)
 
     train(network, loss_of, lambda: prior(network) / len(slates), len(slates), schedule, generator)
     return state
@@ -152,12 +168,13 @@ def learn_round(state: RankerState, feedback: Feedback, recipe: EasqRecipe) -> N
     opened = new[find_requests(joined, recipe.history).start]
     slates = read_slates(state.known, joined, np.flatnonzero(opened), recipe.history)
     newer = read_answers(state.known, joined, new, recipe.capacity, recipe.history)
+    weighed = recipe.weighed(int((joined.has(DECIDED) & new).sum()), len(slates))
     state.answers = state.answers.extended(newer, recipe.capacity)
     state.network.train()
     with one_thread():
         for rows in torch.randperm(len(slates), generator=generator).split(recipe.requests_per_step):
             state.optimiser.zero_grad()
-            total_loss(state, slates.take(rows), recipe, generator).backward()
+            total_loss(state, slates.take(rows), weighed, generator).backward()
             nn.utils.clip_grad_norm_(state.network.parameters(), _STEEPEST)
             state.optimiser.step()
     state.network.eval()

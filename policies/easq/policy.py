@@ -105,6 +105,8 @@ class EasqPolicy(EasqFamilyPolicy):
         dpo: Keep the preference loss, by which answers reach the served score.
         satisfaction_weight: Lambda 1; at least 0.
         preference_weight: Lambda 2; at least 0.
+        full_density: Answers per request from which lambda 2 counts in full; with fewer it falls in proportion [R].
+            Without that a few hundred answers are learned by heart and cost watch time. At least 0.
         beta: Of the preference loss; more than 0.
         prior_weight: Of EMER's prior loss; at least 0.
         epochs: Passes over the log's requests, at most; at least 1.
@@ -119,11 +121,12 @@ class EasqPolicy(EasqFamilyPolicy):
     dpo: bool = True
     satisfaction_weight: float = 0.5
     preference_weight: float = 0.1
+    full_density: float = 0.1
     beta: float = 0.5
     prior_weight: float = 0.1
     epochs: int = 3
-    max_requests: int = 60_000
-    capacity: int = 30_000
+    max_requests: int = 240_000
+    capacity: int = 400_000
     learning_rate: float = 1e-3
     online_rate: float = 1e-4
 
@@ -151,7 +154,7 @@ class EmerPolicy(EasqFamilyPolicy):
 
     prior_weight: float = 0.1
     epochs: int = 3
-    max_requests: int = 60_000
+    max_requests: int = 240_000
     learning_rate: float = 1e-3
     online_rate: float = 1e-4
 
@@ -178,8 +181,8 @@ class EmerSPolicy(EasqFamilyPolicy):
     satisfaction_weight: float = 0.5
     prior_weight: float = 0.1
     epochs: int = 3
-    max_requests: int = 60_000
-    capacity: int = 30_000
+    max_requests: int = 240_000
+    capacity: int = 400_000
     learning_rate: float = 1e-3
     online_rate: float = 1e-4
 

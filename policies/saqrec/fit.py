@@ -7,35 +7,47 @@ by the student from then on; each phase has its own schedule of learning rates [
 Axes: `b` slates, `n` candidates, `rows` views.
 """
 
+import logging
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Final, Literal, TypeAlias, final
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Int64
+from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional
 
 from policies.base import Answer, Event, Log
 from policies.saqrec.losses import LambdaMode, Normalise, inverse_propensity_loss, pseudo_label
-from policies.saqrec.model import PairNetwork, Saqrec, SaqrecBase
+from policies.saqrec.model import PairNetwork, Saqrec, SaqrecBase, SatisfactionNetwork, TeacherQuality
 from policies.torch_rankers.feature_tables import catalogue_of
-from policies.torch_rankers.losses import Scorer
-from policies.torch_rankers.slate_samples import SlateSample, SlateSource
+from policies.torch_rankers.losses import cross_entropy
+from policies.torch_rankers.slate_samples import ClickSource, SlateSample, SlateSource
 from policies.torch_rankers.spec import RankerSpec, learn
 from policies.torch_rankers.training import TrainingSchedule, one_thread, train
 from policies.torch_rankers.view_samples import SampleSource, choose_rows
 
+_log = logging.getLogger(__name__)
+
 PropensityTarget: TypeAlias = Literal["answered", "exposed"]
 """What the propensity is of: an answer, as in the authors' code, or a questionnaire shown, as in the paper."""
 OBSERVED: Final = ("answered", "exposed")
-_MOST: Final = 60_000
-"""Answers, and silent views, that stage 1 learns from at most."""
+Learns: TypeAlias = Literal["slates", "clicks"]
+"""Clicks are learned from all that was shown, or told apart from videos of the catalogue."""
+LEARNS: Final = ("slates", "clicks")
+_JUDGED: Final = 10
+"""One answer in so many is kept from learning."""
+_MOST_ANSWERS: Final = 400_000
+_MOST_SILENT: Final = 60_000
+"""Answers, and views without one, that stage 1 learns from at most."""
 _CHUNK: Final = 512
-_BASE_EPOCHS: Final = 2
-_SCHEDULE: Final = TrainingSchedule(epochs=8, users_per_step=128, learning_rate=0.003, longest_gradient=5.0, patience=2)
+_SCHEDULE: Final = TrainingSchedule(epochs=8, users_per_step=512, learning_rate=0.02, longest_gradient=5.0, patience=2)
+_EFFECT_PRECISION: Final = 1.0
+"""Of the normal prior of each video's effect on satisfaction [R]."""
 
 
 @final
@@ -52,6 +64,9 @@ class TrainingPlan:
         lambda_mode: How disagreement with the teacher is measured.
         observed: What the propensity is of.
         unbiased: Weigh answers by inverse propensities; False weighs them alike.
+        unlabelled: Count clicks without an answer as not satisfied.
+        learns: What clicks are told apart from.
+        base_epochs: Of the recommender that is trained first.
     """
 
     beta: float = 1.0
@@ -62,6 +77,14 @@ class TrainingPlan:
     lambda_mode: LambdaMode = "bce"
     observed: PropensityTarget = "answered"
     unbiased: bool = True
+    unlabelled: bool = False
+    learns: Learns = "slates"
+    base_epochs: int = 2
+
+    @property
+    def click_loss(self) -> Callable[[Float32[Tensor, "b n"], SlateSample], Float32[Tensor, ""]]:
+        """L_C."""
+        return click_loss if self.learns == "slates" else sampled_click_loss
 
 
 @final
@@ -72,12 +95,14 @@ class Pairs:
     Attributes:
         user: Vector of the user as of the view's request.
         video: Vector of the video.
+        video_id: The video.
         events: Event bits.
         weight: Views that each stands for.
     """
 
     user: Float32[Tensor, "rows d"]
     video: Float32[Tensor, "rows d"]
+    video_id: Int64[Tensor, " rows"]
     events: Int64[Tensor, " rows"]
     weight: Float32[Tensor, " rows"]
 
@@ -90,19 +115,18 @@ class Pairs:
 
     def take(self, rows: Tensor) -> "Pairs":
         """Some of them."""
-        return Pairs(self.user[rows], self.video[rows], self.events[rows], self.weight[rows])
+        return Pairs(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def train_stages(saqrec: Saqrec, spec: RankerSpec, plan: TrainingPlan, log: Log, generator: torch.Generator) -> None:
     """Train all stages on a log; without answers the teacher predicts 1/2 for every view."""
-    source = SlateSource(log, spec.sampling, generator)
+    source = (SlateSource if plan.learns == "slates" else ClickSource)(log, spec.sampling, generator)
     base = SaqrecBase(catalogue_of(log), saqrec.shape, generator)
-    learn(base, replace(spec, loss=click_loss, epochs=_BASE_EPOCHS), source, generator)
+    learn(base, replace(spec, loss=partial(base_loss, plan=plan), epochs=plan.base_epochs), source, generator)
     saqrec.embeddings.load_state_dict(base.embeddings.state_dict())
     saqrec.teacher.base.load_state_dict(base.state_dict())
-    net = PairNetwork(saqrec.shape.d, generator)
-    fit_satisfaction(net, gather_pairs(base.eval(), source.views, log, generator), plan, generator)
-    saqrec.teacher.satisfaction.load_state_dict(net.state_dict())
+    pairs = gather_pairs(base.eval(), source.views, log, generator)
+    fit_satisfaction(saqrec.teacher.satisfaction, pairs, plan, generator)
     for mixed, epochs in phases(plan):
         loss = partial(main_loss, plan=plan, mixed=mixed)
         learn(saqrec, replace(spec, loss=loss, epochs=epochs), source, generator)
@@ -118,16 +142,27 @@ def phases(plan: TrainingPlan) -> list[tuple[bool, int]]:
     return [(mixed, n) for mixed, n in ((False, plain), (True, plan.epochs - plain)) if n]
 
 
-def click_loss(scorer: Scorer, slates: SlateSample) -> Float32[Tensor, ""]:
+def click_loss(logits: Float32[Tensor, "b n"], slates: SlateSample) -> Float32[Tensor, ""]:
     """L_C (equation 15): binary cross-entropy of clicks on all that was shown, the paper's D."""
-    return _clicks_apart(scorer(slates.requests, slates.candidates), slates)
+    present = slates.mask
+    return functional.binary_cross_entropy_with_logits(logits[present], slates.has(Event.CLICK)[present])
+
+
+def sampled_click_loss(logits: Float32[Tensor, "b n"], slates: SlateSample) -> Float32[Tensor, ""]:
+    """L_C where a click is told apart from videos of the catalogue: cross-entropy of the first candidate."""
+    return cross_entropy(logits.masked_fill(~slates.mask, -torch.inf))
+
+
+def base_loss(base: SaqrecBase, slates: SlateSample, plan: TrainingPlan) -> Float32[Tensor, ""]:
+    """Loss of the recommender that is trained first."""
+    return plan.click_loss(base(slates.requests, slates.candidates), slates)
 
 
 def main_loss(saqrec: Saqrec, slates: SlateSample, plan: TrainingPlan, *, mixed: bool) -> Float32[Tensor, ""]:
     """Compute L_C + beta L_S (equation 19); L_S is corrected for clicked and other views separately."""
     taught = saqrec.teacher.user(slates.requests)
     click, felt = saqrec.score(slates.requests, slates.candidates, taught)
-    loss = _clicks_apart(click, slates)
+    loss = plan.click_loss(click, slates)
     if saqrec.felt is None or plan.beta == 0:
         return loss
     teacher = saqrec.teacher.felt(taught, slates.candidates)
@@ -140,27 +175,61 @@ def main_loss(saqrec: Saqrec, slates: SlateSample, plan: TrainingPlan, *, mixed:
     return loss + plan.beta * functional.binary_cross_entropy_with_logits(felt[present], label[present])
 
 
-def _clicks_apart(logits: Float32[Tensor, "b n"], slates: SlateSample) -> Float32[Tensor, ""]:
-    """Binary cross-entropy of the candidates that are there."""
-    present = slates.mask
-    return functional.binary_cross_entropy_with_logits(logits[present], slates.has(Event.CLICK)[present])
+def fit_satisfaction(net: SatisfactionNetwork, pairs: Pairs, plan: TrainingPlan, generator: torch.Generator) -> None:
+    """Stage 1: propensities of all views (equation 5), then satisfaction from the answers (equation 6).
 
-
-def fit_satisfaction(net: PairNetwork, pairs: Pairs, plan: TrainingPlan, generator: torch.Generator) -> None:
-    """Stage 1: propensities of all views (equation 5), then satisfaction from the answers (equation 6)."""
-    decided = torch.nonzero(pairs.has(Event.SATISFIED | Event.DISSATISFIED))[:, 0]
-    if len(decided) == 0:
+    A tenth of the answers is kept from learning, to tell how well satisfaction is predicted; see `AnswerFit`.
+    """
+    decided = pairs.has(Event.SATISFIED | Event.DISSATISFIED)
+    if plan.unlabelled:
+        decided = decided | (pairs.has(Event.CLICK) & ~pairs.has(Event.ANSWERED))
+    rows = torch.nonzero(decided)[:, 0]
+    if len(rows) == 0:
         return
     chance = propensities(pairs, plan, generator) if plan.unbiased else torch.ones(len(pairs))
     clip = plan.clip * float((chance * pairs.weight).sum() / pairs.weight.sum())
-    answers, chance = pairs.take(decided), chance[decided]
+    rows = rows[torch.randperm(len(rows), generator=generator)]
+    n_judged = len(rows) // _JUDGED
+    judged, answers, chance = pairs.take(rows[:n_judged]), pairs.take(rows[n_judged:]), chance[rows[n_judged:]]
+    stands_for = answers.weight if plan.unlabelled else torch.ones(len(answers))
 
     def loss(rows: Tensor) -> Tensor:
         some = answers.take(rows)
+        logit = net(some.user, some.video, some.video_id)
         satisfied = some.has(Event.SATISFIED).float()
-        return inverse_propensity_loss(net(some.user, some.video), satisfied, chance[rows], clip, plan.normalise)
+        return inverse_propensity_loss(logit, satisfied, chance[rows] / stands_for[rows], clip, plan.normalise)
 
-    _descend(net, loss, len(answers), generator)
+    net.requires_grad_(requires_grad=True)
+    _descend(net, loss, partial(_effect_penalty, net, len(answers)), len(answers), generator)
+    net.requires_grad_(requires_grad=False)
+    net.record(judge(net, judged))
+    _log.info("SAQRec's teacher: %s", net.quality())
+
+
+def _effect_penalty(net: SatisfactionNetwork, n: int) -> Float32[Tensor, ""]:
+    """Minus the log-density of the videos' effects, per answer."""
+    return torch.zeros(()) if net.effect is None else 0.5 * _EFFECT_PRECISION * net.effect.square().sum() / n
+
+
+def judge(net: SatisfactionNetwork, judged: Pairs) -> TeacherQuality:
+    """Compare predictions with answers that were not learned from."""
+    with one_thread(), torch.no_grad():
+        chance = torch.sigmoid(net(judged.user, judged.video, judged.video_id)).numpy()
+    satisfied = judged.has(Event.SATISFIED).numpy()
+    return TeacherQuality(len(judged), auc(chance, satisfied), float(chance.std()) if len(judged) else math.nan)
+
+
+def auc(score: Float32[np.ndarray, " rows"], positive: Bool[np.ndarray, " rows"]) -> float:
+    """Chance that a positive row scores above a negative one, ties counted half; NaN without one of them.
+
+    >>> auc(np.array([0.1, 0.4, 0.4, 0.9], np.float32), np.array([False, False, True, True]))
+    0.875
+    """
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    if n_positive == 0 or n_negative == 0:
+        return math.nan
+    ranks = stats.rankdata(score)[positive].sum()
+    return float((ranks - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
 
 
 def propensities(pairs: Pairs, plan: TrainingPlan, generator: torch.Generator) -> Float32[Tensor, " rows"]:
@@ -172,7 +241,7 @@ def propensities(pairs: Pairs, plan: TrainingPlan, generator: torch.Generator) -
         some = pairs.take(rows)
         return functional.binary_cross_entropy_with_logits(net(some.user, some.video), observed[rows], some.weight)
 
-    _descend(net, loss, len(pairs), generator)
+    _descend(net, loss, partial(torch.zeros, ()), len(pairs), generator)
     with one_thread(), torch.no_grad():
         return torch.sigmoid(net(pairs.user, pairs.video)).clamp_min(1e-6)
 
@@ -181,7 +250,9 @@ def gather_pairs(base: SaqrecBase, source: SampleSource, log: Log, generator: to
     """Gather answers and a sample of unanswered views, with frozen vectors; weights make up for the rest."""
     answered = log.feedback.answer != Answer.NONE
     answer_rows, silent_rows = (np.flatnonzero(kind) for kind in (answered, ~answered))
-    samples = [choose_rows(rows, _MOST, generator) for rows in (answer_rows, silent_rows)]
+    samples = [
+        choose_rows(rows, most, generator) for rows, most in ((answer_rows, _MOST_ANSWERS), (silent_rows, _MOST_SILENT))
+    ]
     weight = [
         np.full(len(some), len(rows) / max(1, len(some)))
         for some, rows in zip(samples, (answer_rows, silent_rows), strict=True)
@@ -190,11 +261,14 @@ def gather_pairs(base: SaqrecBase, source: SampleSource, log: Log, generator: to
     with one_thread(), torch.no_grad():
         table = base.embeddings.videos.table()
         parts = [base.user(source.requests(part), table) for part in np.array_split(rows, len(rows) // _CHUNK + 1)]
-        video = table[torch.from_numpy(log.feedback.video_id[rows].astype(np.int64))]
+        video_id = torch.from_numpy(log.feedback.video_id[rows].astype(np.int64))
     events = torch.from_numpy(log.feedback.events[rows].astype(np.int64))
-    return Pairs(torch.cat(parts), video, events, torch.from_numpy(np.concatenate(weight).astype(np.float32)))
+    weights = torch.from_numpy(np.concatenate(weight).astype(np.float32))
+    return Pairs(torch.cat(parts), table[video_id], video_id, events, weights)
 
 
-def _descend(net: nn.Module, loss: Callable[[Tensor], Tensor], n: int, generator: torch.Generator) -> None:
+def _descend(
+    net: nn.Module, loss: Callable[[Tensor], Tensor], penalty: Callable[[], Tensor], n: int, generator: torch.Generator
+) -> None:
     """Train on rows, a tenth held out."""
-    train(net, loss, partial(torch.zeros, ()), n, replace(_SCHEDULE, max_held_out=n), generator)
+    train(net, loss, penalty, n, replace(_SCHEDULE, max_held_out=n), generator)

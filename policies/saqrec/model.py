@@ -23,6 +23,7 @@ which is what lets $g$ speak of videos that nobody was asked about.
 Axes: `rows` views, `d` sizes of embeddings.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final, final
 
@@ -34,7 +35,7 @@ from typing_extensions import override
 
 from policies.saqrec.interests import DenoisedInterest, InterestVariant, LevelledInterest, WeightedSum
 from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, VideoEmbedding
-from policies.torch_rankers.histories import Answers, Behaviour, RequestBatch, ViewSequence, chosen, pack
+from policies.torch_rankers.histories import Answers, Behaviour, RequestBatch, ViewSequence, chosen, pack, trimmed
 from policies.torch_rankers.initialisers import linear
 from policies.torch_rankers.layers import EncoderShape, Mlp, SequenceEncoder
 
@@ -67,9 +68,57 @@ class PairNetwork(nn.Module):
         return self.outer(torch.relu(self.inner(hidden)))[..., 0]
 
 
-_CLICKED: Final = 25
 _SATISFIED: Final = 10
 _DISSATISFIED: Final = 5
+
+
+@final
+@dataclass(frozen=True)
+class TeacherQuality:
+    """How well answers that were not learned from are predicted.
+
+    Attributes:
+        answers: Their number.
+        auc: Chance that a satisfied one is predicted above another; .5 is chance, NaN where all said the same.
+        spread: Standard deviation of the predicted chances; a teacher without spread teaches nothing.
+    """
+
+    answers: int
+    auc: float
+    spread: float
+
+
+@final
+class SatisfactionNetwork(nn.Module):
+    """Logit of satisfaction: a network on frozen vectors, plus an effect per video.
+
+    The effect [R] is not in the paper. What satisfies is in part a property of the video that clicks do not show, so
+    that vectors learned from clicks hold next to nothing of it.
+    """
+
+    def __init__(self, shape: "SaqrecShape", n_videos: int, generator: torch.Generator) -> None:
+        """Begin undecided about everything."""
+        super().__init__()
+        self.pair = PairNetwork(shape.d, generator)
+        self.effect = nn.Parameter(torch.zeros(n_videos)) if shape.video_effect else None
+        self.register_buffer("judged", torch.full((3,), torch.nan))
+
+    @override
+    def forward(
+        self, user: Float32[Tensor, "*#b d"], video: Float32[Tensor, "*#b d"], video_id: Int64[Tensor, "*b"]
+    ) -> Float32[Tensor, "*b"]:
+        """The logit."""
+        logit = self.pair(user, video)
+        return logit if self.effect is None else logit + self.effect[video_id]
+
+    def record(self, quality: TeacherQuality) -> None:
+        """Store how well satisfaction is predicted among the weights."""
+        self.get_buffer("judged").copy_(torch.tensor([quality.answers, quality.auc, quality.spread]))
+
+    def quality(self) -> TeacherQuality | None:
+        """Return how well satisfaction is predicted; None where no answer was learned from."""
+        answers, auc, spread = self.get_buffer("judged").tolist()
+        return None if math.isnan(answers) else TeacherQuality(int(answers), auc, spread)
 
 
 @final
@@ -79,6 +128,7 @@ class SaqrecShape:
 
     Attributes:
         d: Length of vectors.
+        clicks: Clicks of a history that are read, at most.
         n_groups: Levels of satisfaction, N_l.
         dropout: In training.
         variant: The paper's equations or the authors' code, see `policies.saqrec.interests`.
@@ -86,9 +136,11 @@ class SaqrecShape:
         sid: Ask clicks what agrees with satisfaction.
         mlse: Group clicks by satisfaction.
         mtl: Predict satisfaction as a second task.
+        video_effect: Give each video an effect on satisfaction, see `SatisfactionNetwork`.
     """
 
     d: int = 32
+    clicks: int = 25
     n_groups: int = 8
     dropout: float = 0.1
     variant: InterestVariant = "paper"
@@ -96,6 +148,7 @@ class SaqrecShape:
     sid: bool = True
     mlse: bool = True
     mtl: bool = True
+    video_effect: bool = True
 
 
 @final
@@ -106,7 +159,7 @@ class Embeddings(nn.Module):
         super().__init__()
         self.videos = VideoEmbedding(catalogue, shape.d, generator)
         self.users = UserEmbedding(catalogue, shape.d, generator)
-        self.clicked = SequenceEncoder(EncoderShape(_CLICKED, shape.d), generator, shape.dropout)
+        self.clicked = SequenceEncoder(EncoderShape(shape.clicks, shape.d), generator, shape.dropout)
 
 
 @final
@@ -115,6 +168,7 @@ class SaqrecBase(nn.Module):
 
     def __init__(self, catalogue: FeatureTables, shape: SaqrecShape, generator: torch.Generator) -> None:
         super().__init__()
+        self.clicks = shape.clicks
         self.embeddings = Embeddings(catalogue, shape, generator)
         self.fuse = WeightedSum(2, shape.d, "code", generator)
 
@@ -126,7 +180,7 @@ class SaqrecBase(nn.Module):
 
     def user(self, requests: RequestBatch, table: Float32[Tensor, "videos d"]) -> Float32[Tensor, "b d"]:
         """Compute the user's vector; the teacher's too [R], as it describes tastes of users without an embedding."""
-        clicks = clicked_views(requests.views)
+        clicks = clicked_views(requests.views, self.clicks)
         last = self.embeddings.clicked(functional.embedding(clicks.video_id, table), clicks.mask)[:, -1]
         vectors = torch.stack([last, self.embeddings.users(requests)], dim=1)
         return self.fuse(vectors, torch.ones(len(last), 2, dtype=torch.bool))
@@ -136,7 +190,7 @@ class SaqrecBase(nn.Module):
 class Teacher(nn.Module):
     """Stage 1 as the main model sees it: satisfaction of any user with any video, on frozen embeddings."""
 
-    def __init__(self, base: SaqrecBase, satisfaction: PairNetwork) -> None:
+    def __init__(self, base: SaqrecBase, satisfaction: SatisfactionNetwork) -> None:
         super().__init__()
         self.base, self.satisfaction = base, satisfaction
         self.requires_grad_(requires_grad=False)
@@ -153,7 +207,7 @@ class Teacher(nn.Module):
     def felt(self, user: Float32[Tensor, "b d"], video_id: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Predict the chance of satisfaction from user vectors that are already computed."""
         video = functional.embedding(video_id, self.base.embeddings.videos.table())
-        return torch.sigmoid(self.satisfaction(user[:, None], video))
+        return torch.sigmoid(self.satisfaction(user[:, None], video, video_id))
 
 
 @final
@@ -171,7 +225,7 @@ class Saqrec(nn.Module):
         self.fuse = WeightedSum(4 + shape.mlse, shape.d, shape.variant, generator)
         self.felt = Mlp((shape.d, shape.d, shape.d), generator) if shape.mtl else None
         base = SaqrecBase(catalogue, replace(shape, dropout=0.0), generator)
-        self.teacher = Teacher(base, PairNetwork(shape.d, generator))
+        self.teacher = Teacher(base, SatisfactionNetwork(shape, len(catalogue.tag), generator))
 
     @override
     def forward(
@@ -194,7 +248,7 @@ class Saqrec(nn.Module):
     ) -> Float32[Tensor, "b d"]:
         """u_f (equation 13)."""
         views, answers = requests.views, self.shape.answers
-        clicks = clicked_views(views)
+        clicks = clicked_views(views, self.shape.clicks)
         h_r = self.embeddings.clicked(functional.embedding(clicks.video_id, table), clicks.mask)
         felt: list[Tensor] = []
         for encoder, told in (
@@ -211,9 +265,9 @@ class Saqrec(nn.Module):
         return self.fuse(stacked, torch.ones(stacked.shape[:2], dtype=torch.bool))
 
 
-def clicked_views(views: ViewSequence) -> ViewSequence:
-    """The newest clicks."""
-    return pack(views, chosen(views, Behaviour.CLICKED), _CLICKED)
+def clicked_views(views: ViewSequence, n: int) -> ViewSequence:
+    """The newest clicks, `n` at most, with as many columns as the longest row has."""
+    return trimmed(pack(views, chosen(views, Behaviour.CLICKED), n))
 
 
 def satisfied_views(views: ViewSequence, answers: Answers) -> Bool[Tensor, "b h"]:

@@ -21,10 +21,10 @@ from typing_extensions import override
 
 from policies.base import Log
 from policies.checks import check_log
-from policies.saqrec.fit import OBSERVED, PropensityTarget, TrainingPlan, click_loss, train_stages
+from policies.saqrec.fit import LEARNS, OBSERVED, Learns, PropensityTarget, TrainingPlan, base_loss, train_stages
 from policies.saqrec.interests import VARIANTS, InterestVariant
 from policies.saqrec.losses import LAMBDA_MODES, NORMALISE, LambdaMode, Normalise
-from policies.saqrec.model import Saqrec, SaqrecShape
+from policies.saqrec.model import Saqrec, SaqrecShape, TeacherQuality
 from policies.torch_rankers.feature_tables import FeatureTables, catalogue_of
 from policies.torch_rankers.histories import Answers, RequestBatch
 from policies.torch_rankers.ranker import TorchPolicy
@@ -117,7 +117,8 @@ class SaqrecPolicy(TorchPolicy):
         serving: What the score is made of.
         satisfaction_weight: w in `log y_hat + w log s_f`, where satisfaction is served [R].
         fuse_base: Add the base ranker's score.
-        fuse_weight: Weight of SAQRec beside it; what larger ones cost in watch time is in docs/rankers.md.
+        fuse_weight: Weight of SAQRec beside it, chosen on a pilot for the satisfaction head; what larger ones cost in
+            watch time is in docs/rankers.md.
         variant: Equations of the paper, or what the authors' code does.
         n_groups: Levels of satisfaction in MLSE, N_l; at least 1.
         unbiased: Weigh answers by inverse propensities.
@@ -138,13 +139,21 @@ class SaqrecPolicy(TorchPolicy):
         max_targets: Views learned from, at most; at least 1.
         unshown: Videos that count as not clicked beside what was shown, see
             `policies.torch_rankers.view_samples.Unshown`; none is the paper's D, popular its code's.
+        learns: Learn clicks from the slates that were shown, or tell each click apart from 16 videos of the catalogue.
+            The first asks which of some videos is best once shown, the second which of all videos is clicked.
+        clicks: Clicks of a history that are read, at most; at least 1.
+        base_epochs: Passes over the targets of the recommender that is trained first; at least 1.
+        video_effect: Give each video an effect on satisfaction of its own [R], see
+            `policies.saqrec.model.SatisfactionNetwork`; the paper has none.
+        unlabelled: Count clicks without an answer as not satisfied; for logs in which likes stand in for answers,
+            where next to nobody is dissatisfied.
     """
 
     may_be_zero = ("n_mix",)
     serving: Serving = "click"
     satisfaction_weight: float = 1.0
     fuse_base: bool = False
-    fuse_weight: float = 0.25
+    fuse_weight: float = 0.15
     variant: InterestVariant = "paper"
     n_groups: int = 8
     unbiased: bool = True
@@ -164,46 +173,73 @@ class SaqrecPolicy(TorchPolicy):
     max_targets: int = 500_000
     learning_rate: float = 0.003
     unshown: Unshown = "none"
+    learns: Learns = "slates"
+    clicks: int = 25
+    base_epochs: int = 2
+    video_effect: bool = True
+    unlabelled: bool = False
+
+    def quality(self) -> TeacherQuality | None:
+        """Return how well the fitted teacher predicts satisfaction; None if there was no answer to learn from."""
+        served = self.core.fitted_or_raise().module
+        return served.saqrec.teacher.satisfaction.quality()
 
     @override
     def spec(self) -> RankerSpec:
         self._check()
         shape = SaqrecShape(
-            self.size, self.n_groups, self.dropout, self.variant, self.answers, self.sid, self.mlse, self.mtl
+            d=self.size,
+            clicks=self.clicks,
+            n_groups=self.n_groups,
+            dropout=self.dropout,
+            variant=self.variant,
+            answers=self.answers,
+            sid=self.sid,
+            mlse=self.mlse,
+            mtl=self.mtl,
+            video_effect=self.video_effect,
         )
         felt = self.satisfaction_weight if self.serving != "click" else 0.0
         fusing = Fusing(float(self.serving != "satisfaction"), felt, self.fuse_base, self.fuse_weight)
-        sampling = with_unshown(Sampling(max_targets=self.max_targets, targets="shown"), self.unshown)
         make = partial(Served, shape=shape, fusing=fusing)
         return RankerSpec(
             "saqrec",
             make,
-            click_loss,
-            sampling,
+            partial(base_loss, plan=self._training_plan()),
+            self._sampling(),
             self.epochs,
             self.learning_rate,
-            _PER_STEP,
+            _PER_STEP if self.learns == "slates" else RankerSpec.per_step,
             fit_with=partial(fit_served, make=make, plan=self._training_plan()),
         )
+
+    def _sampling(self) -> Sampling:
+        """The options of sampling."""
+        if self.learns == "slates":
+            return with_unshown(Sampling(max_targets=self.max_targets, targets="shown"), self.unshown)
+        return Sampling(max_targets=self.max_targets, negatives="uniform" if self.unshown == "none" else self.unshown)
 
     def _training_plan(self) -> TrainingPlan:
         """The options of training."""
         return TrainingPlan(
-            self.beta,
-            self.n_mix,
-            self.epochs,
-            self.clip,
-            self.normalise,
-            self.lambda_mode,
-            self.observed,
-            self.unbiased,
+            beta=self.beta,
+            n_mix=self.n_mix,
+            epochs=self.epochs,
+            clip=self.clip,
+            normalise=self.normalise,
+            lambda_mode=self.lambda_mode,
+            observed=self.observed,
+            unbiased=self.unbiased,
+            unlabelled=self.unlabelled,
+            learns=self.learns,
+            base_epochs=self.base_epochs,
         )
 
     def _check(self) -> None:
         """Refuse options out of range."""
         choices_of = {
             "serving": _SERVINGS, "variant": VARIANTS, "normalise": NORMALISE, "lambda_mode": LAMBDA_MODES,
-            "observed": OBSERVED,
+            "observed": OBSERVED, "learns": LEARNS,
         }  # fmt: skip
         for name, choices in choices_of.items():
             if getattr(self, name) not in choices:

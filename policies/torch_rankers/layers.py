@@ -94,8 +94,9 @@ class Attention(nn.Module):
         """Attend from each query vector to the views it may read."""
         q, k, v = (self._split(part) for part in (self.ask(asking), self.key(x), self.value(x)))
         some = seen.any(-1, keepdim=True)
-        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=(seen | ~some)[:, None])
-        return self.out(attended.transpose(1, 2).flatten(2)) * some
+        logits = (q @ k.transpose(2, 3)) * q.shape[3] ** -0.5
+        share = functional.softmax(logits.masked_fill(~(seen | ~some)[:, None], -torch.inf), dim=3)
+        return self.out((share @ v).transpose(1, 2).flatten(2)) * some
 
     def _split(self, x: Float32[Tensor, "b h d"]) -> Float32[Tensor, "b heads h e"]:
         """One sequence per head."""

@@ -97,3 +97,34 @@ class SlateSource:
             mask=torch.cat([is_view, ~clash], dim=1),
             n_shown=len(position),
         )
+
+
+@final
+class ClickSource:
+    """A log's clicks, by user, each as a slate of its own beside videos drawn from the catalogue."""
+
+    def __init__(self, log: Log, sampling: Sampling, generator: torch.Generator) -> None:
+        """Choose the clicks."""
+        self.views = SampleSource(log, sampling, generator)
+
+    def __len__(self) -> int:
+        """Clicks."""
+        return len(self.views)
+
+    @property
+    def n_users(self) -> int:
+        """Users with clicks."""
+        return self.views.n_users
+
+    def take(self, users: Int64[Tensor, " chosen"], generator: torch.Generator) -> SlateSample:
+        """Return all clicks of some users, numbered from 0 among those with clicks; negatives are redrawn each time."""
+        sample = self.views.take(users, generator)
+        n_drawn = sample.candidates.shape[1] - 1
+        return SlateSample(
+            requests=sample.requests,
+            candidates=sample.candidates,
+            events=functional.pad(sample.events[:, None], (0, n_drawn), value=int(Event.SKIP)),
+            watch_s=functional.pad(sample.watch_s[:, None], (0, n_drawn)),
+            mask=torch.ones_like(sample.candidates, dtype=torch.bool),
+            n_shown=1,
+        )

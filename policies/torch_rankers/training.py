@@ -113,7 +113,7 @@ def train(
     with one_thread():
         learn, held_out = split_users(n_users, schedule, generator)
         steps = -(-len(learn) // schedule.users_per_step)
-        optimiser = torch.optim.Adam(model.parameters(), lr=schedule.learning_rate)
+        optimiser = torch.optim.Adam(model.parameters(), lr=schedule.learning_rate, fused=True)
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps * schedule.epochs)
         curve, best = LossCurve((), ()), copy.deepcopy(model.state_dict())
         for _ in tqdm(range(schedule.epochs), "training", disable=not schedule.progress):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from policies.base import Event
 from policies.easq.answer_buffer import AnswerBuffer, draw_pairs, opposite
-from policies.easq.learning import join, latest
+from policies.easq.learning import EasqRecipe, join, latest
 from policies.easq.losses import feedback_rank, pair_loss, preference_loss, prior_loss, request_loss
 from policies.easq.model import EasqNetwork, EasqShape, ExpertMixture
 from policies.easq.policy import EasqPolicy, EmerPolicy, EmerSPolicy
@@ -283,3 +283,12 @@ def test_another_catalogue_is_refused(world):
     tables = {name: getattr(obs.videos, name)[:-1] for name in ("duration_s", "tag", "features")}
     with pytest.raises(ValueError, match=r"59 videos .* fitted on 60"):
         policy.scores(replace(obs, videos=replace(obs.videos, **tables)))
+
+
+@pytest.mark.parametrize(
+    ("n_answers", "n_requests", "share"), [(0, 100, 0.0), (5, 100, 0.5), (10, 100, 1.0), (90, 100, 1.0), (0, 0, 0.0)]
+)
+def test_few_answers_count_in_proportion(n_answers, n_requests, share):
+    recipe = EasqRecipe(preference_weight=0.2, full_density=0.1)
+    assert recipe.weighed(n_answers, n_requests).preference_weight == pytest.approx(0.2 * share)
+    assert replace(recipe, full_density=0).weighed(n_answers, n_requests).preference_weight == 0.2
