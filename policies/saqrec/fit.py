@@ -26,6 +26,7 @@ from policies.saqrec.losses import LambdaMode, Normalise, inverse_propensity_los
 from policies.saqrec.model import PairNetwork, Saqrec, SaqrecBase, SatisfactionNetwork, TeacherQuality
 from policies.torch_rankers.feature_tables import catalogue_of
 from policies.torch_rankers.losses import cross_entropy
+from policies.torch_rankers.ranker import Teaching
 from policies.torch_rankers.slate_samples import ClickSource, SlateSample, SlateSource
 from policies.torch_rankers.spec import RankerSpec, learn
 from policies.torch_rankers.training import TrainingSchedule, one_thread, train
@@ -36,9 +37,6 @@ _log = logging.getLogger(__name__)
 PropensityTarget: TypeAlias = Literal["answered", "exposed"]
 """What the propensity is of: an answer, as in the authors' code, or a questionnaire shown, as in the paper."""
 OBSERVED: Final = ("answered", "exposed")
-Learns: TypeAlias = Literal["slates", "clicks"]
-"""Clicks are learned from all that was shown, or told apart from videos of the catalogue."""
-LEARNS: Final = ("slates", "clicks")
 _JUDGED: Final = 10
 """One answer in so many is kept from learning."""
 _MOST_ANSWERS: Final = 400_000
@@ -65,7 +63,7 @@ class TrainingPlan:
         observed: What the propensity is of.
         unbiased: Weigh answers by inverse propensities; False weighs them alike.
         unlabelled: Count clicks without an answer as not satisfied.
-        learns: What clicks are told apart from.
+        teaching: What clicks are told apart from.
         base_epochs: Of the recommender that is trained first.
     """
 
@@ -78,13 +76,13 @@ class TrainingPlan:
     observed: PropensityTarget = "answered"
     unbiased: bool = True
     unlabelled: bool = False
-    learns: Learns = "slates"
+    teaching: Teaching = "feed"
     base_epochs: int = 2
 
     @property
     def click_loss(self) -> Callable[[Float32[Tensor, "b n"], SlateSample], Float32[Tensor, ""]]:
         """L_C."""
-        return click_loss if self.learns == "slates" else sampled_click_loss
+        return click_loss if self.teaching == "feed" else sampled_click_loss
 
 
 @final
@@ -120,7 +118,7 @@ class Pairs:
 
 def train_stages(saqrec: Saqrec, spec: RankerSpec, plan: TrainingPlan, log: Log, generator: torch.Generator) -> None:
     """Train all stages on a log; without answers the teacher predicts 1/2 for every view."""
-    source = (SlateSource if plan.learns == "slates" else ClickSource)(log, spec.sampling, generator)
+    source = (SlateSource if plan.teaching == "feed" else ClickSource)(log, spec.sampling, generator)
     base = SaqrecBase(catalogue_of(log), saqrec.shape, generator)
     learn(base, replace(spec, loss=partial(base_loss, plan=plan), epochs=plan.base_epochs), source, generator)
     saqrec.embeddings.load_state_dict(base.embeddings.state_dict())

@@ -181,7 +181,7 @@ class SaqrecBase(nn.Module):
     def user(self, requests: RequestBatch, table: Float32[Tensor, "videos d"]) -> Float32[Tensor, "b d"]:
         """Compute the user's vector; the teacher's too [R], as it describes tastes of users without an embedding."""
         clicks = clicked_views(requests.views, self.clicks)
-        last = self.embeddings.clicked(functional.embedding(clicks.video_id, table), clicks.mask)[:, -1]
+        last = self.embeddings.clicked.last(functional.embedding(clicks.video_id, table), clicks.mask)
         vectors = torch.stack([last, self.embeddings.users(requests)], dim=1)
         return self.fuse(vectors, torch.ones(len(last), 2, dtype=torch.bool))
 
@@ -255,7 +255,7 @@ class Saqrec(nn.Module):
             (self.satisfied, pack(views, satisfied_views(views, answers), _SATISFIED)),
             (self.dissatisfied, pack(views, dissatisfied_views(views, answers), _DISSATISFIED)),
         ):
-            felt.append(encoder(functional.embedding(told.video_id, table), told.mask)[:, -1])
+            felt.append(encoder.last(functional.embedding(told.video_id, table), told.mask))
         if len(self.sid):
             felt = [sid(h_r, clicks.mask, h) for sid, h in zip(self.sid, felt, strict=True)]
         vectors = [*felt, h_r[:, -1], self.embeddings.users(requests)]

@@ -21,13 +21,13 @@ from typing_extensions import override
 
 from policies.base import Log
 from policies.checks import check_log
-from policies.saqrec.fit import LEARNS, OBSERVED, Learns, PropensityTarget, TrainingPlan, base_loss, train_stages
+from policies.saqrec.fit import OBSERVED, PropensityTarget, TrainingPlan, base_loss, train_stages
 from policies.saqrec.interests import VARIANTS, InterestVariant
 from policies.saqrec.losses import LAMBDA_MODES, NORMALISE, LambdaMode, Normalise
 from policies.saqrec.model import Saqrec, SaqrecShape, TeacherQuality
 from policies.torch_rankers.feature_tables import FeatureTables, catalogue_of
 from policies.torch_rankers.histories import Answers, RequestBatch
-from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.ranker import Teaching, TorchPolicy
 from policies.torch_rankers.spec import FittedRanker, RankerSpec
 from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
 from policies.two_tower.fit import Recipe, fit_towers
@@ -139,8 +139,8 @@ class SaqrecPolicy(TorchPolicy):
         max_targets: Views learned from, at most; at least 1.
         unshown: Videos that count as not clicked beside what was shown, see
             `policies.torch_rankers.view_samples.Unshown`; none is the paper's D, popular its code's.
-        learns: Learn clicks from the slates that were shown, or tell each click apart from 16 videos of the catalogue.
-            The first asks which of some videos is best once shown, the second which of all videos is clicked.
+        teaching: Learn clicks from the slates that were shown, or tell them apart from videos of the catalogue, see
+            `policies.torch_rankers.ranker.Teaching`.
         clicks: Clicks of a history that are read, at most; at least 1.
         base_epochs: Passes over the targets of the recommender that is trained first; at least 1.
         video_effect: Give each video an effect on satisfaction of its own [R], see
@@ -173,7 +173,7 @@ class SaqrecPolicy(TorchPolicy):
     max_targets: int = 500_000
     learning_rate: float = 0.003
     unshown: Unshown = "none"
-    learns: Learns = "slates"
+    teaching: Teaching = "feed"
     clicks: int = 25
     base_epochs: int = 2
     video_effect: bool = True
@@ -209,13 +209,13 @@ class SaqrecPolicy(TorchPolicy):
             self._sampling(),
             self.epochs,
             self.learning_rate,
-            _PER_STEP if self.learns == "slates" else RankerSpec.per_step,
+            _PER_STEP if self.teaching == "feed" else RankerSpec.per_step,
             fit_with=partial(fit_served, make=make, plan=self._training_plan()),
         )
 
     def _sampling(self) -> Sampling:
         """The options of sampling."""
-        if self.learns == "slates":
+        if self.teaching == "feed":
             return with_unshown(Sampling(max_targets=self.max_targets, targets="shown"), self.unshown)
         return Sampling(max_targets=self.max_targets, negatives="uniform" if self.unshown == "none" else self.unshown)
 
@@ -231,7 +231,7 @@ class SaqrecPolicy(TorchPolicy):
             observed=self.observed,
             unbiased=self.unbiased,
             unlabelled=self.unlabelled,
-            learns=self.learns,
+            teaching=self.teaching,
             base_epochs=self.base_epochs,
         )
 
@@ -239,7 +239,7 @@ class SaqrecPolicy(TorchPolicy):
         """Refuse options out of range."""
         choices_of = {
             "serving": _SERVINGS, "variant": VARIANTS, "normalise": NORMALISE, "lambda_mode": LAMBDA_MODES,
-            "observed": OBSERVED, "learns": LEARNS,
+            "observed": OBSERVED,
         }  # fmt: skip
         for name, choices in choices_of.items():
             if getattr(self, name) not in choices:

@@ -22,7 +22,7 @@ from policies.torch_rankers.histories import RequestBatch
 from policies.torch_rankers.initialisers import linear
 from policies.torch_rankers.layers import Dropout, match
 from policies.torch_rankers.losses import binary_loss
-from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.ranker import Teaching, TorchPolicy
 from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Negatives, Sampling
 
@@ -85,6 +85,7 @@ class CaserPolicy(TorchPolicy):
         epochs: Passes over the targets, at most; at least 1.
         max_targets: Views learned from, at most; at least 1.
         negatives: What a click is told apart from, see `policies.torch_rankers.view_samples.Negatives`.
+        teaching: What it is taught by, see `policies.torch_rankers.ranker.Teaching`.
     """
 
     size: int = 32
@@ -94,9 +95,11 @@ class CaserPolicy(TorchPolicy):
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
+    teaching: Teaching = "feed"
 
     @override
     def spec(self) -> RankerSpec:
         make = partial(Caser, d=self.size, length=self.length, dropout=self.dropout)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        return RankerSpec("caser", make, binary_loss, sampling, self.epochs)
+        spec = RankerSpec("caser", make, binary_loss, sampling, self.epochs)
+        return spec.for_catalogue() if self.teaching == "catalogue" else spec

@@ -25,7 +25,7 @@ from policies.torch_rankers.feature_tables import FeatureTables, UserEmbedding, 
 from policies.torch_rankers.histories import Answers, Behaviour, RequestBatch, subsequence, trimmed
 from policies.torch_rankers.initialisers import linear
 from policies.torch_rankers.layers import Mlp, TargetAttention
-from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.ranker import Teaching, TorchPolicy
 from policies.torch_rankers.slate_samples import PER_STEP, SlateSample, SlateSource
 from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
@@ -132,6 +132,7 @@ class DfnPolicy(TorchPolicy):
         max_targets: Views learned from, at most, in whole slates; at least 1.
         unshown: Videos that count as not clicked beside what was shown, see
             `policies.torch_rankers.view_samples.Unshown`.
+        teaching: What it is taught by, see `policies.torch_rankers.ranker.Teaching`.
     """
 
     size: int = 16
@@ -140,9 +141,11 @@ class DfnPolicy(TorchPolicy):
     epochs: int = 4
     max_targets: int = 300_000
     unshown: Unshown = "none"
+    teaching: Teaching = "feed"
 
     @override
     def spec(self) -> RankerSpec:
         make = partial(Dfn, d=self.size, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        return RankerSpec("dfn", make, slate_loss, sampling, self.epochs, per_step=PER_STEP, source=SlateSource)
+        spec = RankerSpec("dfn", make, slate_loss, sampling, self.epochs, per_step=PER_STEP, source=SlateSource)
+        return spec.for_catalogue() if self.teaching == "catalogue" else spec

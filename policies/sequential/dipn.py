@@ -23,7 +23,7 @@ from policies.torch_rankers.histories import Answers, Behaviour, RequestBatch, V
 from policies.torch_rankers.initialisers import linear, normal_table
 from policies.torch_rankers.layers import AttentivePool, Dropout, Gru, Mlp, match
 from policies.torch_rankers.losses import cross_entropy
-from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.ranker import Teaching, TorchPolicy
 from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Negatives, Sampling, ViewSample
 
@@ -119,6 +119,7 @@ class DipnPolicy(TorchPolicy):
         epochs: Passes over the targets, at most; at least 1.
         max_targets: Views learned from, at most; at least 1.
         negatives: What a click is told apart from, see `policies.torch_rankers.view_samples.Negatives`.
+        teaching: What it is taught by, see `policies.torch_rankers.ranker.Teaching`.
     """
 
     size: int = 32
@@ -128,9 +129,11 @@ class DipnPolicy(TorchPolicy):
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
+    teaching: Teaching = "feed"
 
     @override
     def spec(self) -> RankerSpec:
         make = partial(Dipn, d=self.size, dropout=self.dropout, answers=self.answers)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        return RankerSpec("dipn", make, click_and_long_view_loss, sampling, self.epochs)
+        spec = RankerSpec("dipn", make, click_and_long_view_loss, sampling, self.epochs)
+        return spec.for_catalogue() if self.teaching == "catalogue" else spec

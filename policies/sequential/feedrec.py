@@ -32,7 +32,7 @@ from policies.torch_rankers.histories import (
 )
 from policies.torch_rankers.initialisers import linear, normal_table
 from policies.torch_rankers.layers import Attention, AttentivePool, EncoderShape, SequenceEncoder, match
-from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.ranker import Teaching, TorchPolicy
 from policies.torch_rankers.slate_samples import PER_STEP, SlateSample, SlateSource
 from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Sampling, Unshown, with_unshown
@@ -165,6 +165,7 @@ class FeedRecPolicy(TorchPolicy):
         max_targets: Views learned from, at most, in whole slates; at least 1.
         unshown: Videos that count as not clicked beside what was shown, see
             `policies.torch_rankers.view_samples.Unshown`.
+        teaching: What it is taught by, see `policies.torch_rankers.ranker.Teaching`.
     """
 
     size: int = 32
@@ -174,10 +175,12 @@ class FeedRecPolicy(TorchPolicy):
     epochs: int = 8
     max_targets: int = 300_000
     unshown: Unshown = "none"
+    teaching: Teaching = "feed"
 
     @override
     def spec(self) -> RankerSpec:
         shape = EncoderShape(self.history, self.size, heads=2 - self.size % 2)
         make = partial(FeedRec, shape=shape, dropout=self.dropout, answers=self.answers)
         sampling = with_unshown(Sampling(self.history, self.max_targets, targets="shown"), self.unshown)
-        return RankerSpec("feedrec", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, PER_STEP, SlateSource)
+        spec = RankerSpec("feedrec", make, slate_loss, sampling, self.epochs, _LEARNING_RATE, PER_STEP, SlateSource)
+        return spec.for_catalogue() if self.teaching == "catalogue" else spec

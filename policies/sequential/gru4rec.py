@@ -21,7 +21,7 @@ from policies.torch_rankers.feature_tables import FeatureTables, VideoEmbedding
 from policies.torch_rankers.histories import Answers, RequestBatch
 from policies.torch_rankers.layers import Dropout, Gru, match
 from policies.torch_rankers.losses import softmax_loss
-from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.ranker import Teaching, TorchPolicy
 from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Negatives, Sampling
 
@@ -66,6 +66,7 @@ class Gru4RecPolicy(TorchPolicy):
         merged: Read clicked, satisfied and dissatisfied views as one sequence by time, instead of clicks.
         typed: Add a vector per kind of view to a merged sequence.
         answers: What tells satisfaction in a merged sequence, see `policies.torch_rankers.histories.Answers`.
+        teaching: What it is taught by, see `policies.torch_rankers.ranker.Teaching`.
     """
 
     stored_kinds = merged_kinds("gru4rec")
@@ -79,10 +80,12 @@ class Gru4RecPolicy(TorchPolicy):
     merged: bool = False
     typed: bool = True
     answers: Answers = "both"
+    teaching: Teaching = "feed"
 
     @override
     def spec(self) -> RankerSpec:
         reading = sequence_options(self.history, merged=self.merged, typed=self.typed, answers=self.answers)
         make = partial(Gru4Rec, d=self.size, dropout=self.dropout, reading=reading)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        return RankerSpec("gru4rec_m" if self.merged else "gru4rec", make, softmax_loss, sampling, self.epochs)
+        spec = RankerSpec("gru4rec_m" if self.merged else "gru4rec", make, softmax_loss, sampling, self.epochs)
+        return spec.for_catalogue() if self.teaching == "catalogue" else spec

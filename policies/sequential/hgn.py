@@ -22,7 +22,7 @@ from policies.torch_rankers.histories import RequestBatch
 from policies.torch_rankers.initialisers import linear
 from policies.torch_rankers.layers import match
 from policies.torch_rankers.losses import pairwise_loss
-from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.ranker import Teaching, TorchPolicy
 from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Negatives, Sampling
 
@@ -78,6 +78,7 @@ class HgnPolicy(TorchPolicy):
         epochs: Passes over the targets, at most; at least 1.
         max_targets: Views learned from, at most; at least 1.
         negatives: What a click is told apart from, see `policies.torch_rankers.view_samples.Negatives`.
+        teaching: What it is taught by, see `policies.torch_rankers.ranker.Teaching`.
     """
 
     size: int = 32
@@ -86,9 +87,11 @@ class HgnPolicy(TorchPolicy):
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
+    teaching: Teaching = "feed"
 
     @override
     def spec(self) -> RankerSpec:
         make = partial(Hgn, d=self.size, length=self.length)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        return RankerSpec("hgn", make, pairwise_loss, sampling, self.epochs)
+        spec = RankerSpec("hgn", make, pairwise_loss, sampling, self.epochs)
+        return spec.for_catalogue() if self.teaching == "catalogue" else spec

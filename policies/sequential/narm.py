@@ -22,7 +22,7 @@ from policies.torch_rankers.histories import RequestBatch
 from policies.torch_rankers.initialisers import linear, normal_table
 from policies.torch_rankers.layers import Dropout, Gru, match
 from policies.torch_rankers.losses import softmax_loss
-from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.ranker import Teaching, TorchPolicy
 from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Negatives, Sampling
 
@@ -75,6 +75,7 @@ class NarmPolicy(TorchPolicy):
         epochs: Passes over the targets, at most; at least 1.
         max_targets: Views learned from, at most; at least 1.
         negatives: What a click is told apart from, see `policies.torch_rankers.view_samples.Negatives`.
+        teaching: What it is taught by, see `policies.torch_rankers.ranker.Teaching`.
     """
 
     size: int = 32
@@ -83,9 +84,11 @@ class NarmPolicy(TorchPolicy):
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
+    teaching: Teaching = "feed"
 
     @override
     def spec(self) -> RankerSpec:
         make = partial(Narm, d=self.size, dropout=self.dropout, h=self.history)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        return RankerSpec("narm", make, softmax_loss, sampling, self.epochs)
+        spec = RankerSpec("narm", make, softmax_loss, sampling, self.epochs)
+        return spec.for_catalogue() if self.teaching == "catalogue" else spec

@@ -26,7 +26,7 @@ from policies.torch_rankers.click_sequence import (
 from policies.torch_rankers.feature_tables import FeatureTables, VideoEmbedding
 from policies.torch_rankers.histories import Answers, RequestBatch
 from policies.torch_rankers.layers import EncoderShape, SequenceEncoder, match
-from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.ranker import Teaching, TorchPolicy
 from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Negatives, Sampling, ViewSample
 
@@ -56,8 +56,8 @@ class SasRec(nn.Module):
     def forward(self, requests: RequestBatch, candidates: Int64[Tensor, "b n"]) -> Float32[Tensor, "b n"]:
         """Scores."""
         table = self.videos.table()
-        states = self.states(self.reader(requests.views, table))
-        return match(states[:, -1], functional.embedding(candidates, table))
+        read = self.reader(requests.views, table)
+        return match(self.encoder.last(read.x, read.mask), functional.embedding(candidates, table))
 
     def states(self, read: Sequence) -> Float32[Tensor, "b h d"]:
         """Encode each view together with the earlier ones."""
@@ -93,6 +93,7 @@ class SasRecPolicy(TorchPolicy):
         merged: Read clicked, satisfied and dissatisfied views as one sequence by time, instead of clicks.
         typed: Add a vector per kind of view to a merged sequence.
         answers: What tells satisfaction in a merged sequence, see `policies.torch_rankers.histories.Answers`.
+        teaching: What it is taught by, see `policies.torch_rankers.ranker.Teaching`.
     """
 
     stored_kinds = merged_kinds("sasrec")
@@ -107,6 +108,7 @@ class SasRecPolicy(TorchPolicy):
     merged: bool = False
     typed: bool = True
     answers: Answers = "both"
+    teaching: Teaching = "feed"
 
     @override
     def spec(self) -> RankerSpec:
@@ -115,4 +117,5 @@ class SasRecPolicy(TorchPolicy):
         sampling = Sampling(
             history=self.history, max_targets=self.max_targets, n_negatives=self.history, negatives=self.negatives
         )
-        return RankerSpec("sasrec_m" if self.merged else "sasrec", make, next_view_loss, sampling, self.epochs)
+        spec = RankerSpec("sasrec_m" if self.merged else "sasrec", make, next_view_loss, sampling, self.epochs)
+        return spec.for_catalogue() if self.teaching == "catalogue" else spec

@@ -22,7 +22,7 @@ from policies.torch_rankers.histories import RequestBatch
 from policies.torch_rankers.initialisers import linear, normal_table
 from policies.torch_rankers.layers import match, mean
 from policies.torch_rankers.losses import softmax_loss
-from policies.torch_rankers.ranker import TorchPolicy
+from policies.torch_rankers.ranker import Teaching, TorchPolicy
 from policies.torch_rankers.spec import RankerSpec
 from policies.torch_rankers.view_samples import Negatives, Sampling
 
@@ -74,6 +74,7 @@ class StampPolicy(TorchPolicy):
         epochs: Passes over the targets, at most; at least 1.
         max_targets: Views learned from, at most; at least 1.
         negatives: What a click is told apart from, see `policies.torch_rankers.view_samples.Negatives`.
+        teaching: What it is taught by, see `policies.torch_rankers.ranker.Teaching`.
     """
 
     size: int = 32
@@ -81,9 +82,11 @@ class StampPolicy(TorchPolicy):
     epochs: int = 4
     max_targets: int = 200_000
     negatives: Negatives = "uniform"
+    teaching: Teaching = "feed"
 
     @override
     def spec(self) -> RankerSpec:
         make = partial(Stamp, d=self.size, h=self.history)
         sampling = Sampling(history=self.history, max_targets=self.max_targets, negatives=self.negatives)
-        return RankerSpec("stamp", make, softmax_loss, sampling, self.epochs)
+        spec = RankerSpec("stamp", make, softmax_loss, sampling, self.epochs)
+        return spec.for_catalogue() if self.teaching == "catalogue" else spec

@@ -106,9 +106,18 @@ class VideoEmbedding(nn.Module):
         self.by_id = normal_table(len(catalogue.tag), d, _FIRST_SPREAD, generator)
         self.by_tag = normal_table(catalogue.n_tags, d, _FIRST_SPREAD, generator)
         self.by_feature = normal_table(catalogue.given.shape[1], d, _FIRST_SPREAD, generator)
+        self._served: tuple[tuple[int, ...], Tensor] | None = None
 
     def table(self) -> Float32[Tensor, "videos d"]:
-        """Vectors of all videos."""
+        """Vectors of all videos; computed once for as long as the weights stay the same in serving."""
+        if torch.is_grad_enabled():
+            return self._table()
+        versions = tuple(weight._version for weight in self.parameters())
+        if self._served is None or self._served[0] != versions:
+            self._served = versions, self._table()
+        return self._served[1]
+
+    def _table(self) -> Float32[Tensor, "videos d"]:
         return self.by_id * self._shown + self.by_tag[self._tag] + self._given @ self.by_feature
 
     @override

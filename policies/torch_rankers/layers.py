@@ -131,9 +131,14 @@ class EncoderBlock(nn.Module):
         self.forward_block = FeedForward(d, d, dropout, generator)
 
     @override
-    def forward(self, x: Float32[Tensor, "b h d"], seen: Bool[Tensor, "b #q h"]) -> Float32[Tensor, "b h d"]:
-        """Apply the layer; `seen` masks the keys of each query."""
-        return self.forward_block(self.norm(x + self.dropout(self.attention(x, x, seen))))
+    def forward(
+        self, x: Float32[Tensor, "b h d"], seen: Bool[Tensor, "b #q h"], *, last: bool = False
+    ) -> Float32[Tensor, "b asking d"]:
+        """Apply the layer to each view, or to the newest alone if `last`; `seen` masks the keys of each query."""
+        asking = x[:, -1:] if last else x
+        return self.forward_block(
+            self.norm(asking + self.dropout(self.attention(asking, x, seen[:, -1:] if last else seen)))
+        )
 
 
 @final
@@ -171,14 +176,27 @@ class SequenceEncoder(nn.Module):
 
     @override
     def forward(self, x: Float32[Tensor, "b h d"], mask: Bool[Tensor, "b h"]) -> Float32[Tensor, "b h d"]:
-        """Encode."""
-        visible = mask[:, None, :]
-        if self._causal:
-            visible = visible & torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
-        x = self.dropout(self.positions(x, mask))
+        """Encode each view."""
+        visible, x = self._begin(x, mask)
         for block in self.blocks:
             x = block(x, visible)
         return x * mask[:, :, None]
+
+    def last(self, x: Float32[Tensor, "b h d"], mask: Bool[Tensor, "b h"]) -> Float32[Tensor, "b d"]:
+        """Encode the newest view alone: what `forward` has in its last column, for less."""
+        visible, x = self._begin(x, mask)
+        for i, block in enumerate(self.blocks):
+            x = block(x, visible, last=i == len(self.blocks) - 1)
+        return x[:, -1] * mask[:, -1:]
+
+    def _begin(
+        self, x: Float32[Tensor, "b h d"], mask: Bool[Tensor, "b h"]
+    ) -> tuple[Bool[Tensor, "b #h h"], Float32[Tensor, "b h d"]]:
+        """Return the views that each view may read, and the views with their places."""
+        visible = mask[:, None, :]
+        if self._causal:
+            visible = visible & torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
+        return visible, self.dropout(self.positions(x, mask))
 
 
 @final

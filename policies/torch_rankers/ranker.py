@@ -10,7 +10,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, final, get_args, runtime_checkable
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    final,
+    get_args,
+    runtime_checkable,
+)
 
 import numpy as np
 from jaxtyping import Float32
@@ -20,11 +32,22 @@ from policies.storage import Stored, read_policy, rebuild, write_policy
 from policies.torch_rankers.histories import Answers
 from policies.torch_rankers.view_samples import Negatives, Unshown
 
+Teaching: TypeAlias = Literal["feed", "catalogue"]
+"""Learn as the ranker's paper says, or by what all rankers share, see `RankerSpec.for_catalogue`.
+
+A feed asks which of some videos is best once shown; leave-one-out asks which of a whole catalogue was clicked.
+"""
+
 F = TypeVar("F")
 """What a spec fits: weights and the tables that they belong to."""
 P = TypeVar("P", bound="TorchPolicy")
 
-_CHOICES: Final = {"answers": get_args(Answers), "negatives": get_args(Negatives), "unshown": get_args(Unshown)}
+_CHOICES: Final = {
+    "answers": get_args(Answers),
+    "negatives": get_args(Negatives),
+    "unshown": get_args(Unshown),
+    "teaching": get_args(Teaching),
+}
 
 
 @runtime_checkable

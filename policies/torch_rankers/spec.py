@@ -4,7 +4,7 @@ Axes: `users` requests served together, `n` candidates.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias, final, runtime_checkable
@@ -19,6 +19,7 @@ from policies.checks import check_log, check_tables
 from policies.storage import PolicyFolderError, want_shapes
 from policies.torch_rankers.feature_tables import FeatureTables, catalogue_of, read_catalogue
 from policies.torch_rankers.histories import read_requests, rows_of
+from policies.torch_rankers.losses import softmax_loss
 from policies.torch_rankers.training import TrainingSchedule, one_thread, train
 from policies.torch_rankers.view_samples import SampleSource, Sampling
 
@@ -35,6 +36,8 @@ _ROWS: Final = 256
 """Requests scored together."""
 _STEPS: Final = 120
 """Steps of an epoch, unless they would be too large or too small; so small logs are learned from as well."""
+_CLICKS: Final = 200_000
+"""Clicks that are learned from, at most, where they are sought in the whole catalogue."""
 _FEW: Final = 1_000
 """Targets from which more than one pass is worth its time."""
 
@@ -136,6 +139,23 @@ class RankerSpec:
         if self.epochs < 1 or self.learning_rate <= 0:
             given = f"epochs={self.epochs}, learning_rate={self.learning_rate}"
             raise ValueError(f"{given} given, want at least 1 and more than 0")
+
+    def for_catalogue(self) -> "RankerSpec":
+        """Return the spec with the teaching that all rankers share where clicks are sought in the whole catalogue.
+
+        Each click is told apart from 16 videos drawn evenly from those of the log, by softmax; 12 epochs at most, by
+        the loss of users held out. Only the score itself is learned, not a ranker's further tasks.
+        """
+        sampling = replace(self.sampling, n_negatives=16, negatives="uniform", targets="clicked", max_targets=_CLICKS)
+        return replace(
+            self,
+            loss=softmax_loss,
+            sampling=sampling,
+            epochs=12,
+            learning_rate=0.01,
+            per_step=RankerSpec.per_step,
+            source=SampleSource,
+        )
 
     def fit(self, log: Log, seed: int) -> FittedRanker:
         """Fit the module on a log."""

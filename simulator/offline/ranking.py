@@ -3,9 +3,10 @@
 Axes: `users` kept users, `n` candidates.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
@@ -24,17 +25,23 @@ from simulator.rollout.loop_kernel import first_bad_slate
 BEST_OF: Final = 10
 """Places whose true satisfaction is counted."""
 _TOGETHER: Final = 1024
-LESSONS: Final = {
-    "saqrec": {"unshown": "uniform"},
-    "dmt": {"unshown": "uniform"},
-    "dfn": {"unshown": "uniform"},
-    "feedrec": {"unshown": "uniform"},
+_SHARED: Final = {"teaching": "catalogue"}
+TEACHING: Final[Mapping[str, Mapping[str, Any]]] = {
+    **dict.fromkeys(
+        ("stamp", "caser", "hgn", "narm", "gru4rec", "sasrec", "fmlprec", "dipn", "dmt", "dfn", "feedrec"), _SHARED
+    ),
+    **dict.fromkeys(("gru4rec_m", "sasrec_m", "fmlprec_m"), _SHARED),
+    "saqrec": {
+        **_SHARED, "variant": "code", "clicks": 50, "base_epochs": 4, "epochs": 8, "learning_rate": 0.01,
+        "unlabelled": True,
+    },
     "inf": {"unshown": "uniform"},
-}
-"""Options other than defaults: rankers that learn from shown views alone learn from the rest of the catalogue as well.
+}  # fmt: skip
+"""Options other than defaults: all rankers of SAQRec's comparison learn by the same samples and loss.
 
 A feed asks which of some videos is best once shown; this protocol asks which of a whole catalogue was met and clicked.
-SAQRec's comparison likewise teaches all its rankers by sampled negatives; its are popular ones, these are even.
+SAQRec's comparison likewise teaches all its rankers by sampled negatives; its are popular ones, these are even. SAQRec
+reads its 12 epochs in two parts, the recommender that is trained first and the main model.
 """
 
 
@@ -72,7 +79,7 @@ def ask(task: Task, name: str, seed: int) -> RankingResult:
 
 def fitted(task: Task, name: str, seed: int) -> Policy:
     """A new policy, fitted if it can be."""
-    policy = build_policy(name, LESSONS.get(name, {}))
+    policy = build_policy(name, TEACHING.get(name, {}))
     if isinstance(policy, TrainablePolicy):
         policy.fit(task.train, seed)
     return policy

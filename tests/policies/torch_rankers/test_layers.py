@@ -154,3 +154,9 @@ def test_dropout_does_nothing_in_serving():
     assert torch.equal(Dropout(0.5, generator()).eval()(X), X)
     with pytest.raises(ValueError, match=r"dropout=1\.0 given"):
         Dropout(1.0, generator())
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_newest_view_alone_is_the_last_of_all(causal):
+    encoder = SequenceEncoder(EncoderShape(20, D, layers=2), generator(), causal=causal).eval()
+    assert torch.allclose(encoder.last(X, MASK), encoder(X, MASK)[:, -1], atol=1e-6)

@@ -14,7 +14,7 @@ from simulator.offline import evaluate as study_module
 from simulator.offline.evaluate import Study, compare, run_offline, trainable
 from simulator.offline.metrics import by_user, paired_p, standard_error
 from simulator.offline.protocol import ProtocolRules, draw_candidates, make_task
-from simulator.offline.ranking import LESSONS, RankingResult, ask
+from simulator.offline.ranking import TEACHING, RankingResult, ask
 from simulator.offline.source import LogSource
 from simulator.offline.store import Protocol, ResultStore
 from simulator.reports.offline import METRICS, TRUE, TRUTH, load_offline, rows_json
@@ -90,11 +90,11 @@ def test_sequence_rankers_find_planted_hits(planted):
     assert ask(task, "stamp", 0).rank[:100].mean() < (hits + chance) / 2
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", TEACHING)
 def test_what_is_taught_for_the_comparison_are_options(name):
-    policy, usual = build_policy(name, LESSONS[name]), build_policy(name, {})
-    assert {key: getattr(policy, key) for key in LESSONS[name]} == LESSONS[name]
-    assert all(getattr(usual, key) != value for key, value in LESSONS[name].items())
+    policy, usual = build_policy(name, TEACHING[name]), build_policy(name, {})
+    assert {key: getattr(policy, key) for key in TEACHING[name]} == TEACHING[name]
+    assert all(getattr(usual, key) != value for key, value in TEACHING[name].items())
 
 
 def test_a_plug_in_is_asked_by_its_address(planted):
