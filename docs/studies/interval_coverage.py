@@ -1,4 +1,4 @@
-"""How often intervals hold the truth: `python docs/studies/interval_coverage.py RUN`, a run of `resampling` with its truth.
+"""How often intervals hold the truth: `python docs/studies/interval_coverage.py RUN`, RUN a run of `resampling`.
 
 Users of the run are drawn anew with replacement, so many to each of two buckets; the truth is the lift of all users of
 the run under one arm over all of them under the other. Their hash groups are drawn too, as each draw stands for another

@@ -132,6 +132,15 @@ def test_the_spec_is_kept_as_run(world, finished):
         ({"world_values": {"questionnaire.strong_displeased": -2.0}}, "strong_displeased' is -2, want -1 to 1000"),
         ({"arms": [{"name": "a", "policy": "random"}, {"name": "b", "policy": "randm"}]}, "arm 'b': .*random"),
         ({"arms": [{"name": "a", "policy": "random"}, {"name": "b", "policy": "oracle", "options": {"x": 1}}]}, "'x'"),
+        (
+            {
+                "arms": [
+                    {"name": "a", "policy": "random"},
+                    {"name": "b", "policy": "oracle", "options": {"attraction": 1}},
+                ]
+            },
+            "'attraction'",
+        ),
         ({"users": 2, "arms": [{"name": n, "policy": "random"} for n in "abc"]}, "gets none of them"),
     ],
 )
