@@ -1,6 +1,6 @@
-"""A/A tests of the users at hand: split anew many times, with nothing to find, so that chance can be seen.
+"""A/A tests of a run's users: they are split at random many times, so any difference between the sides is chance.
 
-Every split is a keyed coin per user; sums are taken slice by slice, so memory does not grow with users.
+Each user's side is a keyed coin per split. Sums are taken slice by slice, so memory does not grow with users.
 Kohavi, Tang and Xu, Trustworthy Online Controlled Experiments, Cambridge University Press 2020, chapter 19.
 """
 
@@ -25,29 +25,29 @@ _ALARM: Final = 0.001
 @final
 @dataclass(frozen=True)
 class SplitSums:
-    """Sums over users of n, d, n n, d d and n d, with n and d the sides of a metric, and their number.
+    """Sums over users of n, d, n n, d d and n d, and the number of users; n and d are the metric's sides.
 
     Attributes:
-        heads: Of the users on one side, per split.
-        total: Of all users.
+        heads: Sums over the users on one side, per split.
+        total: Sums over all users.
     """
 
     heads: Float64[np.ndarray, "splits 6"]
     total: Float64[np.ndarray, " 6"]
 
     def __add__(self, other: "SplitSums") -> "SplitSums":
-        """Of both slices together."""
+        """Add the sums of another slice."""
         return SplitSums(self.heads + other.heads, self.total + other.total)
 
 
 def coins(user_id: Int64[np.ndarray, " users"], seed: int) -> UInt64[np.ndarray, "words users"]:
-    """Which side each user is on in each split, 64 splits a word; depends on seed, user and split alone."""
+    """Draw the side of each user in each split, 64 splits per word, from seed, user and split alone."""
     word, lap = seed_word(seed, "re-split"), np.zeros(len(user_id), np.int32)
     return np.stack([row_keys(word, user_id, first, lap) for first in range(0, SPLITS, _BITS)])
 
 
 def split_sums(metric: Ratio, words: UInt64[np.ndarray, "words users"], splits: int = SPLITS) -> SplitSums:
-    """One slice of users, in so many of the splits."""
+    """Sum a slice of users by split, for the first `splits` splits."""
     n, d = metric.numerator, metric.denominator
     columns = np.stack([n, d, n * n, d * d, n * d, np.ones(len(n))])
     heads = np.zeros((len(columns), splits))
@@ -56,8 +56,8 @@ def split_sums(metric: Ratio, words: UInt64[np.ndarray, "words users"], splits: 
 
 
 def split_p_values(sums: SplitSums) -> Float64[np.ndarray, " splits"] | None:
-    """Two-sided p-value of every split by the delta method; None where a side has no value or nothing varies."""
-    value, variance = zip(*(_side(part) for part in (sums.heads, sums.total - sums.heads)), strict=True)
+    """Two-sided p-value of each split by the delta method; None if a side has no value or does not vary."""
+    value, variance = zip(*(_side(sums_of_side) for sums_of_side in (sums.heads, sums.total - sums.heads)), strict=True)
     with np.errstate(invalid="ignore"):
         spread = variance[0] + variance[1]
     if not np.isfinite(spread).all() or (spread <= 0).any():
@@ -66,21 +66,23 @@ def split_p_values(sums: SplitSums) -> Float64[np.ndarray, " splits"] | None:
 
 
 def resplits(metric: str, sums: SplitSums) -> Resplits:
-    """What the splits of one metric say."""
+    """Test the p-values of one metric's splits for being uniform."""
     p_values, splits = split_p_values(sums), len(sums.heads)
     if p_values is None:
         reason = "the metric has no value or does not vary on one side of a split"
         reasons = {"rejected": reason, "ks_p_value": reason, "passed": reason}
         return Resplits(metric=metric, splits=splits, rejected=None, ks_p_value=None, passed=None, reasons=reasons)
     rejected, ks = float((p_values < 0.05).mean()), float(kstest(p_values, "uniform").pvalue)
-    near = abs(rejected - 0.05) <= 3.29 * math.sqrt(0.05 * 0.95 / splits)
-    return Resplits(metric=metric, splits=splits, rejected=rejected, ks_p_value=ks, passed=near and ks >= _ALARM)
+    rejects_as_planned = abs(rejected - 0.05) <= 3.29 * math.sqrt(0.05 * 0.95 / splits)
+    return Resplits(
+        metric=metric, splits=splits, rejected=rejected, ks_p_value=ks, passed=rejects_as_planned and ks >= _ALARM
+    )
 
 
 def _side(
     sums: Float64[np.ndarray, "splits 6"],
 ) -> tuple[Float64[np.ndarray, " splits"], Float64[np.ndarray, " splits"]]:
-    """The metric on one side of every split, and the variance of it; nan where it has none."""
+    """Value and variance of the metric on one side of each split; NaN where it has none."""
     n, d, nn, dd, nd, users = sums.T
     with np.errstate(divide="ignore", invalid="ignore"):
         value = n / d

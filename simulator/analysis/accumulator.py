@@ -1,7 +1,7 @@
-"""What a report needs of a run: sums over all users, gathered in parallel from ranges of slices of users.
+"""Sums over all users of a run, computed in parallel from ranges of slices of users.
 
-The ranges depend on the users alone, and their sums are put together in order of user id. So a report depends neither
-on files and their order nor on how many processors there are; memory is that of a slice per processor.
+The ranges depend on the users alone, and their sums are added in order of user id. So a report depends neither
+on the order of files nor on the number of processors. Memory is one slice per processor.
 """
 
 import os
@@ -34,7 +34,7 @@ from simulator.statistics.paired import paired_effect
 from simulator.statistics.quantiles import BinCounts
 
 _RANGES: Final = 4
-"""Into so many ranges are slices divided on any machine, so that sums are the same."""
+"""Number of ranges that slices are divided into, the same on every machine so that sums are the same."""
 _Sum = TypeVar("_Sum", Moments, GroupMoments, BinCounts, SplitSums, AnswerGroups, MomentTable)
 _Key = TypeVar("_Key")
 
@@ -45,22 +45,23 @@ class Tallies:
     """Sums over users.
 
     Attributes:
-        spec: Of the run.
-        features: What users are divided by.
+        spec: Spec of the run.
+        features: Features that define segments of users.
         worlds: Worlds of the test that were read.
-        buckets: Moments of what each arm's bucket did, by scope.
-        pairs: Moments of what everybody did under control, and gained under each treatment; empty without truth.
-        shifts: What each arm's bucket did in the arm's own world, and gained in the mixed one; None without truth.
-        ends: First and last days of each bucket; None in a test too short to have both.
-        splits: Re-splits of everybody under control, or of its bucket where that was not run, by main metric.
-        watched: Daily watch seconds of each bucket.
-        watched_by_all: The same with everybody under the arm.
-        answers: Questionnaires of each bucket; `answer_groups` those of hash groups of its users.
-        true_answers: What everybody would say under control, and gains under each treatment.
+        buckets: Moments of each arm's bucket, by scope.
+        pairs: Moments of all users under control and of their gain under each treatment, by scope; empty without truth.
+        shifts: Moments of each bucket in its arm's own world and of its gain in the mixed world; None without truth.
+        ends: Moments of each bucket's first and last days; None if the test is too short to have both.
+        splits: Re-splits of all users under control, by main metric; of control's bucket if the truth was not run.
+        watched: Histogram of daily watch seconds of each bucket.
+        watched_by_all: Histogram of daily watch seconds of all users under each arm.
+        answers: Questionnaire moments of each bucket.
+        answer_groups: Questionnaire sums of each bucket by hash group of users.
+        true_answers: Moments of what all users would say under control and of their gain under each treatment.
         funnel: Sums of the questionnaire's columns by bucket.
         by_day: Sums of columns by world and day, then by day before the test, and by bucket.
-        names: Of those columns.
-        mixed: Users in more than one arm.
+        names: Names of the columns in `by_day`.
+        mixed: Number of users in more than one arm.
     """
 
     spec: ExperimentSpec
@@ -82,7 +83,7 @@ class Tallies:
     mixed: int
 
     def __add__(self, other: "Tallies") -> "Tallies":
-        """Of both sets of users together."""
+        """Add the sums of other users."""
         return Tallies(
             spec=self.spec,
             features=self.features,
@@ -105,34 +106,34 @@ class Tallies:
 
     @property
     def arms(self) -> list[str]:
-        """Names, control first."""
+        """Names of the arms, control first."""
         return [arm.name for arm in self.spec.arms]
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Users by bucket."""
+        """Number of users in each bucket."""
         return {arm: self.buckets[TEST].users(arm) for arm in self.arms}
 
     @property
     def users(self) -> int:
-        """Everybody."""
+        """Number of users in all buckets."""
         return sum(self.sizes.values())
 
     def levels(self, feature: str) -> dict[str, dict[str, int]]:
-        """Users per arm of each level of a feature, in alphabetical order."""
+        """Number of users per arm in each level of a feature, levels in alphabetical order."""
         tables = {scope.level: table for scope, table in self.buckets.items() if scope.feature == feature}
         return {name: {arm: tables[name].users(arm) for arm in self.arms} for name in sorted(tables) if name}
 
     def bucket(self, scope: Scope, arm: str, metric: str) -> GroupMoments:
-        """What one arm's users did."""
+        """Moments of one arm's bucket."""
         return self.buckets[scope].group_moments(arm, metric)
 
     def pair(self, scope: Scope, arm: str, metric: str) -> Moments:
-        """What everybody did under control, and gained under one treatment."""
+        """Moments of all users under control and of their gain under one treatment."""
         return self.pairs[scope].moments(arm, metric)
 
     def rows(self, scope: Scope, metrics: Sequence[Metric]) -> list[MetricRow]:
-        """A scope's scorecard, each estimate beside its truth."""
+        """Scorecard rows of a scope, each estimate with its true effect."""
         rows = moment_rows(metrics, self.arms, lambda arm, metric: self.bucket(scope, arm, metric))
         if scope == BEFORE:
             return rows
@@ -141,7 +142,7 @@ class Tallies:
         return [with_true_effect(row, paired_effect(self.pair(scope, row.arm, row.metric))) for row in rows]
 
     def second_opinion(self) -> SecondOpinion:
-        """How far another library agrees with the scorecard."""
+        """Largest differences between the scorecard and tea-tasting's results."""
         keys = [metric.key for metric in scorecard_metrics(self.spec.days)]
         return second_opinion(keys, self.arms, lambda arm, metric: self.bucket(TEST, arm, metric))
 
@@ -151,23 +152,25 @@ def gather(folder: Path, spec: ExperimentSpec, features: Sequence[str], size: in
 
     Args:
         folder: The run folder.
-        spec: Of the run, with the days that were played.
-        features: What users are divided by.
+        spec: Spec of the run, with the days that were played.
+        features: Features that define segments of users.
         size: Width of a slice, in user ids.
 
     Raises:
-        RunFolderError: A damaged file; users who lack days, or who are not in every world; nobody in the test.
+        RunFolderError: A file is damaged, a user lacks days or is not in every world, or there are no users.
     """
     table = UserDaySlices(folder, layout_of(spec))
-    levels = {name: None if name == ACTIVITY else FeatureLevels.read(folder, name) for name in features}
+    levels_by_feature = {name: None if name == ACTIVITY else FeatureLevels.read(folder, name) for name in features}
     numbers = table.numbers(size)
     if not numbers:
         raise RunFolderError(f"{folder}/user_days: no rows of days 0 to {spec.days - 1}; finish the run first")
-    ranges = [part.tolist() for part in np.array_split(np.array(numbers), _RANGES) if len(part)]
+    ranges = [
+        slice_numbers.tolist() for slice_numbers in np.array_split(np.array(numbers), _RANGES) if len(slice_numbers)
+    ]
 
-    def gather_range(part: list[int]) -> Tallies:
-        sums = SliceSums(spec, table.worlds, levels)
-        for users in table.read(part, size):
+    def gather_range(slice_numbers: list[int]) -> Tallies:
+        sums = SliceSums(spec, table.worlds, levels_by_feature)
+        for users in table.read(slice_numbers, size):
             sums.add(users)
         return _tallies(sums)
 
@@ -176,7 +179,7 @@ def gather(folder: Path, spec: ExperimentSpec, features: Sequence[str], size: in
 
 
 def _tallies(sums: SliceSums) -> Tallies:
-    """What was gathered."""
+    """Turn the sums of slices into `Tallies`."""
     buckets, pairs = sums.tables()
     return Tallies(
         spec=sums.spec,
@@ -199,7 +202,7 @@ def _tallies(sums: SliceSums) -> Tallies:
     )
 
 
-def _merged(one: dict[_Key, _Sum], other: dict[_Key, _Sum]) -> dict[_Key, _Sum]:
-    """Sums by key, those in both added up."""
-    both = {key: one[key] + part if key in one else part for key, part in other.items()}
-    return one | both
+def _merged(first: dict[_Key, _Sum], second: dict[_Key, _Sum]) -> dict[_Key, _Sum]:
+    """Merge two mappings, adding the sums of keys that are in both."""
+    summed = {key: first[key] + sums if key in first else sums for key, sums in second.items()}
+    return first | summed

@@ -1,6 +1,6 @@
-"""What the split users say: from a frame with one row per user to the rows of the scorecard.
+"""Compute the rows of the scorecard from a frame with one row per user.
 
-Works on a run of ours and on anybody's live test alike; the true effect is none of its business.
+It works on simulated runs and on live tests alike, and does not use the true effect.
 """
 
 import difflib
@@ -33,9 +33,9 @@ def analyse(
 ) -> list[MetricRow]:
     """Compare each treatment with the control on each metric, plain and with CUPED.
 
-    Every assigned user has one row, with 0 where nothing happened (intention to treat); leaving out those who never
+    Every assigned user has one row, with 0 where nothing happened (intention to treat). Leaving out users who never
     came, or giving one row per view, makes the answer wrong. CUPED (variance reduction by what the same users did
-    before) is used where the columns named `pre_` and the metric's columns are there and vary. A mean weighted by `w`
+    before) is used where the metric's columns with the prefix `pre_` are given and vary. A mean weighted by `w`
     is a metric with the total of `w y` above and that of `w` below. A metric below zero has its lift over the size of
     control, so that a rise is above 0.
 
@@ -43,8 +43,8 @@ def analyse(
         users: Columns `user_id`, `arm`, and those the metrics name; `pre_` columns as known. A frame of pandas, polars,
             pyarrow or duckdb, or a dict of columns.
         metrics: What to compare: metrics, or keys of `simulator.metrics.METRICS`.
-        control: Arm that the others are compared with, as it stands in the column: a number is not its text.
-        treatments: The others, in the order wanted.
+        control: Arm that the others are compared with, as in the column: the number 1 is not the text "1".
+        treatments: The arms to compare with control, in the order of the rows.
         judging: How p-values are adjusted for their number, and which metrics must not get worse by how much. The
             p-values of all metrics given are adjusted together, unless it names a family.
         shares: Planned share of the users per arm, in any unit; equal ones if not given.
@@ -53,7 +53,7 @@ def analyse(
             intervals of metrics that have their `pre_` columns, as a rule by a few percent.
 
     Returns:
-        One row per treatment and metric, treatments outermost. Numbers that cannot be told are None, with a reason.
+        One row per treatment and metric, treatments outermost. A number that cannot be computed is None, with a reason.
 
     Raises:
         ValueError: A column that is missing, there twice, not numeric or has gaps; a user without a name or with two
@@ -70,33 +70,33 @@ def analyse(
     >>> row.control, row.treatment, row.relative_effect, round(row.p_value, 4), row.method
     (2.0, 4.0, 1.0, 0.1464, 'plain')
     """
-    chosen, arms = _metrics(metrics), _arms(control, treatments)
+    compared_metrics, arms = _metrics(metrics), _arms(control, treatments)
     names = [str(arm) for arm in arms]
-    judging = judging if judging.family else replace(judging, family=tuple(metric.key for metric in chosen))
-    judging.check([metric.key for metric in chosen])
+    judging = judging if judging.family else replace(judging, family=tuple(metric.key for metric in compared_metrics))
+    judging.check([metric.key for metric in compared_metrics])
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: {confidence} given, want a share between 0 and 1, such as 0.95")
     planned = _planned(shares, arms)
-    extra = (covariates,) if isinstance(covariates, str) else tuple(covariates)
-    _refuse_twice("covariates", extra)
-    frame, notices = read_users(users, chosen, arms, names, extra)
-    for line in (*notices, *_split(frame, planned), *_before(frame, names, chosen)):
-        warnings.warn(line, ReadoutWarning, stacklevel=2)
-    return judging.judge(compare_arms(frame, chosen, names[0], names[1:], confidence, extra))
+    covariate_names = (covariates,) if isinstance(covariates, str) else tuple(covariates)
+    _refuse_twice("covariates", covariate_names)
+    frame, notices = read_users(users, compared_metrics, arms, names, covariate_names)
+    for message in (*notices, *_split(frame, planned), *_before(frame, names, compared_metrics)):
+        warnings.warn(message, ReadoutWarning, stacklevel=2)
+    return judging.judge(compare_arms(frame, compared_metrics, names[0], names[1:], confidence, covariate_names))
 
 
-def _metrics(given: Metric | str | Iterable[Metric | str]) -> list[Metric]:
-    """The metrics, those given by their keys looked up."""
-    several = [given] if isinstance(given, (Metric, str)) else list(given)
-    chosen = [metric if isinstance(metric, Metric) else _metric(metric) for metric in several]
-    if not chosen:
+def _metrics(metrics: Metric | str | Iterable[Metric | str]) -> list[Metric]:
+    """Look up metrics that are given by key."""
+    entries = [metrics] if isinstance(metrics, (Metric, str)) else list(metrics)
+    compared_metrics = [metric if isinstance(metric, Metric) else _metric(metric) for metric in entries]
+    if not compared_metrics:
         raise ValueError("metrics: none given, want one at least")
-    _refuse_twice("metrics", [metric.key for metric in chosen])
-    return chosen
+    _refuse_twice("metrics", [metric.key for metric in compared_metrics])
+    return compared_metrics
 
 
 def _metric(key: object) -> Metric:
-    """The metric of a key."""
+    """Look up the metric of a key."""
     if isinstance(key, str) and key in METRICS:
         return METRICS[key]
     near = difflib.get_close_matches(str(key), METRICS, n=1) or list(METRICS)
@@ -104,7 +104,7 @@ def _metric(key: object) -> Metric:
 
 
 def _arms(control: object, treatments: object) -> list[Hashable]:
-    """Control and treatments, all different."""
+    """Check that control and treatments are all different."""
     if isinstance(treatments, str) or not isinstance(treatments, Iterable):
         raise ValueError(f"treatments: {treatments!r} given, want a list of arms: [{treatments!r}]")
     arms: list[Hashable] = []
@@ -121,37 +121,37 @@ def _arms(control: object, treatments: object) -> list[Hashable]:
     return arms
 
 
-def _refuse_twice(what: str, given: Sequence[Hashable]) -> None:
-    """Refuse what is there twice: it would count twice among the tests."""
-    for place, each in enumerate(given):
-        if each in given[:place]:
-            raise ValueError(f"{what}: {each!r} is given twice, want each once")
+def _refuse_twice(argument: str, names: Sequence[Hashable]) -> None:
+    """Refuse a name that is given twice: it would count twice among the tests."""
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            raise ValueError(f"{argument}: {name!r} is given twice, want each once")
 
 
 def _planned(shares: Mapping[Hashable, float] | None, arms: Sequence[Hashable]) -> dict[str, float]:
-    """Planned share of the users per name of an arm, of those that are compared."""
-    given = dict.fromkeys(arms, 1.0) if shares is None else shares
+    """Planned share of the users per arm, over the arms that are compared."""
+    share_of_arm = dict.fromkeys(arms, 1.0) if shares is None else shares
     for arm in arms:
-        share = given.get(arm)
+        share = share_of_arm.get(arm)
         if share is None or not (share > 0 and math.isfinite(share)):
             raise ValueError(f"shares: {share} given for arm {arm!r}, want the planned share of each arm, above 0")
-    return {str(arm): given[arm] / math.fsum(given[arm] for arm in arms) for arm in arms}
+    return {str(arm): share_of_arm[arm] / math.fsum(share_of_arm[arm] for arm in arms) for arm in arms}
 
 
 def _split(users: pd.DataFrame, shares: Mapping[str, float]) -> list[str]:
-    """One line where arms have other sizes than planned."""
-    seen = {arm: int((users["arm"] == arm).sum()) for arm in shares}
+    """One line if arms do not have the planned sizes."""
+    n_users = {arm: int((users["arm"] == arm).sum()) for arm in shares}
     planned = {arm: share * len(users) for arm, share in shares.items()}
     return [
         f"{line}; if it was planned so, give `shares`"
-        for line in srm_warning(srm_p_value(seen, planned), seen, planned)
+        for line in srm_warning(srm_p_value(n_users, planned), n_users, planned)
     ]
 
 
 def _before(users: pd.DataFrame, arms: Sequence[str], metrics: Sequence[Metric]) -> list[str]:
     """One line per metric in which arms differed before the test more than chance explains.
 
-    Metrics of which not all is known from before the test are left out.
+    Metrics that lack a `pre_` column are left out.
     """
     measured = [metric for metric in metrics if all(PRE + column in users.columns for column in metric.columns)]
     columns = dict.fromkeys(column for metric in measured for column in metric.columns)

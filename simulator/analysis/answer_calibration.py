@@ -1,4 +1,4 @@
-"""Who answers, truly: answer rates by how satisfying the view was, and estimated against true chances of answering."""
+"""Answer rates by true satisfaction, and estimated against true probabilities of answering."""
 
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ _GROUPS: Final = 10
 
 
 def read_bins(folder: Path) -> pd.DataFrame:
-    """The counts of a run folder, added up over days and parts; empty where there are none.
+    """Read the counts of a run folder, added up over days and files; empty if there are none.
 
     Returns:
         Columns `world`, `scale`, `bin`, `asked`, `answered`, `estimated` and `true`, the last two in multiples of
@@ -40,16 +40,16 @@ def read_bins(folder: Path) -> pd.DataFrame:
         raise RunFolderError(f"{folder}/{FOLDER}: cannot be read: {reason}; run the test anew") from None
 
 
-def by_feeling(bins: pd.DataFrame) -> list[AnsweredByFeeling]:
-    """Answer rates of tenths of the asked views, by true satisfaction, in each course of events."""
+def answered_by_satisfaction(bins: pd.DataFrame) -> list[AnsweredByFeeling]:
+    """Answer rates in tenths of the asked views by true satisfaction, in each world."""
     rows: list[AnsweredByFeeling] = []
-    for world, part in bins[bins["scale"] == BY_SATISFACTION].groupby("world", sort=True):
+    for world, bins_of_world in bins[bins["scale"] == BY_SATISFACTION].groupby("world", sort=True):
         arm = str(world).removeprefix("all:") if str(world).startswith("all:") else "all arms"
-        for place, group in _groups(part):
+        for tenth, group in _groups(bins_of_world):
             rows.append(
                 AnsweredByFeeling(
                     arm=arm,
-                    decile=place + 1,
+                    decile=tenth + 1,
                     satisfaction=float((group["bin"].max() + 1) * BIN_WIDTH[BY_SATISFACTION]),
                     asked=int(group["asked"].sum()),
                     rate=float(group["answered"].sum() / group["asked"].sum()),
@@ -59,10 +59,10 @@ def by_feeling(bins: pd.DataFrame) -> list[AnsweredByFeeling]:
 
 
 def calibration(bins: pd.DataFrame) -> list[Calibration]:
-    """Tenths of the asked views of all courses of events, by estimated chance of an answer."""
-    chosen = bins[bins["scale"] == BY_ESTIMATE].drop(columns=["world", "scale"])
+    """Estimated and true probabilities of an answer in tenths of the asked views of all worlds."""
+    estimate_bins = bins[bins["scale"] == BY_ESTIMATE].drop(columns=["world", "scale"])
     rows: list[Calibration] = []
-    for _, group in _groups(chosen.groupby("bin", as_index=False).sum()):
+    for _, group in _groups(estimate_bins.groupby("bin", as_index=False).sum()):
         asked = float(group["asked"].sum())
         rows.append(
             Calibration(
@@ -75,10 +75,10 @@ def calibration(bins: pd.DataFrame) -> list[Calibration]:
     return rows
 
 
-def _groups(part: pd.DataFrame) -> list[tuple[int, pd.DataFrame]]:
-    """Bins in tenths of their views, as nearly as whole bins allow."""
-    if part.empty:
+def _groups(counts: pd.DataFrame) -> list[tuple[int, pd.DataFrame]]:
+    """Divide bins into tenths of their views, as nearly as whole bins allow."""
+    if counts.empty:
         return []
-    asked = part["asked"].to_numpy(np.float64)
+    asked = counts["asked"].to_numpy(np.float64)
     middle = (np.cumsum(asked) - asked / 2) / asked.sum()
-    return [(int(place), group) for place, group in part.groupby(np.floor(middle * _GROUPS).astype(int))]  # pyright: ignore[reportArgumentType] # one key
+    return [(int(tenth), group) for tenth, group in counts.groupby(np.floor(middle * _GROUPS).astype(int))]  # pyright: ignore[reportArgumentType] # one key

@@ -22,39 +22,41 @@ _Z: Final = float(norm.isf((1 - CONFIDENCE) / 2))
 def second_opinion(
     metrics: Sequence[str], arms: Sequence[str], moments: Callable[[str, str], GroupMoments]
 ) -> SecondOpinion:
-    """How far another library agrees with the plain differences and their standard errors by the delta method.
+    """Largest differences from tea-tasting in plain effects and in their standard errors by the delta method.
 
     Args:
         metrics: Keys of the scorecard.
-        arms: Names, control first.
-        moments: Of an arm's users, by arm and metric.
+        arms: Names of the arms, control first.
+        moments: Function from arm and metric to the moments of the arm's users.
     """
     engine = f"tea-tasting {version('tea-tasting')}"
-    apart: list[tuple[float, float]] = []
+    differences: list[tuple[float, float]] = []
     for arm in arms[1:]:
         for metric in metrics:
             a, b = (moments(name, metric) for name in (arms[0], arm))
             if compare(arms[0], a, arm, b).plain.standard_error is not None:
-                apart.append(_apart(a, b))
-    if not apart:
+                differences.append(_apart(a, b))
+    if not differences:
         reason = "nothing to compare: no metric has an interval"
         return SecondOpinion(engine=engine, rows=0, effect_difference=None, error_difference=None, reason=reason)
-    effect, error = (float(largest) for largest in np.max(apart, axis=0))
-    return SecondOpinion(engine=engine, rows=len(apart), effect_difference=effect, error_difference=error)
+    effect, error = (float(largest) for largest in np.max(differences, axis=0))
+    return SecondOpinion(engine=engine, rows=len(differences), effect_difference=effect, error_difference=error)
 
 
 def _apart(a: GroupMoments, b: GroupMoments) -> tuple[float, float]:
-    """How far the two are apart: differences in units of the error, errors relative to it."""
+    """Distance of the two libraries: effects in standard errors, errors relative to each other."""
     with np.errstate(all="ignore"):
-        ours = difference(a, b, "none", "delta")
-    theirs = _TEST.analyze_aggregates(_aggregates(a.samples()), _aggregates(b.samples()))
-    error = ours.standard_error or np.nan
-    their_error = (float(theirs.effect_size_ci_upper) - float(theirs.effect_size)) / _Z
-    return abs((ours.effect or 0.0) - float(theirs.effect_size)) / error, abs(their_error / error - 1)
+        difference_here = difference(a, b, "none", "delta")
+    tea_tasting_result = _TEST.analyze_aggregates(_aggregates(a.samples()), _aggregates(b.samples()))
+    error = difference_here.standard_error or np.nan
+    tea_tasting_error = (float(tea_tasting_result.effect_size_ci_upper) - float(tea_tasting_result.effect_size)) / _Z
+    return abs((difference_here.effect or 0.0) - float(tea_tasting_result.effect_size)) / error, abs(
+        tea_tasting_error / error - 1
+    )
 
 
 def _aggregates(sample: Samples) -> Aggregates:
-    """The users' moments as tea-tasting wants them."""
+    """Convert moments into tea-tasting's aggregates."""
     covariance = sample.scatter[:2, :2][::-1, ::-1] / (float(sample.n) - 1)
     mean = sample.mean[:2][::-1]
     cov: dict[tuple[str, str], float] = {

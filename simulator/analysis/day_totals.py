@@ -1,4 +1,4 @@
-"""Each arm's main metrics day by day, from the first day of the pre-period: what the curves of a report show."""
+"""Main metrics of each arm by day, from the first day of the pre-period, for the curves of a report."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
@@ -16,7 +16,7 @@ Cells: TypeAlias = Mapping[tuple[str, int, str], tuple[float, float]]
 
 
 def day_totals(tallies: Tallies) -> list[DayTotal]:
-    """Means per arm, day and metric; the true ones are None where the truth was not run."""
+    """Values per arm, day and metric; true values are None if the truth was not run."""
     cells, spec = _cells(tallies), tallies.spec
     return [
         DayTotal(
@@ -33,11 +33,11 @@ def day_totals(tallies: Tallies) -> list[DayTotal]:
 
 
 def _cells(tallies: Tallies) -> dict[str, Cells]:
-    """Both sides of each metric."""
+    """Numerators and denominators of each metric."""
     spec = tallies.spec
-    places = [(world, day) for world in tallies.worlds for day in range(spec.days)]
-    places += [(PRE_WORLD, day) for day in range(-spec.pre_days, 0)]
-    keys = [(world, day, arm) for world, day in places for arm in tallies.arms]
+    world_days = [(world, day) for world in tallies.worlds for day in range(spec.days)]
+    world_days += [(PRE_WORLD, day) for day in range(-spec.pre_days, 0)]
+    keys = [(world, day, arm) for world, day in world_days for arm in tallies.arms]
     sums = tallies.by_day.reshape(len(tallies.names), -1)
     totals = pd.DataFrame(dict(zip(tallies.names, sums, strict=True)))
 
@@ -49,22 +49,26 @@ def _cells(tallies: Tallies) -> dict[str, Cells]:
 
 
 def _bucket_world(worlds: Sequence[str], arm: str, day: int) -> str:
-    """Where the users of an arm's bucket live on a day."""
+    """World in which an arm's bucket is simulated on a day."""
     if day < 0:
         return PRE_WORLD
     return MIXED_WORLD if MIXED_WORLD in worlds else arm_world(arm)
 
 
 def _true_value(cells: Cells, spec: ExperimentSpec, arm: str, day: int) -> float | None:
-    """The metric with everybody under the arm; before the test all are under the pre-period's policy."""
+    """The metric with all users under the arm; before the test all are under the pre-period's policy."""
     if not spec.truth:
         return None
     world = PRE_WORLD if day < 0 else arm_world(arm)
-    return _value(cells, world, day, [each.name for each in spec.arms])
+    return _value(cells, world, day, [bucket_arm.name for bucket_arm in spec.arms])
 
 
 def _value(cells: Cells, world: str, day: int, buckets: list[str]) -> float | None:
-    """The metric over some buckets in one world on one day; None where its denominator is 0."""
-    sides = [cells[world, day, bucket] for bucket in buckets if (world, day, bucket) in cells]
-    below = sum(denominator for _, denominator in sides)
-    return float(sum(numerator for numerator, _ in sides) / below) if below else None
+    """The metric over buckets in one world on one day; None if its denominator is 0."""
+    numerator_denominator = [cells[world, day, bucket] for bucket in buckets if (world, day, bucket) in cells]
+    total_denominator = sum(denominator for _, denominator in numerator_denominator)
+    return (
+        float(sum(numerator for numerator, _ in numerator_denominator) / total_denominator)
+        if total_denominator
+        else None
+    )

@@ -1,4 +1,4 @@
-"""What makes a scorecard's rows into judgements: p-values adjusted for their number, and guardrails."""
+"""Decisions on the rows of a scorecard: p-values adjusted for multiplicity, and guardrails."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ Multiplicity: TypeAlias = Literal["holm", "benjamini-hochberg", "none"]
 @final
 @dataclass(frozen=True)
 class DecisionRules:
-    """How rows are judged.
+    """Rules for judging rows of a scorecard.
 
     Attributes:
         multiplicity: `holm` bounds the chance of any false claim (Holm, Scandinavian Journal of Statistics 1979),
@@ -34,10 +34,10 @@ class DecisionRules:
     family: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be judged by."""
+        """Check the rules."""
         if self.multiplicity not in get_args(Multiplicity):
-            known = ", ".join(get_args(Multiplicity))
-            raise ValueError(f"multiplicity: {self.multiplicity!r} given, want one of {known}")
+            methods = ", ".join(get_args(Multiplicity))
+            raise ValueError(f"multiplicity: {self.multiplicity!r} given, want one of {methods}")
         for metric, margin in self.guardrails.items():
             if not 0 < margin < 1:
                 raise ValueError(
@@ -45,20 +45,20 @@ class DecisionRules:
                 )
 
     def check(self, metrics: Sequence[str]) -> None:
-        """Refuse guardrails and a family of metrics that are not there.
+        """Refuse guardrails and a family of metrics that are not among those compared.
 
         Raises:
-            ValueError: Names the first of them.
+            ValueError: A metric is not compared; the message names the first one.
         """
-        for what, keys in (("guardrail", self.guardrails), ("family", self.family)):
+        for setting, keys in (("guardrail", self.guardrails), ("family", self.family)):
             for key in keys:
                 if key not in metrics:
                     raise ValueError(
-                        f"{what} {key!r} given, want one of the metrics that are compared: {', '.join(metrics)}"
+                        f"{setting} {key!r} given, want one of the metrics that are compared: {', '.join(metrics)}"
                     )
 
     def judge(self, rows: Sequence[MetricRow]) -> list[MetricRow]:
-        """The rows, those of the family with adjusted p-values and those of guardrails with a verdict.
+        """Add adjusted p-values to the rows of the family, and verdicts to those of guardrails.
 
         Raises:
             ValueError: A guardrail without a row, or one that is better neither up nor down.
@@ -67,7 +67,7 @@ class DecisionRules:
         return [_guarded(row, self.guardrails.get(row.metric)) for row in self._adjusted(rows)]
 
     def _adjusted(self, rows: Sequence[MetricRow]) -> list[MetricRow]:
-        """A row without a p-value is no test and does not count."""
+        """Add adjusted p-values; a row without a p-value does not count as a test."""
         if self.multiplicity == "none":
             return list(rows)
         family = self.family or MAIN
@@ -77,7 +77,7 @@ class DecisionRules:
 
 
 def adjust(p_values: Sequence[float], multiplicity: Literal["holm", "benjamini-hochberg"]) -> list[float]:
-    """p-values adjusted for how many they are, in the order given.
+    """Adjust p-values for their number, in the order given.
 
     >>> adjust([0.01, 0.04, 0.03], "holm")
     [0.03, 0.06, 0.06]
@@ -94,17 +94,17 @@ def adjust(p_values: Sequence[float], multiplicity: Literal["holm", "benjamini-h
 
 
 def _with_adjusted(row: MetricRow, adjusted: Iterator[float]) -> MetricRow:
-    """The row with the next adjusted p-value, or with the reason why there is none."""
+    """Add the next adjusted p-value to a row, or the reason why there is none."""
     if row.p_value is not None:
         return row.model_copy(update={"adjusted_p_value": next(adjusted)})
     return row.model_copy(update={"reasons": {**row.reasons, "adjusted_p_value": row.reasons["p_value"]}})
 
 
 def _guarded(row: MetricRow, margin: float | None) -> MetricRow:
-    """The row with its verdict: non-inferiority by the interval of the lift, which is 2.5% one-sided at 95%.
+    """Add a guardrail's verdict to a row: non-inferiority by the interval of the lift, 2.5% one-sided at 95%.
 
-    Where there is no lift it is judged by the interval of the difference, against the same share of control. Without
-    an interval it is unclear, and the row's reasons say why there is none.
+    Without a lift, the interval of the difference is compared with the same share of control. Without
+    an interval the verdict is unclear, and the row's reasons say why there is none.
     """
     if margin is None:
         return row
@@ -112,7 +112,7 @@ def _guarded(row: MetricRow, margin: float | None) -> MetricRow:
 
 
 def _verdict(row: MetricRow, margin: float) -> Literal["passed", "failed", "unclear"]:
-    """Whether the loss is smaller than the margin, larger, or could be either."""
+    """Verdict on a loss: smaller than the margin, larger, or unclear."""
     if row.better == "neither":
         raise ValueError(f"guardrail {row.metric!r} given, want a metric with a good direction")
     low, high = row.ci_low, row.ci_high
@@ -120,7 +120,7 @@ def _verdict(row: MetricRow, margin: float) -> Literal["passed", "failed", "uncl
         low, high, margin = row.effect_low, row.effect_high, margin * abs(row.adjusted_control)
     if low is None or high is None:
         return "unclear"
-    least, most = (-high, -low) if row.better == "up" else (low, high)
-    if most < margin:
+    least_loss, greatest_loss = (-high, -low) if row.better == "up" else (low, high)
+    if greatest_loss < margin:
         return "passed"
-    return "failed" if least > margin else "unclear"
+    return "failed" if least_loss > margin else "unclear"

@@ -1,4 +1,4 @@
-"""Reduces slices of users to sums: every scope, bucket and metric from one reading of the user-days."""
+"""Reduce slices of users to sums for every scope, bucket and metric, in one pass over the user-days."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar, final
@@ -35,45 +35,46 @@ _WATCHED: Final = "watch_s"
 
 
 def looked_at(spec: ExperimentSpec) -> tuple[str, ...]:
-    """What is looked at while a test runs: main metrics, and guardrails, which an early stop is judged by as well."""
+    """Metrics that have interim looks: main metrics and guardrails, which also decide on an early stop."""
     return tuple(dict.fromkeys((*MAIN, *spec.guardrails)))
 
 
 def layout_of(spec: ExperimentSpec) -> Layout:
-    """What of the user-days a report needs."""
+    """Columns and days of the user-days that a report needs."""
     keys = (*MAIN, *DAY_TOTALS, *SEGMENT_METRICS, *looked_at(spec))
     metrics = [*day_metrics(), *scorecard_metrics(spec.days), *P2N_SIDES, *(METRICS[key] for key in keys)]
     names = dict.fromkeys((_WATCHED, *(column for metric in metrics for column in metric.columns)))
     by_day = tuple(name for name in names if name != DAYS)
     arms = tuple(arm.name for arm in spec.arms)
-    others = tuple(name for name in ANSWER_COLUMNS if name not in by_day)
-    return Layout(arms, spec.days, spec.pre_days, spec.truth, by_day, others)
+    answer_columns = tuple(name for name in ANSWER_COLUMNS if name not in by_day)
+    return Layout(arms, spec.days, spec.pre_days, spec.truth, by_day, answer_columns)
 
 
 @final
 class SliceSums:
-    """Sums over slices of users so far, which have to come in order of id.
+    """Sums over slices of users, added in order of user id.
 
     Attributes:
-        levels: Names of each feature's levels, in the order in which they were met.
-        buckets: What the arms' buckets did, by scope; a segment's by feature, its cells being levels by arm.
-        pairs: What everybody did under control, and gained under each treatment.
-        shifts: What each bucket did in its arm's own world, and gained in the mixed one.
-        ends: First and last days of each bucket.
-        splits: Re-splits of everybody under control, or of its bucket where that was not run.
-        watched: Daily watch seconds of each bucket.
-        watched_by_all: The same of everybody under each arm.
-        answers: Questionnaires of each bucket; `answer_groups` those of hash groups of its users.
-        true_answers: What everybody would say under control, and gains under each treatment.
+        levels: Names of each feature's levels, in the order of their first user.
+        buckets: Sums of the arms' buckets by scope; for segments by feature, with levels times arms as cells.
+        pairs: Sums of all users under control and of their gain under each treatment.
+        shifts: Sums of each bucket in its arm's own world and of its gain in the mixed world.
+        ends: Sums of each bucket's first and last days.
+        splits: Re-splits of all users under control; of control's bucket if the truth was not run.
+        watched: Histogram of daily watch seconds of each bucket.
+        watched_by_all: Histogram of daily watch seconds of all users under each arm.
+        answers: Questionnaire moments of each bucket.
+        answer_groups: Questionnaire sums of each bucket by hash group of users.
+        true_answers: Moments of what all users would say under control and of their gain under each treatment.
         funnel: Sums of the questionnaire's columns by bucket.
         by_day: Sums of columns by world and day, and bucket.
-        mixed: Users in more than one arm.
+        mixed: Number of users in more than one arm.
     """
 
     def __init__(
         self, spec: ExperimentSpec, worlds: tuple[str, ...], features: Mapping[str, FeatureLevels | None]
     ) -> None:
-        """Nothing so far; `features` has None for the one that user-days carry."""
+        """Start with zeros; `features` has None for the feature that user-days carry."""
         self.spec, self.features, self.layout = spec, features, layout_of(spec)
         self.arms, self.worlds = self.layout.arms, worlds
         self.names = (*self.layout.by_day, DAYS)
@@ -100,31 +101,31 @@ class SliceSums:
         self.look = self._columns([METRICS[key] for key in keys])
         self.segment = self._columns([METRICS[key] for key in SEGMENT_METRICS])
 
-    def add(self, part: UserSlice) -> None:
-        """Take in a slice of users."""
-        step = _SliceStep(self, part)
+    def add(self, users: UserSlice) -> None:
+        """Add a slice of users."""
+        step = _SliceStep(self, users)
         step.add_days()
         step.add_test()
         step.add_sections()
-        self.mixed += part.mixed
+        self.mixed += users.mixed
         units = np.array([float(UNIT) if name in SUMS else 1.0 for name in self.names])
-        self.by_day += part.sums / units[:, None, None]
+        self.by_day += users.sums / units[:, None, None]
 
     def tables(self) -> tuple[dict[Scope, MomentTable], dict[Scope, MomentTable]]:
-        """Moments of buckets, and of pairs of worlds, by scope; one for each level of each feature."""
+        """Moments of buckets and of pairs of worlds by scope; a segment has one scope per level."""
         columns = 4 if self.has_before else 2
         return self._tables(self.buckets, self.arms, columns), self._tables(self.pairs, self.arms[1:], 4)
 
     def _tables(self, sums: dict[Scope, MomentSums], cells: tuple[str, ...], columns: int) -> dict[Scope, MomentTable]:
         tables: dict[Scope, MomentTable] = {}
-        for scope, each in sums.items():
+        for scope, moment_sums in sums.items():
             if scope.kind != "segment":
-                tables[scope] = each.table(cells, 2 if scope == BEFORE else columns)
+                tables[scope] = moment_sums.table(cells, 2 if scope == BEFORE else columns)
                 continue
-            whole = each.table(cells * len(self.levels[scope.feature]), columns)
-            for place, level in enumerate(self.levels[scope.feature]):
-                at = range(place * len(cells), (place + 1) * len(cells))
-                tables[of_segment(scope.feature, level)] = whole.take(at)
+            all_levels = moment_sums.table(cells * len(self.levels[scope.feature]), columns)
+            for level_index, level in enumerate(self.levels[scope.feature]):
+                cell_range = range(level_index * len(cells), (level_index + 1) * len(cells))
+                tables[of_segment(scope.feature, level)] = all_levels.take(cell_range)
         return tables
 
     def _columns(self, metrics: Sequence[Metric]) -> MetricColumns:
@@ -133,14 +134,14 @@ class SliceSums:
 
 @final
 class _SliceStep:
-    """One slice on its way into the sums.
+    """Adds one slice to the sums.
 
     Attributes:
-        sums: Where it goes.
+        sums: Sums to add to.
         part: The slice.
         group: Hash group of each user.
-        totals: By column, world and then as assigned, and user, over the days so far.
-        ends: As assigned over the first days of the test, and over all but the last ones.
+        totals: Totals over the days so far by column, world and user; the last world is the assigned one.
+        ends: Totals as assigned over the first days of the test, and over all but the last days.
     """
 
     def __init__(self, sums: SliceSums, part: UserSlice) -> None:
@@ -153,14 +154,14 @@ class _SliceStep:
         self._before: dict[tuple[str, ...], Float64[np.ndarray, "metrics 2 users"]] = {}
 
     def add_days(self) -> None:
-        """Each day, and each look at the days so far."""
+        """Add each day, and each look at the days so far."""
         sums, days = self.sums, self.sums.spec.days
         looks, n = sums.spec.looks.after(days), end_days(days)
         for day in range(days):
             today = np.empty_like(self.totals)
             today[:-1, :-1] = self.part.days[:, :, day]
-            chosen = self.part.chosen[day][None, None, :]
-            today[:-1, -1] = np.take_along_axis(self.part.days[:, :, day], chosen, axis=1)[:, 0]
+            assigned_world = self.part.chosen[day][None, None, :]
+            today[:-1, -1] = np.take_along_axis(self.part.days[:, :, day], assigned_world, axis=1)[:, 0]
             today[-1] = 1
             self.totals += today
             self._add(of_day(day), sums.day, today)
@@ -170,52 +171,52 @@ class _SliceStep:
                 self.ends += [self.totals[:, -1].copy()] * (2 if 2 * n == days else 1)
 
     def add_test(self) -> None:
-        """The whole test, the time before it, and segments."""
-        sums, part = self.sums, self.part
+        """Add the whole test, the pre-period and the segments."""
+        sums, users = self.sums, self.part
         self._add(TEST, sums.test, self.totals)
         for feature, levels in sums.features.items():
-            names, codes = (part.segments, part.segment) if levels is None else levels.codes(part.user_id)
+            names, codes = (users.segments, users.segment) if levels is None else levels.codes(users.user_id)
             self._add(Scope("segment", feature=feature), sums.segment, self.totals, self._level(feature, names, codes))
-        if part.before is not None:
+        if users.before is not None:
             sums.has_before = True
             first = self.before(sums.main)
             moments = sums.buckets.setdefault(BEFORE, MomentSums(sums.main.keys, GROUPS))
-            moments.add(first, np.zeros_like(first), part.arm, self.group, len(sums.arms))
+            moments.add(first, np.zeros_like(first), users.arm, self.group, len(sums.arms))
 
     def add_sections(self) -> None:
-        """What sections beyond the scorecard need."""
+        """Add the sums for the sections beyond the scorecard."""
         sums, arm = self.sums, self.part.arm
-        main = sums.main.sides(self._row(-1))
+        main_metrics = sums.main.sides(self._row(-1))
         if self.ends:
-            early, middle = self.ends
-            late = sums.main.sides(self._row(-1) - middle)
-            sums.ends.add(sums.main.sides(early), late, arm, self.none, len(sums.arms))
-        for place, name in enumerate(sums.arms):
-            mine = arm == place
-            answers = self._answers(-1, mine)
-            _merge(sums.watched, name, self._watched(-1, mine))
+            first_days, all_but_last_days = self.ends
+            last_days = sums.main.sides(self._row(-1) - all_but_last_days)
+            sums.ends.add(sums.main.sides(first_days), last_days, arm, self.none, len(sums.arms))
+        for arm_index, name in enumerate(sums.arms):
+            is_in_arm = arm == arm_index
+            answers = self._answers(-1, is_in_arm)
+            _merge(sums.watched, name, self._watched(-1, is_in_arm))
             _merge(sums.answers, name, answer_spread(answers))
             _merge(sums.answer_groups, name, AnswerGroups.of(answers))
-            sums.funnel[place] += answers[list(ANSWER_COLUMNS)].to_numpy().sum(axis=0)
-        everybody = np.ones(len(arm), np.bool_)
-        control = main[:, :, arm == 0]
-        user_id = self.part.user_id[everybody if self.own else arm == 0]
+            sums.funnel[arm_index] += answers[list(ANSWER_COLUMNS)].to_numpy().sum(axis=0)
+        all_users = np.ones(len(arm), np.bool_)
+        control = main_metrics[:, :, arm == 0]
+        user_id = self.part.user_id[all_users if self.own else arm == 0]
         if self.own:
             worlds = np.stack([sums.main.sides(self._row(world)) for world in self.own])
             control = worlds[0]
-            alone = np.take_along_axis(worlds, arm[None, None, None, :], axis=0)[0]
-            sums.shifts.add(alone, main - alone, arm, self.none, len(sums.arms))
-            true = [true_side(self._answers(world, everybody)) for world in self.own]
+            own_world = np.take_along_axis(worlds, arm[None, None, None, :], axis=0)[0]
+            sums.shifts.add(own_world, main_metrics - own_world, arm, self.none, len(sums.arms))
+            true_answers = [true_side(self._answers(world, all_users)) for world in self.own]
             for name, world in zip(sums.arms, self.own, strict=True):
-                _merge(sums.watched_by_all, name, self._watched(world, everybody))
-            for name, side in zip(sums.arms[1:], true[1:], strict=True):
-                _merge(sums.true_answers, name, paired_spread(true[0], side))
-        sides = coins(user_id, sums.spec.seed)
+                _merge(sums.watched_by_all, name, self._watched(world, all_users))
+            for name, arm_answers in zip(sums.arms[1:], true_answers[1:], strict=True):
+                _merge(sums.true_answers, name, paired_spread(true_answers[0], arm_answers))
+        split_coins = coins(user_id, sums.spec.seed)
         for key, (numerator, denominator) in zip(MAIN, control, strict=True):
-            _merge(sums.splits, key, split_sums(Ratio(numerator, denominator), sides))
+            _merge(sums.splits, key, split_sums(Ratio(numerator, denominator), split_coins))
 
     def before(self, columns: MetricColumns) -> Float64[np.ndarray, "metrics 2 users"]:
-        """Sides of metrics over the whole time before the test; zeros where nothing is known from then."""
+        """Sides of metrics over the pre-period; zeros without one."""
         if columns.keys not in self._before:
             totals = np.zeros_like(self._row(-1))
             if self.part.before is not None:
@@ -232,7 +233,7 @@ class _SliceStep:
         totals: Int64[np.ndarray, "columns worlds_and_assigned users"],
         level: Int64[np.ndarray, " users"] | None = None,
     ) -> None:
-        """Buckets and pairs of worlds over some days, by level of a feature where one is given."""
+        """Add buckets and pairs of worlds to a scope, by level of a feature if one is given."""
         sums, n_arms = self.sums, len(self.sums.arms)
         level, n_levels = (self.none, 1) if level is None else (level, len(sums.levels[scope.feature]))
         moments = sums.buckets.setdefault(scope, MomentSums(columns.keys, GROUPS))
@@ -242,40 +243,42 @@ class _SliceStep:
             return
         pairs = sums.pairs.setdefault(scope, MomentSums(columns.keys, 1))
         control, *treatments = (columns.sides(np.ascontiguousarray(totals[:, world])) for world in self.own)
-        for place, treatment in enumerate(treatments):
-            cell = level * (n_arms - 1) + place
+        for treatment_index, treatment in enumerate(treatments):
+            cell = level * (n_arms - 1) + treatment_index
             pairs.add(control, treatment - control, cell, self.none, n_levels * (n_arms - 1))
 
     def _level(
         self, feature: str, names: Sequence[str], codes: Int64[np.ndarray, " users"]
     ) -> Int64[np.ndarray, " users"]:
-        """Codes of a slice's levels as those of all slices."""
+        """Map a slice's level codes to the codes of all slices."""
         levels = self.sums.levels[feature]
-        present = np.unique(codes).tolist()
-        levels += [names[code] for code in present if names[code] not in levels]
-        renamed = np.zeros(len(names), np.int64)
-        renamed[present] = [levels.index(names[code]) for code in present]
-        return renamed[codes]
+        codes_in_slice = np.unique(codes).tolist()
+        levels += [names[code] for code in codes_in_slice if names[code] not in levels]
+        global_codes = np.zeros(len(names), np.int64)
+        global_codes[codes_in_slice] = [levels.index(names[code]) for code in codes_in_slice]
+        return global_codes[codes]
 
     def _row(self, world: int) -> Int64[np.ndarray, "columns users"]:
-        """Totals over the test in one world, or as assigned."""
+        """Totals over the test in one world; world -1 is as assigned."""
         return np.ascontiguousarray(self.totals[:, world])
 
-    def _watched(self, world: int, chosen: np.ndarray) -> BinCounts:
-        """Users by watch seconds per day."""
-        total = self.totals[self.sums.names.index(_WATCHED), world, chosen]
+    def _watched(self, world: int, is_chosen: np.ndarray) -> BinCounts:
+        """Histogram of users by daily watch seconds."""
+        total = self.totals[self.sums.names.index(_WATCHED), world, is_chosen]
         return BinCounts.of(total / float(UNIT) / self.sums.spec.days)
 
-    def _answers(self, world: int, chosen: np.ndarray) -> pd.DataFrame:
-        """Questionnaires of some users in one world, or as assigned."""
-        names, others = self.sums.names, self.sums.layout.in_all
-        columns: dict[str, np.ndarray] = {"user_id": self.part.user_id[chosen]}
+    def _answers(self, world: int, is_chosen: np.ndarray) -> pd.DataFrame:
+        """Questionnaire columns of the chosen users in one world; world -1 is as assigned."""
+        names, total_names = self.sums.names, self.sums.layout.in_all
+        columns: dict[str, np.ndarray] = {"user_id": self.part.user_id[is_chosen]}
         for name in ANSWER_COLUMNS:
-            source = self.part.totals[others.index(name)] if name in others else self.totals[names.index(name)]
-            columns[name] = source[world, chosen] / (float(UNIT) if name in SUMS else 1.0)
+            source = (
+                self.part.totals[total_names.index(name)] if name in total_names else self.totals[names.index(name)]
+            )
+            columns[name] = source[world, is_chosen] / (float(UNIT) if name in SUMS else 1.0)
         return pd.DataFrame(columns)
 
 
-def _merge(sums: dict[str, _Sum], key: str, part: _Sum) -> None:
-    """Add a slice."""
-    sums[key] = sums[key] + part if key in sums else part
+def _merge(sums: dict[str, _Sum], key: str, sums_of_slice: _Sum) -> None:
+    """Add the sums of a slice under a key."""
+    sums[key] = sums[key] + sums_of_slice if key in sums else sums_of_slice

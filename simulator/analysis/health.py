@@ -32,7 +32,7 @@ def planned_users(arms: Sequence[ArmSpec], n: int) -> dict[str, float]:
     return {arm.name: n * arm.share / total for arm in arms}
 
 
-def srm_p_value(seen: dict[str, int], planned: dict[str, float]) -> float:
+def srm_p_value(n_users: dict[str, int], planned: dict[str, float]) -> float:
     """Sample ratio mismatch: Pearson's chi-square of bucket sizes against the plan, for any number of arms.
 
     Fabijan et al., KDD 2019, https://doi.org/10.1145/3292500.3330722.
@@ -40,15 +40,15 @@ def srm_p_value(seen: dict[str, int], planned: dict[str, float]) -> float:
     >>> round(srm_p_value({"a": 821, "b": 790}, {"a": 805.5, "b": 805.5}), 4)
     0.4399
     """
-    result = chisquare(np.array(list(seen.values())), np.array([planned[arm] for arm in seen]))
+    result = chisquare(np.array(list(n_users.values())), np.array([planned[arm] for arm in n_users]))
     return float(result.pvalue)
 
 
-def srm_warning(p_value: float, seen: dict[str, int], planned: dict[str, float]) -> list[str]:
+def srm_warning(p_value: float, n_users: dict[str, int], planned: dict[str, float]) -> list[str]:
     """One line if bucket sizes are off."""
     if p_value >= SPLIT_ALARM:
         return []
-    sizes = ", ".join(f"{arm} {seen[arm]} of {planned[arm]:.0f} planned" for arm in seen)
+    sizes = ", ".join(f"{arm} {n_users[arm]} of {planned[arm]:.0f} planned" for arm in n_users)
     return [f"sample ratio mismatch (p = {p_value:.2g}): {sizes}; do not read the scorecard"]
 
 
@@ -86,16 +86,16 @@ def split_checks(arms: Sequence[ArmSpec], slices: Mapping[str, Mapping[str, int]
 
 def split_warnings(by_day: Sequence[SplitCheck], by_segment: Sequence[SplitCheck]) -> list[str]:
     """One line for the days and one for the segments that raise an alarm."""
-    days = [check.within for check in by_day if check.alarm]
-    levels = [check.within for check in by_segment if check.alarm]
+    days_off = [check.within for check in by_day if check.alarm]
+    segments_off = [check.within for check in by_segment if check.alarm]
     lines: list[str] = []
-    if days:
+    if days_off:
         lines.append(
-            f"active users per arm are not as planned on {', '.join(days)}: "
+            f"active users per arm are not as planned on {', '.join(days_off)}: "
             "either the treatment changes who comes, or rows of users are lost"
         )
-    if levels:
-        lines.append(f"sample ratio mismatch within {', '.join(levels)}; do not read those segments")
+    if segments_off:
+        lines.append(f"sample ratio mismatch within {', '.join(segments_off)}; do not read those segments")
     return lines
 
 
@@ -113,9 +113,9 @@ def too_good(rows: Sequence[MetricRow]) -> list[TooGood]:
 def too_good_warnings(rows: Sequence[TooGood]) -> list[str]:
     """One line each."""
     return [
-        f"{each.metric}, {each.arm}: a lift of {each.lift:+.1%}, {abs(each.z):.0f} standard errors from 0, "
+        f"{row.metric}, {row.arm}: a lift of {row.lift:+.1%}, {abs(row.z):.0f} standard errors from 0, "
         "is unusually large; check before believing"
-        for each in rows
+        for row in rows
     ]
 
 
@@ -143,9 +143,9 @@ def mixed_warnings(mixed: MixedAssignment) -> list[str]:
     return [f"{mixed.users} users ({mixed.share:.2%}) have rows under more than one arm; {remedy}"]
 
 
-def _split_check(arms: Sequence[ArmSpec], within: str, seen: Mapping[str, int]) -> SplitCheck:
+def _split_check(arms: Sequence[ArmSpec], within: str, n_users: Mapping[str, int]) -> SplitCheck:
     """One slice, its alarm still off."""
-    users = {arm.name: seen.get(arm.name, 0) for arm in arms}
+    users = {arm.name: n_users.get(arm.name, 0) for arm in arms}
     planned = planned_users(arms, sum(users.values()))
     if min(planned.values()) < _FEWEST_EXPECTED:
         reasons = {"p_value": f"fewer than {_FEWEST_EXPECTED:.0f} users were expected in an arm"}

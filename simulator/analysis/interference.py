@@ -38,14 +38,14 @@ def interference(control: Moments, treatment: Moments) -> tuple[Number, Number]:
         control: `simulator.statistics.paired.paired_spread` of its bucket: its own world, and what the mixed one adds.
         treatment: The same of the treatment's bucket.
     """
-    apart, mixed = _lift(_alone(control), _alone(treatment)), _lift(_mixed(control), _mixed(treatment))
-    if apart is None or mixed is None:
+    lift_alone, lift_mixed = _lift(_alone(control), _alone(treatment)), _lift(_mixed(control), _mixed(treatment))
+    if lift_alone is None or lift_mixed is None:
         return None, None
-    both = zip((control, treatment), _weights(control, treatment), strict=True)
-    squared = [variance(weights, spread) for spread, weights in both]
+    buckets_and_weights = zip((control, treatment), _weights(control, treatment), strict=True)
+    squared = [variance(weights, spread) for spread, weights in buckets_and_weights]
     if squared[0] is None or squared[1] is None:
-        return mixed - apart, None
-    return mixed - apart, math.sqrt(squared[0] + squared[1])
+        return lift_mixed - lift_alone, None
+    return lift_mixed - lift_alone, math.sqrt(squared[0] + squared[1])
 
 
 def _weights(control: Moments, treatment: Moments) -> tuple[np.ndarray, np.ndarray]:
@@ -57,9 +57,9 @@ def _weights(control: Moments, treatment: Moments) -> tuple[np.ndarray, np.ndarr
 
     def of(bucket: Moments, sign: tuple[float, float]) -> np.ndarray:
         (n, d), (n_mixed, d_mixed) = _alone(bucket), _mixed(bucket)
-        own = sign[0] * bucket.n / d * np.array([1.0, -n / d])
-        then = sign[1] * bucket.n / d_mixed * np.array([1.0, -n_mixed / d_mixed])
-        return np.concatenate([then - own, then])
+        own_world = sign[0] * bucket.n / d * np.array([1.0, -n / d])
+        mixed_world = sign[1] * bucket.n / d_mixed * np.array([1.0, -n_mixed / d_mixed])
+        return np.concatenate([mixed_world - own_world, mixed_world])
 
     r0, r1 = _ratio(_alone(control)), _ratio(_alone(treatment))
     m0, m1 = _ratio(_mixed(control)), _ratio(_mixed(treatment))
@@ -94,22 +94,22 @@ def _lift(control: tuple[float, float], treatment: tuple[float, float]) -> Numbe
 
 def _row(buckets: tuple[Moments, Moments], rows: Sequence[MetricRow], arm: str, key: str) -> WorldRow:
     """One arm on one metric, from the buckets of control and of the arm."""
-    control, mine = buckets
-    is_control = mine is control
-    said = next(row for row in rows if row.metric == key and (is_control or row.arm == arm))
-    bias, error = (None, None) if is_control else interference(control, mine)
+    control, bucket = buckets
+    is_control = bucket is control
+    metric_row = next(row for row in rows if row.metric == key and (is_control or row.arm == arm))
+    bias, error = (None, None) if is_control else interference(control, bucket)
     numbers: dict[str, Number] = {
-        "all_arm": said.true_control if is_control else said.true_treatment,
-        "bucket": _value(_mixed(mine)),
-        "bucket_alone": _value(_alone(mine)),
-        "mixed_effect": None if is_control else _lift(_mixed(control), _mixed(mine)),
-        "split_effect": None if is_control else _lift(_alone(control), _alone(mine)),
-        "true_effect": None if is_control else said.true_relative_effect,
+        "all_arm": metric_row.true_control if is_control else metric_row.true_treatment,
+        "bucket": _value(_mixed(bucket)),
+        "bucket_alone": _value(_alone(bucket)),
+        "mixed_effect": None if is_control else _lift(_mixed(control), _mixed(bucket)),
+        "split_effect": None if is_control else _lift(_alone(control), _alone(bucket)),
+        "true_effect": None if is_control else metric_row.true_relative_effect,
         "interference_bias": bias,
         "interference_bias_se": error,
     }
-    why = "the arm is the control" if is_control else "a value of 0 or a denominator of 0"
-    reasons = {name: why for name, value in numbers.items() if value is None}
+    reason = "the arm is the control" if is_control else "a value of 0 or a denominator of 0"
+    reasons = {name: reason for name, value in numbers.items() if value is None}
     if bias is not None and error is None:
         reasons["interference_bias_se"] = "an arm has fewer than 2 users"
     return WorldRow(metric=key, arm=arm, reasons=reasons, **numbers)

@@ -69,13 +69,13 @@ def metric_of(text: str) -> Metric:
     if text in METRICS:
         return METRICS[text]
     name, equals, formula = text.partition("=")
-    formula, colon, better = formula.partition(":")
+    formula, colon, direction_text = formula.partition(":")
     sides = [tuple(column.strip() for column in side.split("+")) for side in formula.split("/")]
     if not equals or not name.strip() or len(sides) > 2 or not all(column for side in sides for column in side):
         raise ValueError(f"metric {text!r} given, {_FORM}")
-    if colon and better not in get_args(Direction):
-        raise ValueError(f"metric {text!r}: {better!r} given behind the colon, want up, down or neither")
-    direction: Direction = cast("Direction", better) if colon else "up"
+    if colon and direction_text not in get_args(Direction):
+        raise ValueError(f"metric {text!r}: {direction_text!r} given behind the colon, want up, down or neither")
+    direction: Direction = cast("Direction", direction_text) if colon else "up"
     label, unit = name.strip(), formula.strip()
     return Metric(label, label, unit, direction, sides[0], sides[1] if len(sides) == 2 else None)
 
@@ -86,15 +86,15 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         ValueError: A file that is not there, of another kind, or damaged.
     """
-    kind = path.suffix.lower()
-    if kind != ".parquet" and kind not in _SEPARATORS:
-        raise ValueError(f"{path}: kind {kind or 'none'} given, want a file that ends in .csv, .tsv or .parquet")
+    suffix = path.suffix.lower()
+    if suffix != ".parquet" and suffix not in _SEPARATORS:
+        raise ValueError(f"{path}: kind {suffix or 'none'} given, want a file that ends in .csv, .tsv or .parquet")
     if not path.is_file():
         raise ValueError(f"{path}: no such file; give the table with one row per user")
     try:
-        if kind == ".parquet":
+        if suffix == ".parquet":
             return pq.read_table(pa.OSFile(str(path))).to_pandas()
-        options = pa_csv.ParseOptions(delimiter=_SEPARATORS[kind])
+        options = pa_csv.ParseOptions(delimiter=_SEPARATORS[suffix])
         return pa_csv.read_csv(pa.OSFile(str(path)), parse_options=options).to_pandas()
     except (pa.ArrowException, ValueError) as error:
         raise ValueError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
@@ -120,7 +120,7 @@ def live_report(name: str, table: pd.DataFrame, test: LiveTest) -> Report:
     )
     arms = (test.control, *treatments)
     shares: dict[Hashable, float] = {**test.shares}
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as readout_warnings:
         warnings.simplefilter("always", ReadoutWarning)
         rows = analyse(
             frame,
@@ -157,7 +157,9 @@ def live_report(name: str, table: pd.DataFrame, test: LiveTest) -> Report:
             users_seen=users,
             a_a=False,
             pre_period={},
-            warnings=[str(each.message) for each in caught if issubclass(each.category, ReadoutWarning)],
+            warnings=[
+                str(warning.message) for warning in readout_warnings if issubclass(warning.category, ReadoutWarning)
+            ],
         ),
         questionnaire=[],
         multiplicity=test.rules.multiplicity,
@@ -170,7 +172,9 @@ def _with_names(table: pd.DataFrame, test: LiveTest) -> pd.DataFrame:
     for column, option in ((test.user, "--user"), (test.arm, "--arm")):
         if column not in columns:
             raise ValueError(f"column {column!r} is missing; give another with {option}: {', '.join(columns[:12])}")
-    others = [name for name in ("user_id", "arm") if name in columns and name not in (test.user, test.arm)]
-    frame = table.drop(columns=others).rename(columns={test.user: "user_id", test.arm: "arm"})
+    columns_of_same_name = [
+        name for name in ("user_id", "arm") if name in columns and name not in (test.user, test.arm)
+    ]
+    frame = table.drop(columns=columns_of_same_name).rename(columns={test.user: "user_id", test.arm: "arm"})
     arms = frame["arm"]
     return frame.assign(arm=arms.astype(str).astype(object).where(arms.notna(), None))

@@ -45,10 +45,10 @@ class LogLift:
 
     def within(self, bound: float) -> tuple[Number, Number]:
         """The lifts within a bound for a normal variable; None where they are beyond what a number can hold."""
-        away = critical_value(bound, self.freedom) * self.error if self.error else 0.0
-        if self.middle + away > math.log(LARGEST):
+        reach = critical_value(bound, self.freedom) * self.error if self.error else 0.0
+        if self.middle + reach > math.log(LARGEST):
             return None, None
-        return math.expm1(self.middle - away), math.expm1(self.middle + away)
+        return math.expm1(self.middle - reach), math.expm1(self.middle + reach)
 
 
 @final
@@ -76,17 +76,17 @@ def look_at(tallies: Tallies, spec: ExperimentSpec) -> Looks:
     never depends on later days, whether the test stops early or is replayed; and heavy tails, which make variances
     of early days small by luck, do not spend the error at once.
     """
-    after = spec.looks.after(tallies.spec.days)
+    look_days = spec.looks.after(tallies.spec.days)
     rows = [
         row
         for arm in tallies.arms[1:]
         for metric in looked_at(spec)
-        for row in _rows(arm, metric, [seen(tallies, days, arm, metric) for days in after], spec)
+        for row in _rows(arm, metric, [look_estimate(tallies, days, arm, metric) for days in look_days], spec)
     ]
     return Looks(method=spec.looks.method, spending=spec.looks.spending, alpha=spec.looks.alpha, rows=rows)
 
 
-def seen(tallies: Tallies, days: int, arm: str, metric: str) -> LookEstimate:
+def look_estimate(tallies: Tallies, days: int, arm: str, metric: str) -> LookEstimate:
     """The cumulative estimate after some days."""
     control = tallies.arms[0]
     a, b = (tallies.bucket(of_look(days), name, metric) for name in (control, arm))
@@ -112,10 +112,10 @@ def with_sequential(rows: Sequence[MetricRow], looks: Looks) -> list[MetricRow]:
 def _with_last(row: MetricRow, look: LookRow, method: str) -> MetricRow:
     """One row with its interval, or with the reason why there is none."""
     low, high = interval_by(look, method)
-    found = {"sequential_low": low, "sequential_high": high}
+    ends = {"sequential_low": low, "sequential_high": high}
     reason = look.reasons.get("group_low", "")
     return row.model_copy(
-        update={**found, "reasons": {**row.reasons, **{name: reason for name, end in found.items() if end is None}}}
+        update={**ends, "reasons": {**row.reasons, **{name: reason for name, end in ends.items() if end is None}}}
     )
 
 
@@ -133,13 +133,13 @@ def interval_by(look: LookRow, method: str) -> tuple[float | None, float | None]
     return look.group_low, look.group_high
 
 
-def _rows(arm: str, metric: str, course: Sequence[LookEstimate], spec: ExperimentSpec) -> list[LookRow]:
+def _rows(arm: str, metric: str, looks: Sequence[LookEstimate], spec: ExperimentSpec) -> list[LookRow]:
     """All looks at one metric; those without a lift are none, and spend nothing."""
-    bounds = iter(_bounds([(look.days, look.lift.error) for look in course if look.lift is not None], spec))
-    rows = [_untold(arm, metric, look) for look in course]
+    bounds = iter(_bounds([(look.days, look.lift.error) for look in looks if look.lift is not None], spec))
+    rows = [_without_intervals(arm, metric, look) for look in looks]
     return [
-        row if look.lift is None else _told(row, look.lift, next(bounds), spec.looks.method)
-        for row, look in zip(rows, course, strict=True)
+        row if look.lift is None else _with_intervals(row, look.lift, next(bounds), spec.looks.method)
+        for row, look in zip(rows, looks, strict=True)
     ]
 
 
@@ -167,11 +167,11 @@ def _bounds(looks: Sequence[tuple[int, float]], spec: ExperimentSpec) -> list[Lo
     share = errors[-1] ** 2 / errors**2
     elapsed = days / spec.days
     group = group_bounds(share, elapsed, spec.looks.spending, spec.looks.alpha)
-    always = [always_valid_bound(float(part), 1, spec.looks.alpha) for part in elapsed]
+    always = [always_valid_bound(float(elapsed_share), 1, spec.looks.alpha) for elapsed_share in elapsed]
     return [LookBoundary(*map(float, bounds)) for bounds in zip(share, group, always, strict=True)]
 
 
-def _untold(arm: str, metric: str, look: LookEstimate) -> LookRow:
+def _without_intervals(arm: str, metric: str, look: LookEstimate) -> LookRow:
     """A look without the intervals that bear looking early."""
     main = look.difference
     return LookRow(
@@ -193,13 +193,13 @@ def _untold(arm: str, metric: str, look: LookEstimate) -> LookRow:
     )
 
 
-def _told(row: LookRow, lift: LogLift, bounds: LookBoundary, method: str) -> LookRow:
+def _with_intervals(row: LookRow, lift: LogLift, bounds: LookBoundary, method: str) -> LookRow:
     """The look with its intervals, and whether that of the method chosen leaves out 0."""
     always = lift.within(bounds.always)
     group = lift.within(bounds.group) if math.isfinite(bounds.group) else (None, None)
     ends = dict(zip(_OPEN, (*group, *always), strict=False))
-    why = "no error to spend at this look" if math.isinf(bounds.group) else "too wide to be told"
-    reasons = {name: why for name, end in ends.items() if end is None}
-    told = row.model_copy(update={**ends, "information": bounds.information, "reasons": reasons})
-    low, high = interval_by(told, method)
-    return told.model_copy(update={"crossed": low is not None and high is not None and not low <= 0 <= high})
+    reason_without_end = "no error to spend at this look" if math.isinf(bounds.group) else "too wide to be told"
+    reasons = {name: reason_without_end for name, end in ends.items() if end is None}
+    look_row = row.model_copy(update={**ends, "information": bounds.information, "reasons": reasons})
+    low, high = interval_by(look_row, method)
+    return look_row.model_copy(update={"crossed": low is not None and high is not None and not low <= 0 <= high})

@@ -46,11 +46,11 @@ class MetricColumns:
     def of(metrics: Sequence[Metric], names: Sequence[str]) -> "MetricColumns":
         """Of metrics whose columns are among `names`."""
         sides = [(metric.numerator, metric.denominator or ()) for metric in metrics]
-        most = max(len(side) for both in sides for side in both)
-        columns = np.full((len(metrics), 2, most), -1, np.int64)
-        for place, both in enumerate(sides):
-            for side, chosen in enumerate(both):
-                columns[place, side, : len(chosen)] = [names.index(name) for name in chosen]
+        max_columns = max(len(side) for columns_by_side in sides for side in columns_by_side)
+        columns = np.full((len(metrics), 2, max_columns), -1, np.int64)
+        for index, columns_by_side in enumerate(sides):
+            for side, column_names in enumerate(columns_by_side):
+                columns[index, side, : len(column_names)] = [names.index(name) for name in column_names]
         return MetricColumns(
             keys=tuple(metric.key for metric in metrics),
             units=np.array([float(UNIT) if name in SUMS else 1.0 for name in names]),
@@ -94,8 +94,8 @@ class MomentTable:
     def __add__(self, other: "MomentTable") -> "MomentTable":
         """Of both sets of users together (Chan, Golub and LeVeque, The American Statistician 1983)."""
         n = self.n + other.n
-        one, more = (np.maximum(each.n, 1)[:, None, :, None] for each in (self, other))
-        apart = self.total / one - other.total / more
+        n_here, n_there = (np.maximum(table.n, 1)[:, None, :, None] for table in (self, other))
+        mean_difference = self.total / n_here - other.total / n_there
         weight = (self.n * other.n / np.maximum(n, 1))[:, None, :, None]
         ends = np.stack(
             [
@@ -105,12 +105,12 @@ class MomentTable:
             ],
             axis=2,
         )
-        between = apart[..., _AT] * apart[..., _TO] * weight
+        between_products = mean_difference[..., _AT] * mean_difference[..., _TO] * weight
         return replace(
             self,
             n=n,
             total=self.total + other.total,
-            scatter=self.scatter + other.scatter + between,
+            scatter=self.scatter + other.scatter + between_products,
             cubes=self.cubes + other.cubes,
             ends=ends,
         )
@@ -131,16 +131,16 @@ class MomentTable:
     def group_moments(self, cell: str, metric: str) -> GroupMoments:
         """Of one bucket by hash group of users."""
         i, j, k = self.cells.index(cell), self.metrics.index(metric), self.columns
-        present, least, greatest = self.ends[i, j, :, :k]
+        n_nonzero, least, greatest = self.ends[i, j, :, :k]
         scatter = self.scatter[i, j][:, _FULL[:k, :k]]
         total, cubes = self.total[i, j, :, :k], self.cubes[i, j]
-        return GroupMoments(self.n[i], total, scatter, cubes, present.astype(np.int64), least, greatest)
+        return GroupMoments(self.n[i], total, scatter, cubes, n_nonzero.astype(np.int64), least, greatest)
 
     def moments(self, cell: str, metric: str) -> Moments:
         """Of one cell, where users are all in one group."""
         i, j = self.cells.index(cell), self.metrics.index(metric)
-        present = tuple(int(users) for users in self.ends[i, j, 0])
-        return Moments(int(self.n[i, 0]), self.total[i, j, 0], self.scatter[i, j, 0][_FULL], present)
+        n_nonzero = tuple(int(users) for users in self.ends[i, j, 0])
+        return Moments(int(self.n[i, 0]), self.total[i, j, 0], self.scatter[i, j, 0][_FULL], n_nonzero)
 
     def users(self, cell: str) -> int:
         """Users of a cell."""
@@ -182,12 +182,12 @@ class MomentSums:
 
     def _grow(self, cells: int) -> None:
         """Make room for more cells."""
-        more = cells - len(self.n)
-        if more <= 0:
+        n_new_cells = cells - len(self.n)
+        if n_new_cells <= 0:
             return
-        self.n = np.concatenate([self.n, np.zeros((more, self.groups))])
-        self.sums = np.concatenate([self.sums, np.zeros((more, *self.sums.shape[1:]))])
-        ends = np.zeros((more, *self.ends.shape[1:]))
+        self.n = np.concatenate([self.n, np.zeros((n_new_cells, self.groups))])
+        self.sums = np.concatenate([self.sums, np.zeros((n_new_cells, *self.sums.shape[1:]))])
+        ends = np.zeros((n_new_cells, *self.ends.shape[1:]))
         ends[:, :, 1], ends[:, :, 2] = np.inf, -np.inf
         self.ends = np.concatenate([self.ends, ends])
 
@@ -195,8 +195,8 @@ class MomentSums:
         """The moments; `columns` is 2 where the second pair means nothing."""
         total, products, cubes = np.split(self.sums, [4, 14], axis=-1)
         centre = np.zeros((len(self.metrics), 4)) if self.centre is None else self.centre
-        away = total - self.n[:, None, :, None] * centre[None, :, None, :]
-        scatter = products - away[..., _AT] * away[..., _TO] / np.maximum(self.n, 1)[:, None, :, None]
+        shift = total - self.n[:, None, :, None] * centre[None, :, None, :]
+        scatter = products - shift[..., _AT] * shift[..., _TO] / np.maximum(self.n, 1)[:, None, :, None]
         squares = _AT == _TO
         scatter[..., squares] = np.maximum(scatter[..., squares], 0.0)
         return MomentTable(cells, self.metrics, columns, self.n, total, scatter, cubes, self.ends)

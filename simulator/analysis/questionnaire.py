@@ -66,8 +66,8 @@ def answer_spread(users: pd.DataFrame) -> GroupMoments:
 
 def share(total: Float64[np.ndarray, " k"], estimator: Estimator) -> float | None:
     """The satisfied share of one bucket from the sums of `_COLUMNS`; None where there are no answers."""
-    above, below = (_weights(total, estimator) * total).sum(axis=1)
-    return float(above) / float(below) if total[1] and below else None
+    numerator, denominator = (_weights(total, estimator) * total).sum(axis=1)
+    return float(numerator) / float(denominator) if total[1] and denominator else None
 
 
 def sides(moments: GroupMoments, estimator: Estimator) -> GroupMoments:
@@ -85,8 +85,8 @@ def _weights(total: Float64[np.ndarray, " k"], estimator: Estimator) -> Float64[
     asked, weight = float(total[0]), float(total[3])
     correction = float(total[4] - total[6]) / weight if weight else 0.0
     per_weight = asked / weight if weight else 0.0
-    above = [correction, 0, 0, -correction * per_weight, per_weight, 1, -per_weight]
-    return np.array([above, [1, 0, 0, 0, 0, 0, 0]], np.float64)
+    numerator = [correction, 0, 0, -correction * per_weight, per_weight, 1, -per_weight]
+    return np.array([numerator, [1, 0, 0, 0, 0, 0, 0]], np.float64)
 
 
 def true_side(users: pd.DataFrame) -> Ratio:
@@ -116,9 +116,11 @@ def bound_rows(arms: Sequence[str], spread_of: Callable[[str], GroupMoments]) ->
     control = spread_of(arms[0]).whole.take((0, 1, 2))
     rows: list[LeeBounds] = []
     for arm in arms[1:]:
-        found = lee_bounds(control, spread_of(arm).whole.take((0, 1, 2)))
-        fields = dict.fromkeys(("trimmed", "lower", "upper", "low", "high")) if found is None else vars(found)
-        reasons = {"lower": "an arm has no answers"} if found is None else {}
+        lee_estimate = lee_bounds(control, spread_of(arm).whole.take((0, 1, 2)))
+        fields = (
+            dict.fromkeys(("trimmed", "lower", "upper", "low", "high")) if lee_estimate is None else vars(lee_estimate)
+        )
+        reasons = {"lower": "an arm has no answers"} if lee_estimate is None else {}
         rows.append(LeeBounds(arm=arm, baseline=arms[0], reasons=reasons, **fields))
     return rows
 
@@ -136,18 +138,18 @@ def rate_warnings(rows: Sequence[AnswerRates]) -> list[str]:
 def _rates(baseline: str, control: GroupMoments, arm: str, treatment: GroupMoments) -> AnswerRates:
     """One treatment's answer rate."""
     rate = np.eye(len(_COLUMNS))[[1, 0]]
-    found = compare(baseline, control.combined(rate), arm, treatment.combined(rate), error="jackknife").plain
+    rate_difference = compare(baseline, control.combined(rate), arm, treatment.combined(rate), error="jackknife").plain
     return AnswerRates(
         arm=arm,
         baseline=baseline,
-        control=found.adjusted_control,
-        treatment=found.adjusted_treatment,
-        difference=found.effect,
-        low=found.effect_low,
-        high=found.effect_high,
-        p_value=found.p_value,
-        differs=found.p_value is not None and found.p_value < DIFFERS,
-        reasons=_reasons(found),
+        control=rate_difference.adjusted_control,
+        treatment=rate_difference.adjusted_treatment,
+        difference=rate_difference.effect,
+        low=rate_difference.effect_low,
+        high=rate_difference.effect_high,
+        p_value=rate_difference.p_value,
+        differs=rate_difference.p_value is not None and rate_difference.p_value < DIFFERS,
+        reasons=_reasons(rate_difference),
     )
 
 
@@ -156,30 +158,30 @@ def _effect(
 ) -> AnswerEffect:
     """One treatment's effect by one estimator."""
     control, treatment = (sides(spread, estimator) for spread in spreads)
-    found = compare(arms[0], control, arms[1], treatment, error="jackknife").plain
-    true = None if pair is None else paired_effect(pair)
-    before, after = (None, None) if true is None else (true.control, true.treatment)
+    share_difference = compare(arms[0], control, arms[1], treatment, error="jackknife").plain
+    true_effect = None if pair is None else paired_effect(pair)
+    true_control, true_treatment = (None, None) if true_effect is None else (true_effect.control, true_effect.treatment)
     return AnswerEffect(
         estimator=estimator,
         arm=arms[1],
         baseline=arms[0],
-        control=found.adjusted_control,
-        treatment=found.adjusted_treatment,
-        effect=found.effect,
-        low=found.effect_low,
-        high=found.effect_high,
-        p_value=found.p_value,
-        true_control=before,
-        true_treatment=after,
-        true_effect=None if before is None or after is None else after - before,
-        reasons=_reasons(found) | ({"true_effect": NO_TRUTH} if pair is None else {}),
+        control=share_difference.adjusted_control,
+        treatment=share_difference.adjusted_treatment,
+        effect=share_difference.effect,
+        low=share_difference.effect_low,
+        high=share_difference.effect_high,
+        p_value=share_difference.p_value,
+        true_control=true_control,
+        true_treatment=true_treatment,
+        true_effect=None if true_control is None or true_treatment is None else true_treatment - true_control,
+        reasons=_reasons(share_difference) | ({"true_effect": NO_TRUTH} if pair is None else {}),
     )
 
 
-def _reasons(found: Difference) -> dict[str, str]:
+def _reasons(difference: Difference) -> dict[str, str]:
     """Why there is no difference, or no interval of one."""
-    named = {"effect": "effect", "effect_low": "low", "p_value": "p_value"}
-    return {name: found.reasons[key] for key, name in named.items() if key in found.reasons}
+    field_of_reason = {"effect": "effect", "effect_low": "low", "p_value": "p_value"}
+    return {name: difference.reasons[key] for key, name in field_of_reason.items() if key in difference.reasons}
 
 
 def questionnaire_rows(users: pd.DataFrame, arms: Sequence[str]) -> list[QuestionnaireRow]:
@@ -202,7 +204,7 @@ def _row(users: pd.DataFrame, arm: str) -> QuestionnaireRow:
     true_asked = _share(users, "true_would_say", "asked")
     reasons = dict.fromkeys(("naive", "weighted", "doubly_robust"), "nobody answered")
     reasons |= {"true": "no view was eligible", "true_asked": "nobody was asked"}
-    said = {"naive": naive, "weighted": weighted, "doubly_robust": robust, "true": true, "true_asked": true_asked}
+    shares = {"naive": naive, "weighted": weighted, "doubly_robust": robust, "true": true, "true_asked": true_asked}
     return QuestionnaireRow(
         arm=arm,
         eligible=int(users["eligible"].sum()),
@@ -216,11 +218,11 @@ def _row(users: pd.DataFrame, arm: str) -> QuestionnaireRow:
         doubly_robust=robust,
         true=true,
         true_asked=true_asked,
-        reasons={name: reasons[name] for name, value in said.items() if value is None},
+        reasons={name: reasons[name] for name, value in shares.items() if value is None},
     )
 
 
-def _share(users: pd.DataFrame, part: str, whole: str) -> float | None:
+def _share(users: pd.DataFrame, numerator: str, denominator: str) -> float | None:
     """One column's total over another's; None where that is 0."""
-    total = float(users[whole].sum())
-    return float(users[part].sum()) / total if total else None
+    total = float(users[denominator].sum())
+    return float(users[numerator].sum()) / total if total else None

@@ -57,7 +57,7 @@ def compare_arms(
     """
     by_arm = {arm: users.loc[users["arm"] == arm] for arm in (control, *treatments)}
     by_metric = {metric.key: _rows(metric, by_arm, confidence, covariates) for metric in metrics}
-    return [by_metric[metric.key][place] for place in range(len(treatments)) for metric in metrics]
+    return [by_metric[metric.key][treatment_index] for treatment_index in range(len(treatments)) for metric in metrics]
 
 
 def _rows(
@@ -77,16 +77,19 @@ def _rows(
     ]
     control, *treatments = zip(by_arm, moments, strict=True)
     rows = [metric_row(metric, control, treatment, confidence) for treatment in treatments]
-    lacking = _lacking(metric, next(iter(by_arm.values())))
-    return [_in_units(row.model_copy(update={"reasons": row.reasons | lacking}), powers[0] - powers[1]) for row in rows]
+    missing_before = _missing_before(metric, next(iter(by_arm.values())))
+    return [
+        _in_units(row.model_copy(update={"reasons": row.reasons | missing_before}), powers[0] - powers[1])
+        for row in rows
+    ]
 
 
-def _lacking(metric: Metric, users: pd.DataFrame) -> dict[str, str]:
+def _missing_before(metric: Metric, users: pd.DataFrame) -> dict[str, str]:
     """Which column is missing before the test, where some of the metric's are there."""
-    missing = [PRE + column for column in metric.columns if PRE + column not in users.columns]
-    if len(missing) in (0, len(metric.columns)):
+    missing_columns = [PRE + column for column in metric.columns if PRE + column not in users.columns]
+    if len(missing_columns) in (0, len(metric.columns)):
         return {}
-    return {"method": f"not adjusted: column {missing[0]!r} is missing"}
+    return {"method": f"not adjusted: column {missing_columns[0]!r} is missing"}
 
 
 def _columns(
@@ -118,9 +121,9 @@ def _in_units(row: MetricRow, power: int) -> MetricRow:
         return row
     with np.errstate(over="ignore", under="ignore"):
         values = {name: None if (v := getattr(row, name)) is None else float(np.ldexp(v, power)) for name in _IN_UNITS}
-    lost = [name for name, value in values.items() if value is not None and not np.isfinite(value)]
-    reasons = row.reasons | dict.fromkeys(lost, "beyond what a number can hold")
-    return row.model_copy(update=values | dict.fromkeys(lost) | {"reasons": reasons})
+    overflowing = [name for name, value in values.items() if value is not None and not np.isfinite(value)]
+    reasons = row.reasons | dict.fromkeys(overflowing, "beyond what a number can hold")
+    return row.model_copy(update=values | dict.fromkeys(overflowing) | {"reasons": reasons})
 
 
 def metric_row(
@@ -182,7 +185,7 @@ def with_true_effect(row: MetricRow, effect: PairedEffect | None) -> MetricRow:
         row: A row of the scorecard.
         effect: Of the same metric and arms; None where the truth was not run.
     """
-    fields = {name: None if effect is None else getattr(effect, of) for name, of in _TRUE.items()}
+    fields = {name: None if effect is None else getattr(effect, attribute) for name, attribute in _TRUE.items()}
     reason = NO_TRUTH if effect is None else effect.reason
     reasons = {name: reason for name, value in fields.items() if value is None}
     return row.model_copy(update={**fields, "reasons": {**row.reasons, **reasons}})
@@ -190,8 +193,8 @@ def with_true_effect(row: MetricRow, effect: PairedEffect | None) -> MetricRow:
 
 def bucket_of(metric: Metric, arm: str, users: pd.DataFrame) -> ArmSample:
     """One arm's users, for one metric; `pre_` columns as known."""
-    known = all(PRE + column in users.columns for column in metric.columns)
-    return ArmSample(arm, metric.ratio(users), metric.ratio(users, PRE) if known else None)
+    has_pre_columns = all(PRE + column in users.columns for column in metric.columns)
+    return ArmSample(arm, metric.ratio(users), metric.ratio(users, PRE) if has_pre_columns else None)
 
 
 def _estimate(difference: Difference) -> Estimate:
@@ -209,9 +212,9 @@ def _estimate(difference: Difference) -> Estimate:
 def _note(metric: Metric, *sides: tuple[str, GroupMoments]) -> dict[str, str]:
     """A warning where a side of the metric rests on fewer than `FEW_USERS` equal users."""
     counts = [
-        (effective_sample_size(moments.whole, place), " + ".join(columns), arm)
+        (effective_sample_size(moments.whole, side), " + ".join(columns), arm)
         for arm, moments in sides
-        for place, columns in enumerate((metric.numerator, metric.denominator))
+        for side, columns in enumerate((metric.numerator, metric.denominator))
         if columns
     ]
     note = few_users_note(*min(counts))

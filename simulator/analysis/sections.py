@@ -9,7 +9,7 @@ import numpy as np
 
 from simulator.analysis.aa_resplits import resplits
 from simulator.analysis.accumulator import Tallies
-from simulator.analysis.answer_calibration import by_feeling, calibration, read_bins
+from simulator.analysis.answer_calibration import answered_by_satisfaction, calibration, read_bins
 from simulator.analysis.answer_forms import FormReadings
 from simulator.analysis.health import split_checks
 from simulator.analysis.questionnaire import bound_rows, effect_rows, rate_rows
@@ -45,7 +45,7 @@ def answering(tallies: Tallies, folder: Path) -> Answering:
         rates=rate_rows(arms, tallies.answers.__getitem__),
         effects=[*effect_rows(arms, tallies.answers.__getitem__, pair_of), *forms.effects()],
         bounds=bound_rows(arms, tallies.answers.__getitem__),
-        by_feeling=by_feeling(bins),
+        by_feeling=answered_by_satisfaction(bins),
         calibration=calibration(bins),
         forms=forms.section(),
     )
@@ -89,23 +89,23 @@ def quantile_effects(
 
 
 def _quantile_row(
-    what: tuple[tuple[str, str], float],
+    arms_and_level: tuple[tuple[str, str], float],
     sides: tuple[tuple[float, float], tuple[float, float]],
     true: tuple[float, float] | None,
 ) -> QuantileEffect:
     """One level, from each arm's quantile and its standard error, and from the true quantiles."""
-    (arms, level), ((before, error0), (after, error1)) = what, sides
-    half = SURE * math.hypot(error0, error1)
-    lift, low, high = _quantile_lift(sides) if before > 0 and after > 0 else (None, None, None)
+    (arms, level), ((control, error0), (treatment, error1)) = arms_and_level, sides
+    half_width = SURE * math.hypot(error0, error1)
+    lift, low, high = _quantile_lift(sides) if control > 0 and treatment > 0 else (None, None, None)
     return QuantileEffect(
         arm=arms[1],
         baseline=arms[0],
         quantile=level,
-        control=before,
-        treatment=after,
-        effect=after - before,
-        low=after - before - half,
-        high=after - before + half,
+        control=control,
+        treatment=treatment,
+        effect=treatment - control,
+        low=treatment - control - half_width,
+        high=treatment - control + half_width,
         true_control=true[0] if true else None,
         true_treatment=true[1] if true else None,
         true_effect=true[1] - true[0] if true else None,
@@ -123,10 +123,10 @@ def _quantile_row(
 
 def _quantile_lift(sides: tuple[tuple[float, float], tuple[float, float]]) -> tuple[float, float, Number]:
     """Ratio of two quantiles less 1, and its interval on a log scale; no upper end above what is read from a report."""
-    (before, error0), (after, error1) = sides
-    ratio, half = after / before, SURE * math.hypot(error0 / before, error1 / after)
-    high = ratio * math.exp(half) - 1 if math.log(ratio) + half < math.log(LARGEST) else None
-    return ratio - 1, ratio * math.exp(-half) - 1, high
+    (control, error0), (treatment, error1) = sides
+    ratio, half_width = treatment / control, SURE * math.hypot(error0 / control, error1 / treatment)
+    high = ratio * math.exp(half_width) - 1 if math.log(ratio) + half_width < math.log(LARGEST) else None
+    return ratio - 1, ratio * math.exp(-half_width) - 1, high
 
 
 def p2n_sides(tallies: Tallies) -> list[P2NSide]:
@@ -138,8 +138,8 @@ def _side(tallies: Tallies, row: MetricRow) -> P2NSide:
     """One side of P2N of one treatment; warns where few users have any."""
     spreads = [tallies.bucket(TEST, arm, row.metric).whole for arm in (row.baseline, row.arm)]
     users = [spread.present[0] for spread in spreads]
-    sides = zip(spreads, (row.baseline, row.arm), strict=True)
-    note = few_users_note(*min((effective_sample_size(spread, 0), row.metric, arm) for spread, arm in sides))
+    spread_and_arm = zip(spreads, (row.baseline, row.arm), strict=True)
+    note = few_users_note(*min((effective_sample_size(spread, 0), row.metric, arm) for spread, arm in spread_and_arm))
     return P2NSide(
         side="positives" if row.metric == "positives" else "negatives",
         arm=row.arm,
@@ -154,7 +154,7 @@ def _side(tallies: Tallies, row: MetricRow) -> P2NSide:
         users_control=users[0],
         users_treatment=users[1],
         reasons={
-            **{new: row.reasons[old] for new, old in _RENAMED if old in row.reasons},
+            **{field: row.reasons[field_of_row] for field, field_of_row in _RENAMED if field_of_row in row.reasons},
             **({"note": note} if note else {}),
         },
     )
@@ -186,12 +186,12 @@ def novelty_row(
         days: Of the test.
         true: Contrast with every user under both arms, if known.
     """
-    found = contrast(*spreads) if spreads is not None else None
+    estimate = contrast(*spreads) if spreads is not None else None
     reasons: dict[str, str] = {}
-    if found is None:
+    if estimate is None:
         short = f"the test has {days} days, want {FEWEST_DAYS} at least"
         reasons["contrast"] = short if spreads is None else "the metric has no value or does not vary at one end"
-    value, low, high, p_value = found or (None, None, None, None)
+    value, low, high, p_value = estimate or (None, None, None, None)
     return Novelty(
         metric=metric,
         arm=arms[1],

@@ -27,12 +27,14 @@ def small_levels(sizes: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 def with_adjusted(rows: Sequence[MetricRow]) -> list[MetricRow]:
     """One feature's rows, with p-values adjusted over its levels, for each treatment and metric by itself."""
-    found = list(rows)
+    adjusted_rows = list(rows)
     for arm, metric in dict.fromkeys((row.arm, row.metric) for row in rows):
-        places = [place for place, row in enumerate(rows) if (row.arm, row.metric) == (arm, metric)]
-        for place, p in zip(places, adjusted([rows[place].p_value for place in places]), strict=True):
-            found[place] = rows[place].model_copy(update={"segment_p_adjusted": p})
-    return found
+        row_indices = [row_index for row_index, row in enumerate(rows) if (row.arm, row.metric) == (arm, metric)]
+        for row_index, p in zip(
+            row_indices, adjusted([rows[row_index].p_value for row_index in row_indices]), strict=True
+        ):
+            adjusted_rows[row_index] = rows[row_index].model_copy(update={"segment_p_adjusted": p})
+    return adjusted_rows
 
 
 def heterogeneity_rows(
@@ -54,7 +56,7 @@ def heterogeneity_rows(
                     name: (spread_of(scope, arms[0], metric).whole, spread_of(scope, arm, metric).whole)
                     for name, scope in scopes.items()
                 }
-                found = joint_test(cells)
+                test_result = joint_test(cells)
                 rows.append(
                     Heterogeneity(
                         feature=feature,
@@ -62,11 +64,11 @@ def heterogeneity_rows(
                         arm=arm,
                         baseline=arms[0],
                         levels=len(names),
-                        wald=found.statistic if found else None,
-                        p_value=found.p_value if found else None,
+                        wald=test_result.statistic if test_result else None,
+                        p_value=test_result.p_value if test_result else None,
                         p_adjusted=None,
-                        reasons={} if found else {"p_value": "fewer than two levels have enough users that vary"},
+                        reasons={} if test_result else {"p_value": "fewer than two levels have enough users that vary"},
                     )
                 )
-    together = adjusted([row.p_value for row in rows])
-    return [row.model_copy(update={"p_adjusted": p}) for row, p in zip(rows, together, strict=True)]
+    adjusted_p_values = adjusted([row.p_value for row in rows])
+    return [row.model_copy(update={"p_adjusted": p}) for row, p in zip(rows, adjusted_p_values, strict=True)]

@@ -32,7 +32,7 @@ def stop_after(spec: ExperimentSpec, folder: Path, days: int) -> Stop | None:
     played = spec.model_copy(update={"days": days, "truth": False})
     looks = look_at(gather(folder, played, ()), spec)
     last = next(row for row in looks.rows if (row.days, row.arm, row.metric) == (days, rule.arm, rule.metric))
-    if not _is_met(rule, last, spec.looks.method):
+    if not _leaves_out_zero(rule, last, spec.looks.method):
         return None
     low, high = interval_by(last, spec.looks.method)
     reason = f"{rule.metric} of {rule.arm}: the {spec.looks.method} interval, {low:+.2%} to {high:+.2%}, leaves out 0"
@@ -54,10 +54,10 @@ def read_stop(folder: Path) -> Stop | None:
         raise RunFolderError(f"{path}: damaged; want what a stopped run wrote there: run the test anew") from None
 
 
-def _is_met(rule: StopRule, look: LookRow, method: str) -> bool:
+def _leaves_out_zero(rule: StopRule, look: LookRow, method: str) -> bool:
     """Whether the interval leaves out 0 on the side that counts; every main metric is better when it is higher."""
     low, high = interval_by(look, method)
     if low is None or high is None:
         return False
-    above, below = low > 0, high < 0
-    return {"better": above, "worse": below, "either": above or below}[rule.crossed]
+    is_above_zero, is_below_zero = low > 0, high < 0
+    return {"better": is_above_zero, "worse": is_below_zero, "either": is_above_zero or is_below_zero}[rule.crossed]

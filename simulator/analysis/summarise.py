@@ -86,9 +86,9 @@ def summarise(folder: Path) -> Report:
 
 def _judged(report: Report, judging: DecisionRules) -> list[MetricRow]:
     """The scorecard, judged by the intervals to go by."""
-    judged = judging.judge(report.valid_metrics())
-    ends = ({"ci_low": row.ci_low, "ci_high": row.ci_high} for row in report.metrics)
-    return [row.model_copy(update=interval) for row, interval in zip(judged, ends, strict=True)]
+    judged_rows = judging.judge(report.valid_metrics())
+    intervals = ({"ci_low": row.ci_low, "ci_high": row.ci_high} for row in report.metrics)
+    return [row.model_copy(update=interval) for row, interval in zip(judged_rows, intervals, strict=True)]
 
 
 def _spec(folder: Path) -> ExperimentSpec:
@@ -106,8 +106,8 @@ def _spec(folder: Path) -> ExperimentSpec:
 
 def _first_point(folder: Path) -> str:
     """The first folder of a sweep's values, as far as there is one."""
-    points = sorted(path.parent for path in folder.glob("*/spec.toml"))
-    return str(points[0]) if points else f"{folder}/VALUE"
+    point_folders = sorted(path.parent for path in folder.glob("*/spec.toml"))
+    return str(point_folders[0]) if point_folders else f"{folder}/VALUE"
 
 
 def _report(folder: Path, tallies: Tallies) -> Report:
@@ -158,34 +158,41 @@ def _arm_summaries(tallies: Tallies) -> list[ArmSummary]:
     ]
 
 
-def _health(tallies: Tallies, rows: Sequence[MetricRow], answers: Answering, lost: Sequence[str]) -> Health:
-    """The checks of the split, and what had to be left out: `lost`, and more."""
+def _health(
+    tallies: Tallies, rows: Sequence[MetricRow], answers: Answering, lost_features_lines: Sequence[str]
+) -> Health:
+    """The checks of the split, and what had to be left out: `lost_features_lines`, and more."""
     arms = tallies.spec.arms
     planned = planned_users(arms, tallies.users)
-    seen = {arm.name: tallies.sizes.get(arm.name, 0) for arm in arms}
-    srm = srm_p_value(seen, planned)
-    before = _before(tallies)
+    n_users = {arm.name: tallies.sizes.get(arm.name, 0) for arm in arms}
+    srm = srm_p_value(n_users, planned)
+    p_values_before = _before(tallies)
     by_day, by_segment = split_by_day(tallies), split_by_segment(tallies)
-    mixed, beyond = mixed_assignment(tallies.mixed, tallies.users), too_good(rows)
+    mixed, suspicious_lifts = mixed_assignment(tallies.mixed, tallies.users), too_good(rows)
     a_a = all(arm.same_policy(arms[0]) for arm in arms)
-    warnings = [*srm_warning(srm, seen, planned), *split_warnings(by_day, by_segment), *mixed_warnings(mixed)]
-    ends = novelty(tallies)
-    warnings += [*novelty_warnings(ends)]
-    warnings += [*before_warnings(before), *too_good_warnings(beyond), *rate_warnings(answers.rates), *notes_of(rows)]
+    warnings = [*srm_warning(srm, n_users, planned), *split_warnings(by_day, by_segment), *mixed_warnings(mixed)]
+    novelty_rows = novelty(tallies)
+    warnings += [*novelty_warnings(novelty_rows)]
+    warnings += [
+        *before_warnings(p_values_before),
+        *too_good_warnings(suspicious_lifts),
+        *rate_warnings(answers.rates),
+        *notes_of(rows),
+    ]
     return Health(
         srm_p_value=srm,
         users_planned=planned,
-        users_seen=seen,
+        users_seen=n_users,
         a_a=a_a,
-        pre_period=before,
-        warnings=[*warnings, *_missing_users(tallies), *_missing_segments(tallies), *lost],
+        pre_period=p_values_before,
+        warnings=[*warnings, *_missing_users(tallies), *_missing_segments(tallies), *lost_features_lines],
         split_by_day=by_day,
         split_by_segment=by_segment,
         mixed_assignment=mixed,
         resplits=resplit_rows(tallies),
         a_a_significant=significant(rows) if a_a else [],
-        novelty=ends,
-        too_good=beyond,
+        novelty=novelty_rows,
+        too_good=suspicious_lifts,
     )
 
 

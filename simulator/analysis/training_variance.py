@@ -30,28 +30,28 @@ def training_rows(arms: Sequence[ArmSpec], rows: Sequence[MetricRow]) -> list[Tr
     beside that. What was trained under a seed that the control lacks is left out.
     """
     (baseline, control), *treatments = trained_arms(arms).items()
-    found: list[TrainingRow] = []
+    training_variance_rows: list[TrainingRow] = []
     for name, treatment in treatments:
         for (metric, label), lift in _lifts(rows).items():
-            beside = _beside(control, treatment, {**lift, arms[0].name: 0.0})
-            if len(beside) >= _FEWEST:
-                mean, error = fmean(beside.values()), stdev(beside.values()) / len(beside) ** 0.5
-                reach = float(t.ppf(0.975, len(beside) - 1)) * error
-                found.append(
+            lift_of_seed = _lifts_over_control(control, treatment, {**lift, arms[0].name: 0.0})
+            if len(lift_of_seed) >= _FEWEST:
+                mean, error = fmean(lift_of_seed.values()), stdev(lift_of_seed.values()) / len(lift_of_seed) ** 0.5
+                reach = float(t.ppf(0.975, len(lift_of_seed) - 1)) * error
+                training_variance_rows.append(
                     TrainingRow(
                         treatment=name,
                         baseline=baseline,
                         metric=metric,
                         label=label,
-                        seeds=list(beside),
-                        lifts=list(beside.values()),
+                        seeds=list(lift_of_seed),
+                        lifts=list(lift_of_seed.values()),
                         mean=mean,
                         standard_error=error,
                         low=mean - reach,
                         high=mean + reach,
                     )
                 )
-    return found
+    return training_variance_rows
 
 
 def trained_arms(arms: Sequence[ArmSpec]) -> dict[str, dict[int, str]]:
@@ -60,40 +60,44 @@ def trained_arms(arms: Sequence[ArmSpec]) -> dict[str, dict[int, str]]:
     A set goes by what its arms' names have in common, or by the first one's where that is nothing or not unique. The
     control's set comes first.
     """
-    found: list[tuple[ArmSpec, dict[int, str]]] = []
+    arm_sets: list[tuple[ArmSpec, dict[int, str]]] = []
     for arm in arms:
-        alike = [trained for first, trained in found if (first.policy, first.options) == (arm.policy, arm.options)]
-        if alike:
-            alike[0].setdefault(arm.training_seed, arm.name)
+        arms_of_same_policy = [
+            trained for first, trained in arm_sets if (first.policy, first.options) == (arm.policy, arm.options)
+        ]
+        if arms_of_same_policy:
+            arms_of_same_policy[0].setdefault(arm.training_seed, arm.name)
         else:
-            found.append((arm, {arm.training_seed: arm.name}))
-    names = [_in_common(list(trained.values())) for _, trained in found]
-    taken = {"", *(arm.name for arm in arms)}
+            arm_sets.append((arm, {arm.training_seed: arm.name}))
+    names = [_common_prefix(list(trained.values())) for _, trained in arm_sets]
+    used_names = {"", *(arm.name for arm in arms)}
     return {
-        first.name if name in taken or names.count(name) > 1 else name: trained
-        for name, (first, trained) in zip(names, found, strict=True)
+        first.name if name in used_names or names.count(name) > 1 else name: trained
+        for name, (first, trained) in zip(names, arm_sets, strict=True)
     }
 
 
-def _in_common(names: Sequence[str]) -> str:
+def _common_prefix(arm_names: Sequence[str]) -> str:
     """The beginning that all names share; nothing of a single one."""
-    return commonprefix(names).rstrip("-_. ") if len(names) > 1 else ""  # noqa: RUF071 (of names, not of paths)
+    return commonprefix(arm_names).rstrip("-_. ") if len(arm_names) > 1 else ""  # noqa: RUF071 (of names, not of paths)
 
 
 def _lifts(rows: Sequence[MetricRow]) -> dict[tuple[str, str], dict[str, float]]:
     """True lifts by metric, then by arm."""
-    found: dict[tuple[str, str], dict[str, float]] = {}
+    lifts: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows:
         if row.true_relative_effect is not None:
-            found.setdefault((row.metric, row.label), {})[row.arm] = row.true_relative_effect
-    return found
+            lifts.setdefault((row.metric, row.label), {})[row.arm] = row.true_relative_effect
+    return lifts
 
 
-def _beside(control: Mapping[int, str], treatment: Mapping[int, str], lift: Mapping[str, float]) -> dict[int, float]:
+def _lifts_over_control(
+    control: Mapping[int, str], treatment: Mapping[int, str], lift: Mapping[str, float]
+) -> dict[int, float]:
     """Lifts of a treatment's trainings over the control's, by seed; `lift` is over the first arm."""
-    found: dict[int, float] = {}
+    lift_of_seed: dict[int, float] = {}
     for seed, arm in sorted(treatment.items()):
-        beside = control.get(seed) if len(control) > 1 else next(iter(control.values()))
-        if beside is not None and arm in lift and lift.get(beside, -1.0) > -1:
-            found[seed] = (1 + lift[arm]) / (1 + lift[beside]) - 1
-    return found
+        control_arm = control.get(seed) if len(control) > 1 else next(iter(control.values()))
+        if control_arm is not None and arm in lift and lift.get(control_arm, -1.0) > -1:
+            lift_of_seed[seed] = (1 + lift[arm]) / (1 + lift[control_arm]) - 1
+    return lift_of_seed

@@ -49,25 +49,25 @@ def read_users(
         ValueError: See `simulator.analysis.analyse.analyse`.
     """
     frame = _as_frame(users)
-    needed = dict.fromkeys(column for metric in metrics for column in metric.columns)
-    _check_names(frame, list(needed))
+    metric_columns = dict.fromkeys(column for metric in metrics for column in metric.columns)
+    _check_names(frame, list(metric_columns))
     for name in covariates:
         if name not in frame.columns:
             raise ValueError(f"covariate {name!r} is missing; want a column that was known before the test")
-    early = [PRE + name for name in needed if PRE + name in frame.columns]
-    columns = list(dict.fromkeys([*needed, *early, *covariates]))
+    pre_columns = [PRE + name for name in metric_columns if PRE + name in frame.columns]
+    columns = list(dict.fromkeys([*metric_columns, *pre_columns, *covariates]))
     frame = frame.loc[:, [*_IDS, *columns]]
-    frame, nowhere = _with_an_arm(frame)
-    frame, mixed = _in_one_arm(frame)
-    frame, others = _of_arms(frame, arms, names)
-    return _with_numbers(frame, columns), [*nowhere, *mixed, *others]
+    frame, messages_no_arm = _with_an_arm(frame)
+    frame, messages_two_arms = _in_one_arm(frame)
+    frame, messages_other_arms = _of_arms(frame, arms, names)
+    return _with_numbers(frame, columns), [*messages_no_arm, *messages_two_arms, *messages_other_arms]
 
 
 def _as_frame(users: object) -> pd.DataFrame:
     """The same as a frame of pandas."""
     if isinstance(users, pd.DataFrame):
         return users
-    wanted = "want a frame with one row per user: pandas, polars, pyarrow, duckdb, or a dict of columns"
+    expectation = "want a frame with one row per user: pandas, polars, pyarrow, duckdb, or a dict of columns"
     try:
         if isinstance(users, Mapping):
             return pd.DataFrame(dict(cast("Mapping[str, Any]", users)))
@@ -76,7 +76,7 @@ def _as_frame(users: object) -> pd.DataFrame:
         return frame.with_columns(nw.selectors.by_dtype(nw.Decimal).cast(nw.Float64)).to_pandas()
     except (TypeError, ValueError, nw.exceptions.NarwhalsError) as error:
         reason = str(error).splitlines()[0] if isinstance(users, Mapping) else type(users).__name__
-        raise ValueError(f"users: {reason} given, {wanted}") from None
+        raise ValueError(f"users: {reason} given, {expectation}") from None
 
 
 def _check_names(frame: pd.DataFrame, needed: Sequence[str]) -> None:
@@ -90,63 +90,71 @@ def _check_names(frame: pd.DataFrame, needed: Sequence[str]) -> None:
         if column not in frame.columns:
             raise ValueError(f"column {column!r} is missing; want a total per user, 0 where nothing happened")
     for column in (*_IDS, *needed, *(PRE + name for name in needed)):
-        times = int((frame.columns == column).sum())
-        if times > 1:
-            raise ValueError(f"column {column!r} is there {times} times, want it once: drop or rename the others")
+        n_columns = int((frame.columns == column).sum())
+        if n_columns > 1:
+            raise ValueError(f"column {column!r} is there {n_columns} times, want it once: drop or rename the others")
     if not len(frame):
         raise ValueError("the frame has no users; want one row per user")
     for column in _IDS:
-        kinds = {type(value) for value in frame[column]} if frame[column].dtype == object else set[type]()
-        odd = sorted(kind.__name__ for kind in kinds if not issubclass(kind, Hashable))
-        if odd:
-            raise ValueError(f"column {column!r} holds values of type {odd[0]}, want a number or a text in each row")
+        types = {type(value) for value in frame[column]} if frame[column].dtype == object else set[type]()
+        unhashable_types = sorted(kind.__name__ for kind in types if not issubclass(kind, Hashable))
+        if unhashable_types:
+            raise ValueError(
+                f"column {column!r} holds values of type {unhashable_types[0]}, want a number or a text in each row"
+            )
 
 
 def _with_an_arm(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The rows that have an arm; refuses rows without a user."""
-    unnamed = int(frame["user_id"].isna().sum())
-    if unnamed:
-        raise ValueError(f"user_id is missing in {unnamed} of {len(frame)} rows; want one row per user, each named")
-    nowhere = frame["arm"].isna().to_numpy(np.bool_)
-    if not nowhere.any():
+    n_without_user = int(frame["user_id"].isna().sum())
+    if n_without_user:
+        raise ValueError(
+            f"user_id is missing in {n_without_user} of {len(frame)} rows; want one row per user, each named"
+        )
+    has_no_arm = frame["arm"].isna().to_numpy(np.bool_)
+    if not has_no_arm.any():
         return frame, []
-    return frame.loc[~nowhere], [f"{nowhere.sum()} of {len(frame)} users have no arm; they are left out"]
+    return frame.loc[~has_no_arm], [f"{has_no_arm.sum()} of {len(frame)} users have no arm; they are left out"]
 
 
 def _in_one_arm(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The users who are in one arm only; a few in two are left out, many are refused, and so are two rows in one."""
-    again = frame["user_id"].duplicated(keep=False).to_numpy(np.bool_)
-    if not again.any():
+    is_repeated = frame["user_id"].duplicated(keep=False).to_numpy(np.bool_)
+    if not is_repeated.any():
         return frame, []
-    repeated = frame.loc[again, list(_IDS)]
-    crossed = again.copy()
-    crossed[again] = (repeated.groupby("user_id", observed=True)["arm"].transform("nunique") > 1).to_numpy(np.bool_)
-    found = mixed_assignment(frame.loc[crossed, "user_id"].nunique(), frame["user_id"].nunique())
-    said = f"{found.users} users ({found.share:.2%}) have rows under more than one arm"
-    if found.verdict == "fail":
-        raise ValueError(f"{said}, want under {MOST_MIXED:.0%}; find out how users are assigned before comparing them")
-    twice = frame.loc[again & ~crossed, "user_id"]
-    if len(twice):
+    repeated_rows = frame.loc[is_repeated, list(_IDS)]
+    is_in_two_arms = is_repeated.copy()
+    is_in_two_arms[is_repeated] = (
+        repeated_rows.groupby("user_id", observed=True)["arm"].transform("nunique") > 1
+    ).to_numpy(np.bool_)
+    mixed = mixed_assignment(frame.loc[is_in_two_arms, "user_id"].nunique(), frame["user_id"].nunique())
+    message = f"{mixed.users} users ({mixed.share:.2%}) have rows under more than one arm"
+    if mixed.verdict == "fail":
         raise ValueError(
-            f"user_id {twice.iloc[0]} has more than one row; want one per user: add up each user's events first"
+            f"{message}, want under {MOST_MIXED:.0%}; find out how users are assigned before comparing them"
         )
-    return frame.loc[~crossed], [f"{said}; they are left out"]
+    repeats = frame.loc[is_repeated & ~is_in_two_arms, "user_id"]
+    if len(repeats):
+        raise ValueError(
+            f"user_id {repeats.iloc[0]} has more than one row; want one per user: add up each user's events first"
+        )
+    return frame.loc[~is_in_two_arms], [f"{message}; they are left out"]
 
 
 def _of_arms(frame: pd.DataFrame, arms: Sequence[Hashable], names: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
     """The users of the arms that are compared, the column `arm` now holding their names."""
-    place = np.full(len(frame), -1)
+    arm_index = np.full(len(frame), -1)
     for index, arm in enumerate(arms):
-        mine = _equal(frame["arm"], arm)
-        if not mine.any():
+        is_in_arm = _equal(frame["arm"], arm)
+        if not is_in_arm.any():
             raise ValueError(_unknown(arm, frame["arm"]))
-        place[mine] = index
-    others = frame.loc[place < 0, "arm"].value_counts()
-    said = ", ".join(f"{_plain(arm)!r} ({n} users)" for arm, n in others.items() if n)
-    frame = frame.loc[place >= 0].assign(
-        arm=pd.Categorical.from_codes(place[place >= 0], dtype=pd.CategoricalDtype(list(names)))
+        arm_index[is_in_arm] = index
+    user_count_of_other_arm = frame.loc[arm_index < 0, "arm"].value_counts()
+    other_arms = ", ".join(f"{_plain(arm)!r} ({n} users)" for arm, n in user_count_of_other_arm.items() if n)
+    frame = frame.loc[arm_index >= 0].assign(
+        arm=pd.Categorical.from_codes(arm_index[arm_index >= 0], dtype=pd.CategoricalDtype(list(names)))
     )
-    return frame, [f"arms that are not compared are left out: {said}"] if said else []
+    return frame, [f"arms that are not compared are left out: {other_arms}"] if other_arms else []
 
 
 def _equal(column: "pd.Series[Any]", arm: Hashable) -> Bool[np.ndarray, " users"]:
@@ -159,11 +167,11 @@ def _equal(column: "pd.Series[Any]", arm: Hashable) -> Bool[np.ndarray, " users"
 
 def _unknown(arm: Hashable, column: "pd.Series[Any]") -> str:
     """That nobody is in an arm, and who is where."""
-    known = [_plain(value) for value in column.unique()]
-    by_name = {str(value): value for value in known}
-    near = difflib.get_close_matches(str(arm), by_name, n=1)
-    offered = [by_name[name] for name in near] or known[:5]
-    return f"arm {arm!r} has no users; did you mean {' or '.join(map(repr, offered))}?"
+    arms_in_column = [_plain(value) for value in column.unique()]
+    by_name = {str(value): value for value in arms_in_column}
+    close_names = difflib.get_close_matches(str(arm), by_name, n=1)
+    suggestions = [by_name[name] for name in close_names] or arms_in_column[:5]
+    return f"arm {arm!r} has no users; did you mean {' or '.join(map(repr, suggestions))}?"
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever the column holds)
@@ -173,7 +181,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever the column holds)
 
 def _with_numbers(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """The columns as numbers of numpy's; refuses others, and gaps, which would silently change every p-value."""
-    changed: dict[str, np.ndarray] = {}
+    converted_columns: dict[str, np.ndarray] = {}
     for column in columns:
         values = _numbers(frame[column], column)
         gaps = int((~np.isfinite(values)).sum())
@@ -185,8 +193,8 @@ def _with_numbers(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
         if np.abs(values).max() >= LARGEST:
             raise ValueError(f"column {column!r} holds {np.abs(values).max():.3g}, want less than {LARGEST:g}")
         if not isinstance(frame[column].dtype, np.dtype):
-            changed[column] = values
-    return frame.assign(**changed) if changed else frame
+            converted_columns[column] = values
+    return frame.assign(**converted_columns) if converted_columns else frame
 
 
 def _numbers(values: "pd.Series[Any]", column: str) -> Float64[np.ndarray, " users"]:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
-from simulator.analysis.answer_calibration import by_feeling, calibration, read_bins
+from simulator.analysis.answer_calibration import answered_by_satisfaction, calibration, read_bins
 from simulator.analysis.questionnaire import (
     answer_spread,
     bound_rows,
@@ -193,7 +193,7 @@ def asked_folder(tmp_path: Path) -> Path:
 
 
 def test_the_pleased_answer_more_in_every_tenth(asked_folder: Path):
-    rows = by_feeling(read_bins(asked_folder))
+    rows = answered_by_satisfaction(read_bins(asked_folder))
     assert [row.decile for row in rows] == list(range(1, 11))
     assert {row.arm for row in rows} == {"base"}
     assert sum(row.asked for row in rows) == 40_000
@@ -210,7 +210,7 @@ def test_answers_of_a_folder_named_like_a_pattern_are_its_own(
     for name in ("run1", "run[1]"):
         shutil.copytree(asked_folder, root / name)
     (root / "run1" / "answering" / "world0-1.parquet").unlink()
-    assert sum(row.asked for row in by_feeling(read_bins(root / "run[1]"))) == 40_000
+    assert sum(row.asked for row in answered_by_satisfaction(read_bins(root / "run[1]"))) == 40_000
 
 
 def test_estimates_stand_beside_the_truth(asked_folder: Path):
@@ -229,7 +229,7 @@ def test_counts_do_not_depend_on_how_views_are_divided():
 
 
 def test_a_run_without_questionnaires_has_empty_tables(tmp_path: Path):
-    assert by_feeling(read_bins(tmp_path)) == []
+    assert answered_by_satisfaction(read_bins(tmp_path)) == []
     assert calibration(read_bins(tmp_path)) == []
 
 
