@@ -12,32 +12,32 @@ from jaxtyping import Float64, Int32, Int64, UInt32
 _OFFSET: Final = np.uint32(2166136261)
 _PRIME: Final = np.uint32(16777619)
 BUCKETS: Final = 10_000
-"""Users are split in steps of one ten-thousandth."""
+"""Number of steps that shares of users are divided into."""
 
 
 def _fnv1a(text: np.ndarray) -> UInt32[np.ndarray, " users"]:
-    """FNV-1a of each ASCII byte string; shorter strings end where their padding begins."""
-    letters = np.frombuffer(text.tobytes(), np.uint8).reshape(len(text), text.dtype.itemsize)
+    """FNV-1a hash of each ASCII byte string, without its padding."""
+    characters = np.frombuffer(text.tobytes(), np.uint8).reshape(len(text), text.dtype.itemsize)
     hashed = np.full(len(text), _OFFSET)
-    for column in letters.T:
+    for column in characters.T:
         hashed = np.where(column > 0, (hashed ^ column) * _PRIME, hashed)
     return hashed
 
 
 def hash_share(user_id: Int64[np.ndarray, " users"], salt: str) -> Float64[np.ndarray, " users"]:
-    """A number in [0, 1) per user, in steps of 1/10,000.
+    """Hash each user to a number in [0, 1), in steps of 1/10,000.
 
     >>> hash_share(np.array([1, 2]), "askew").tolist() == hash_share(np.array([1, 2]), "askew").tolist()
     True
     """
     text = np.char.add(salt.encode("ascii", "xmlcharrefreplace"), user_id.astype(np.bytes_))
-    again = _fnv1a(text).astype(np.bytes_)
-    return (_fnv1a(again) % np.uint32(BUCKETS)) / BUCKETS
+    hashed_once = _fnv1a(text).astype(np.bytes_)
+    return (_fnv1a(hashed_once) % np.uint32(BUCKETS)) / BUCKETS
 
 
 def assign(
     user_id: Int64[np.ndarray, " users"], shares: Float64[np.ndarray, " arms"], salt: str
 ) -> Int32[np.ndarray, " users"]:
-    """Index of each user's arm; `shares` are relative and all positive."""
+    """Assign each user an arm, as an index; `shares` are relative and all positive."""
     edges = np.cumsum(shares / shares.sum())[:-1]
     return np.searchsorted(edges, hash_share(user_id, salt), side="right").astype(np.int32)

@@ -1,6 +1,6 @@
-"""What a test is judged by: each metric is a value object, a ratio of totals over the assigned users.
+"""Metrics of a test: each is a value object, a ratio of totals over the assigned users.
 
-Axes: `users`, one entry per assigned user whether they came or not (intention to treat).
+Axes: `users`, one entry per assigned user, active or not (intention to treat).
 """
 
 import math
@@ -22,8 +22,8 @@ class Ratio:
     """The two sides of a metric; the metric is the ratio of their sums.
 
     Attributes:
-        numerator: Total per user.
-        denominator: Total per user; 1 where the metric is a mean over users.
+        numerator: Numerator per user.
+        denominator: Denominator per user; 1 if the metric is a mean over users.
     """
 
     numerator: Float64[np.ndarray, " users"]
@@ -31,9 +31,9 @@ class Ratio:
 
     @property
     def value(self) -> float | None:
-        """The metric, or None where the denominator sums to 0."""
-        below = float(self.denominator.sum())
-        return float(self.numerator.sum()) / below if below else None
+        """Value of the metric; None if the denominator sums to 0."""
+        denominator = float(self.denominator.sum())
+        return float(self.numerator.sum()) / denominator if denominator else None
 
 
 @final
@@ -42,18 +42,18 @@ class Metric:
     """One number per bucket, and how to read it.
 
     Attributes:
-        key: Short name, unique.
-        label: For people, at most 25 characters.
-        unit: Of the value.
-        better: Which direction is good.
-        numerator: Columns that are added up.
-        denominator: Columns that are added up below, or None for one per assigned user.
+        key: Short, unique name.
+        label: Label for display, at most 25 characters.
+        unit: Unit of the value.
+        better: Direction of an improvement.
+        numerator: Columns whose sum is the numerator.
+        denominator: Columns whose sum is the denominator, or None for one per assigned user.
         scale: Factor on the numerator.
         cap: Largest total of a user that counts in the numerator, before `scale`; larger ones count as this. A capped
             metric is another quantity than the one without a cap: say so in its label.
 
     Raises:
-        ValueError: A field that is not as it is said here.
+        ValueError: A field is invalid.
 
     >>> import pandas as pd
     >>> METRICS["AVT"].ratio(pd.DataFrame({"watch_s": [30, 0, 50], "views": [2, 0, 6]})).value
@@ -70,7 +70,7 @@ class Metric:
     cap: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what would be told wrong later."""
+        """Check the fields."""
         for name, columns in (("numerator", self.numerator), ("denominator", self.denominator)):
             if not _are_names(columns) and (name == "numerator" or columns is not None):
                 raise ValueError(
@@ -86,25 +86,25 @@ class Metric:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that a frame of users must have."""
+        """Columns that a frame of users needs."""
         return self.numerator + (self.denominator or ())
 
     def ratio(self, users: pd.DataFrame, prefix: str = "") -> Ratio:
-        """Both sides of the metric, row by row; `prefix` chooses the columns of another period."""
+        """Compute both sides of the metric per user; `prefix` chooses the columns of another period."""
         total = _total(users, self.numerator, prefix)
-        above = self.scale * (total if self.cap is None else np.minimum(total, self.cap))
+        numerator = self.scale * (total if self.cap is None else np.minimum(total, self.cap))
         if self.denominator is None:
-            return Ratio(above, np.ones(len(users)))
-        return Ratio(above, _total(users, self.denominator, prefix))
+            return Ratio(numerator, np.ones(len(users)))
+        return Ratio(numerator, _total(users, self.denominator, prefix))
 
 
 def _are_names(columns: object) -> bool:
-    """Whether these are names of columns, one at least."""
+    """Whether the value is a tuple of one or more names."""
     return isinstance(columns, tuple) and bool(columns) and all(isinstance(name, str) for name in columns)  # pyright: ignore[reportUnknownVariableType] # that is what is asked
 
 
 def _total(users: pd.DataFrame, columns: tuple[str, ...], prefix: str) -> Float64[np.ndarray, " users"]:
-    """The columns added up, row by row."""
+    """Sum columns per user."""
     total = np.zeros(len(users))
     for column in columns:
         total += users[prefix + column].to_numpy()
@@ -115,7 +115,7 @@ _POSITIVE = ("likes", "follows", "comments", "forwards")
 
 
 def _per_view(key: str, label: str, unit: str, better: Literal["up", "down"], column: str) -> Metric:
-    """A share of the views."""
+    """Make a metric per view."""
     return Metric(key, label, unit, better, (column,), ("views",))
 
 
@@ -149,25 +149,25 @@ METRICS: Final = {metric.key: metric for metric in _ALL}
 whole test divided by its days: seconds per user and day."""
 
 MAIN: Final = ("AUT", "AVT", "P2N")
-"""The three scores a test is about."""
+"""Keys of the three main metrics."""
 
 DAY_TOTALS: Final = (*MAIN, "active_share")
-"""What is drawn day by day."""
+"""Keys of the metrics that are drawn by day."""
 
 
 P2N_SIDES: Final = (
     Metric("positives", "Positives per user-day", "acts/user/day", "up", _POSITIVE, ("days",)),
     Metric("negatives", "Hates per user-day", "acts/user/day", "down", ("hates",), ("days",)),
 )
-"""The two sides of P2N, each by itself."""
+"""The two sides of P2N as metrics."""
 
 
 def scorecard_metrics(days: int) -> tuple[Metric, ...]:
-    """The scorecard's metrics for a test of that many days; LT7's label says how many."""
+    """Metrics of the scorecard for a test of `days` days, which LT7's label names."""
     lt7 = Metric("LT7", f"LT7, active days of {days}", "days/user", "up", ("active_days",))
     return tuple(lt7 if m.key == "LT7" else m for m in _ALL if m.key != "active_share")
 
 
 def day_metrics() -> tuple[Metric, ...]:
-    """The metrics of one day, where the share of active users stands for LT7."""
+    """Metrics of one day, with the share of active users instead of LT7."""
     return tuple(metric for metric in _ALL if metric.key != "LT7")

@@ -1,4 +1,4 @@
-"""Named seeds and row keys: the one seed of an experiment becomes one word per purpose, user, day and lap."""
+"""Seed words and row keys: the seed of an experiment becomes one word per purpose, user, day and lap."""
 
 from functools import lru_cache
 
@@ -11,14 +11,14 @@ from user_models.dynamics.kernel import hash_keys
 
 @lru_cache(maxsize=1024)
 def seed_word(seed: int, purpose: str) -> np.uint64:
-    """The word of one named use of a seed, such as `arrivals` or `response`."""
+    """Word of one named use of a seed, such as `arrivals` or `response`."""
     return np.uint64(mix(np.array([seed], np.uint64) ^ purpose_word(purpose))[0])
 
 
 def row_keys(
     word: np.uint64, user_id: Int64[np.ndarray, " rows"], day: int, lap: Int32[np.ndarray, " rows"]
 ) -> UInt64[np.ndarray, " rows"]:
-    """One key per row, mixed from (word, user, day, lap); nothing else about the batch matters."""
+    """Mix one key per row from (word, user, day, lap); it does not depend on the batch."""
     keys = np.empty(len(user_id), np.uint64)
     hash_keys(word, user_id, day, lap, keys)
     return keys

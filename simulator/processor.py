@@ -1,12 +1,12 @@
-"""One arithmetic on every processor: the libraries are held to AVX2 and FMA, which x86-64 has had since 2013.
+"""The same arithmetic on every processor: the libraries are limited to AVX2 and FMA, which x86-64 has had since 2013.
 
-NumPy, OpenBLAS, torch, MKL, oneDNN, Arrow and numba each choose instructions for the processor they find, and with
-them the order of sums, fused multiplication and the last digits of exp, log, sqrt and tanh. Training, and users who
-react to what they are shown, make other slates and other days out of last digits. Each library reads variables when
-it is first used that hold it to one choice; they are set when this package is imported, unless they are set already.
+NumPy, OpenBLAS, torch, MKL, oneDNN, Arrow and numba each choose instructions for the processor. These change the order
+of sums, fused multiplication and the last digits of exp, log, sqrt and tanh. Training and simulated users turn other
+last digits into other slates and other days. Each library reads environment variables at its first use that fix the
+choice. They are set when this package is imported, unless they are set already.
 
-MKL obeys AVX2 on Intel alone. Its one branch that Intel documents for processors of other makers is COMPATIBLE, which
-is slow at matrix products: `policies.torch_rankers.matmul` gives those to OpenBLAS instead.
+MKL obeys AVX2 on Intel only. For processors of other makers Intel documents one branch, COMPATIBLE, whose matrix
+products are slow: `policies.torch_rankers.matmul` uses OpenBLAS for them instead.
 https://www.intel.com/content/www/us/en/docs/onemkl/developer-guide-linux/2024-2/specifying-code-branches.html
 """
 
@@ -30,9 +30,9 @@ PINS: Final = {
     "NUMBA_CPU_NAME": "x86-64-v3",
     "NUMBA_CPU_FEATURES": "",
 }
-"""What holds each library to AVX2 and FMA; numba keeps compiled code apart by these names."""
+"""Variables that limit each library to AVX2 and FMA; numba caches compiled code by these names."""
 SWITCH: Final = "ASKEW_PORTABLE"
-"""Set to 0, everything runs with whatever the processor has."""
+"""Variable that turns the limits off if it is 0."""
 _READ_AT_IMPORT: Final = ("numpy", "numba", "torch", "pyarrow")
 _X86_64_V3: Final = {"avx2", "fma", "bmi1", "bmi2", "f16c", "movbe", "abm"}
 _CPUINFO: Final = Path("/proc/cpuinfo")
@@ -42,7 +42,7 @@ def pinnable(cpuinfo: Path = _CPUINFO) -> bool:
     """Whether this is Linux on an x86-64 processor with AVX2 and FMA, and pins are not switched off.
 
     Args:
-        cpuinfo: Where Linux says what the processor can do.
+        cpuinfo: File in which Linux lists the features of the processor.
     """
     if os.environ.get(SWITCH) == "0" or platform.machine() != "x86_64":
         return False
@@ -55,7 +55,7 @@ def pinnable(cpuinfo: Path = _CPUINFO) -> bool:
 
 
 def pin() -> None:
-    """Set the variables that are not set, where the processor can do what they ask for."""
+    """Set the variables that are not set, if the processor has AVX2 and FMA."""
     global _late  # noqa: PLW0603 - said once, when numbers are made
     if not pinnable() or all(name in os.environ for name in PINS):
         return
@@ -65,12 +65,12 @@ def pin() -> None:
 
 
 def pinned() -> dict[str, str]:
-    """The variables as they are set, for processes on other machines."""
+    """Current values of the variables, for processes on other machines."""
     return {name: os.environ[name] for name in PINS if name in os.environ} if pinnable() else {}
 
 
 def warn_if_late() -> None:
-    """Say, once, that a library was imported before it could be held to one choice."""
+    """Warn once if a library was imported before the variables were set."""
     global _late  # noqa: PLW0603
     if _late:
         _log.warning(

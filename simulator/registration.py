@@ -1,6 +1,6 @@
-"""Makes Gymnasium know `askew/Feed-v0`; nothing heavy is imported before an environment is made.
+"""Register `askew/Feed-v0` with Gymnasium; nothing heavy is imported before an environment is made.
 
-Gymnasium 1 has no entry points for plug-ins, so this module is named where it is wanted:
+Gymnasium 1 has no entry points for plug-ins, so this module has to be named:
 `gymnasium.make("simulator.registration:askew/Feed-v0")`, or `import simulator.registration` once and then
 `gymnasium.make("askew/Feed-v0")`.
 """

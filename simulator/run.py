@@ -36,11 +36,11 @@ def _silent(_stage: str, _done: int, _total: int) -> None:
 
 
 def run_to_folder(spec: ExperimentSpec, out: Path, workers: int, progress: Progress, resume: bool = False) -> None:
-    """Run an experiment into a new folder, or the rest of it into that of an earlier try; report included.
+    """Run an experiment into a new folder, or resume an interrupted run there, and write its report.
 
     Raises:
         SpecError: The spec cannot be run; nothing was written.
-        RunFolderError: The folder is taken, or cannot be written to.
+        RunFolderError: The folder is not empty, or cannot be written to.
     """
     run_with(lambda: LocalEngine(workers), spec, out, progress, resume)
 
@@ -48,11 +48,11 @@ def run_to_folder(spec: ExperimentSpec, out: Path, workers: int, progress: Progr
 def run_with(
     start: Callable[[], Engine], spec: ExperimentSpec, out: Path, progress: Progress, resume: bool = False
 ) -> None:
-    """`run_to_folder` on an engine of your choice, which is started once the spec is known to be sound.
+    """Run an experiment into a folder on the engine that `start` makes; see `run_to_folder`.
 
     Raises:
         SpecError: The spec cannot be run; nothing was written.
-        RunFolderError: The folder is taken or in use, damaged, or cannot be written to.
+        RunFolderError: The folder is not empty, in use or damaged, or cannot be written to.
         EngineError: The engine cannot start or go on.
     """
     if spec.sweep is not None:
@@ -66,14 +66,14 @@ def run_with(
         engine = start()
         folder.begin(spec)
         if not (out / FILE).is_file():
-            folder.put_table(FILE, profile_table(setting.course.stage.user_table))
+            folder.put_table(FILE, profile_table(setting.rollout.platform.user_table))
         play(setting, folder, engine, progress, partial(_stops, spec, folder))
         progress("the report", 0, 1)
         write_report(out)
 
 
 def _stops(spec: ExperimentSpec, folder: RunFolder, days: int) -> bool:
-    """Whether the test ends after so many days by its rule; if so, leaves a note of it."""
+    """Whether the test ends early after `days` days; if so, write the note of it."""
     stop = stop_after(spec, folder.path, days)
     if stop is None:
         return False
@@ -85,14 +85,14 @@ def write_report(path: Path) -> None:
     """Compute report.json from a run folder's user-days.
 
     Raises:
-        RunFolderError: No run there, or a damaged one.
+        RunFolderError: The run is missing or damaged.
     """
     text = summarise(path).to_json()
     RunFolder(path).write("report.json", lambda to: to.write_text(text, encoding="utf-8"))
 
 
 def write_html(path: Path, html: str) -> None:
-    """Keep the page beside the report."""
+    """Write the page next to the report."""
     if not path.is_dir():
         raise RunFolderError(f"{path}: no such folder")
     RunFolder(path).write("report.html", lambda to: to.write_text(html, encoding="utf-8"))

@@ -1,8 +1,8 @@
-"""The table every metric is computed from: one row per user, world and day, with all totals of that day.
+"""The table of user-days, from which all metrics are computed: one row per user, world and day.
 
-A *world* is one course of events for everybody: `pre` before the test, one per arm in which all users meet that
-arm (`all:<arm>`), and `mixed`, in which each user meets the arm of their bucket. Where no arm learns, `mixed` is
-a selection from the arm worlds and is not stored.
+A *world* is one simulated timeline of all users: `pre` before the test, `all:<arm>` in which one arm serves all users,
+and `mixed` in which each user is served by the arm of their bucket. If no arm learns, `mixed` is a selection from the
+arm worlds and is not stored.
 """
 
 from typing import Final
@@ -40,7 +40,7 @@ COUNTS: Final = (
 counts, of `asked`, `answered` and `answers_satisfied`, those of questionnaires in the strong form."""
 
 STRONG_COUNTS: Final = ("strong_asked", "strong_answered", "strong_satisfied")
-"""Totals that files hold only where some are asked strongly; elsewhere they are 0."""
+"""Totals that are stored only if the strong form is used; otherwise they are 0."""
 
 SUMS: Final = (
     "watch_s",
@@ -52,11 +52,11 @@ SUMS: Final = (
     "answer_weight_expected",
     "true_would_say",
 )
-"""Float totals: seconds watched; inverse answering propensities over answered views and over the satisfied among
-them, with the propensity estimated from what a platform sees and with the true one; chances to say `satisfied` as
-estimated from what a platform sees, over asked views and, times the estimated inverse propensity, over answered ones
-(the terms of the doubly robust share); the true chances to say `satisfied`, had the view been answered, over asked
-views."""
+"""Float totals. `watch_s`: seconds watched. `answer_weight*`: inverse estimated answering propensities over answered
+views and over satisfied answers; `true_answer_weight*`: the same with true propensities. `answer_expected`: estimated
+probabilities of the answer `satisfied` over asked views; `answer_weight_expected`: those times the estimated inverse
+propensity, over answered views (the terms of the doubly robust share). `true_would_say`: true probabilities of the
+answer `satisfied`, if the view were answered, over asked views."""
 
 SCHEMA: Final = pa.schema(
     [
@@ -71,14 +71,13 @@ SCHEMA: Final = pa.schema(
         ("segment", pa.dictionary(pa.int32(), pa.string())),
     ]
 )
-"""`arm`: whose slates were seen in this world (`pre` before the test). `bucket`: the arm the user is assigned to.
+"""`arm`: the arm that served the user in this world (`pre` before the test). `bucket`: the arm of the user's bucket.
 `day`: from 0 in the test, negative before it. Every assigned user has a row on every day, active or not.
 `segment`: the user's public activity degree."""
 
 BY_SATISFACTION: Final = "satisfaction"
 BY_ESTIMATE: Final = "estimated"
 BIN_WIDTH: Final = {BY_SATISFACTION: 0.05, BY_ESTIMATE: 0.02}
-"""Scales by which questionnaires are counted beside the user-days, and the width of their bins: of the latent
-satisfaction, and of the estimated answering propensity."""
+"""Width of the bins in which questionnaires are counted, by scale: true satisfaction, and estimated propensity."""
 PROPENSITY_UNIT: Final = 1e-9
-"""Propensities in those counts are sums of whole multiples of this."""
+"""Unit of propensities in those counts, which are whole multiples of it."""

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are never seen half written."""
 
 import os
 from collections.abc import Generator
@@ -8,17 +8,17 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Generator[Path]:
-    """Where to write a file that is moved into place once it is whole, and removed if it never is.
+    """Give a path to write to; the file is moved into place at the end, and removed after an error.
 
     Args:
-        path: Where it goes, in a folder that is there.
+        path: Final path, in an existing folder.
 
     Raises:
-        OSError: It cannot be moved.
+        OSError: The file cannot be moved.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part").absolute()
+    partial_path = path.with_name(f".{path.name}.{os.getpid()}.part").absolute()
     try:
-        yield aside
-        aside.replace(path)
+        yield partial_path
+        partial_path.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        partial_path.unlink(missing_ok=True)

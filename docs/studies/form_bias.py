@@ -21,7 +21,7 @@ from simulator.analysis.answer_forms import AnswerGroups
 from simulator.rollout.catalogue import Size
 from simulator.statistics.answer_forms import FORM_ESTIMATORS, N_SUMS, bounds, group_jackknife, satisfied_share
 from simulator.validation.answer_estimators import covariates, estimate, fit_models
-from simulator.validation.answer_log import Asked, ask_everybody
+from simulator.validation.answer_log import Asked, simulate_questionnaires
 from user_models.world.parameters import PRESETS
 from user_models.world.store import load_world
 from user_models.world.world import World
@@ -106,8 +106,8 @@ def line_of(world: World, size: Size, setting: Setting, runs: int) -> str:
     base = world.value("questionnaire.answer_base")
     off, beside = [], []
     for seed in range(runs):
-        pilot = ask_everybody(world, size, seed)
-        asked = ask_everybody(world.with_values(setting.values(base_of(pilot, base, setting))), size, seed)
+        pilot = simulate_questionnaires(world, size, seed)
+        asked = simulate_questionnaires(world.with_values(setting.values(base_of(pilot, base, setting))), size, seed)
         bias, more = biases(asked)
         off.append(bias)
         beside.append(more)

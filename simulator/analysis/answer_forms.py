@@ -32,8 +32,8 @@ from simulator.statistics.answer_forms import (
     GroupEstimate,
     bounds,
     group_jackknife,
+    reason_without_value,
     satisfied_share,
-    why_none,
 )
 from simulator.statistics.groups import GROUPS, group_of
 from simulator.statistics.moments import Moments
@@ -148,7 +148,7 @@ class FormReadings:
         total = self._total(arm)
         if not total[1] or estimator in ("weighted", "doubly_robust"):
             return "nobody answered"
-        return why_none(total[:N_SUMS], estimator)
+        return reason_without_value(total[:N_SUMS], estimator)
 
     def _share(self, arm: str, estimator: ShareEstimator) -> SatisfiedShare:
         """Report row of one arm's share by one estimator."""

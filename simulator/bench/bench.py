@@ -39,8 +39,8 @@ from user_models.world.world import World
 
 
 def env_rate(env: FeedEnv, seconds: float) -> float:
-    """Steps per second of wall time."""
-    n_candidates = env.ground.n_candidates
+    """Measure steps per second of wall time."""
+    n_candidates = env.settings.n_candidates
     scores = np.random.default_rng(_SEED).uniform(-1, 1, (256, n_candidates)).astype(np.float32)
     env.reset(seed=_SEED)
     env.step(scores[0])  # compiles
@@ -55,7 +55,7 @@ def env_rate(env: FeedEnv, seconds: float) -> float:
 
 
 def vector_rate(world: World, num_envs: int, seconds: float) -> float:
-    """Views per second of wall time in that many environments at once."""
+    """Measure views per second of wall time in `num_envs` environments at once."""
     envs = FeedVectorEnv(num_envs, world=world)
     scores = np.random.default_rng(_SEED).uniform(-1, 1, envs.action_space.shape or ()).astype(np.float32)
     envs.reset(seed=_SEED)
@@ -73,7 +73,7 @@ _USUAL: Final = ("random", "popular", "base", "saqrec")
 _SEED: Final = 0
 _SLATE_SIZE: Final = 6
 _TRAINING_USERS: Final = 2_000
-"""Views of one random day of these train a policy: its speed does not depend on how good it is."""
+"""Users whose views of one random day train a policy; its speed does not depend on its quality."""
 _FEWEST_USERS: Final = 2
 _ENV_SECONDS: Final = 2.0
 _NUM_ENVS: Final = (256, 1_024, 4_096)
@@ -85,7 +85,7 @@ _GROWN_USERS: Final = (10_000, 100_000, 1_000_000)
 
 @final
 class BenchError(ValueError):
-    """A bench that cannot be run; the message names the given and the expected value."""
+    """The benchmark cannot be run; the message names the given and the expected value."""
 
 
 @final
@@ -94,9 +94,9 @@ class BenchRow:
     """One measurement.
 
     Attributes:
-        name: What was measured.
-        value: In `unit`.
-        unit: Such as `impressions/s`.
+        name: Name of the measurement.
+        value: Value in `unit`.
+        unit: Unit, such as `impressions/s`.
         machine: Number of processors and their model.
     """
 
@@ -109,10 +109,10 @@ class BenchRow:
 @final
 @dataclass(frozen=True)
 class BenchStore:
-    """The files of a bench: tables and training logs are written, users and policies are not.
+    """A store for benchmarks: tables and training logs are written, users and policies are not.
 
     Attributes:
-        folder: Where they are written.
+        folder: Folder to write to.
     """
 
     folder: RunFolder
@@ -131,7 +131,7 @@ class BenchStore:
         return self.folder.get(stored)
 
     def read_checkpoint(self) -> Checkpoint | None:
-        """None: every bench begins at the beginning."""
+        """Return None: there is nothing to resume."""
         return None
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
@@ -144,28 +144,28 @@ def usual_policies() -> tuple[str, ...]:
 
 
 def run_bench(policies: tuple[str, ...], users: int, world: str | World = "kuairand-pure") -> list[BenchRow]:
-    """Measure everything, one thing after the other; takes some ten seconds per policy.
+    """Run all measurements; takes about ten seconds per policy.
 
     Args:
-        policies: Names as in a spec, or none for the usual ones; those that can be trained are, on a small log.
-        users: Users of the timed day; fewer than a block or two per processor leave processors idle.
+        policies: Names as in a spec, or none for the usual ones; trainable ones are trained on a small log.
+        users: Users of the timed day; with fewer than a block or two per processor, processors are idle.
         world: A bundled world's name, a folder, or a world.
 
     Raises:
-        BenchError: An unknown policy, or no user.
+        BenchError: A policy is unknown, or there are too few users.
     """
     if users < _FEWEST_USERS:
         raise BenchError(f"users: {users} given, want {_FEWEST_USERS} or more")
     torch.set_num_threads(1)
-    chosen = load_world(world) if isinstance(world, str) else world
+    loaded = load_world(world) if isinstance(world, str) else world
     machine = describe_machine()
     rows = [
         BenchRow(f"rollout, {name}", rate, "impressions/s", machine)
-        for name, rate in rollout_rates(policies or usual_policies(), users, chosen)
+        for name, rate in rollout_rates(policies or usual_policies(), users, loaded)
     ]
-    rows.append(BenchRow("environment", env_rate(FeedEnv(chosen), _ENV_SECONDS), "steps/s", machine))
+    rows.append(BenchRow("environment", env_rate(FeedEnv(loaded), _ENV_SECONDS), "steps/s", machine))
     for num_envs in _NUM_ENVS:
-        rate = vector_rate(chosen, num_envs, _ENV_SECONDS)
+        rate = vector_rate(loaded, num_envs, _ENV_SECONDS)
         rows.append(BenchRow(f"{num_envs:,} environments at once", rate, "impressions/s", machine))
     rows.append(BenchRow(f"report of {_READOUT_USERS:,} users", readout_rate(_READOUT_USERS), "user-days/s", machine))
     rows.append(BenchRow("peak memory", peak_memory_mib(), "MiB", machine))
@@ -175,11 +175,11 @@ def run_bench(policies: tuple[str, ...], users: int, world: str | World = "kuair
 
 
 def run_growth(base: GrowthRun = _GROWTH, users: tuple[int, ...] = _GROWN_USERS) -> list[BenchRow]:
-    """Measure whole runs, from the shell to the report: a base, and each thing that can grow, grown alone.
+    """Measure whole runs, from the shell to the report: a base, and variants with more users, days, arms or workers.
 
     Args:
-        base: The run that grows.
-        users: Numbers of users to run it with; those for whom memory has no room are left out.
+        base: The base run.
+        users: Numbers of users to run it with; numbers that do not fit into memory are left out.
     """
     machine = describe_machine()
     rows: list[BenchRow] = []
@@ -192,7 +192,7 @@ def run_growth(base: GrowthRun = _GROWTH, users: tuple[int, ...] = _GROWN_USERS)
 
 
 def bench_table(rows: list[BenchRow]) -> Table:
-    """The measurements for a terminal."""
+    """Make a table of the measurements for a terminal."""
     table = Table(title=Text(rows[0].machine) if rows else None)
     table.add_column("what")
     table.add_column("value", justify="right")
@@ -203,16 +203,16 @@ def bench_table(rows: list[BenchRow]) -> Table:
 
 
 def bench_json(rows: list[BenchRow]) -> str:
-    """The measurements for a program: a list of {name, value, unit, machine}."""
+    """Encode the measurements as JSON: a list of {name, value, unit, machine}."""
     return json.dumps([asdict(row) for row in rows], indent=1)
 
 
 def rollout_rate(context: RunContext, logs: tuple[StoredFile, ...]) -> float:
-    """Views per second of wall time in a day of all users, until the last row of user-days is written.
+    """Measure views per second of wall time in a day of all users, writing of user-days included.
 
     Args:
-        context: Users as drawn, who are left as they are; the pre-period's policy is the one that is timed.
-        logs: What it is trained on.
+        context: Run context with the initial users, which are not changed; the pre-period's policy is timed.
+        logs: Training logs of that policy.
     """
     with _engine(context) as engine:
         policies, answer_model = engine.train(TrainingStep("pre"), logs)
@@ -222,7 +222,7 @@ def rollout_rate(context: RunContext, logs: tuple[StoredFile, ...]) -> float:
 
 
 def readout_rate(users: int) -> float:
-    """User-days per second of wall time from Parquet to report, of a made-up run."""
+    """Measure user-days per second of wall time from Parquet to report, of a made-up run."""
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) / "run"
         user_days = make_run_folder(folder, users, np.random.default_rng(_SEED))
@@ -231,13 +231,13 @@ def readout_rate(users: int) -> float:
 
 
 def peak_memory_mib() -> float:
-    """The most memory that this process has held."""
+    """Peak memory of this process."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def startup_s() -> float:
-    """Seconds from the shell to the end of `askew --help`; the best of three."""
+    """Measure seconds from the shell to the end of `askew --help`; the best of three."""
     command = [sys.executable, "-c", "from simulator.cli import main; main()", "--help"]
 
     def start() -> object:
@@ -256,10 +256,10 @@ def describe_machine() -> str:
 
 
 def rollout_rates(policies: tuple[str, ...], users: int, world: World) -> list[tuple[str, float]]:
-    """Impressions per second under each policy.
+    """Measure impressions per second under each policy.
 
     Raises:
-        BenchError: An unknown policy.
+        BenchError: A policy is unknown.
     """
     with TemporaryDirectory() as temporary:
         context = RunContext(_random_slates(users, world), BenchStore(RunFolder(Path(temporary))))
@@ -268,7 +268,7 @@ def rollout_rates(policies: tuple[str, ...], users: int, world: World) -> list[t
 
 
 def _random_slates(users: int, world: World) -> PreparedExperiment:
-    """A test as in a spec by default, whose pre-period is served random slates."""
+    """Prepare a test with the defaults of a spec, and random slates in the pre-period."""
     arms = tuple(ArmSpec(name=name, policy="random") for name in ("control", "treatment"))
     return prepare(
         ExperimentSpec(name="bench", users=users, training_users=_TRAINING_USERS, pre_policy="random", arms=arms), world
@@ -291,7 +291,7 @@ def _random_log(context: RunContext) -> tuple[StoredFile, ...]:
 
 @contextmanager
 def _engine(context: RunContext) -> Generator[LocalEngine]:
-    """An engine on all processors with fresh users."""
+    """Open an engine on all processors with the initial users."""
     blocks = [block.copy() for block in context.setting.blocks]
     engine = LocalEngine(os.cpu_count() or 1)
     try:
@@ -303,7 +303,7 @@ def _engine(context: RunContext) -> Generator[LocalEngine]:
 
 
 def _play_day(engine: LocalEngine, context: RunContext, serving: ServingPolicies, day: int) -> StepResult:
-    """A day of all users: the last step's result, with the files of all."""
+    """Simulate a day of all users, and return the last step's result with the files of all steps."""
     tables: tuple[StoredFile, ...] = ()
     logs: tuple[StoredFile, ...] = ()
     for step in day_steps(context.setting, PRE, PRE, day):
@@ -314,7 +314,7 @@ def _play_day(engine: LocalEngine, context: RunContext, serving: ServingPolicies
 
 
 def _views(context: RunContext, tables: tuple[StoredFile, ...]) -> int:
-    """Views in user-days."""
+    """Count the views in user-days."""
     user_days = [context.store.get(table) for table in tables if table.name.startswith("user_days/")]
     return sum(int(pq.read_table(pa.BufferReader(data))["views"].to_numpy().sum()) for data in user_days)
 
@@ -322,5 +322,5 @@ def _views(context: RunContext, tables: tuple[StoredFile, ...]) -> int:
 def _timed(work: Callable[[], Out]) -> tuple[float, Out]:
     """Return the wall time of a call in seconds, and its result."""
     start = time.perf_counter()
-    done = work()
-    return time.perf_counter() - start, done
+    result = work()
+    return time.perf_counter() - start, result

@@ -1,4 +1,4 @@
-"""Growth of time and memory of a whole run with users, days, arms and workers: runs of `askew run`, one by one."""
+"""Growth of time and memory of a whole `askew run` with users, days, arms and workers."""
 
 import os
 import subprocess
@@ -15,19 +15,19 @@ import tomli_w
 from simulator.spec.experiment import ArmSpec, ExperimentSpec
 
 _MEMORY_PER_USER: Final = 8_192
-"""Bytes that a user of two arms may take; with more users than this leaves room for, a run is left out."""
+"""Memory per user of two arms, in bytes; runs that would not fit into memory are left out."""
 _VIEWS_SCALE: Final = 0.05
 
 
 @final
 @dataclass(frozen=True)
 class GrowthRun:
-    """A run to be measured.
+    """Settings of a run to measure.
 
     Attributes:
         users: Users of the test.
         days: Days of the test.
-        arms: Arms of `popular`, of which each is also run with everybody, for the truth.
+        arms: Number of arms of `popular`; each is also run with all users, for the truth.
         workers: Threads.
     """
 
@@ -38,7 +38,7 @@ class GrowthRun:
 
     @property
     def name(self) -> str:
-        """For a table.
+        """Name in a table.
 
         >>> GrowthRun().name
         'run of 10,000 users, 2 days, 2 arms, 2 workers'
@@ -47,7 +47,7 @@ class GrowthRun:
 
     @property
     def user_days(self) -> int:
-        """Days of users that are simulated: launch and pre-period once, the test once per arm, and mixed."""
+        """Simulated user-days: launch and pre-period once, the test once per arm, and mixed."""
         return self.users * (2 + self.days * (self.arms + 1))
 
 
@@ -62,21 +62,21 @@ class Cost:
 
 
 def trials(base: GrowthRun, users: tuple[int, ...]) -> list[GrowthRun]:
-    """The base, and each thing that can grow, grown alone; users who find no room in memory are left out."""
-    room = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    by_users = [replace(base, users=n) for n in users if n == base.users or n * _MEMORY_PER_USER < room]
-    grown = [replace(base, days=2 * base.days), replace(base, arms=2 * base.arms), replace(base, workers=1)]
-    return list(dict.fromkeys([base, *by_users, *grown]))
+    """List the base and its variants; numbers of users that do not fit into memory are left out."""
+    free_bytes = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    by_users = [replace(base, users=n) for n in users if n == base.users or n * _MEMORY_PER_USER < free_bytes]
+    grown_runs = [replace(base, days=2 * base.days), replace(base, arms=2 * base.arms), replace(base, workers=1)]
+    return list(dict.fromkeys([base, *by_users, *grown_runs]))
 
 
 def run_trials(runs: list[GrowthRun], world: str) -> Iterator[Cost]:
-    """Run one after the other, each in a process and a folder of its own."""
+    """Run one after the other, each in its own process and folder."""
     for trial in runs:
         yield run_trial(trial, world)
 
 
 def run_trial(trial: GrowthRun, world: str) -> Cost:
-    """Time `askew run` on this trial and read off the most memory that it held.
+    """Measure the time and peak memory of `askew run`.
 
     Raises:
         CalledProcessError: The run failed.
@@ -84,20 +84,20 @@ def run_trial(trial: GrowthRun, world: str) -> Cost:
     with TemporaryDirectory() as temporary:
         spec = Path(temporary) / "spec.toml"
         spec.write_text(tomli_w.dumps(_spec(trial, world).model_dump(mode="json")), encoding="utf-8")
-        words = ["run", str(spec), "--out", str(Path(temporary) / "run"), "--workers", str(trial.workers), "--json"]
-        command = [sys.executable, "-c", "from simulator.cli import main; main()", *words]
+        arguments = ["run", str(spec), "--out", str(Path(temporary) / "run"), "--workers", str(trial.workers), "--json"]
+        command = [sys.executable, "-c", "from simulator.cli import main; main()", *arguments]
         start = time.perf_counter()
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 # our own
-        _, status, used = os.wait4(child.pid, 0)
+        _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - start
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise subprocess.CalledProcessError(child.returncode, command)
-    return Cost(trial, seconds, used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**20)
+    return Cost(trial, seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**20)
 
 
 def _spec(trial: GrowthRun, world: str) -> ExperimentSpec:
-    """A test of equal arms."""
+    """Make the spec of a test of equal arms."""
     arms = tuple(ArmSpec(name=f"arm {index}", policy="popular") for index in range(trial.arms))
     return ExperimentSpec(
         name="bench",

@@ -1,4 +1,4 @@
-"""Speed of reading a report: a made-up run folder, and the time that its summary takes."""
+"""A made-up run folder, for the speed of computing a report."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ DAYS: Final = 7
 PRE_DAYS: Final = 3
 _ARMS: Final = ("control", "treatment")
 _RATES: Final = {"clicks": 0.4, "long_views": 0.25, "completes": 0.15, "skips": 0.3, "likes": 0.02, "hates": 0.001}
-"""Chances per view; every other count has 0.01."""
+"""Rates per view; every other count has 0.01."""
 
 
 @final
@@ -31,12 +31,12 @@ class MadeUpDay:
 
 
 def make_run_folder(folder: Path, users: int, rng: np.random.Generator) -> int:
-    """Write a finished run of two arms without a true effect, as a run of this size would be cut; gives its rows.
+    """Write a finished run of two arms without a true effect, and return its number of rows.
 
     Args:
         folder: Folder to create.
         users: Users of the test.
-        rng: Draws the totals; they are made up, not simulated.
+        rng: Generator of the totals, which are made up, not simulated.
     """
     arms = tuple(ArmSpec(name=name, policy="popular") for name in _ARMS)
     spec = ExperimentSpec(name="bench", users=users, days=DAYS, pre_days=PRE_DAYS, truth=False, arms=arms)
@@ -54,7 +54,7 @@ def make_run_folder(folder: Path, users: int, rng: np.random.Generator) -> int:
 
 
 def _table(day: MadeUpDay, rng: np.random.Generator) -> pa.Table:
-    """Rows of `simulator.user_days`."""
+    """Make rows of `simulator.user_days`."""
     n = len(day.user_id)
     active = rng.random(n) < 0.7
     bucket = pa.array(day.user_id % len(_ARMS), pa.int32())
@@ -72,7 +72,7 @@ def _table(day: MadeUpDay, rng: np.random.Generator) -> pa.Table:
 
 
 def _totals(active: Bool[np.ndarray, " users"], rng: np.random.Generator) -> dict[str, pa.Array]:
-    """Counts and sums that could be a day's."""
+    """Draw plausible counts and sums of a day."""
     views = rng.poisson(40, len(active)) * active
     counts = {name: rng.binomial(views, _RATES.get(name, 0.01)) for name in COUNTS if name not in STRONG_COUNTS}
     counts |= dict.fromkeys(STRONG_COUNTS, np.zeros_like(views))
@@ -90,5 +90,5 @@ def _totals(active: Bool[np.ndarray, " users"], rng: np.random.Generator) -> dic
 
 
 def _labels(names: tuple[str, ...], codes: pa.Array) -> pa.Array:
-    """Names by code."""
+    """Column of names, from codes."""
     return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string()))

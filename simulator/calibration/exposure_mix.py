@@ -1,4 +1,4 @@
-"""Mix of exposures: shares and effects of user profiles, of topics and lengths, and of hours.
+"""Mix of exposures: shares and effects of user profiles, topics, lengths and hours.
 
 Axes: `kinds` of anything; `n`, `m` views; `tags`; `lengths` bins of length.
 """
@@ -26,33 +26,35 @@ from user_models.world.tables import N_LENGTHS, USER_LATENTS
 from user_models.world.world import World
 
 _SHRINK: Final = 100.0
-"""Views of the sample that a kind of user, of video or of hour needs to count for itself."""
+"""Number of views that ratios of shares are shrunk by."""
 _FEWEST: Final = 300
-"""Views of a degree from which it is moved."""
+"""Smallest number of views of a degree that is tuned."""
 _SCALE: Final = (0.5, 1.5)
-"""A degree's appeal is spread by so much of everybody's spread at least and at most."""
+"""Limits of the scale of a degree's spread of appeal."""
 _ROUNDS: Final = 4
 _STEP: Final = 0.05
 _LARGEST: Final = 0.4
-"""Mean appeal, and the log of its spread, move by so much in a step at most."""
+"""Largest change of mean appeal, and of the log of its spread, in a step."""
 _CATALOGUE: Final = 0.5
 _LENGTH_GROUPS: Final = 16
-"""Lengths of a topic are told apart in so many groups when their shares are compared."""
+"""Number of groups of lengths within a topic."""
 
 
-def composed(world: World, seen: PolicySample, real: ValidationViews, share: float) -> World:
-    """Topics, lengths, kinds of user and hours come as often under `base` as in the log, by `share` of the way.
+def match_exposure_mix(world: World, sample: PolicySample, real: ValidationViews, share: float) -> World:
+    """Move shares of topics, lengths, user profiles and hours under `base` towards the log's, by `share` of the gap.
 
-    Topics and lengths go half as far: a ranker that shows too much of one finds its slopes too steep, and only then
-    too many of it; what is on offer is random exposures' to show as well.
+    Topics and lengths move half as far: a ranker that shows too much of one mainly has too steep slopes, and the
+    catalogue also determines random exposures.
     """
-    t = world.tables
-    lengths = t.length_share * _lack_of_lengths(world, seen, real) ** (_CATALOGUE * share)
-    tags = t.tag_share * lack(seen.tag, real.tag.astype(np.int64), len(t.tag_share)) ** (_CATALOGUE * share)
-    hours = t.hour_share * lack(seen.hour, real.hour.astype(np.int64), 24) ** share
-    ours, theirs = _kinds(world, seen, real)
-    mean = t.user_mean.copy()
-    mean[:, USER_LATENTS.index("log_views")] += share * np.log(lack(ours, theirs, len(mean)))
+    tables = world.tables
+    lengths = tables.length_share * _length_ratio(world, sample, real) ** (_CATALOGUE * share)
+    tags = tables.tag_share * share_ratio(sample.tag, real.tag.astype(np.int64), len(tables.tag_share)) ** (
+        _CATALOGUE * share
+    )
+    hours = tables.hour_share * share_ratio(sample.hour, real.hour.astype(np.int64), 24) ** share
+    simulated_kinds, real_kinds = _kinds(world, sample, real)
+    mean = tables.user_mean.copy()
+    mean[:, USER_LATENTS.index("log_views")] += share * np.log(share_ratio(simulated_kinds, real_kinds, len(mean)))
     return world.with_tables(
         tag_share=tags / tags.sum(),
         length_share=lengths / lengths.sum(axis=1, keepdims=True),
@@ -61,113 +63,137 @@ def composed(world: World, seen: PolicySample, real: ValidationViews, share: flo
     )
 
 
-def _lack_of_lengths(world: World, seen: PolicySample, real: ValidationViews) -> Float64[np.ndarray, "tags lengths"]:
-    """Compute `lack` of lengths within each topic; topics with few views are shrunk to all topics' lengths."""
+def _length_ratio(world: World, sample: PolicySample, real: ValidationViews) -> Float64[np.ndarray, "tags lengths"]:
+    """Compute `share_ratio` of lengths within each topic; topics with few views are shrunk to all topics' ratios."""
     nodes, tags = world.tables.node_log_duration, len(world.tables.tag_share)
     edges = np.linspace(nodes[0], nodes[-1], _LENGTH_GROUPS + 1)[1:-1]
-    ours, theirs = (
+    simulated_lengths, real_lengths = (
         np.searchsorted(edges, np.log(length)).astype(np.int64)
-        for length in (seen.videos.duration_s[seen.video], real.duration_s)
+        for length in (sample.videos.duration_s[sample.video], real.duration_s)
     )
-    everywhere = np.tile(lack(ours, theirs, _LENGTH_GROUPS), tags)
-    mine, real_ones = (
+    overall_ratio = np.tile(share_ratio(simulated_lengths, real_lengths, _LENGTH_GROUPS), tags)
+    simulated_cells, real_cells = (
         np.where(tag >= 0, tag * _LENGTH_GROUPS + group, -1)
-        for tag, group in ((seen.tag, ours), (real.tag.astype(np.int64), theirs))
+        for tag, group in ((sample.tag, simulated_lengths), (real.tag.astype(np.int64), real_lengths))
     )
-    missing = lack(mine, real_ones, tags * _LENGTH_GROUPS, everywhere).reshape(tags, _LENGTH_GROUPS)
-    return missing.repeat(N_LENGTHS // _LENGTH_GROUPS, axis=1)
+    ratios = share_ratio(simulated_cells, real_cells, tags * _LENGTH_GROUPS, overall_ratio).reshape(
+        tags, _LENGTH_GROUPS
+    )
+    return ratios.repeat(N_LENGTHS // _LENGTH_GROUPS, axis=1)
 
 
-def lack(
-    ours: Int64[np.ndarray, " n"],
-    theirs: Int64[np.ndarray, " m"],
+def share_ratio(
+    simulated: Int64[np.ndarray, " n"],
+    real: Int64[np.ndarray, " m"],
     kinds: int,
     prior: Float64[np.ndarray, " kinds"] | float = 1.0,
 ) -> Float64[np.ndarray, " kinds"]:
-    """Share of each kind in the log over its share in the simulation; -1 left out, small kinds shrunk to the prior."""
-    mine, real = (np.bincount(each[each >= 0], minlength=kinds) for each in (ours, theirs))
-    same_size = real * (mine.sum() / max(1, real.sum()))
-    return np.clip((same_size + _SHRINK * prior) / (mine + _SHRINK), 0.5, 2.0)
+    """Share of each kind in the log over that in the simulation, without -1; small kinds are shrunk to the prior."""
+    simulated_counts, real_counts = (np.bincount(codes[codes >= 0], minlength=kinds) for codes in (simulated, real))
+    same_size = real_counts * (simulated_counts.sum() / max(1, real_counts.sum()))
+    return np.clip((same_size + _SHRINK * prior) / (simulated_counts + _SHRINK), 0.5, 2.0)
 
 
 def _kinds(
-    world: World, seen: PolicySample, real: ValidationViews
+    world: World, sample: PolicySample, real: ValidationViews
 ) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " m"]]:
-    """Profiles of who watched, simulated and real; -1 for real ones that the world has not."""
+    """User profiles of the simulated and the real views; -1 for real ones that the world lacks."""
     profiles = pd.MultiIndex.from_arrays(list(world.tables.profile_code.T))
-    codes = drawn_users(world, seen.spec).profile_code[seen.user]
-    ours, theirs = (profiles.get_indexer(pd.MultiIndex.from_arrays(list(each.T))) for each in (codes, real.profile))
-    return ours.astype(np.int64), theirs.astype(np.int64)
+    codes = drawn_users(world, sample.spec).profile_code[sample.user]
+    simulated_kinds, real_kinds = (
+        profiles.get_indexer(pd.MultiIndex.from_arrays(list(profile_codes.T)))
+        for profile_codes in (codes, real.profile)
+    )
+    return simulated_kinds.astype(np.int64), real_kinds.astype(np.int64)
 
 
 def by_degree(world: World, random: SampledImpressions, base: SampledImpressions, share: float = 1.0) -> World:
-    """Mean and spread of each activity degree's appeal moved towards its published click rates, by `share` of the way.
+    """Move mean and spread of each activity degree's appeal towards its published click rates, by `share` of the gap.
 
-    The more its users differ, the more of them like random videos already and the less a ranker adds. Rates are to
-    those of everybody as published; who happens to be in the crowd is taken out of them.
+    A larger spread raises the rate of random videos and lowers the gain of a ranker. The target is the published ratio
+    of a degree's rate to the overall rate; the mean residual of the drawn users is removed.
     """
-    t, at = world.tables, USER_LATENTS.index("appeal")
-    mean, scale = t.user_mean.copy(), t.appeal_scale.copy()
+    tables, appeal_column = world.tables, USER_LATENTS.index("appeal")
+    mean, scale = tables.user_mean.copy(), tables.appeal_scale.copy()
     for code, level in enumerate(world.columns[0].levels):
-        met = tuple(_typical(each.take(each.group == code)) for each in (random, base))
-        if level in ACTIVITY_DEGREES and min(len(each) for each in met) > _FEWEST:
-            wanted = np.array([_target_rate(world, random, "random", level), _target_rate(world, base, "base", level)])
-            more, factor = _mean_and_spread(world, met, logit(wanted))
-            mine = t.profile_code[:, 0] == code
-            mean[mine, at] += share * more
-            scale[mine] *= factor**share
+        impressions = tuple(_without_mean_residual(sampled.take(sampled.group == code)) for sampled in (random, base))
+        if level in ACTIVITY_DEGREES and min(len(sampled) for sampled in impressions) > _FEWEST:
+            target_rates = np.array(
+                [_target_rate(world, random, "random", level), _target_rate(world, base, "base", level)]
+            )
+            mean_shift, factor = _mean_and_spread(world, impressions, logit(target_rates))
+            has_degree = tables.profile_code[:, 0] == code
+            mean[has_degree, appeal_column] += share * mean_shift
+            scale[has_degree] *= factor**share
     return world.with_tables(user_mean=mean, appeal_scale=np.clip(scale, *_SCALE).astype(np.float32))
 
 
-def _typical(met: SampledImpressions) -> SampledImpressions:
-    """Meetings as with users whose mean appeal is that of their kinds."""
-    return replace(met, appeal=met.appeal - met.appeal_residual.mean()) if len(met) else met
+def _without_mean_residual(impressions: SampledImpressions) -> SampledImpressions:
+    """Remove the mean residual of the users' appeal."""
+    return (
+        replace(impressions, appeal=impressions.appeal - impressions.appeal_residual.mean())
+        if len(impressions)
+        else impressions
+    )
 
 
-def _target_rate(world: World, everybody: SampledImpressions, regime: str, level: str) -> float:
+def _target_rate(world: World, impressions: SampledImpressions, regime: str, level: str) -> float:
     """Return the click rate at which a degree's ratio to the overall rate is the published one."""
     published = {"random": RANDOM_BY_ACTIVITY, "base": STANDARD_BY_ACTIVITY}[regime]["click"]
-    return _clicks(world, everybody) / REGIMES[regime]["click"] * published[ACTIVITY_DEGREES.index(level)]
+    return _click_rate(world, impressions) / REGIMES[regime]["click"] * published[ACTIVITY_DEGREES.index(level)]
 
 
 def _mean_and_spread(
-    world: World, met: tuple[SampledImpressions, ...], wanted: Float64[np.ndarray, " 2"]
+    world: World, impressions: tuple[SampledImpressions, ...], target_logits: Float64[np.ndarray, " 2"]
 ) -> tuple[float, float]:
     """Solve for the shift and the scale of appeal that give the wanted logits of click rates, by Newton steps."""
-    at = np.zeros(2)
+    solution = np.zeros(2)
 
-    def click_logits(where: Float64[np.ndarray, " 2"]) -> Float64[np.ndarray, " 2"]:
-        add, wider = np.float32(where[0]), np.float32(np.expm1(where[1]))
-        moved = (each.appeal + add + wider * (each.appeal_residual - each.appeal_residual.mean()) for each in met)
-        return logit([_clicks(world, replace(each, appeal=a)) for each, a in zip(met, moved, strict=True)])
+    def click_logits(point: Float64[np.ndarray, " 2"]) -> Float64[np.ndarray, " 2"]:
+        add, added_scale = np.float32(point[0]), np.float32(np.expm1(point[1]))
+        appeals = (
+            sampled.appeal + add + added_scale * (sampled.appeal_residual - sampled.appeal_residual.mean())
+            for sampled in impressions
+        )
+        return logit(
+            [_click_rate(world, replace(sampled, appeal=a)) for sampled, a in zip(impressions, appeals, strict=True)]
+        )
 
     for _ in range(_ROUNDS):
-        now = click_logits(at)
-        slopes = np.stack([(click_logits(at + _STEP * unit) - now) / _STEP for unit in np.eye(2)], axis=1)
-        at = np.clip(at + np.linalg.lstsq(slopes, wanted - now)[0], -_LARGEST, _LARGEST)
-    return float(at[0]), float(np.exp(at[1]))
+        logits = click_logits(solution)
+        slopes = np.stack([(click_logits(solution + _STEP * unit) - logits) / _STEP for unit in np.eye(2)], axis=1)
+        solution = np.clip(solution + np.linalg.lstsq(slopes, target_logits - logits)[0], -_LARGEST, _LARGEST)
+    return float(solution[0]), float(np.exp(solution[1]))
 
 
 def by_hour(world: World, random: SampledImpressions, base: SampledImpressions) -> World:
-    """Effects of the hour that give the published click rates by hour, as nearly as both regimes allow.
+    """Set effects of the hour from the published click rates by hour under both logging policies.
 
-    The curves of both regimes, as distances from their own means on the scale of the logit, over what a unit of appeal
-    moves that logit; between the two, where both rates are off by the same percentage.
+    An effect is the distance of an hour's logit from the mean, over the gain in the logit per unit of appeal. The two
+    policies are averaged with weights that make both rates off by the same percentage.
     """
     curves = ((random, RANDOM_CLICK_BY_HOUR), (base, STANDARD_CLICK_BY_HOUR))
-    steepness = [_steepness(world, met) for met, _ in curves]
-    effects = [logit(np.array(rates)) / steep for steep, (_, rates) in zip(steepness, curves, strict=True)]
-    weight = [steep * (1 - _clicks(world, met)) for steep, (met, _) in zip(steepness, curves, strict=True)]
-    effect = np.average([each - world.tables.hour_share @ each for each in effects], axis=0, weights=weight)
+    steepness = [_steepness(world, impressions) for impressions, _ in curves]
+    effects = [logit(np.array(rates)) / slope for slope, (_, rates) in zip(steepness, curves, strict=True)]
+    weight = [
+        slope * (1 - _click_rate(world, impressions)) for slope, (impressions, _) in zip(steepness, curves, strict=True)
+    ]
+    effect = np.average(
+        [effect_of_policy - world.tables.hour_share @ effect_of_policy for effect_of_policy in effects],
+        axis=0,
+        weights=weight,
+    )
     return world.with_tables(hour_effect=effect.astype(np.float32))
 
 
-def _steepness(world: World, met: SampledImpressions) -> float:
+def _steepness(world: World, impressions: SampledImpressions) -> float:
     """Return the gain in the logit of the click rate per unit of appeal."""
-    now, more = (_clicks(world, replace(met, appeal=met.appeal + np.float32(add))) for add in (0.0, 0.1))
-    return float(logit(more) - logit(now)) / 0.1
+    rate, rate_above = (
+        _click_rate(world, replace(impressions, appeal=impressions.appeal + np.float32(add))) for add in (0.0, 0.1)
+    )
+    return float(logit(rate_above) - logit(rate)) / 0.1
 
 
-def _clicks(world: World, met: SampledImpressions) -> float:
-    """Click rate of meetings."""
-    return float(outcome(world, met).nested()[0].mean())
+def _click_rate(world: World, impressions: SampledImpressions) -> float:
+    """Click rate of impressions."""
+    return float(outcome(world, impressions).nested()[0].mean())

@@ -1,4 +1,4 @@
-"""Simulated impressions: both logging policies played in a world, and a sample of the views with their latents.
+"""Simulated impressions: run both logging policies in a world, and sample views with their latents.
 
 Axes: `n` sampled views.
 """
@@ -19,13 +19,13 @@ from user_models.fit.matching.expected_outcomes import SampledImpressions
 from user_models.world.world import Population, ProfileMeans, World
 
 N_SAMPLED: Final = 100_000
-"""Views under each policy that are kept."""
+"""Number of sampled views per policy."""
 
 
 @final
 @dataclass
 class Sampler:
-    """A sink that adds up user-days and keeps a random part of the traced views, line by line."""
+    """A sink that adds up user-days and samples traced views, by timeline."""
 
     rng: np.random.Generator
     days: DaySums = field(default_factory=DaySums)
@@ -45,12 +45,12 @@ class PolicySample:
     """Impressions sampled under one policy, with the latents needed to evaluate them in another world.
 
     Attributes:
-        spec: What was played.
-        user: Who.
-        video: What.
-        appeal: As the kernel drew on it.
-        satisfaction: True.
-        hour: When.
+        spec: Spec of the simulation.
+        user: User of each view.
+        video: Video of each view.
+        appeal: Appeal of each view in the kernel.
+        satisfaction: True satisfaction.
+        hour: Hour of day.
         tag: Topic of the video.
         videos: Latents of the catalogue.
     """
@@ -66,19 +66,19 @@ class PolicySample:
 
     def as_impressions_in(self, world: World, played: World) -> SampledImpressions:
         """Compute the impressions as they would be in a world whose users differ from those of the simulated one."""
-        now, then = (drawn_users(each, self.spec) for each in (world, played))
-        match, before = (self._match(each) for each in (now, then))
-        moved = (now.latents.appeal - then.latents.appeal)[self.user]
+        users, played_users = (drawn_users(population, self.spec) for population in (world, played))
+        match, played_match = (self._match(population) for population in (users, played_users))
+        added_appeal = (users.latents.appeal - played_users.latents.appeal)[self.user]
         means = profile_means(world, self.spec)
         return SampledImpressions(
             duration_s=self.videos.duration_s[self.video],
-            appeal=self.appeal + moved + np.float32(world.value("watch.taste")) * (match - before),
+            appeal=self.appeal + added_appeal + np.float32(world.value("watch.taste")) * (match - played_match),
             match=match,
-            satisfaction=self.satisfaction + np.float32(world.value("satisfaction.taste")) * (match - before),
-            appeal_residual=(now.latents.appeal - means.appeal)[self.user],
+            satisfaction=self.satisfaction + np.float32(world.value("satisfaction.taste")) * (match - played_match),
+            appeal_residual=(users.latents.appeal - means.appeal)[self.user],
             action=means.action[self.user] + self.videos.action[self.video],
             action_spread=np.tile(means.action_spread, (len(self.user), 1)),
-            group=now.profile_code[self.user, 0].astype(np.int64),
+            group=users.profile_code[self.user, 0].astype(np.int64),
         )
 
     def _match(self, population: Population) -> Float32[np.ndarray, " n"]:
@@ -102,9 +102,9 @@ class CalibrationStep:
     """One calibration step: the world, its simulated rates and the sampled impressions.
 
     Attributes:
-        world: As it was played.
-        regimes: Its figures.
-        days: Everybody's totals.
+        world: World of the simulation.
+        regimes: Rates under both policies.
+        days: Totals of all users.
         samples: Impressions by logging policy.
     """
 
@@ -115,7 +115,7 @@ class CalibrationStep:
 
 
 def play(world: World, seed: int, users: int, workers: int) -> CalibrationStep:
-    """Simulate both logging policies, and keep a sample of the views with their latents."""
+    """Simulate both logging policies, and sample views with their latents."""
     spec = regime_spec(users, seed).model_copy(update={"trace": 1.0})
     setting = prepare(spec, world)
     sink = Sampler(np.random.default_rng(seed))
@@ -129,10 +129,10 @@ def _silent(_stage: str, _done: int, _total: int) -> None:
 
 
 def _sample(setting: PreparedExperiment, trace: pa.Table, rng: np.random.Generator) -> PolicySample:
-    """A sample of traced views, in random order."""
+    """Sample traced views, in random order."""
     table = trace.take(rng.permutation(trace.num_rows)[:N_SAMPLED])
     user, video, hour = (np.asarray(table[name]).astype(np.int64) for name in ("user_id", "video_id", "hour"))
     appeal, satisfaction = (np.asarray(table[f"true_{name}"]) for name in ("appeal", "satisfaction"))
-    stage = setting.course.stage
-    tag = stage.video_table.tag[video].astype(np.int64)
-    return PolicySample(setting.spec, user, video, appeal, satisfaction, hour, tag, stage.videos)
+    platform = setting.rollout.platform
+    tag = platform.video_table.tag[video].astype(np.int64)
+    return PolicySample(setting.spec, user, video, appeal, satisfaction, hour, tag, platform.videos)

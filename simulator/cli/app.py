@@ -52,14 +52,14 @@ def main(words: list[str] | None = None) -> None:
     """
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # split sums round otherwise
     gc.set_threshold(100_000)  # imports make objects that stay; looking for garbage among them takes a second
-    given = sys.argv[1:] if words is None else words
-    interruption = Interruption(given)
+    arguments = sys.argv[1:] if words is None else words
+    interruption = Interruption(arguments)
     if words is None:
         interruption.watch()
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a terminal may lack letters
     try:
-        _call(given)
+        _call(arguments)
     except KeyboardInterrupt as stop:
         interruption.say()
         sys.exit(stop.code if isinstance(stop, Stopped) else 130)

@@ -39,9 +39,9 @@ def render(
     from simulator.environment.phone_render import check_gif, write_gif
 
     check_gif(out)
-    served = untrained(*(("agent", str(agent)) if agent else (policy, None)))
+    serving_policy = untrained(*(("agent", str(agent)) if agent else (policy, None)))
     env = FeedEnv(world, horizon_days=days, render_mode="rgb_array", reveal_truth=truth)
-    write_gif(record_episode(env, served, seed, user, views), out, ms=700)
+    write_gif(record_episode(env, serving_policy, seed, user, views), out, ms=700)
     sys.stdout.write(f"{out}\n")
 
 

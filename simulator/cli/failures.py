@@ -84,11 +84,11 @@ class Interruption:
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         """Begin to end."""
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, lambda _number, _frame: self._end(number))
-        late = Timer(GRACE_S, self._end, (number,))
-        late.daemon = True
-        late.start()
+        for watched_signal in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(watched_signal, lambda _number, _frame: self._end(number))
+        timer = Timer(GRACE_S, self._end, (number,))
+        timer.daemon = True
+        timer.start()
         raise Stopped(number)
 
     def _end(self, number: int) -> None:

@@ -60,29 +60,29 @@ class TimeLeft:
         costs = self._costs()
         if costs is None:
             return None
-        left = sum(costs[stage] * (1 - self._share.get(stage, 0.0)) for stage in self.work)
+        seconds_left = sum(costs[stage] * (1 - self._share.get(stage, 0.0)) for stage in self.work)
         step = costs.get(self._stage, 0.0) * self._step[self._stage]
-        return max(0.0, left - min(step, self.clock() - self._since))
+        return max(0.0, seconds_left - min(step, self.clock() - self._since))
 
     def share(self) -> float:
         """Compute the share of the run's time that is over, between 0 and 1."""
-        left, costs = self.seconds(), self._costs()
-        whole = sum(costs.values()) if costs else 0.0
-        return 1 - left / whole if left is not None and whole > 0 else 0.0
+        seconds_left, costs = self.seconds(), self._costs()
+        total_seconds = sum(costs.values()) if costs else 0.0
+        return 1 - seconds_left / total_seconds if seconds_left is not None and total_seconds > 0 else 0.0
 
     def _costs(self) -> dict[str, float] | None:
         """Seconds of each whole stage."""
-        timed = {stage: self._share[stage] - first for stage, first in self._first.items() if stage in self.work}
-        done = {stage: self.work[stage] * share for stage, share in timed.items()}
-        simulated = {stage: days for stage, days in done.items() if stage != TRAINING and days > 0}
+        shares = {stage: self._share[stage] - first for stage, first in self._first.items() if stage in self.work}
+        work_done = {stage: self.work[stage] * share for stage, share in shares.items()}
+        simulated = {stage: days for stage, days in work_done.items() if stage != TRAINING and days > 0}
         if not simulated:
             return None
-        a_day = sum(self._seconds[stage] for stage in simulated) / sum(simulated.values())
-        costs = {stage: a_day * days for stage, days in self.work.items() if stage != TRAINING}
-        trained = done.get(TRAINING, 0.0)
+        seconds_per_day = sum(self._seconds[stage] for stage in simulated) / sum(simulated.values())
+        costs = {stage: seconds_per_day * days for stage, days in self.work.items() if stage != TRAINING}
+        n_trainings = work_done.get(TRAINING, 0.0)
         untimed = next(iter(costs.values()))  # a guess: as long as the simulation before the test
-        a_training = self._seconds[TRAINING] / trained if trained else untimed
-        return {**costs, TRAINING: a_training * self.work[TRAINING]}
+        seconds_per_training = self._seconds[TRAINING] / n_trainings if n_trainings else untimed
+        return {**costs, TRAINING: seconds_per_training * self.work[TRAINING]}
 
 
 def work_of(spec: ExperimentSpec) -> dict[str, float]:
@@ -128,8 +128,8 @@ class _Bars(Progress):
             if self._whole is None:
                 self._whole = self.add_task("all of it", total=1.0, left=None)
         if self._stage not in ("", stage):
-            before = self._by_stage[self._stage]
-            self.advance(before)
+            earlier_task = self._by_stage[self._stage]
+            self.advance(earlier_task)
         if stage not in self._by_stage:
             self._by_stage[stage] = self.add_task(stage, total=total)
         self.update(self._by_stage[stage], completed=done, total=total)
@@ -154,11 +154,13 @@ def in_time(seconds: float) -> str:
     >>> in_time(5), in_time(125), in_time(7300)
     ('5 s', '2:05 min', '2:01 h')
     """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    big, small, unit = (*divmod(whole, 60), "min") if whole < 3600 else (*divmod(whole // 60, 60), "h")
-    return f"{big}:{small:02d} {unit}"
+    n_seconds = round(seconds)
+    if n_seconds < 60:
+        return f"{n_seconds} s"
+    larger_unit, smaller_unit, unit = (
+        (*divmod(n_seconds, 60), "min") if n_seconds < 3600 else (*divmod(n_seconds // 60, 60), "h")
+    )
+    return f"{larger_unit}:{smaller_unit:02d} {unit}"
 
 
 @contextmanager

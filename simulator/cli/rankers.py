@@ -79,12 +79,12 @@ def evaluate(
     """
     from simulator.cli.progress import progress_bars
     from simulator.offline.source import LogSource
-    from simulator.studies.leaderboard import Exam, examine
+    from simulator.studies.leaderboard import EvaluationPlan, build_leaderboard
 
     threads = workers_or_all(workers)
-    exam = Exam(LogSource(data, features, max_users, threads), users, days)
+    plan = EvaluationPlan(LogSource(data, features, max_users, threads), users, days)
     with progress_bars() as show:
-        examine(policy, exam, out, show, all_shipped=leaderboard)
+        build_leaderboard(policy, plan, out, show, all_shipped=leaderboard)
     _print_leaderboard(out, json_)
 
 
@@ -119,8 +119,8 @@ def print_offline(out: Path, as_json: bool) -> None:
     sys.stdout.write(f"{result.data}: {facts(result)}\n")
     scores = [tuple(cell.replace(" ± ", "\n± ") for cell in line(result, row)) for row in result.policies]
     print_table(headings(result), scores)
-    lead = "" if result.lead is None else f"{lead_in_words(result.lead)}\n"
-    sys.stdout.write(f"{lead}{out / PAGE}\n")
+    lead_text = "" if result.lead is None else f"{lead_in_words(result.lead)}\n"
+    sys.stdout.write(f"{lead_text}{out / PAGE}\n")
 
 
 def _print_leaderboard(out: Path, as_json: bool) -> None:

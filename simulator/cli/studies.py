@@ -40,9 +40,9 @@ def audit(
 
     run = audited_run(Path(spec)) if (Path(spec) / "spec.toml").is_file() else None
     experiment = load_spec(str(run / "spec.toml") if run else spec, seed=seed)
-    again = (0 if replications else 1000) if aa is None else aa
+    n_resplits = (0 if replications else 1000) if aa is None else aa
     warn_of(experiment.world)
-    plan = AuditPlan(experiment, again, replications, keep_policies, run)
+    plan = AuditPlan(experiment, n_resplits, replications, keep_policies, run)
     folder = out or Path(f"audit-{Path(spec).stem}")
     with progress_bars() as show:
         run_audit(plan, folder, workers_or_all(workers), show, resume)

@@ -31,13 +31,13 @@ def fit(
         workers: Threads of the simulated tests; all cores by default.
     """
     from policies.torch_rankers.matmul import use_openblas
-    from simulator.calibration.calibrate import Order, fit_and_calibrate
+    from simulator.calibration.calibrate import FitSettings, fit_and_calibrate
     from simulator.cli.progress import progress_bars
 
     threads = workers_or_all(workers)
     use_openblas()
     with progress_bars() as show:
-        fit_and_calibrate(Order(data, name or out.name, seed, exposures), out, threads, show)
+        fit_and_calibrate(FitSettings(data, name or out.name, seed, exposures), out, threads, show)
     validate_world(str(out), data, out / "validation", threads)
 
 

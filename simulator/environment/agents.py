@@ -1,6 +1,6 @@
-"""From an agent trained in the environment to an arm of a test: its network, written as numbers that a policy reads.
+"""Save an agent that was trained in the environment, so that the policy `agent` can serve it as an arm of a test.
 
-Stable-Baselines3 stores models with pickle, which can run code when it is read; this stores layers alone.
+Only the layers of its network are stored. Stable-Baselines3 stores models with pickle, which can run code when read.
 """
 
 from pathlib import Path
@@ -28,23 +28,23 @@ def save_agent(model: Any, folder: Path, action: Action = "scores") -> None:  # 
     Args:
         model: A PPO, A2C or DQN of Stable-Baselines3 with an `MlpPolicy`, or any `torch.nn.Sequential` of linear
             layers with tanh or ReLU between them, such as TorchRL's `MLP`.
-        folder: Made if need be.
+        folder: Folder to write to; made if it does not exist.
         action: What the outputs are: `scores` of the candidates (also the values of `SingleVideo`'s actions), or the
             `weights` of `simulator.environment.wrappers.CandidateWeights`.
 
     Raises:
-        AgentError: Another kind of agent or network.
+        AgentError: The kind of agent or network is not supported.
         ValueError: The folder holds a policy already.
     """
     modules, bounded = _chain(model)
     layers = [module for module in modules if isinstance(module, nn.Linear)]
-    between: set[Activation] = {_ACTIVATIONS[type(module)] for module in modules if type(module) in _ACTIVATIONS}
-    strange = [type(m).__name__ for m in modules if not isinstance(m, nn.Linear) and type(m) not in _ACTIVATIONS]
-    if strange or not layers or len(between) > 1 or not _alternates(modules):
-        named = ", ".join(type(module).__name__ for module in modules) or "nothing"
-        raise AgentError(f"a network of {named} given, want linear layers with one of tanh and ReLU between them")
+    activations: set[Activation] = {_ACTIVATIONS[type(module)] for module in modules if type(module) in _ACTIVATIONS}
+    unsupported = [type(m).__name__ for m in modules if not isinstance(m, nn.Linear) and type(m) not in _ACTIVATIONS]
+    if unsupported or not layers or len(activations) > 1 or not _alternates(modules):
+        layer_names = ", ".join(type(module).__name__ for module in modules) or "nothing"
+        raise AgentError(f"a network of {layer_names} given, want linear layers with one of tanh and ReLU between them")
     arrays = [(_numbers(layer.weight), _numbers(_bias(layer))) for layer in layers]
-    write_agent(folder, arrays, "relu" if "relu" in between else "tanh", action, bounded=bounded)
+    write_agent(folder, arrays, "relu" if "relu" in activations else "tanh", action, bounded=bounded)
 
 
 def _chain(model: Any) -> tuple[list[nn.Module], bool]:  # noqa: ANN401 # whatever library made it

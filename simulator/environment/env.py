@@ -1,7 +1,7 @@
 """`askew/Feed-v0`: one simulated user, served slate by slate by an agent that learns.
 
-A thin shell: who the user is, when they come and how they live through a slate is `simulator.rollout.request`, for a
-block of one user. So an episode shows the same events as a rollout of that user under the same seed and slates.
+The user is a block of one user of `simulator.rollout`. So an episode shows the same events as a rollout of that user
+under the same seed and slates.
 """
 
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ from simulator.environment.rewards import Reward, Truth, pick_reward
 from simulator.environment.settings import EnvSettings, checked_sizes, chosen_world
 from simulator.environment.spaces import action_space, encode, event_bits, observation_space
 from simulator.environment.text_render import screen
-from simulator.rollout.catalogue import DailyCatalogue, RolloutSettings, Size, day_ring, make_stage
+from simulator.rollout.catalogue import DailyCatalogue, RolloutSettings, Size, day_ring, draw_platform
 from simulator.rollout.population import Block
 from simulator.rollout.request import logged, observe, respond
 from user_models.dynamics.state import Response
@@ -46,19 +46,19 @@ class Episode:
     """State of an episode: the request that waits for a slate, and the slate before it.
 
     Attributes:
-        course: World, seed and sizes.
+        settings: World, seed and sizes.
         block: The user, alone.
         first_day: Day on which the episode began.
         now: When the waiting request is made; None once the episode is over.
         ring: The day's order of the catalogue.
-        offer: The waiting request; after the end, what would be offered on the horizon's last day.
+        offer: The waiting request; after the end, the request that the horizon's last day would bring.
         last_answer: Latest answer to a questionnaire, 0 for none yet.
         gone: Whether the episode is over and the user has left for good.
         slates: The slate before, or None.
-        feedback: What was logged of it, or None.
+        feedback: The log of that slate, or None.
     """
 
-    course: RolloutSettings
+    settings: RolloutSettings
     block: Block
     first_day: int
     now: RequestTime | None
@@ -78,9 +78,9 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
     best are shown, best first, the earlier candidate first among equals. Reward: see `simulator.environment.rewards`.
     An episode begins at the user's first request (with an empty history) and covers `horizon_days` days from there.
 
-    The slate after which the horizon has no further request ends it. It is then truncated: the user lives on, and the
-    last observation, what would be offered to them on the horizon's last day, still has a value. It is terminated,
-    with nothing more to come, only where the user has left for good: stays away for `LONGEST_WAIT` days from there.
+    The slate after which the horizon has no further request ends it. It is then truncated: the user stays, and the
+    last observation, the request of the horizon's last day, still has a value. It is terminated,
+    with nothing more to come, only if the user has left for good: stays away for the next `LONGEST_WAIT` days.
 
     `reset(seed=s)` plays the experiment seed `s`: the same user, seed and scores give the same events, alone or
     in a rollout; without a seed the next one is drawn. `reset(options={"user_id": n})` chooses the user.
@@ -120,7 +120,7 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
                 keeps the world's own.
             users: Size of the population that `user_id` chooses from.
             videos: Videos on offer on any day.
-            population_seed: Names the population and the catalogue; an experiment's seed gives its users.
+            population_seed: Seed of the population and the catalogue; the experiment seed chooses users from it.
             reveal_truth: Put latents under `info["truth"]`, and let the reward `satisfied` read them.
             render_mode: `ansi`, `rgb_array` or None.
 
@@ -133,15 +133,17 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode: {render_mode!r} given, want 'ansi', 'rgb_array' or None")
         self.render_mode = render_mode
-        pay = pick_reward(reward, reveal_truth)
+        reward_function = pick_reward(reward, reveal_truth)
         size = Size(users, videos, share("views_scale", views_scale), n_days=LONGEST_WAIT + horizon_days)
         population_seed = whole("population_seed", population_seed, 0, SEEDS - 1)
-        asked = chosen_world(world, questionnaire)
-        drawn = make_stage(asked, size, population_seed)
-        self.ground = EnvSettings(asked, *drawn, pay, slate_size, candidates, horizon_days, reveal_truth)
+        chosen = chosen_world(world, questionnaire)
+        platform_and_users = draw_platform(chosen, size, population_seed)
+        self.settings = EnvSettings(
+            chosen, *platform_and_users, reward_function, slate_size, candidates, horizon_days, reveal_truth
+        )
         self._episode: Episode | None = None
         self.action_space = action_space(candidates)
-        self.observation_space = observation_space(self.ground.stage, candidates, horizon_days)
+        self.observation_space = observation_space(self.settings.platform, candidates, horizon_days)
 
     @override
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observed, Info]:
@@ -156,14 +158,14 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         """
         seed = None if seed is None else whole("seed", seed, 0, SEEDS - 1)
         super().reset(seed=seed)
-        n_users = self.ground.n_users
+        n_users = self.settings.n_users
         drawn_seed, drawn_user = draw_episode(self.np_random, n_users)
         user_id = _chosen_user(options or {}, n_users, drawn_user)
         self._episode = episode = self._arrive(drawn_seed if seed is None else seed, user_id)
-        info: Info = {"user_id": user_id, "seed": episode.course.seed}
-        if self.ground.reveal_truth:
+        info: Info = {"user_id": user_id, "seed": episode.settings.seed}
+        if self.settings.reveal_truth:
             info["truth"] = {"mood": float(episode.block.state.mood[0])}
-        return encode(episode.offer, episode.first_day, 0, event_bits(self.ground.stage)), info
+        return encode(episode.offer, episode.first_day, 0, event_bits(self.settings.platform)), info
 
     @override
     def step(self, action: Float32[np.ndarray, " n"]) -> tuple[Observed, float, bool, bool, Info]:
@@ -176,14 +178,22 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         episode = self._episode
         if episode is None or episode.now is None:
             raise ResetNeeded("step called while no user is served: call reset first")
-        slates = top_k(episode.offer, _checked_scores(action, self.ground.n_candidates), self.ground.slate_size)
-        response = respond(episode.course, episode.block, episode.ring, episode.now.day, only_row(), slates)
+        slates = top_k(episode.offer, _checked_scores(action, self.settings.n_candidates), self.settings.slate_size)
+        response = respond(episode.settings, episode.block, episode.ring, episode.now.day, only_row(), slates)
         feedback = _log(episode.block, episode.now.day, slates, response)
-        paid = self.ground.pay.of_slate(feedback, truth_of(response, self.ground.satisfied_above))
-        self._episode = after = self._move_on(episode, episode.now, slates, feedback)
-        observed = encode(after.offer, after.first_day, after.last_answer, event_bits(self.ground.stage))
-        over = after.now is None
-        return observed, paid, after.gone, over and not after.gone, self._info(after, slates, response)
+        reward = self.settings.reward.of_slate(feedback, truth_of(response, self.settings.satisfied_above))
+        self._episode = next_episode = self._move_on(episode, episode.now, slates, feedback)
+        observation = encode(
+            next_episode.offer, next_episode.first_day, next_episode.last_answer, event_bits(self.settings.platform)
+        )
+        is_over = next_episode.now is None
+        return (
+            observation,
+            reward,
+            next_episode.gone,
+            is_over and not next_episode.gone,
+            self._info(next_episode, slates, response),
+        )
 
     @property
     def offer(self) -> Observation:
@@ -192,21 +202,21 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         Raises:
             ResetNeeded: No episode was begun.
         """
-        waiting = self._standing().offer
-        return replace(waiting, read_history=FixedHistory(waiting.history))
+        request = self._standing().offer
+        return replace(request, read_history=FixedHistory(request.history))
 
     @property
     def example_observation(self) -> Observation:
-        """Some request, before any episode: it shows shapes and names."""
-        course, block = (
-            self.ground.course(0),
-            lone_block(self.ground.people, 0, ROUNDS_PER_DAY, self.ground.stage.rules),
+        """A request from before any episode, for its shapes and names."""
+        settings, block = (
+            self.settings.rollout_settings(0),
+            lone_block(self.settings.population, 0, ROUNDS_PER_DAY, self.settings.platform.rules),
         )
-        return observe(course, block, day_ring(course, 0), 0, only_row())
+        return observe(settings, block, day_ring(settings, 0), 0, only_row())
 
     @override
     def render(self) -> str | Picture | None:  # pyright: ignore[reportIncompatibleMethodOverride] # narrower than RenderFrame
-        """The last slate as text in mode `ansi`; the phone after the last view in mode `rgb_array`."""
+        """Render the last slate as text in mode `ansi`, the phone after the last view in mode `rgb_array`."""
         episode = self._episode
         if self.render_mode is None or episode is None:
             return None
@@ -215,13 +225,13 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
         return self.pictures()[-1]
 
     def pictures(self) -> list[Picture]:
-        """The phone after each view of the last slate; one of a feed that loads before the first slate.
+        """Draw the phone after each view of the last slate; before the first slate, one picture of a loading feed.
 
         Raises:
             ResetNeeded: No episode was begun.
         """
         episode = self._standing()
-        mood = float(episode.block.state.mood[0]) if self.ground.reveal_truth else None
+        mood = float(episode.block.state.mood[0]) if self.settings.reveal_truth else None
         rows = [None] if episode.feedback is None else range(len(episode.feedback))
         return [picture(ScreenView(episode.offer, episode.feedback, row, mood)) for row in rows]
 
@@ -233,55 +243,55 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
 
     def _arrive(self, seed: int, user_id: int) -> Episode:
         """Wait for a user's first request."""
-        course = self.ground.course(seed)
-        block = lone_block(self.ground.people, user_id, ROUNDS_PER_DAY, self.ground.stage.rules)
-        now = first_request(course, block)
+        settings = self.settings.rollout_settings(seed)
+        block = lone_block(self.settings.population, user_id, ROUNDS_PER_DAY, self.settings.platform.rules)
+        now = first_request(settings, block)
         if now is None:
             raise ValueError(
                 f"user_id: user {user_id} does not come within {LONGEST_WAIT} days of seed {seed}; "
                 "give another user or seed"
             )
-        ring = day_ring(course, now.day)
-        return Episode(course, block, now.day, now, ring, observe(course, block, ring, now.day, only_row()))
+        ring = day_ring(settings, now.day)
+        return Episode(settings, block, now.day, now, ring, observe(settings, block, ring, now.day, only_row()))
 
     def _move_on(self, episode: Episode, now: RequestTime, slates: Slates, feedback: Feedback) -> Episode:
         """After a slate, wait for the next request."""
-        course, block, row = episode.course, episode.block, only_row()
+        settings, block, row = episode.settings, episode.block, only_row()
         block.state.request[row] += 1
-        last_day = episode.first_day + self.ground.horizon_days - 1
-        coming = next_request(course, block, now, last_day)
-        day = last_day if coming is None else coming.day
-        ring = episode.ring if day == now.day else day_ring(course, day)
+        last_day = episode.first_day + self.settings.horizon_days - 1
+        next_time = next_request(settings, block, now, last_day)
+        day = last_day if next_time is None else next_time.day
+        ring = episode.ring if day == now.day else day_ring(settings, day)
         answers = feedback.answer[feedback.answer > 0]
         return replace(
             episode,
-            now=coming,
+            now=next_time,
             ring=ring,
-            offer=observe(course, block, ring, day, row),
-            gone=coming is None and self._has_left(course, block, last_day),
+            offer=observe(settings, block, ring, day, row),
+            gone=next_time is None and self._has_left(settings, block, last_day),
             last_answer=int(answers[-1]) if len(answers) else episode.last_answer,
             slates=slates,
             feedback=feedback,
         )
 
-    def _has_left(self, course: RolloutSettings, block: Block, last_day: int) -> bool:
+    def _has_left(self, settings: RolloutSettings, block: Block, last_day: int) -> bool:
         """Return whether the user, after the last day, has left for good."""
-        seed, day = np.array([course.seed], np.int64), np.array([last_day], np.int32)
-        return bool(gone_for_good(course.stage, seed, block, only_row(), day)[0])
+        seed, day = np.array([settings.seed], np.int64), np.array([last_day], np.int32)
+        return bool(gone_for_good(settings.platform, seed, block, only_row(), day)[0])
 
     def _info(self, episode: Episode, slates: Slates, response: Response) -> Info:
         """Build the `info` of a step: the log of a slate, position by position, and the truth if it is revealed."""
         block = episode.block
         info: Info = {
             "user_id": int(block.user_id[0]),
-            "seed": episode.course.seed,
+            "seed": episode.settings.seed,
             "slate": slates[0].copy(),
             "viewed": response.viewed[0],
             "watch_s": response.watch_s[0],
             "events": response.events[0],
             "answer": response.answer[0],
         }
-        if self.ground.reveal_truth:
+        if self.settings.reveal_truth:
             info["truth"] = {
                 "mood": float(block.state.mood[0]),
                 "satisfaction": response.satisfaction[0],
@@ -291,20 +301,20 @@ class FeedEnv(gymnasium.Env[Observed, Float32[np.ndarray, " n"]]):
 
 
 def draw_episode(rng: np.random.Generator, n_users: int) -> tuple[int, int]:
-    """An experiment seed and a user."""
+    """Draw an experiment seed and a user."""
     return int(rng.integers(SEEDS)), int(rng.integers(n_users))
 
 
-def _chosen_user(options: dict[str, Any], n_users: int, drawn: int) -> int:
+def _chosen_user(options: dict[str, Any], n_users: int, drawn_user: int) -> int:
     """Return the user named in the options, else the one drawn."""
     unknown = sorted(set(options) - {"user_id"})
     if unknown:
         raise ValueError(f"options: unknown key {unknown[0]!r}; want 'user_id' or nothing")
-    return whole("options: user_id", options.get("user_id", drawn), 0, n_users - 1)
+    return whole("options: user_id", options.get("user_id", drawn_user), 0, n_users - 1)
 
 
 def _checked_scores(action: Float32[np.ndarray, " n"], n: int) -> Float32[np.ndarray, "1 n"]:
-    """Scores as one row."""
+    """Check the scores and return them as one row."""
     scores = np.asarray(action, np.float32)
     if scores.shape != (n,):
         raise ValueError(f"action: scores of shape {scores.shape} given, want one per candidate: ({n},)")
@@ -320,6 +330,6 @@ def _log(block: Block, day: int, slates: Slates, response: Response) -> Feedback
 
 
 def truth_of(response: Response, satisfied_above: float) -> Truth:
-    """The latents of the views that took place, row by row."""
+    """Latents of the views that took place, row by row."""
     satisfaction = response.satisfaction[response.viewed]
     return Truth(satisfaction, response.appeal[response.viewed], satisfaction > satisfied_above)

@@ -41,7 +41,7 @@ Picture = UInt8[np.ndarray, "h w 3"]
 
 @final
 class PictureError(ValueError):
-    """A recording that cannot be written; the message says where and why."""
+    """The recording cannot be written; the message says where and why."""
 
 
 @final
@@ -51,9 +51,9 @@ class ScreenView:
 
     Attributes:
         obs: A request of the user, for the catalogue and the clock.
-        log: What was logged of a slate.
-        row: Which of its views is shown; None before the first.
-        mood: Of the user, where truth is revealed; else None.
+        log: The log of a slate.
+        row: Row of the log to draw; None before the first view.
+        mood: Mood of the user if truth is revealed; else None.
     """
 
     obs: Observation
@@ -63,7 +63,7 @@ class ScreenView:
 
 
 def picture(view: ScreenView) -> Picture:
-    """The screen during or after a view."""
+    """Draw the screen during or after a view."""
     image = Image.new("RGB", (WIDTH, HEIGHT), (12, 13, 15))
     draw = ImageDraw.Draw(image)
     _head(draw, view)
@@ -80,7 +80,7 @@ def check_gif(path: Path) -> None:
     """Refuse a file name whose extension is not GIF's.
 
     Raises:
-        PictureError: It does not end in .gif.
+        PictureError: The path does not end in .gif.
     """
     if path.suffix.lower() != ".gif":
         raise PictureError(f"{path}: names no GIF, want a file that ends in .gif, from which other tools make films")
@@ -91,19 +91,27 @@ def write_gif(frames: list[Picture], path: Path, ms: int) -> None:
 
     Args:
         frames: At least one.
-        path: Written at one stroke; its folder is made if need be.
-        ms: Milliseconds that a frame stays.
+        path: File to write; it is never seen half written, and its folder is made if it does not exist.
+        ms: Milliseconds per frame.
 
     Raises:
-        PictureError: It does not end in .gif, or cannot be written.
+        PictureError: The path does not end in .gif, or the file cannot be written.
     """
     check_gif(path)
     images = [Image.fromarray(frame).quantize(64, dither=Image.Dither.NONE) for frame in frames]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as aside:
-            more = images[1:]
-            images[0].save(aside, format="GIF", save_all=True, append_images=more, duration=ms, loop=0, optimize=True)
+        with whole_file(path) as partial_path:
+            later_images = images[1:]
+            images[0].save(
+                partial_path,
+                format="GIF",
+                save_all=True,
+                append_images=later_images,
+                duration=ms,
+                loop=0,
+                optimize=True,
+            )
     except OSError as error:
         raise PictureError(f"{path}: cannot be written: {error.strerror or error}; give another file") from None
 
@@ -120,7 +128,7 @@ def _head(draw: ImageDraw.ImageDraw, view: ScreenView) -> None:
 
 
 def _card(draw: ImageDraw.ImageDraw, view: ScreenView, log: Feedback, row: int) -> None:
-    """The video: its topic as a colour, its length, how far it was watched."""
+    """Draw the video: its topic as a colour, its length, and the share that was watched."""
     video = int(log.video_id[row])
     length_s, watch_s = float(view.obs.videos.duration_s[video]), float(log.watch_s[row])
     tag = int(view.obs.videos.tag[video])
@@ -128,15 +136,17 @@ def _card(draw: ImageDraw.ImageDraw, view: ScreenView, log: Feedback, row: int) 
     draw.rounded_rectangle(box, 14, fill=_topic_colour(tag))
     _text(draw, (WIDTH / 2, 165), f"topic {tag}", 26, _INK, "mm")
     _text(draw, (WIDTH / 2, 200), f"video {video} · {_clock(length_s)}", 13, _INK, "mm")
-    left, right, y = _MARGIN + 12, WIDTH - _MARGIN - 12, 306
-    draw.rounded_rectangle((left, y, right, y + 8), 4, fill=(20, 20, 20))
-    part = min(1.0, watch_s / length_s)
-    if part > 0:
-        draw.rounded_rectangle((left, y, left + max(8.0, part * (right - left)), y + 8), 4, fill=_BAR)
-    again = f"  ×{watch_s / length_s:.1f}" if watch_s > 1.05 * length_s else ""
-    _text(draw, (left, y - 12), f"watched {_clock(watch_s)}", 13, _INK, "lm")
-    if again:
-        _text(draw, (right, y - 12), f"played{again}", 13, _REPLAY, "rm")
+    bar_left, bar_right, y = _MARGIN + 12, WIDTH - _MARGIN - 12, 306
+    draw.rounded_rectangle((bar_left, y, bar_right, y + 8), 4, fill=(20, 20, 20))
+    share_watched = min(1.0, watch_s / length_s)
+    if share_watched > 0:
+        draw.rounded_rectangle(
+            (bar_left, y, bar_left + max(8.0, share_watched * (bar_right - bar_left)), y + 8), 4, fill=_BAR
+        )
+    replays = f"  ×{watch_s / length_s:.1f}" if watch_s > 1.05 * length_s else ""
+    _text(draw, (bar_left, y - 12), f"watched {_clock(watch_s)}", 13, _INK, "lm")
+    if replays:
+        _text(draw, (bar_right, y - 12), f"played{replays}", 13, _REPLAY, "rm")
 
 
 def _acts(draw: ImageDraw.ImageDraw, events: int) -> None:
@@ -154,13 +164,13 @@ def _acts(draw: ImageDraw.ImageDraw, events: int) -> None:
 
 
 def _outcome(events: int, answer: int) -> str:
-    """What came of a questionnaire, and whether it had the strong form."""
+    """Describe whether a questionnaire was answered, and whether it had the strong form."""
     form = " (asked strongly)" if events & Event.ASKED_STRONGLY else ""
     return ("answered" if answer else "left unanswered") + form
 
 
 def _question(draw: ImageDraw.ImageDraw, events: int, answer: int) -> None:
-    """The questionnaire, where it popped up."""
+    """Draw the questionnaire if one was shown."""
     if not events & Event.ASKED:
         return
     top = HEIGHT - 128
@@ -169,16 +179,16 @@ def _question(draw: ImageDraw.ImageDraw, events: int, answer: int) -> None:
     width = (WIDTH - 2 * _MARGIN - 12) / 3
     for i, label in enumerate(_ANSWERS):
         x = _MARGIN + i * (width + 6)
-        chosen = answer == i + 1
-        draw.rounded_rectangle((x, top + 44, x + width, top + 74), 10, fill=_BAR if chosen else (52, 55, 61))
-        _text(draw, (x + width / 2, top + 59), label, 12, (10, 10, 10) if chosen else _INK, "mm")
+        is_answer = answer == i + 1
+        draw.rounded_rectangle((x, top + 44, x + width, top + 74), 10, fill=_BAR if is_answer else (52, 55, 61))
+        _text(draw, (x + width / 2, top + 59), label, 12, (10, 10, 10) if is_answer else _INK, "mm")
     _text(draw, (WIDTH / 2, top + 96), _outcome(events, answer), 12, _FAINT, "mm")
 
 
 def _text(
     draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: int, colour: tuple[int, int, int], anchor: str
 ) -> None:
-    """A line of text; `anchor` as Pillow has it."""
+    """Draw a line of text; `anchor` is Pillow's."""
     draw.text(at, text, fill=colour, font=_font(size), anchor=anchor)
 
 
@@ -188,13 +198,13 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _topic_colour(tag: int) -> tuple[int, int, int]:
-    """A dark colour of the topic's own; hues of neighbouring topics are far apart (golden ratio)."""
+    """Dark colour of a topic; hues of neighbouring topics are far apart (golden ratio)."""
     red, green, blue = colorsys.hsv_to_rgb((tag * 0.618034) % 1.0, 0.55, 0.5)
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def _clock(seconds: float) -> str:
-    """Minutes and seconds.
+    """Format seconds as minutes and seconds.
 
     >>> _clock(83.4), _clock(2.49)
     ('1:23', '2.5 s')

@@ -16,8 +16,8 @@ from simulator.names import nearest
 
 _POSITIVE: Final = (Event.LIKE, Event.FOLLOW, Event.COMMENT, Event.FORWARD)
 HATE_PRICE: Final = 47.0
-"""Positive acts that one hate outweighs: P2N on KuaiRand-Pure's standard log, (26,546 likes + 1,543 follows +
-3,657 comments + 1,382 forwards) / 710 hates."""
+"""Number of positive acts that weigh as much as one hate: P2N on KuaiRand-Pure's standard log,
+(26,546 likes + 1,543 follows + 3,657 comments + 1,382 forwards) / 710 hates."""
 
 
 @final
@@ -26,8 +26,8 @@ class Truth:
     """Latent values of a slate's views.
 
     Attributes:
-        satisfaction: In units in which the catalogue's spread is about 1.
-        appeal: Logit pull of each view, before watching.
+        satisfaction: Satisfaction of each view; its standard deviation over the catalogue is about 1.
+        appeal: Appeal of each video before watching, on the logit scale.
         satisfied: Whether the view truly satisfied.
     """
 
@@ -37,7 +37,7 @@ class Truth:
 
 
 Reward: TypeAlias = Callable[[Feedback], float]
-"""What a slate is worth, from its log alone; the log may be of a slate of which only the first videos were seen."""
+"""Reward of a slate from its log alone; the log may hold only the first videos of the slate."""
 Worth: TypeAlias = Float64[np.ndarray, " rows"]
 
 
@@ -78,20 +78,20 @@ REWARDS: Final[dict[str, Callable[[Feedback], Worth]]] = {
     "satisfied": satisfied,
     "p2n": p2n,
 }
-"""What each view is worth, by the name of the reward; a slate is worth the sum of its views."""
+"""Reward of each view, by name; a slate's reward is the sum over its views."""
 TRUE_REWARDS: Final[dict[str, Callable[[Truth], Worth]]] = {"satisfied": truly_satisfied}
-"""What some of those names pay where truth is revealed."""
+"""Rewards that replace those of the same name if truth is revealed."""
 
 
 @final
 @dataclass(frozen=True)
 class RewardFunction:
-    """Reward of a slate; reads the truth only where it is revealed.
+    """Reward of a slate; reads the truth only if it is revealed.
 
     Attributes:
-        per_view: Worth of each view by its log, where a slate is worth the sum of its views; else None.
-        per_true_view: The same by its truth; else None.
-        per_slate: Worth of a slate, read where both are None.
+        per_view: Reward of each view from the log; None if the reward is not a sum over views.
+        per_true_view: Reward of each view from the truth; None if it does not use the truth.
+        per_slate: Reward of a slate, used if both others are None.
     """
 
     per_view: Callable[[Feedback], Worth] | None = None
@@ -99,7 +99,7 @@ class RewardFunction:
     per_slate: Reward = len
 
     def of_slate(self, feedback: Feedback, truth: Truth) -> float:
-        """For one slate."""
+        """Compute the reward of one slate."""
         return float(self.of_slates(feedback, truth, np.zeros(len(feedback), np.int64), 1)[0])
 
     def of_slates(
@@ -111,14 +111,16 @@ class RewardFunction:
         if self.per_true_view is not None:
             return np.bincount(env, self.per_true_view(truth), n_envs).astype(np.float64)
         bounds = np.searchsorted(env, np.arange(n_envs + 1)).tolist()
-        return np.array([float(self.per_slate(feedback.take(slice(*ends)))) for ends in pairwise(bounds)])
+        return np.array(
+            [float(self.per_slate(feedback.take(slice(*first_and_end)))) for first_and_end in pairwise(bounds)]
+        )
 
 
 def pick_reward(reward: str | Reward, reveal_truth: bool) -> RewardFunction:
-    """The function behind a reward's name, or around a function of the log.
+    """Look up a reward by name, or wrap a function of the log.
 
     Raises:
-        ValueError: No reward of that name, or something that is no function.
+        ValueError: The name is unknown, or the value is not a function.
     """
     if not isinstance(reward, str):
         if not callable(reward):

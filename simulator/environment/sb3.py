@@ -1,4 +1,4 @@
-"""Thousands of feeds as a vector environment of Stable-Baselines3, which has an interface of its own.
+"""Thousands of feeds as a vector environment of Stable-Baselines3.
 
 Needs Stable-Baselines3: `pip install 'askew[rl]'`.
 
@@ -24,18 +24,18 @@ class FlatFeeds(VecEnv):
     """Vector environment of flat observations (`Numbers.flat`), with the actions of a single-environment wrapper.
 
     With `action="weights"` an action is a weight per number of a candidate, as of `CandidateWeights`; with `"video"`,
-    for slates of one video, which candidate to show, as of `SingleVideo`. What an agent learns here, `save_agent`
-    stores.
+    for slates of one video, which candidate to show, as of `SingleVideo`. `save_agent` stores an agent that was
+    trained here.
     """
 
     def __init__(self, envs: FeedVectorEnv, action: Literal["weights", "video"] = "weights") -> None:
-        """Wrap.
+        """Wrap a vector environment.
 
         Raises:
-            ValueError: Videos one by one are wanted of an environment that shows several per request.
+            ValueError: `action` is "video", but the environment shows several videos per request.
         """
-        if action == "video" and envs.ground.slate_size != 1:
-            raise ValueError(f"slate_size: {envs.ground.slate_size} given, want 1 to act by one video")
+        if action == "video" and envs.settings.slate_size != 1:
+            raise ValueError(f"slate_size: {envs.settings.slate_size} given, want 1 to act by one video")
         self._envs, self._by_weights = envs, action == "weights"
         self._actions = np.zeros(0, np.int64)
         envs.reset(seed=0)
@@ -46,7 +46,7 @@ class FlatFeeds(VecEnv):
             spaces.Box(-BOUND, BOUND, (self._numbers.flat.shape[1],), np.float32),
             spaces.Box(-1, 1, (n_numbers,), np.float32)
             if self._by_weights
-            else spaces.Discrete(envs.ground.n_candidates),
+            else spaces.Discrete(envs.settings.n_candidates),
         )
 
     @override
@@ -66,21 +66,24 @@ class FlatFeeds(VecEnv):
     def step_wait(
         self,
     ) -> tuple[Float32[np.ndarray, "envs f"], Float32[np.ndarray, " envs"], np.ndarray, list[dict[str, Any]]]:
-        """Serve every user; an ended episode is replaced at once by the next one's first request."""
-        _, paid, gone, truncated, _ = self._envs.step(self._scores())
-        over = gone | truncated
+        """Serve every user; an ended episode is replaced at once by the first request of the next one."""
+        _, rewards, terminated, truncated, _ = self._envs.step(self._scores())
+        is_over = terminated | truncated
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        if over.any():
-            last = self._read().flat
-            for env in np.flatnonzero(over).tolist():
-                infos[env] = {"terminal_observation": last[env], "TimeLimit.truncated": bool(~gone[env])}
+        if is_over.any():
+            last_observations = self._read().flat
+            for env in np.flatnonzero(is_over).tolist():
+                infos[env] = {
+                    "terminal_observation": last_observations[env],
+                    "TimeLimit.truncated": bool(~terminated[env]),
+                }
             self._envs.begin_anew()
         self._numbers = self._read()
-        return self._numbers.flat, paid.astype(np.float32), over, infos
+        return self._numbers.flat, rewards.astype(np.float32), is_over, infos
 
     @override
     def close(self) -> None:
-        """Let go of the environments."""
+        """Close the environments."""
         self._envs.close()
 
     @override
@@ -106,21 +109,22 @@ class FlatFeeds(VecEnv):
 
     @override
     def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:
-        """None of them is."""
+        """Return False for each environment: none is wrapped."""
         return [False] * len(list(self._get_indices(indices)))
 
     def _scores(self) -> Float32[np.ndarray, "envs n"]:
-        """A score per candidate."""
+        """Turn actions into a score per candidate."""
         if self._by_weights:
             weights = np.asarray(self._actions, np.float32)
             return np.einsum("enp,ep->en", self._numbers.candidates, weights).astype(np.float32)
-        return np.eye(self._envs.ground.n_candidates, dtype=np.float32)[self._actions.astype(np.int64)]
+        return np.eye(self._envs.settings.n_candidates, dtype=np.float32)[self._actions.astype(np.int64)]
 
     def _read(self) -> Numbers:
-        """The waiting requests as numbers."""
-        parts = [(rows, numbers_of(obs)) for rows, obs in self._envs.requests()]
-        order = np.argsort(np.concatenate([rows for rows, _ in parts]))
+        """Encode the waiting requests as numbers."""
+        rows_and_numbers = [(rows, numbers_of(obs)) for rows, obs in self._envs.requests()]
+        order = np.argsort(np.concatenate([rows for rows, _ in rows_and_numbers]))
         about, candidates = (
-            np.concatenate([getattr(numbers, name) for _, numbers in parts])[order] for name in ("about", "candidates")
+            np.concatenate([getattr(numbers, name) for _, numbers in rows_and_numbers])[order]
+            for name in ("about", "candidates")
         )
         return Numbers(about, candidates)

@@ -19,20 +19,20 @@ class EnvSettings:
     """Settings that all episodes of an environment share.
 
     Attributes:
-        world: With its questionnaire.
-        stage: The catalogue.
-        people: Whom episodes may be about.
-        pay: What slates are worth.
+        world: World, with the settings of its questionnaire.
+        platform: The catalogue.
+        population: Users that episodes are drawn from.
+        reward: Reward of slates.
         slate_size: Videos shown per request.
         n_candidates: Videos to score per request.
         horizon_days: Days that an episode covers.
-        reveal_truth: Whether latents are shown.
+        reveal_truth: Whether latents are in `info`.
     """
 
     world: World
-    stage: Platform
-    people: Population
-    pay: RewardFunction
+    platform: Platform
+    population: Population
+    reward: RewardFunction
     slate_size: int
     n_candidates: int
     horizon_days: int
@@ -40,45 +40,45 @@ class EnvSettings:
 
     def __deepcopy__(self, memo: dict[int, object]) -> "EnvSettings":
         """Copy the settings with a reward function of their own, in case it keeps state."""
-        return replace(self, pay=deepcopy(self.pay, memo))
+        return replace(self, reward=deepcopy(self.reward, memo))
 
     @property
     def n_users(self) -> int:
         """Size of the population."""
-        return len(self.people.latents.appeal)
+        return len(self.population.latents.appeal)
 
     @property
     def satisfied_above(self) -> float:
         """Satisfaction from which a view truly satisfied."""
         return self.world.value("satisfaction.satisfied_above")
 
-    def course(self, seed: int) -> RolloutSettings:
+    def rollout_settings(self, seed: int) -> RolloutSettings:
         """The course of events of an experiment seed."""
-        return RolloutSettings(self.stage, seed, self.slate_size, self.n_candidates, constant_model())
+        return RolloutSettings(self.platform, seed, self.slate_size, self.n_candidates, constant_model())
 
 
 def chosen_world(world: object, questionnaire: object) -> World:
-    """The world by name, by folder or as such, with a preset of its questionnaire.
+    """Load a world by name or folder, or take a given one, and apply a preset of its questionnaire.
 
     Raises:
-        ValueError: Neither a name nor a world, or no such preset.
-        WorldError: No such world, or a damaged one.
+        ValueError: `world` is neither a name nor a world, or the preset is unknown.
+        WorldError: The world is unknown or damaged.
     """
     if not isinstance(world, str | World):
         raise ValueError(f"world: a {type(world).__name__} given, want a world, its name or its folder as a string")
     if questionnaire is not None and not (isinstance(questionnaire, str) and questionnaire in PRESETS):
         raise ValueError(f"questionnaire: {questionnaire!r} given, want one of {', '.join(PRESETS)}, or None")
-    chosen = load_world(world) if isinstance(world, str) else world
-    return chosen if questionnaire is None else chosen.with_values(PRESETS[questionnaire])
+    loaded = load_world(world) if isinstance(world, str) else world
+    return loaded if questionnaire is None else loaded.with_values(PRESETS[questionnaire])
 
 
 def checked_sizes(
     horizon_days: object, slate_size: object, candidates: object, videos: object, users: object
 ) -> tuple[int, int, int, int, int]:
-    """The sizes as Python's own whole numbers.
+    """Check the sizes and return them as Python ints.
 
     Raises:
-        ValueError: One that no episode can have, or that is no whole number.
+        ValueError: A size is out of range or not a whole number.
     """
     n_videos = whole("videos", videos, 1, IDS - 1)
     n_candidates = whole("candidates", candidates, 1, n_videos)

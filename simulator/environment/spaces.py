@@ -23,15 +23,15 @@ def action_space(n_candidates: int) -> spaces.Box:
     return spaces.Box(-1, 1, (n_candidates,), np.float32)
 
 
-def observation_space(stage: Platform, n_candidates: int, horizon_days: int) -> spaces.Space[dict[str, Any]]:
+def observation_space(platform: Platform, n_candidates: int, horizon_days: int) -> spaces.Space[dict[str, Any]]:
     """One request as arrays with finite bounds, without nesting.
 
     Keys: `user` public features; `history_*` the last views, oldest first, right-aligned (`events` has one column per
     `policies.base.Event`, the last, `ASKED_STRONGLY`, only where some questionnaires have the strong form);
     `candidate_*` what is on offer; `day` of the episode, from 0; `hour` of the day; `position` views already made
-    today; `last_answer` to a questionnaire: 0 none yet, 1 dissatisfied, 2 uncertain, 3 satisfied.
+    today; `last_answer` latest answer to a questionnaire: 0 none yet, 1 dissatisfied, 2 uncertain, 3 satisfied.
     """
-    videos, users = stage.video_table, stage.user_table
+    videos, users = platform.video_table, platform.user_table
     n_videos, f32, i32 = len(videos.duration_s), np.float32, np.int32
     longest = f32(LONGEST * videos.duration_s.max() * 1.001)
     features = videos.features
@@ -41,7 +41,7 @@ def observation_space(stage: Platform, n_candidates: int, horizon_days: int) -> 
             "history_video_id": spaces.Box(0, n_videos - 1, (HISTORY,), i32),
             "history_watch_s": spaces.Box(0, longest, (HISTORY,), f32),
             "history_events": spaces.Box(
-                0, 1, (HISTORY, len(event_bits(stage))), np.int8
+                0, 1, (HISTORY, len(event_bits(platform))), np.int8
             ),  # TorchRL reads no MultiBinary of two axes
             "history_hours_ago": spaces.Box(0, 24 * horizon_days, (HISTORY,), i32),
             "history_mask": spaces.MultiBinary(HISTORY),
@@ -58,13 +58,13 @@ def observation_space(stage: Platform, n_candidates: int, horizon_days: int) -> 
     )
 
 
-def event_bits(stage: Platform) -> UInt16[np.ndarray, " events"]:
+def event_bits(platform: Platform) -> UInt16[np.ndarray, " events"]:
     """Bits of the events that a platform logs, one per column of `history_events`."""
-    return np.array([event.value for event in events_logged(asks_strongly=stage.world.asks_strongly)], np.uint16)
+    return np.array([event.value for event in events_logged(asks_strongly=platform.world.asks_strongly)], np.uint16)
 
 
 def encode(obs: Observation, first_day: int, last_answer: int, bits: UInt16[np.ndarray, " events"]) -> dict[str, Any]:
-    """The only row of a request as a point of `observation_space`; every array is new."""
+    """Encode the only row of a request as a point of `observation_space`; every array is new."""
     rows = encode_rows(obs, np.array([first_day], np.int32), np.array([last_answer], np.int64), bits)
     return {key: value[0] for key, value in rows.items()}
 
@@ -75,7 +75,7 @@ def encode_rows(
     last_answer: Int64[np.ndarray, " rows"],
     bits: UInt16[np.ndarray, " events"],
 ) -> dict[str, np.ndarray]:
-    """Requests as points of `observation_space`, one per row of every array; every array is new.
+    """Encode requests as points of `observation_space`, one per row of every array; every array is new.
 
     `bits` are those of `event_bits`.
     """

@@ -1,7 +1,7 @@
-"""Many environments in one: the vector entry point of `askew/Feed-v0`, all users served by the same compiled calls.
+"""The vector entry point of `askew/Feed-v0`: many environments, served by the same compiled calls.
 
-`gymnasium.make_vec("askew/Feed-v0", num_envs=N)` builds it. Environment `i` shows the very events of a single `FeedEnv`
-of the same settings after `reset(seed=info["seed"][i], options={"user_id": info["user_id"][i]})`.
+`gymnasium.make_vec("askew/Feed-v0", num_envs=N)` builds it. Environment `i` shows the same events as a `FeedEnv` of the
+same settings after `reset(seed=info["seed"][i], options={"user_id": info["user_id"][i]})`.
 
 Axes: `envs` environments, `rows` some of them, `n` candidates, `k` slate length.
 """
@@ -60,10 +60,10 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
     """`num_envs` feeds side by side; observation, action, reward and `info` are those of `FeedEnv`, one row each.
 
     `reset(seed=s)` plays the experiment seed `s` with users drawn by it (`options={"user_id": [...]}` chooses
-    them); without a seed it goes on with users who have not been met. `reset(seed=[...])` has every environment do as
-    a `FeedEnv` after `reset` with its seed, episode after episode, as in Gymnasium's own vector environments. An
+    them); without a seed it goes on with users who have not been served yet. After `reset(seed=[...])` each environment
+    does the same as a `FeedEnv` after `reset` with its seed, as in Gymnasium's own vector environments. An
     environment whose episode is over begins its next one in the step after (`AutoresetMode.NEXT_STEP`): that step
-    ignores its action and pays 0.
+    ignores its action and has reward 0.
 
     In `info`, `user_id` and `seed` are of all environments; the keys of a step are of those whose `_slate` is true.
     """
@@ -78,7 +78,7 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         Args:
             num_envs: Environments, at least 1.
             max_episode_steps: Slates after which an episode is truncated; None for no limit.
-            settings: As of `FeedEnv`; `render_mode` must be None.
+            settings: Arguments of `FeedEnv`; `render_mode` must be None.
 
         Raises:
             ValueError: A value out of range or an unknown name.
@@ -91,17 +91,17 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
                 f"render_mode: {settings.get('render_mode')!r} given, but feeds served together show nothing; "
                 "want None, or make_vec(..., vectorization_mode='sync')"
             )
-        one = FeedEnv(**settings)
+        single_env = FeedEnv(**settings)
         self.autoreset_mode = AutoresetMode.NEXT_STEP
-        self.single_action_space, self.single_observation_space = one.action_space, one.observation_space
-        self.action_space = batch_space(one.action_space, num_envs)
-        self.observation_space = batch_space(one.observation_space, num_envs)
-        self._ground: EnvSettings = one.ground
+        self.single_action_space, self.single_observation_space = single_env.action_space, single_env.observation_space
+        self.action_space = batch_space(single_env.action_space, num_envs)
+        self.observation_space = batch_space(single_env.observation_space, num_envs)
+        self._settings: EnvSettings = single_env.settings
         self._episodes: Episodes | None = None
-        self._queue: NextUp = UserQueue(np.random.default_rng(0), one.ground.n_users, 0)
+        self._queue: NextUp = UserQueue(np.random.default_rng(0), single_env.settings.n_users, 0)
         self._limit, self._n_steps = max_episode_steps, np.zeros(num_envs, np.int64)
         self._last_answer = np.zeros(num_envs, np.int64)
-        self._offered = np.zeros((num_envs, one.ground.n_candidates), np.int32)
+        self._offered = np.zeros((num_envs, single_env.settings.n_candidates), np.int32)
 
     @override
     def reset(
@@ -119,8 +119,10 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         self._seed(seed)
         everyone = np.arange(self.num_envs)
         users, seeds = self._queue.take(everyone)
-        users = _chosen_users(options or {}, users, self._ground.n_users)
-        self._episodes = Episodes.empty(self._ground.course(0), self._ground.people, self.num_envs, ROUNDS_PER_DAY)
+        users = _chosen_users(options or {}, users, self._settings.n_users)
+        self._episodes = Episodes.empty(
+            self._settings.rollout_settings(0), self._settings.population, self.num_envs, ROUNDS_PER_DAY
+        )
         self._begin(self._episodes, everyone, users, seeds)
         return self._look(self._episodes), self._who(self._episodes)
 
@@ -135,28 +137,28 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
             ValueError: Not one finite score per candidate.
         """
         episodes = self._standing()
-        scores = _checked(actions, (self.num_envs, self._ground.n_candidates))
-        served, over = np.flatnonzero(~episodes.over), np.flatnonzero(episodes.over)
-        if len(over):
-            self._begin(episodes, over, *self._queue.take(over))
+        scores = _checked(actions, (self.num_envs, self._settings.n_candidates))
+        served, begun = np.flatnonzero(~episodes.over), np.flatnonzero(episodes.over)
+        if len(begun):
+            self._begin(episodes, begun, *self._queue.take(begun))
         slates = self._slates(scores)
-        paid, info, late = np.zeros(self.num_envs), self._who(episodes), np.zeros(self.num_envs, bool)
+        rewards, info, is_truncated = np.zeros(self.num_envs), self._who(episodes), np.zeros(self.num_envs, bool)
         if len(served):
             response = show(episodes, served, slates[served])
-            paid[served] = self._paid(episodes, served, slates, response)
-            advance(episodes, served, self._ground.horizon_days)
+            rewards[served] = self._paid(episodes, served, slates, response)
+            advance(episodes, served, self._settings.horizon_days)
             info |= self._told(episodes, served, slates, response)
-            late = self._count(episodes, served)
-        observed = self._look(episodes)
-        return observed, paid, episodes.gone.copy(), (episodes.over & ~episodes.gone) | late, info
+            is_truncated = self._count(episodes, served)
+        observations = self._look(episodes)
+        return observations, rewards, episodes.gone.copy(), (episodes.over & ~episodes.gone) | is_truncated, info
 
     @property
-    def ground(self) -> EnvSettings:
+    def settings(self) -> EnvSettings:
         """Settings that all episodes share."""
-        return self._ground
+        return self._settings
 
     def requests(self) -> Iterator[tuple[Int64[np.ndarray, " rows"], Observation]]:
-        """The requests that wait for a slate, as a ranking policy would see them, some environments at a time.
+        """Yield the requests that wait for a slate, as a ranking policy would see them, in batches of environments.
 
         Raises:
             ResetNeeded: No episode was begun.
@@ -170,14 +172,14 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
             ResetNeeded: No episode was begun.
         """
         episodes = self._standing()
-        over = np.flatnonzero(episodes.over)
-        if len(over):
-            self._begin(episodes, over, *self._queue.take(over))
+        ended = np.flatnonzero(episodes.over)
+        if len(ended):
+            self._begin(episodes, ended, *self._queue.take(ended))
             self._look(episodes)
 
     def _seed(self, seed: int | Sequence[int | None] | np.ndarray | None) -> None:
         """Set the queue of users and seeds for the coming episodes."""
-        n_users = self._ground.n_users
+        n_users = self._settings.n_users
         if isinstance(seed, Sequence | np.ndarray):
             self._queue = OwnDraws.begin(_checked_seeds(seed, self.num_envs), n_users, self._queue)
             return
@@ -189,12 +191,12 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
 
     def _count(self, episodes: Episodes, served: Int64[np.ndarray, " rows"]) -> Flags:
         """Count one more slate and end the episodes at their limit; return which ended."""
-        late = np.zeros(self.num_envs, bool)
+        is_truncated = np.zeros(self.num_envs, bool)
         self._n_steps[served] += 1
         if self._limit is not None:
-            late[served] = self._n_steps[served] >= self._limit
-            episodes.over[late] = True
-        return late
+            is_truncated[served] = self._n_steps[served] >= self._limit
+            episodes.over[is_truncated] = True
+        return is_truncated
 
     def _standing(self) -> Episodes:
         """Return the current episodes.
@@ -218,8 +220,8 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         self._last_answer[rows] = self._n_steps[rows] = 0
 
     def _slates(self, scores: Float32[np.ndarray, "envs n"]) -> Slates:
-        """The best-scored of the candidates last shown."""
-        slates = np.empty((self.num_envs, self._ground.slate_size), np.int32)
+        """Build slates of the best-scored candidates of the last observations."""
+        slates = np.empty((self.num_envs, self._settings.slate_size), np.int32)
         pick(self._offered, scores, slates)
         return slates
 
@@ -227,19 +229,21 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         self, episodes: Episodes, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response
     ) -> Float64[np.ndarray, " rows"]:
         """Compute the rewards of slates and store the users' latest answers."""
-        state, ground = episodes.block.state, self._ground
+        state, settings = episodes.block.state, self._settings
         log = logged(episodes.block, 0, rows, state.hour[rows], state.request[rows], slates, response)
-        row = np.nonzero(response.viewed)[0]
-        feedback = replace(log, day=episodes.day[rows][row].astype(np.int16))
+        slate_of_view = np.nonzero(response.viewed)[0]
+        feedback = replace(log, day=episodes.day[rows][slate_of_view].astype(np.int16))
         answered = np.flatnonzero(feedback.answer)
-        self._last_answer[rows[row[answered]]] = feedback.answer[answered]  # of several, the last one stays
-        return ground.pay.of_slates(feedback, truth_of(response, ground.satisfied_above), row, len(rows))
+        self._last_answer[rows[slate_of_view[answered]]] = feedback.answer[answered]  # of several, the last one stays
+        return settings.reward.of_slates(
+            feedback, truth_of(response, settings.satisfied_above), slate_of_view, len(rows)
+        )
 
     def _who(self, episodes: Episodes) -> Infos:
         """Build the `info` on users and seeds."""
-        everyone = np.ones(self.num_envs, bool)
-        who = {"user_id": episodes.block.user_id.copy(), "seed": episodes.seed.copy()}
-        return who | {f"_{name}": everyone for name in who}
+        all_true = np.ones(self.num_envs, bool)
+        infos = {"user_id": episodes.block.user_id.copy(), "seed": episodes.seed.copy()}
+        return infos | {f"_{name}": all_true for name in infos}
 
     def _told(
         self, episodes: Episodes, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response
@@ -249,22 +253,22 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         is_served[rows] = True
         logs = {"slate": slates} | {name: self._spread(rows, getattr(response, name)) for name in _LOGGED}
         info: Infos = logs | {f"_{name}": is_served for name in logs}
-        if self._ground.reveal_truth:
-            latent = {name: self._spread(rows, getattr(response, name)) for name in _LATENT}
-            info["truth"] = latent | {"mood": episodes.block.state.mood.copy()}
+        if self._settings.reveal_truth:
+            latents = {name: self._spread(rows, getattr(response, name)) for name in _LATENT}
+            info["truth"] = latents | {"mood": episodes.block.state.mood.copy()}
             info["_truth"] = is_served
         return info
 
-    def _spread(self, rows: Int64[np.ndarray, " rows"], some: np.ndarray) -> np.ndarray:
-        """Rows in their places among all environments, 0 elsewhere."""
-        whole = np.zeros((self.num_envs, *some.shape[1:]), some.dtype)
-        whole[rows] = some
-        return whole
+    def _spread(self, rows: Int64[np.ndarray, " rows"], values: np.ndarray) -> np.ndarray:
+        """Spread rows over all environments, 0 elsewhere."""
+        spread = np.zeros((self.num_envs, *values.shape[1:]), values.dtype)
+        spread[rows] = values
+        return spread
 
     def _look(self, episodes: Episodes) -> Observed:
         """Build the observations of all environments; the arrays are the caller's own."""
         observations: Observed = create_empty_array(self.single_observation_space, self.num_envs, np.empty)  # pyright: ignore[reportAssignmentType] # of a Dict
-        bits = event_bits(self._ground.stage)
+        bits = event_bits(self._settings.platform)
         for rows, obs in offers(episodes, np.arange(self.num_envs)):
             encoded = encode_rows(obs, episodes.first_day[rows], self._last_answer[rows], bits)
             for key, values in encoded.items():
@@ -273,15 +277,15 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         return observations
 
 
-def _chosen_users(options: dict[str, Any], drawn: Int64[np.ndarray, " envs"], n_users: int) -> np.ndarray:
+def _chosen_users(options: dict[str, Any], drawn_users: Int64[np.ndarray, " envs"], n_users: int) -> np.ndarray:
     """Return the users named in the options, else those drawn."""
     unknown = sorted(set(options) - {"user_id"})
     if unknown:
         raise ValueError(f"options: unknown key {unknown[0]!r}; want 'user_id' or nothing")
-    users = np.asarray(options.get("user_id", drawn))
-    if users.shape != drawn.shape or not np.issubdtype(users.dtype, np.integer):
+    users = np.asarray(options.get("user_id", drawn_users))
+    if users.shape != drawn_users.shape or not np.issubdtype(users.dtype, np.integer):
         raise ValueError(
-            f"options: user_id {users.tolist()} given, want {len(drawn)} whole numbers, one per environment"
+            f"options: user_id {users.tolist()} given, want {len(drawn_users)} whole numbers, one per environment"
         )
     if ((users < 0) | (users >= n_users)).any():
         raise ValueError(f"options: user_id {users.tolist()} given, want whole numbers from 0 to {n_users - 1}")
@@ -289,15 +293,15 @@ def _chosen_users(options: dict[str, Any], drawn: Int64[np.ndarray, " envs"], n_
 
 
 def _checked_seeds(seeds: Sequence[int | None] | np.ndarray, n_envs: int) -> list[int | None]:
-    """A seed per environment, or None."""
-    given: list[Any] = list(seeds)
-    if len(given) != n_envs:
-        raise ValueError(f"seed: {len(given)} seeds given, want {n_envs}, one per environment")
-    return [None if each is None else whole(f"seed[{i}]", each, 0, SEEDS - 1) for i, each in enumerate(given)]
+    """Check the seeds: one per environment, or None."""
+    seed_list: list[Any] = list(seeds)
+    if len(seed_list) != n_envs:
+        raise ValueError(f"seed: {len(seed_list)} seeds given, want {n_envs}, one per environment")
+    return [None if seed is None else whole(f"seed[{i}]", seed, 0, SEEDS - 1) for i, seed in enumerate(seed_list)]
 
 
 def _checked(actions: Float32[np.ndarray, "envs n"], shape: tuple[int, int]) -> Float32[np.ndarray, "envs n"]:
-    """Scores, one row per environment."""
+    """Check the scores, one row per environment."""
     scores = np.ascontiguousarray(actions, np.float32)
     if scores.shape != shape:
         raise ValueError(f"actions: scores of shape {scores.shape} given, want {shape}: one per environment, candidate")

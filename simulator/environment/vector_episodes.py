@@ -1,7 +1,7 @@
-"""Many lone users at once: each in an episode of their own, at a day of their own, served side by side.
+"""Many single-user episodes at once, each at a day of its own.
 
-The steps are those of `simulator.environment.episode`, taken for all users of one experiment seed and one day together.
-Nothing that happens to a user depends on who else is there, so each one's events are those of an episode of their own.
+The steps are those of `simulator.environment.episode`, for all users of one experiment seed and day together. No
+user's events depend on other users, so they are those of an episode of that user alone.
 
 Axes: `envs` users in episodes, `rows` some of them, `k` slate length.
 """
@@ -26,7 +26,7 @@ from user_models.world.world import Population
 
 T = TypeVar("T", UserState, Users)
 _RINGS: Final = 64
-"""Days' orders that are kept at hand."""
+"""Daily catalogues in the cache."""
 
 
 @final
@@ -35,20 +35,20 @@ class Episodes:
     """State of every episode; all arrays change in place.
 
     Attributes:
-        course: World and sizes; its seed is replaced by each episode's own.
-        people: Whom episodes are about.
-        everybody: The same, as kernels read them.
+        settings: World and sizes; its seed is replaced by each episode's own.
+        population: Users that episodes are drawn from.
+        everybody: The population as kernels read it.
         block: The users now in episodes.
         seed: Experiment seed of each episode.
-        first_day: Day on which it began.
+        first_day: First day of each episode.
         day: Day of the waiting request; after the end, the horizon's last day.
-        over: Whether it has ended.
-        gone: Whether it has ended and its user has left for good.
-        rings: Orders of the catalogue by seed and day, the latest used last.
+        over: Whether each episode has ended.
+        gone: Whether each episode has ended and its user has left for good.
+        rings: Daily catalogues by seed and day, the most recently used last.
     """
 
-    course: RolloutSettings
-    people: Population
+    settings: RolloutSettings
+    population: Population
     everybody: Packed
     block: Block
     seed: Int64[np.ndarray, " envs"]
@@ -59,25 +59,27 @@ class Episodes:
     rings: dict[tuple[int, int], DailyCatalogue]
 
     @staticmethod
-    def empty(course: RolloutSettings, people: Population, n_envs: int, n_rounds: int) -> "Episodes":
+    def empty(settings: RolloutSettings, population: Population, n_envs: int, n_rounds: int) -> "Episodes":
         """Create episodes that have not begun; every row holds user 0."""
         ids = np.zeros(n_envs, np.int64)
-        users = Users(*(array[ids].copy() for array in people.latents))
-        block = Block.fresh(ids, users, n_rounds, course.stage.rules)
+        users = Users(*(array[ids].copy() for array in population.latents))
+        block = Block.fresh(ids, users, n_rounds, settings.platform.rules)
         days = np.zeros(n_envs, np.int32)
         over, gone = np.ones(n_envs, bool), np.zeros(n_envs, bool)
-        return Episodes(course, people, pack(people.latents), block, ids.copy(), days, days.copy(), over, gone, {})
+        return Episodes(
+            settings, population, pack(population.latents), block, ids.copy(), days, days.copy(), over, gone, {}
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without the cached catalogue orders, which are recomputed after loading."""
         return vars(self) | {"rings": {}}
 
     def at(self, seed: int) -> RolloutSettings:
-        """The course of an experiment seed."""
-        return replace(self.course, seed=seed)
+        """The settings of an experiment seed."""
+        return replace(self.settings, seed=seed)
 
     def ring(self, seed: int, day: int) -> DailyCatalogue:
-        """The catalogue on a day of an experiment seed, in its order."""
+        """Daily catalogue of an experiment seed, from the cache if it is there."""
         if (seed, day) not in self.rings:
             while len(self.rings) >= _RINGS:
                 self.rings.pop(next(iter(self.rings)))
@@ -85,13 +87,13 @@ class Episodes:
         return self.rings[seed, day]
 
     def together(self, rows: Int64[np.ndarray, " rows"]) -> Iterator[tuple[int, int, Int64[np.ndarray, " rows"]]]:
-        """Rows by experiment seed and day: each such pair with its rows, in order."""
+        """Group rows by experiment seed and day, and yield each pair with its rows, in order."""
         order = np.lexsort((rows, self.day[rows], self.seed[rows]))
         sorted_rows = rows[order]
         seed, day = self.seed[sorted_rows], self.day[sorted_rows]
-        cuts = np.flatnonzero((np.diff(seed) != 0) | (np.diff(day) != 0)) + 1
-        for some in np.split(sorted_rows, cuts) if len(rows) else ():
-            yield int(self.seed[some[0]]), int(self.day[some[0]]), some
+        group_starts = np.flatnonzero((np.diff(seed) != 0) | (np.diff(day) != 0)) + 1
+        for group in np.split(sorted_rows, group_starts) if len(rows) else ():
+            yield int(self.seed[group[0]]), int(self.day[group[0]]), group
 
 
 def arrive(
@@ -100,27 +102,29 @@ def arrive(
     user_id: Int64[np.ndarray, " rows"],
     seed: Int64[np.ndarray, " rows"],
 ) -> None:
-    """Begin episodes: each user waits, rested, for their first request from day 0 of their seed on.
+    """Begin episodes: each user starts in the initial state on day 0, and the first request is found.
 
     Raises:
-        ValueError: A user who does not come within `LONGEST_WAIT` days.
+        ValueError: A user does not come within `LONGEST_WAIT` days.
     """
     block = episodes.block
     block.user_id[rows] = user_id
-    for mine, everybody in zip(block.users, episodes.people.latents, strict=True):
-        mine[rows] = everybody[user_id]
+    for of_episodes, of_population in zip(block.users, episodes.population.latents, strict=True):
+        of_episodes[rows] = of_population[user_id]
     block.packed[rows] = episodes.everybody[user_id]
-    rested = fresh_state(_some(block.users, rows), block.state.sessions_left.shape[1], episodes.course.stage.rules)
-    _put(block.state, rows, rested)
+    new_state = fresh_state(
+        _take(block.users, rows), block.state.sessions_left.shape[1], episodes.settings.platform.rules
+    )
+    _write_back(block.state, rows, new_state)
     block.past.n_seen[rows] = 0
     episodes.seed[rows], episodes.day[rows], episodes.over[rows], episodes.gone[rows] = seed, 0, False, False
     _wake(episodes, rows)
     _wait(episodes, rows, np.full(len(rows), LONGEST_WAIT - 1, np.int32))
-    lost = rows[episodes.over[rows]]
-    if len(lost):
+    absent = rows[episodes.over[rows]]
+    if len(absent):
         raise ValueError(
-            f"user_id: user {block.user_id[lost[0]]} does not come within {LONGEST_WAIT} days of seed "
-            f"{episodes.seed[lost[0]]}; give another user or seed"
+            f"user_id: user {block.user_id[absent[0]]} does not come within {LONGEST_WAIT} days of seed "
+            f"{episodes.seed[absent[0]]}; give another user or seed"
         )
     episodes.first_day[rows] = episodes.day[rows]
 
@@ -129,15 +133,15 @@ def show(episodes: Episodes, rows: Int64[np.ndarray, " rows"], slates: Slates) -
     """Simulate users' responses to their slates, one row of `slates` each; the response is in the order of `rows`."""
     index_in_rows = np.empty(len(episodes.day), np.int64)
     index_in_rows[rows] = np.arange(len(rows))
-    parts: list[tuple[Int64[np.ndarray, " _"], Response]] = []
-    for seed, day, some in episodes.together(rows):
-        mine = index_in_rows[some]
+    responses: list[tuple[Int64[np.ndarray, " _"], Response]] = []
+    for seed, day, group in episodes.together(rows):
+        indices = index_in_rows[group]
         ring = episodes.ring(seed, day)
-        parts.append((mine, respond(episodes.at(seed), episodes.block, ring, day, some, slates[mine])))
-    combined = Response(*(np.empty((len(rows), *array.shape[1:]), array.dtype) for array in parts[0][1]))
-    for mine, response in parts:
-        for whole, part in zip(combined, response, strict=True):
-            whole[mine] = part
+        responses.append((indices, respond(episodes.at(seed), episodes.block, ring, day, group, slates[indices])))
+    combined = Response(*(np.empty((len(rows), *array.shape[1:]), array.dtype) for array in responses[0][1]))
+    for indices, response in responses:
+        for combined_array, rows_of_group in zip(combined, response, strict=True):
+            combined_array[indices] = rows_of_group
     return combined
 
 
@@ -145,64 +149,64 @@ def advance(episodes: Episodes, rows: Int64[np.ndarray, " rows"], horizon_days: 
     """Advance each episode after a slate to its next request; end those that reach the horizon first."""
     episodes.block.state.request[rows] += 1
     _wait(episodes, rows, episodes.first_day[rows] + np.int32(horizon_days - 1))
-    over = rows[episodes.over[rows]]
-    episodes.gone[over] = gone_for_good(
-        episodes.course.stage, episodes.seed[over], episodes.block, over, episodes.day[over]
+    ended = rows[episodes.over[rows]]
+    episodes.gone[ended] = gone_for_good(
+        episodes.settings.platform, episodes.seed[ended], episodes.block, ended, episodes.day[ended]
     )
 
 
 def offers(
     episodes: Episodes, rows: Int64[np.ndarray, " rows"]
 ) -> Iterator[tuple[Int64[np.ndarray, " _"], Observation]]:
-    """Yield the requests that wait for a slate, some rows at a time."""
-    for seed, day, some in episodes.together(rows):
-        yield some, observe(episodes.at(seed), episodes.block, episodes.ring(seed, day), day, some)
+    """Yield the requests that wait for a slate, in batches of rows."""
+    for seed, day, group in episodes.together(rows):
+        yield group, observe(episodes.at(seed), episodes.block, episodes.ring(seed, day), day, group)
 
 
 def _wait(episodes: Episodes, rows: Int64[np.ndarray, " rows"], last_day: Int32[np.ndarray, " rows"]) -> None:
     """Advance days until each user has a request; end the episodes without one by their last day."""
     block = episodes.block
-    until = np.zeros(len(episodes.day), np.int32)
-    until[rows] = last_day
+    last_day_of_row = np.zeros(len(episodes.day), np.int32)
+    last_day_of_row[rows] = last_day
     while len(rows):
-        for seed, day, some in episodes.together(rows):
-            open_requests(episodes.at(seed), block, day, range(block.state.sessions_left.shape[1]), some)
+        for seed, day, group in episodes.together(rows):
+            open_requests(episodes.at(seed), block, day, range(block.state.sessions_left.shape[1]), group)
         rows = rows[block.state.patience[rows] <= 0.0]
         _sleep(episodes, rows)
-        gone = episodes.day[rows] >= until[rows]
-        episodes.over[rows[gone]] = True
-        rows = rows[~gone]
+        is_over = episodes.day[rows] >= last_day_of_row[rows]
+        episodes.over[rows[is_over]] = True
+        rows = rows[~is_over]
         episodes.day[rows] += 1
         _wake(episodes, rows)
 
 
 def _wake(episodes: Episodes, rows: Int64[np.ndarray, " rows"]) -> None:
-    """Let some users begin their day."""
-    for seed, day, some in episodes.together(rows):
-        part = _apart(episodes.block, some)
-        begin_day(episodes.at(seed), part, day)
-        _put(episodes.block.state, some, part.state)
+    """Begin the day of users."""
+    for seed, day, group in episodes.together(rows):
+        block = _block_of_rows(episodes.block, group)
+        begin_day(episodes.at(seed), block, day)
+        _write_back(episodes.block.state, group, block.state)
 
 
 def _sleep(episodes: Episodes, rows: Int64[np.ndarray, " rows"]) -> None:
-    """Let some users end their day."""
-    part = _apart(episodes.block, rows)
-    end_day(episodes.course, part)
-    _put(episodes.block.state, rows, part.state)
+    """End the day of users."""
+    block = _block_of_rows(episodes.block, rows)
+    end_day(episodes.settings, block)
+    _write_back(episodes.block.state, rows, block.state)
 
 
-def _apart(block: Block, rows: Int64[np.ndarray, " rows"]) -> Block:
-    """Some users of a block, as a block of their own without a past."""
-    users, state = _some(block.users, rows), _some(block.state, rows)
+def _block_of_rows(block: Block, rows: Int64[np.ndarray, " rows"]) -> Block:
+    """Copy users of a block into a new block without histories."""
+    users, state = _take(block.users, rows), _take(block.state, rows)
     return Block(block.user_id[rows], users, block.packed[rows], state, HistoryBuffer.empty(0))
 
 
-def _some(bundle: T, rows: Int64[np.ndarray, " rows"]) -> T:
-    """Some rows of a bundle, copied."""
+def _take(bundle: T, rows: Int64[np.ndarray, " rows"]) -> T:
+    """Copy rows of a bundle of arrays."""
     return type(bundle)(*(array[rows] for array in bundle))
 
 
-def _put(state: UserState, rows: Int64[np.ndarray, " rows"], part: UserState) -> None:
-    """Write rows back."""
-    for whole, some in zip(state, part, strict=True):
-        whole[rows] = some
+def _write_back(state: UserState, rows: Int64[np.ndarray, " rows"], new_values: UserState) -> None:
+    """Write the state of rows back into the state of all."""
+    for stored, new in zip(state, new_values, strict=True):
+        stored[rows] = new

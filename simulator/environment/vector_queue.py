@@ -1,6 +1,6 @@
 """Queue of users for environments that are served together.
 
-Axes: `envs` environments, `rows` some of them, `left` users still to come.
+Axes: `envs` environments, `rows` some of them, `left` users still in the queue.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class NextUp(Protocol):
     """Source of the users of the next episodes."""
 
     def take(self, rows: Int64[np.ndarray, " rows"]) -> Comers:
-        """The next user of each of some environments, and the experiment seed of each."""
+        """Take the next user of each of the environments, and the experiment seed of each."""
         ...
 
 
@@ -32,8 +32,8 @@ class NextUp(Protocol):
 class UserQueue:
     """Queue of all users in a random order under one experiment seed; each pass has a new seed.
 
-    So many environments share a seed, and with it the day's order of the catalogue, and no user is met twice under
-    the same noise.
+    So many environments share a seed, and with it the day's order of the catalogue, and no user is served twice
+    under the same noise.
     """
 
     rng: np.random.Generator
@@ -43,15 +43,18 @@ class UserQueue:
 
     def take(self, rows: Int64[np.ndarray, " rows"]) -> Comers:
         """Take the next users of the shared order; the result does not depend on `rows`."""
-        n, done = len(rows), 0
+        n, n_taken = len(rows), 0
         users, seeds = np.empty(n, np.int64), np.empty(n, np.int64)
-        while done < n:
+        while n_taken < n:
             if len(self.order) == 0:
                 self.order = self.rng.permutation(self.n_users).astype(np.int64)
-            some = self.order[: n - done]
-            users[done : done + len(some)], seeds[done : done + len(some)] = some, self.seed
-            done += len(some)
-            self.order = self.order[len(some) :]
+            next_users = self.order[: n - n_taken]
+            users[n_taken : n_taken + len(next_users)], seeds[n_taken : n_taken + len(next_users)] = (
+                next_users,
+                self.seed,
+            )
+            n_taken += len(next_users)
+            self.order = self.order[len(next_users) :]
             if len(self.order) == 0:
                 self.seed = int(self.rng.integers(SEEDS))
         return users, seeds
@@ -60,12 +63,12 @@ class UserQueue:
 @final
 @dataclass
 class OwnDraws:
-    """Every environment draws for itself, as a single one does from reset to reset.
+    """Users and seeds that each environment draws from its own generator, as a `FeedEnv` does.
 
     Attributes:
         rngs: Generator of each environment.
         n_users: Size of the population.
-        given: Seed that each environment's next episode plays; None where it is drawn.
+        given: Seed of each environment's next episode; None if it is drawn.
     """
 
     rngs: list[np.random.Generator]
@@ -73,10 +76,10 @@ class OwnDraws:
     given: list[int | None]
 
     @staticmethod
-    def begin(seeds: Sequence[int | None], n_users: int, before: NextUp) -> "OwnDraws":
+    def begin(seeds: Sequence[int | None], n_users: int, earlier_queue: NextUp) -> "OwnDraws":
         """Seed every environment; one without a seed keeps its generator, if it has one."""
-        have = before.rngs if isinstance(before, OwnDraws) else [None] * len(seeds)
-        pairs = zip(have, seeds, strict=True)
+        earlier_rngs = earlier_queue.rngs if isinstance(earlier_queue, OwnDraws) else [None] * len(seeds)
+        pairs = zip(earlier_rngs, seeds, strict=True)
         rngs = [rng if seed is None and rng is not None else np_random(seed)[0] for rng, seed in pairs]
         return OwnDraws(rngs, n_users, list(seeds))
 
@@ -84,7 +87,7 @@ class OwnDraws:
         """Draw the next user and seed of each environment from its own generator."""
         users, seeds = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
         for i, row in enumerate(rows.tolist()):
-            drawn, users[i] = draw_episode(self.rngs[row], self.n_users)
-            given, self.given[row] = self.given[row], None
-            seeds[i] = drawn if given is None else given
+            drawn_seed, users[i] = draw_episode(self.rngs[row], self.n_users)
+            given_seed, self.given[row] = self.given[row], None
+            seeds[i] = drawn_seed if given_seed is None else given_seed
         return users, seeds

@@ -1,7 +1,7 @@
-"""Other ways to act in `askew/Feed-v0` and to see it: one video, a slate, weights; plain numbers; a cost.
+"""Wrappers of `askew/Feed-v0`: actions that are one video, a slate or weights; flat observations; a cost.
 
-Normalised rewards and observations, frame stacks, time limits and recordings are Gymnasium's own wrappers, which go on
-top of these.
+For normalised rewards and observations, frame stacks, time limits and recordings, put Gymnasium's own wrappers around
+these.
 
 Axes: `n` candidates, `k` slate length, `f` numbers of a request, `p` of a candidate.
 """
@@ -21,14 +21,14 @@ from simulator.environment.env import FeedEnv
 
 Feed: TypeAlias = gymnasium.Env[Any, Any]
 BOUND: Final = 1e4
-"""No number of a request comes near it."""
+"""Bound of observations; no number of a request comes near it."""
 
 
 def feed_of(env: Feed) -> FeedEnv:
-    """The feed under any wrappers.
+    """Return the feed environment under any wrappers.
 
     Raises:
-        TypeError: There is another environment.
+        TypeError: The environment is not a feed.
     """
     inner = env.unwrapped
     if not isinstance(inner, FeedEnv):
@@ -53,10 +53,10 @@ class SingleVideo(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArgs)
         """
         RecordConstructorArgs.__init__(self)
         gymnasium.ActionWrapper.__init__(self, env)
-        ground = feed_of(env).ground
-        if ground.slate_size != 1:
-            raise ValueError(f"slate_size: {ground.slate_size} given, want 1; for longer slates use SlateOfVideos")
-        self._n = ground.n_candidates
+        settings = feed_of(env).settings
+        if settings.slate_size != 1:
+            raise ValueError(f"slate_size: {settings.slate_size} given, want 1; for longer slates use SlateOfVideos")
+        self._n = settings.n_candidates
         self.action_space = spaces.Discrete(self._n)
 
     @override
@@ -64,7 +64,7 @@ class SingleVideo(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArgs)
         """Return scores that rank the chosen candidate first.
 
         Raises:
-            ValueError: There is no candidate at that place.
+            ValueError: There is no candidate of that index.
         """
         index = np.asarray(action)
         if index.shape != () or not np.issubdtype(index.dtype, np.integer) or not 0 <= index < self._n:
@@ -74,9 +74,9 @@ class SingleVideo(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArgs)
 
 @final
 class SlateOfVideos(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
-    """`MultiDiscrete`: the action is the slate, as places among the candidates, best first.
+    """`MultiDiscrete`: the action is the slate, as indices of candidates, best first.
 
-    Where a place is told twice, `repeats="refuse"` raises; `"mask"` keeps the first and fills up with the earliest
+    If an index is given twice, `repeats="refuse"` raises; `"mask"` keeps the first and fills up with the earliest
     candidates that the action does not name.
     """
 
@@ -86,20 +86,20 @@ class SlateOfVideos(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArg
         gymnasium.ActionWrapper.__init__(self, env)
         if repeats not in ("refuse", "mask"):
             raise ValueError(f"repeats: {repeats!r} given, want 'refuse' or 'mask'")
-        ground = feed_of(env).ground
-        self._n, self._refuse = ground.n_candidates, repeats == "refuse"
-        self.action_space = spaces.MultiDiscrete([self._n] * ground.slate_size)
+        settings = feed_of(env).settings
+        self._n, self._refuse = settings.n_candidates, repeats == "refuse"
+        self.action_space = spaces.MultiDiscrete([self._n] * settings.slate_size)
 
     @override
     def action(self, action: Int64[np.ndarray, " k"]) -> Float32[np.ndarray, " n"]:
         """Return scores that rank the chosen slate first.
 
         Raises:
-            ValueError: A repeat, where those are refused, or a place that is not there.
+            ValueError: An index is given twice and repeats are refused, or there is no candidate of that index.
         """
         slate = np.asarray(action)
-        whole = slate.shape == self.action_space.shape and np.issubdtype(slate.dtype, np.integer)
-        if not whole or ((slate < 0) | (slate >= self._n)).any():
+        has_right_type = slate.shape == self.action_space.shape and np.issubdtype(slate.dtype, np.integer)
+        if not has_right_type or ((slate < 0) | (slate >= self._n)).any():
             raise ValueError(
                 f"action: slate {slate.tolist()} given, want {self.action_space.shape} places from 0 to {self._n - 1}"
             )
@@ -114,7 +114,7 @@ class SlateOfVideos(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArg
 class CandidateWeights(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
     """The action is a weight per number of a candidate (`Numbers.candidates`); scores are inner products.
 
-    A handful of actions instead of a score per candidate: small agents learn it in minutes.
+    This is a handful of numbers instead of a score per candidate, which small agents learn in minutes.
     """
 
     def __init__(self, env: Feed) -> None:
@@ -126,7 +126,7 @@ class CandidateWeights(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructor
 
     @override
     def action(self, action: Float32[np.ndarray, " p"]) -> Float32[np.ndarray, " n"]:
-        """The inner products."""
+        """Compute the inner products."""
         return numbers_of(offer_of(self.env)).candidates[0] @ np.asarray(action, np.float32)
 
 
@@ -149,7 +149,7 @@ class FlatNumbers(gymnasium.ObservationWrapper[Any, Any, Any], RecordConstructor
 
 @final
 class HateCost(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Adds `info["cost"]`, the slate's hates, as constrained methods read it (Ray et al., Safety Gym, 2019)."""
+    """Adds `info["cost"]`, the number of hates in the slate, for constrained methods (Ray et al., Safety Gym, 2019)."""
 
     def __init__(self, env: Feed) -> None:
         """Wrap."""
@@ -159,14 +159,14 @@ class HateCost(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     @override
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step the wrapped environment and add the cost to `info`."""
-        observed, paid, over, truncated, info = self.env.step(action)
+        observation, reward, terminated, truncated, info = self.env.step(action)
         hates = float(((info["events"] & np.uint16(Event.HATE)) > 0).sum())
-        return observed, paid, over, truncated, info | {"cost": hates}
+        return observation, reward, terminated, truncated, info | {"cost": hates}
 
 
 def slate_scores(slate: Int64[np.ndarray, " k"], n: int) -> Float32[np.ndarray, " n"]:
-    """Scores in [-1, 1] under which the best candidates are those places, in that order; then the earliest others."""
+    """Return scores in [-1, 1] that rank the given indices first, in that order, then the earliest other candidates."""
     scores = np.full(n, -1, np.float32)
-    worth = 1 - np.arange(len(slate), dtype=np.float32) / len(slate)
-    scores[slate[::-1]] = worth[::-1]  # of a repeat the first, and best, stays
+    position_scores = 1 - np.arange(len(slate), dtype=np.float32) / len(slate)
+    scores[slate[::-1]] = position_scores[::-1]  # of a repeat the first, and best, stays
     return scores

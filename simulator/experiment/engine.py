@@ -18,12 +18,12 @@ from simulator.runs.checkpoint import Checkpoint, StoredFile
 SHARD_USERS: Final = 32_768
 """Users of a shard at most, unless its one block has more."""
 FEWEST_SHARDS: Final = 8
-"""Shards, where there are as many blocks: enough to keep a machine's cores busy."""
+"""Smallest number of shards, if there are as many blocks: enough for a machine's cores."""
 
 PackedPolicy: TypeAlias = tuple[tuple[str, bytes], ...]
-"""A policy as it travels: what it saves, as file names and contents; nothing for one that stays as it is built."""
+"""A saved policy as file names and contents; empty for one that is not trained."""
 AnswerWeights: TypeAlias = tuple[float, ...]
-"""Coefficients of the answering model; none before it is fitted."""
+"""Coefficients of the answer model; empty before it is fitted."""
 
 
 @runtime_checkable
@@ -47,12 +47,12 @@ class Store(Protocol):
         """Read a stored file.
 
         Raises:
-            RunFolderError: It is gone or has changed.
+            RunFolderError: The file is missing or was changed.
         """
         ...
 
     def read_checkpoint(self) -> Checkpoint | None:
-        """Read the checkpoint of an earlier try; None to begin at the beginning."""
+        """Read the checkpoint of an interrupted run; None if there is none."""
         ...
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
@@ -108,17 +108,17 @@ class StepResult:
 
 @runtime_checkable
 class Engine(Protocol):
-    """Simulates steps; nothing in a run's files depends on which engine it is or how many workers it has."""
+    """Simulates steps; a run's files depend neither on the engine nor on the number of workers."""
 
     def open(self, context: RunContext) -> None:
         """Get ready for a run."""
         ...
 
     def load_users(self, timeline: str, states: tuple[StoredFile, ...]) -> None:
-        """Load a timeline's users from storage; start from the users as drawn if none are stored."""
+        """Load a timeline's users from storage; use the initial population if none are stored."""
         ...
 
-    def fork(self, source: str, lines: Sequence[str]) -> None:
+    def fork(self, source: str, timelines: Sequence[str]) -> None:
         """Start timelines from a copy of the current users of `source`, which is dropped."""
         ...
 
@@ -132,7 +132,7 @@ class Engine(Protocol):
         ...
 
     def train(self, step: TrainingStep, logs: tuple[StoredFile, ...]) -> tuple[tuple[PackedPolicy, ...], AnswerWeights]:
-        """Train the policies of a step; with those of the arms, the answering model too."""
+        """Train the policies of a step; a step of the arms also fits the answer model."""
         ...
 
     def close(self) -> None:
@@ -141,7 +141,7 @@ class Engine(Protocol):
 
 
 def cut_shards(blocks: Sequence[Block]) -> tuple[Shard, ...]:
-    """Cut blocks into shards, as even as whole blocks allow; depends on the blocks alone."""
+    """Cut blocks into shards of about equal numbers of blocks; depends on the blocks alone."""
     users = sum(len(block.user_id) for block in blocks)
     n = min(len(blocks), max(FEWEST_SHARDS, -(-users // SHARD_USERS)))
     edges = [len(blocks) * i // n for i in range(n + 1)]

@@ -1,4 +1,4 @@
-"""The engine of one machine: shards side by side on threads; the compiled kernels run outside Python's lock."""
+"""The engine of one machine: shards on threads; the compiled kernels run outside Python's lock."""
 
 import sys
 from collections.abc import Sequence
@@ -46,12 +46,12 @@ class LocalEngine:
             blocks = self._context.setting.blocks
             self._states[timeline] = [ShardState.fresh(blocks[shard.first : shard.last]) for shard in self._shards]
 
-    def fork(self, source: str, lines: Sequence[str]) -> None:
+    def fork(self, source: str, timelines: Sequence[str]) -> None:
         """Start timelines from copies of the current state of `source`, which is dropped."""
         states = self._states.pop(source)
-        for timeline in lines[:-1]:
+        for timeline in timelines[:-1]:
             self._states[timeline] = [shard.copy() for shard in states]
-        self._states[lines[-1]] = states
+        self._states[timelines[-1]] = states
 
     def play(self, step: SimulationStep, serving: ServingPolicies) -> StepResult:
         """Simulate one step of a timeline on all shards."""
@@ -90,7 +90,7 @@ class LocalEngine:
         return ShardState.unpack(blocks, self._context.store.get(stored))
 
     def _policies(self, timeline: str, weights: tuple[PackedPolicy, ...]) -> tuple[Policy, ...]:
-        """The policies of a timeline, unpacked again only for other weights."""
+        """Unpack the policies of a timeline, unless they have the same weights as before."""
         cached = self._live.get(timeline)
         if cached is not None and cached[0] is weights:
             return cached[1]
@@ -102,7 +102,7 @@ class LocalEngine:
 
 
 def _calm_torch() -> None:
-    """Keep torch, if a policy has loaded it, to one thread: sums of floats depend on how many there are."""
+    """Limit torch, if it is loaded, to one thread: sums of floats depend on the number of threads."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)

@@ -1,8 +1,8 @@
 """The engine of many machines: each shard of the users is a Ray task.
 
-Between two steps users are stored in the run folder, which every machine has to see; a task reads its shard, simulates
-it and writes it again. So no process holds all users, and a task whose worker dies is run again. Policies are sent as
-weights, once a step. Feedback goes from task to task; the driver holds file names and weights.
+Between two steps users are stored in the run folder, which every machine must be able to read. A task reads its shard,
+simulates it and writes it back. So no process holds all users, and a task whose worker dies is run again. Policies are
+sent as weights, once per step. Feedback goes from task to task; the driver holds file names and weights.
 """
 
 import logging
@@ -42,11 +42,11 @@ from simulator.runs.checkpoint import StoredFile
 from simulator.spec.experiment import ExperimentSpec
 
 _RETRIES: Final = 5
-"""Times that a task is played again after its worker died."""
+"""Number of times that a task is run again after its worker died."""
 _QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 _PATIENCE_S: Final = 20
-"""Seconds that a cluster has to let somebody join."""
+"""Seconds to wait until a cluster accepts this process."""
 _JOIN: Final = """
 import logging, sys, ray
 try:
@@ -59,7 +59,7 @@ except Exception as error:
 @final
 @dataclass(frozen=True)
 class WorkerContext:
-    """Spec as JSON and storage: a worker rebuilds everything else from them."""
+    """Spec as JSON, and storage: a worker rebuilds everything else from them."""
 
     spec: str
     store: Store
@@ -73,7 +73,7 @@ class RayEngine:
         """Start `workers` processes here, or join the cluster at an address, which has workers of its own.
 
         Raises:
-            EngineError: Ray is not installed or cannot start here, or nobody answers at the address.
+            EngineError: Ray is not installed or cannot start here, or there is no cluster at the address.
         """
         os.environ.update(_QUIET)
         try:
@@ -83,11 +83,13 @@ class RayEngine:
         self._ray: Any = ray
         if address:
             _try_to_join(address, ray.util.get_node_ip_address())
-        own: dict[str, Any] = {"address": address} if address else {"num_cpus": workers, "include_dashboard": False}
-        own |= {"runtime_env": {"env_vars": pinned() | _ONE_THREAD | _QUIET}}
+        init_options: dict[str, Any] = (
+            {"address": address} if address else {"num_cpus": workers, "include_dashboard": False}
+        )
+        init_options |= {"runtime_env": {"env_vars": pinned() | _ONE_THREAD | _QUIET}}
         on_sigterm = signal.getsignal(signal.SIGTERM)
         try:
-            ray.init(**own, logging_level=logging.ERROR, log_to_driver=False)
+            ray.init(**init_options, logging_level=logging.ERROR, log_to_driver=False)
         except (OSError, RuntimeError, ValueError) as error:
             raise EngineError(f"--engine ray: cannot start at {address or 'this machine'}: {_reason(error)}") from None
         if threading.current_thread() is threading.main_thread():
@@ -104,9 +106,9 @@ class RayEngine:
         """Set a timeline's stored user states; workers start from the initial population if there are none."""
         self._states[timeline] = states or tuple(None for _ in self._shards)
 
-    def fork(self, source: str, lines: Sequence[str]) -> None:
+    def fork(self, source: str, timelines: Sequence[str]) -> None:
         """Start timelines from the stored states of `source`; all share its files, which never change."""
-        self._states |= dict.fromkeys(lines, self._states.pop(source))
+        self._states |= dict.fromkeys(timelines, self._states.pop(source))
 
     def play(self, step: SimulationStep, serving: ServingPolicies) -> StepResult:
         """Simulate one step of a timeline on all workers."""
@@ -115,10 +117,10 @@ class RayEngine:
         results = [
             self._task(_play, 2).remote(self._worker, step, serving_ref, shard, stored) for shard, stored in tasks
         ]
-        shards: list[ShardResult] = self._wait([done for done, _ in results])
+        shards: list[ShardResult] = self._wait([result_ref for result_ref, _ in results])
         policies = serving.policies
         if step.learns:
-            feedback = [owed for _, owed in results]
+            feedback = [feedback_ref for _, feedback_ref in results]
             policies = self._wait(self._task(_learn, 1).remote(self._worker, step.timeline, serving_ref, *feedback))
         result = collect_results(shards, policies)
         self._states[step.timeline] = result.states
@@ -137,11 +139,11 @@ class RayEngine:
         self._ray.shutdown()
 
     def _task(self, function: Callable[..., object], n_results: int) -> Any:  # noqa: ANN401 (Ray makes it)
-        """A function as a task that outlives its worker."""
+        """Turn a function into a task that is run again if its worker dies."""
         return self._ray.remote(num_returns=n_results, max_retries=_RETRIES)(function)
 
     def _wait(self, tasks: object) -> Any:  # noqa: ANN401 (whatever the tasks give)
-        """Results of tasks; errors of ours as they were raised there."""
+        """Wait for the results of tasks; errors of the project are raised again here."""
         try:
             return self._ray.get(tasks)
         except self._ray.exceptions.RayTaskError as error:
@@ -152,41 +154,41 @@ class RayEngine:
 
 
 def _reason(error: Exception) -> str:
-    """Why Ray does not start, in a line."""
+    """Reason why Ray does not start, in one line."""
     first = str(error).strip().partition("\n")[0]
     if "AF_UNIX" not in first:
         return first
     return f"TMPDIR {tempfile.gettempdir()} given, too long a name for Ray's sockets; want a shorter one, such as /tmp"
 
 
-def _try_to_join(address: str, here: str) -> None:
+def _try_to_join(address: str, own_address: str) -> None:
     """Join a cluster from a process that can be stopped: without an answer, Ray retries for many minutes.
 
     Args:
-        address: Of the cluster.
-        here: This machine's, which Ray asks in place of a loopback address.
+        address: Address of the cluster.
+        own_address: Address of this machine, which Ray uses instead of a loopback address.
 
     Raises:
-        EngineError: Nobody answers, or says no.
+        EngineError: There is no answer, or the cluster refuses.
     """
     remedy = "give the address of a running cluster, or leave out --address to start one here"
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if port.isdecimal() and all(_closed(each, int(port)) for each in (host, here)):
+    if port.isdecimal() and all(_is_closed(candidate, int(port)) for candidate in (host, own_address)):
         raise EngineError(f"--engine ray: nobody answers at --address {address}; {remedy}")
     try:
-        done = subprocess.run(  # noqa: S603 (our own interpreter)
+        process = subprocess.run(  # noqa: S603 (our own interpreter)
             [sys.executable, "-c", _JOIN, address], capture_output=True, text=True, timeout=_PATIENCE_S, check=False
         )
     except subprocess.TimeoutExpired:
         raise EngineError(
             f"--engine ray: nobody answers at --address {address} within {_PATIENCE_S} s; {remedy}"
         ) from None
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["Ray"])[-1]
+    if process.returncode:
+        reason = (process.stderr.strip().splitlines() or ["Ray"])[-1]
         raise EngineError(f"--engine ray: cannot join at --address {address}: {reason}; {remedy}")
 
 
-def _closed(host: str, port: int) -> bool:
+def _is_closed(host: str, port: int) -> bool:
     """Return whether a port is surely closed; one that does not answer at all may be open."""
     try:
         socket.create_connection((host, port), timeout=2).close()
@@ -199,7 +201,7 @@ def _closed(host: str, port: int) -> bool:
 
 @lru_cache(maxsize=1)
 def _context(spec: str, store: Store) -> RunContext:
-    """A worker's own context, the same as the driver's because it follows from the spec."""
+    """Rebuild the run context in a worker; it depends on the spec alone."""
     torch.set_num_threads(1)
     experiment = ExperimentSpec.model_validate_json(spec)
     return RunContext(prepare(experiment, world_of(experiment)), store)
@@ -208,7 +210,7 @@ def _context(spec: str, store: Store) -> RunContext:
 def _play(
     worker: WorkerContext, step: SimulationStep, serving: ServingPolicies, shard: Shard, stored: StoredFile | None
 ) -> tuple[ShardResult, Feedback | None]:
-    """Simulate a step for a shard; feedback is apart, because the driver never fetches it."""
+    """Simulate a step for a shard; feedback is returned separately, because the driver never reads it."""
     context = _context(worker.spec, worker.store)
     blocks = context.setting.blocks[shard.first : shard.last]
     users = ShardState.fresh(blocks).copy() if stored is None else ShardState.unpack(blocks, worker.store.get(stored))
@@ -221,21 +223,21 @@ def _play(
 def _learn(
     worker: WorkerContext, timeline: str, serving: ServingPolicies, *feedback: Feedback | None
 ) -> tuple[PackedPolicy, ...]:
-    """A timeline's policies after a round."""
+    """Update a timeline's policies after a round."""
     context = _context(worker.spec, worker.store)
     built = context.setting.built(timeline)
     policies = tuple(unpack_policy(policy, w) for policy, w in zip(built, serving.policies, strict=True))
-    learn(context.setting, timeline, policies, [owed for owed in feedback if owed is not None])
+    learn(context.setting, timeline, policies, [log for log in feedback if log is not None])
     return tuple(pack_policy(policy) for policy in policies)
 
 
 def _train(worker: WorkerContext, arm: int | None, logs: tuple[StoredFile, ...]) -> PackedPolicy:
-    """The policy of an arm, or of the pre-period, fitted on the logs."""
+    """Train the policy of an arm, or of the pre-period, on the logs."""
     context = _context(worker.spec, worker.store)
     return train_policy(context, arm, read_logs(context, logs))
 
 
 def _answers(worker: WorkerContext, logs: tuple[StoredFile, ...]) -> AnswerWeights:
-    """The answering model fitted on the logs."""
+    """Fit the answer model on the logs."""
     context = _context(worker.spec, worker.store)
     return answer_weights(context, read_logs(context, logs))

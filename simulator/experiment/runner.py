@@ -27,16 +27,16 @@ class Sink(Protocol):
 
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much is done, and how much there is."""
+"""Function that is called with the stage, the number of finished steps, and the number of all steps."""
 Stopping = Callable[[int], bool]
-"""Called with the days of the test that all timelines have reached: whether the test ends there."""
+"""Function from the finished days of the test to whether the test ends there."""
 
 
 def run_experiment(setting: PreparedExperiment, sink: Sink, workers: int, progress: Progress) -> None:
     """Run an experiment and pass its tables to `sink`, day by day; nothing is stored on disk.
 
     Raises:
-        SpecError: The spec has a `stop_when`, which takes a look at what is on disk.
+        SpecError: The spec has a `stop_when`, which needs a run folder.
         InvalidSlateError: A policy broke its contract.
     """
     if setting.spec.stop_when is not None:
@@ -45,12 +45,12 @@ def run_experiment(setting: PreparedExperiment, sink: Sink, workers: int, progre
 
 
 def play_into(sink: Sink, setting: PreparedExperiment, engine: Engine, progress: Progress) -> None:
-    """Play an experiment on an engine of your choice, which is closed at the end; see `run_experiment`."""
+    """Run an experiment on the given engine, which is closed at the end; see `run_experiment`."""
     play(setting, MemoryStore(sink, len(cut_shards(setting.blocks))), engine, progress)
 
 
 def never(_days: int) -> bool:
-    """Play to the last day."""
+    """Never stop before the last day."""
     return False
 
 
@@ -61,7 +61,7 @@ def play(
 
     Raises:
         InvalidSlateError: A policy broke its contract.
-        RunFolderError: A file cannot be written, or one of an earlier try is damaged.
+        RunFolderError: A file cannot be written, or an existing one is damaged.
     """
     context = RunContext(setting, store)
     try:
@@ -84,25 +84,25 @@ class _Run:
         self._weights: dict[str, tuple[PackedPolicy, ...]] = {}
         self._now = Checkpoint()
 
-    def resume(self, before: Checkpoint | None, stopping: Stopping) -> None:
-        """Play all steps that are not done, or those up to where the test ends early."""
-        self._restore(before or Checkpoint(lines={PRE: TimelineCheckpoint()}))
+    def resume(self, checkpoint: Checkpoint | None, stopping: Stopping) -> None:
+        """Run all steps that are not done, or until the test ends early."""
+        self._restore(checkpoint or Checkpoint(lines={PRE: TimelineCheckpoint()}))
         for index in range(self._now.done, len(self._steps)):
             step = self._steps[index]
             self._show_progress(index)
-            after = self._play(step) if isinstance(step, SimulationStep) else self._train(step)
+            next_checkpoint = self._play(step) if isinstance(step, SimulationStep) else self._train(step)
             days = days_played(self._steps, index)
-            last = index == len(self._steps) - 1 or (days > 0 and stopping(days))
-            done = {"done": len(self._steps), "lines": {}} if last else {"done": index + 1}
-            self._now = after.model_copy(update={**done, "steps": len(self._steps)})
+            is_last = index == len(self._steps) - 1 or (days > 0 and stopping(days))
+            progress_fields = {"done": len(self._steps), "lines": {}} if is_last else {"done": index + 1}
+            self._now = next_checkpoint.model_copy(update={**progress_fields, "steps": len(self._steps)})
             self._context.store.write_checkpoint(self._now)
-            if last:
+            if is_last:
                 return
 
-    def _restore(self, now: Checkpoint) -> None:
+    def _restore(self, stored: Checkpoint) -> None:
         """Load users and policies of a checkpoint."""
-        self._now = now
-        for timeline, checkpoint in now.lines.items():
+        self._now = stored
+        for timeline, checkpoint in stored.lines.items():
             self._engine.load_users(timeline, checkpoint.standing)
             self._weights[timeline] = self._load_weights(timeline, checkpoint)
 
@@ -114,7 +114,7 @@ class _Run:
         return tuple(tuple((_own_name(file.name), get(file)) for file in files) for files in checkpoint.policies)
 
     def _play(self, step: SimulationStep) -> Checkpoint:
-        """Simulate a step; the checkpoint after it."""
+        """Simulate a step and return the checkpoint after it."""
         results = self._engine.play(step, ServingPolicies(self._weights[step.timeline], self._now.answer_model))
         checkpoint = self._now.lines[step.timeline].model_copy(update={"standing": results.states})
         if step.learns:
@@ -130,7 +130,7 @@ class _Run:
         )
 
     def _train(self, step: TrainingStep) -> Checkpoint:
-        """Train policies; those of the arms open the test. The checkpoint after it."""
+        """Train policies, start the test's timelines after those of the arms, and return the checkpoint after it."""
         weights, answer_model = self._engine.train(step, self._now.logs)
         if step.who == "pre":
             self._weights[PRE] = weights
@@ -139,9 +139,9 @@ class _Run:
         setting, states = self._context.setting, self._now.lines[PRE].standing
         stored = dict(zip(setting.buckets.arms, self._stored("arms", weights), strict=False))
         by_arm = dict(zip(setting.buckets.arms, weights, strict=True))
-        self._engine.fork(PRE, setting.lines)
+        self._engine.fork(PRE, setting.timelines)
         checkpoints: dict[str, TimelineCheckpoint] = {}
-        for timeline in setting.lines:
+        for timeline in setting.timelines:
             self._weights[timeline] = tuple(by_arm[arm] for arm in setting.served(timeline))
             checkpoints[timeline] = TimelineCheckpoint(
                 standing=states, policies=tuple(stored[arm] for arm in setting.served(timeline) if stored)
@@ -159,10 +159,10 @@ class _Run:
         )
 
     def _show_progress(self, index: int) -> None:
-        """Show how far the run is."""
+        """Report the progress of the run."""
         stages = [_stage(step) for step in self._steps]
-        mine = [at for at, stage in enumerate(stages) if stage == stages[index]]
-        self._progress(stages[index], mine.index(index), len(mine))
+        steps_of_stage = [number for number, stage in enumerate(stages) if stage == stages[index]]
+        self._progress(stages[index], steps_of_stage.index(index), len(steps_of_stage))
 
 
 def _stage(step: Step) -> str:
@@ -180,7 +180,7 @@ def _own_name(name: str) -> str:
 @final
 @dataclass
 class MemoryStore:
-    """A store that keeps logs in memory, and hands tables on once those of all shards are there."""
+    """A store that holds logs in memory and passes tables on when those of all shards are complete."""
 
     sink: Sink
     n_shards: int
@@ -189,7 +189,7 @@ class MemoryStore:
     waiting: dict[str, dict[str, pa.Table]] = field(default_factory=dict[str, dict[str, pa.Table]])
 
     def put_table(self, name: str, table: pa.Table) -> StoredFile:
-        """Hold a table until those of the other shards are there."""
+        """Hold a table until those of the other shards are complete."""
         self.waiting.setdefault(name.rpartition("-")[0], {})[name] = table
         return StoredFile(name=name, size=0, crc=0)
 
@@ -203,11 +203,11 @@ class MemoryStore:
         return self.logs[stored.name]
 
     def read_checkpoint(self) -> Checkpoint | None:
-        """None: nothing is ever resumed."""
+        """Return None: there is nothing to resume."""
         return None
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Hand on a step's tables with all users in order, and drop logs that are no longer needed."""
+        """Pass on a step's tables with all users in order, and drop logs that are no longer needed."""
         for day, parts in self.waiting.items():
             self.sink.write_parquet(f"{day}.parquet", pa.concat_tables([parts[name] for name in sorted(parts)]))
         self.waiting.clear()

@@ -1,8 +1,8 @@
-"""An experiment as a row of steps, each of which ends in a checkpoint.
+"""An experiment as a sequence of steps, each of which ends in a checkpoint.
 
-Timeline, in days: random slates (`launch_days`), from which the pre-period's policy learns; the pre-period, in
-which everybody meets that policy; then each arm's policy is trained on both logs, and day 0 begins. A timeline
-whose policies go on learning is simulated round by round, every other one day by day.
+The days are: random slates (`launch_days`), on which the pre-period's policy is trained; the pre-period, in which that
+policy serves all users; then each arm's policy is trained on both logs, and day 0 begins. A timeline whose policies
+learn during the test is simulated by round, every other one by day.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ class SimulationStep:
 
     Attributes:
         timeline: `pre`, `all:<arm>` or `mixed`.
-        label: What its files are called: `pre`, `world0` and so on.
-        day: Negative before the test.
+        label: Label in file names: `pre`, `world0` and so on.
+        day: Day of the test; negative before it.
         rounds: Consecutive rounds of that day.
-        launch: Whether slates are random, whoever serves the timeline later.
+        launch: Whether slates are random.
         learns: Whether its policies learn from these rounds.
         n_rounds: Rounds in a day.
     """
@@ -38,12 +38,12 @@ class SimulationStep:
 
     @property
     def ends_day(self) -> bool:
-        """Return whether the step is the last of its day."""
+        """Whether the step is the last of its day."""
         return self.rounds[-1] == self.n_rounds - 1
 
     @property
     def name(self) -> str:
-        """Names this day of this timeline in files."""
+        """Name of this day of this timeline in file names."""
         return f"{self.label}-{self.day + 1000 if self.timeline == PRE else self.day:04d}"
 
 
@@ -67,7 +67,7 @@ def plan_steps(setting: PreparedExperiment) -> tuple[Step, ...]:
     test = [
         step
         for day in range(spec.days)
-        for index, timeline in enumerate(setting.lines)
+        for index, timeline in enumerate(setting.timelines)
         for step in day_steps(setting, timeline, f"world{index}", day)
     ]
     return (*launch, TrainingStep("pre"), *pre, TrainingStep("arms"), *test)
@@ -76,17 +76,17 @@ def plan_steps(setting: PreparedExperiment) -> tuple[Step, ...]:
 def day_steps(
     setting: PreparedExperiment, timeline: str, label: str, day: int, launch: bool = False
 ) -> list[SimulationStep]:
-    """The steps of one day of a timeline."""
+    """Steps of one day of a timeline."""
     n = setting.spec.rounds_per_day
     learns = not launch and any(isinstance(policy, LearningPolicy) for policy in setting.built(timeline))
     rounds = [(r,) for r in range(n)] if learns else [tuple(range(n))]
-    return [SimulationStep(timeline, label, day, some, launch, learns, n) for some in rounds]
+    return [SimulationStep(timeline, label, day, step_rounds, launch, learns, n) for step_rounds in rounds]
 
 
 def days_played(steps: Sequence[Step], index: int) -> int:
-    """Days of the test that are over for every timeline with this step; 0 where it does not end one."""
-    step, after = steps[index], steps[index + 1 : index + 2]
+    """Days of the test that are over in every timeline after this step; 0 if it does not end a day."""
+    step, next_steps = steps[index], steps[index + 1 : index + 2]
     if not isinstance(step, SimulationStep) or step.day < 0:
         return 0
-    going_on = any(isinstance(other, SimulationStep) and other.day == step.day for other in after)
-    return 0 if going_on else step.day + 1
+    day_goes_on = any(isinstance(next_step, SimulationStep) and next_step.day == step.day for next_step in next_steps)
+    return 0 if day_goes_on else step.day + 1

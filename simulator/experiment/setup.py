@@ -1,4 +1,4 @@
-"""An experiment made ready: users and videos drawn, policies built, users split; nothing is played yet."""
+"""Preparation of an experiment: draw users and videos, build policies, split users."""
 
 from dataclasses import dataclass
 from typing import Final, final
@@ -12,8 +12,8 @@ from simulator.assignment import assign
 from simulator.errors import SpecError
 from simulator.noise import seed_word
 from simulator.rollout.answer_model import constant_model
-from simulator.rollout.catalogue import Platform, RolloutSettings, Size, make_stage
-from simulator.rollout.oracle import hand_truth
+from simulator.rollout.catalogue import Platform, RolloutSettings, Size, draw_platform
+from simulator.rollout.oracle import build_oracle
 from simulator.rollout.population import Block, make_blocks
 from simulator.rollout.user_day_table import Buckets
 from simulator.runs.user_profiles import check_segments
@@ -33,15 +33,15 @@ class PreparedExperiment:
     """Experiment ready to run: buckets, serving policies, and shared inputs."""
 
     spec: ExperimentSpec
-    course: RolloutSettings
+    rollout: RolloutSettings
     blocks: list[Block]
     buckets: Buckets
     policies: tuple[Policy, ...]
     pre_policy: Policy
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """Courses of the test: one per arm for the truth, and the mixed one where it is not a selection from those."""
+    def timelines(self) -> tuple[str, ...]:
+        """Timelines of the test: one per arm for the truth, and the mixed one if it is not a selection from those."""
         if not self.spec.truth:
             return (MIXED,)
         arms = tuple(f"all:{arm}" for arm in self.buckets.arms)
@@ -52,15 +52,15 @@ class PreparedExperiment:
         return self.buckets.arms if timeline == MIXED else (timeline.removeprefix("all:"),)
 
     def built(self, timeline: str) -> tuple[Policy, ...]:
-        """A timeline's policies as they were built."""
+        """A timeline's policies, not trained."""
         if timeline == PRE:
             return (self.pre_policy,)
         return tuple(self.policies[self.buckets.arms.index(name)] for name in self.served(timeline))
 
     def training_seed(self, arm: int | None) -> int:
         """Return the training seed of an arm's or the pre-period's policy; arms share it unless one sets its own."""
-        own = 0 if arm is None else self.spec.arms[arm].training_seed
-        return int(seed_word(self.spec.seed, f"training {own}" if own else "training") >> np.uint64(33))
+        arm_seed = 0 if arm is None else self.spec.arms[arm].training_seed
+        return int(seed_word(self.spec.seed, f"training {arm_seed}" if arm_seed else "training") >> np.uint64(33))
 
     def served_by(self, timeline: str, block: Block) -> Int32[np.ndarray, " users"]:
         """Return the index of the policy that serves each user of a block."""
@@ -78,10 +78,10 @@ def world_of(spec: ExperimentSpec) -> World:
     """Load a spec's world and apply its presets and overrides.
 
     Raises:
-        SpecError: An unknown world or parameter, or a value that cannot be.
+        SpecError: The world or a parameter is unknown, or a value is invalid.
     """
-    if wrong := faults(spec.world_values):
-        raise SpecError(f"world_values: {wrong[0]}")
+    if messages := faults(spec.world_values):
+        raise SpecError(f"world_values: {messages[0]}")
     world = load_world(spec.world).with_values(PRESETS[spec.questionnaire])
     try:
         return world.with_values(spec.world_values)
@@ -91,17 +91,17 @@ def world_of(spec: ExperimentSpec) -> World:
 
 
 def prepare(spec: ExperimentSpec, world: World, catalogue_seed: int | None = None) -> PreparedExperiment:
-    """Draw users and videos, build policies, split the users; nothing is played yet.
+    """Draw users and videos, build policies and split the users; nothing is simulated yet.
 
     Args:
-        spec: What is to be played.
-        world: Whose users and videos.
-        catalogue_seed: Draws the videos, so that other users meet the same ones; the spec's seed by default.
+        spec: Spec of the experiment.
+        world: World of the users and videos.
+        catalogue_seed: Seed of the videos, so that other users get the same ones; the spec's seed by default.
 
     Raises:
-        SpecError: An unknown policy, option or feature of users, or an arm that gets no user.
+        SpecError: A policy, option or feature of users is unknown, or an arm gets no user.
     """
-    platform, population = stage_of(spec, world, catalogue_seed)
+    platform, population = platform_of(spec, world, catalogue_seed)
     check_segments(spec.segments, platform.user_table.names)
     settings = RolloutSettings(platform, spec.seed, spec.slate_size, spec.candidates, constant_model())
     policies = tuple(_build(arm, platform, population.latents) for arm in spec.arms)
@@ -119,18 +119,18 @@ def prepare(spec: ExperimentSpec, world: World, catalogue_seed: int | None = Non
     return PreparedExperiment(spec, settings, blocks, buckets, policies, pre_policy)
 
 
-def stage_of(spec: ExperimentSpec, world: World, catalogue_seed: int | None = None) -> tuple[Platform, Population]:
-    """The videos and users of an experiment; `catalogue_seed` as of `prepare`."""
-    before = spec.launch_days + spec.pre_days
-    size = Size(spec.users, spec.videos, spec.views_scale, first_day=-before, n_days=before + spec.days)
-    return make_stage(world, size, spec.seed, catalogue_seed)
+def platform_of(spec: ExperimentSpec, world: World, catalogue_seed: int | None = None) -> tuple[Platform, Population]:
+    """Draw the videos and users of an experiment; for `catalogue_seed` see `prepare`."""
+    days_before = spec.launch_days + spec.pre_days
+    size = Size(spec.users, spec.videos, spec.views_scale, first_day=-days_before, n_days=days_before + spec.days)
+    return draw_platform(world, size, spec.seed, catalogue_seed)
 
 
 def _build(arm: ArmSpec, platform: Platform, users: Users) -> Policy:
-    """An arm's policy; the oracle, and only the oracle, is handed the truth here."""
+    """Build an arm's policy; only the oracle gets the truth."""
     try:
         if arm.policy == "oracle":
-            return hand_truth(arm.options, platform, users)
+            return build_oracle(arm.options, platform, users)
         return build_policy(arm.policy, arm.options)
     except ValueError as error:
         raise SpecError(f"arm {arm.name!r}: {error}") from None

@@ -1,4 +1,4 @@
-"""One step of a run for one shard of the users: the function that every engine calls, here or on another machine."""
+"""One step of a run for one shard of the users; every engine calls this."""
 
 from dataclasses import dataclass, field, fields, replace
 from itertools import accumulate, pairwise
@@ -28,7 +28,7 @@ from simulator.runs.checkpoint import FOLDER, StoredFile
 from user_models.dynamics.state import UserState
 
 _EVERYBODY: Final = 2**62
-"""More than any user id."""
+"""Larger than any user id."""
 
 
 @final
@@ -41,7 +41,7 @@ class ShardState:
 
     @staticmethod
     def fresh(blocks: list[Block]) -> "ShardState":
-        """These users at the start of a day."""
+        """Make the state of users at the start of a day."""
         return ShardState(blocks, [Totals.zero(len(block.user_id)) for block in blocks])
 
     def copy(self) -> "ShardState":
@@ -49,7 +49,7 @@ class ShardState:
         return ShardState.fresh([block.copy() for block in self.blocks])
 
     def pack(self) -> bytes:
-        """Write all that changes as safetensors."""
+        """Encode states, histories and totals as safetensors."""
         named = {f"state.{name}": [getattr(block.state, name) for block in self.blocks] for name in UserState._fields}
         named |= {
             f"past.{f.name}": [getattr(block.past, f.name) for block in self.blocks] for f in fields(HistoryBuffer)
@@ -59,10 +59,10 @@ class ShardState:
 
     @staticmethod
     def unpack(blocks: list[Block], data: bytes) -> "ShardState":
-        """Read users written by `pack`; `blocks` gives their ids and is not changed.
+        """Decode users written by `pack`; `blocks` gives their ids and is not changed.
 
         Raises:
-            RunFolderError: The data are damaged, or of other users.
+            RunFolderError: The data are damaged or belong to other users.
         """
         ends = accumulate((len(block.user_id) for block in blocks), initial=0)
         cuts = [slice(a, b) for a, b in pairwise(ends)]
@@ -80,7 +80,7 @@ class ShardState:
 @final
 @dataclass(frozen=True)
 class ShardResult:
-    """The files of one shard; `feedback` is for `LearningPolicy.update`, by user and time."""
+    """Files of one shard, and feedback for `LearningPolicy.update`, by user and time."""
 
     feedback: Feedback | None = None
     states: StoredFile | None = None
@@ -91,7 +91,7 @@ class ShardResult:
 @final
 @dataclass(frozen=True)
 class LivePolicies:
-    """The policies of a timeline, ready to rank, and the answering model."""
+    """Policies of a timeline, ready to rank, and the answer model."""
 
     policies: tuple[Policy, ...]
     answer_model: AnswerWeights
@@ -100,7 +100,7 @@ class LivePolicies:
 def play_shard(
     context: RunContext, step: SimulationStep, live: LivePolicies, shard: Shard, states: ShardState
 ) -> ShardResult:
-    """Simulate a step for the users of a shard, who are changed by it, and store its tables, log and users."""
+    """Simulate a step for the users of a shard, and store tables, log and users; `states` changes in place."""
     setting = context.setting
     rollout = _rollout_settings(setting, live.answer_model)
     timeline = _timeline(setting, step, live, states.blocks)
@@ -114,7 +114,7 @@ def play_shard(
             end_day(rollout, block)
             totals.counts[:, 0] = block.state.session
     tables = _store_tables(context, step, shard, timeline, days)
-    log = [piece for block_day in days for piece in block_day.log]
+    log = [views for block_day in days for views in block_day.log]
     if step.ends_day:
         states.totals[:] = ShardState.fresh(states.blocks).totals
     return ShardResult(
@@ -126,10 +126,9 @@ def play_shard(
 
 
 def learn(setting: PreparedExperiment, timeline: str, policies: tuple[Policy, ...], feedback: list[Feedback]) -> None:
-    """Give every learning policy a round's feedback; one log per shard, in order.
+    """Update every learning policy with a round's feedback; `feedback` has one log per shard, in order.
 
-    It gets that of the users whom it served, or with pooled data that of all (arXiv 2309.07107: arms that learn from
-    one log).
+    A policy gets the feedback of the users whom it served, or with pooled data that of all users (arXiv 2309.07107).
     """
     if not feedback:
         return
@@ -147,20 +146,20 @@ def unpack_log(data: bytes) -> Feedback:
 
 
 def _rollout_settings(setting: PreparedExperiment, answer_model: AnswerWeights) -> RolloutSettings:
-    """The settings of the rollout, with the answering model once it is fitted."""
+    """Settings of the rollout, with the answer model once it is fitted."""
     if not answer_model:
-        return setting.course
-    return replace(setting.course, answer_model=AnswerModel.unpacked(answer_model))
+        return setting.rollout
+    return replace(setting.rollout, answer_model=AnswerModel.unpacked(answer_model))
 
 
 def _timeline(setting: PreparedExperiment, step: SimulationStep, live: LivePolicies, blocks: list[Block]) -> Timeline:
-    """A shard's users and the policies that serve them."""
+    """Timeline of a shard's users and the policies that serve them."""
     policies = (RandomPolicy(),) if step.launch else live.policies
     return Timeline(step.timeline, policies, [setting.served_by(step.timeline, block) for block in blocks], blocks)
 
 
 def _logging_scope(setting: PreparedExperiment, step: SimulationStep, blocks: list[Block]) -> LoggingScope:
-    """Choose the users to log: all where policies learn, the first users before the test; traces in the test."""
+    """Choose the users to log and trace: all users if policies learn, else the first users before the test."""
     user_id = np.concatenate([block.user_id for block in blocks])
     trace = setting.spec.trace if step.day >= 0 else 0.0
     traced = user_id[hash_share(user_id, "trace") < trace] if trace > 0 else None
@@ -172,9 +171,9 @@ def _logging_scope(setting: PreparedExperiment, step: SimulationStep, blocks: li
 def _store_tables(
     context: RunContext, step: SimulationStep, shard: Shard, timeline: Timeline, days: list[BlockDay]
 ) -> tuple[StoredFile, ...]:
-    """Store user-days at the end of a day, except of the launch; the trace and questionnaires of these rounds."""
+    """Store user-days at the end of a day, except in the launch, and the trace and questionnaires of these rounds."""
     stored: list[StoredFile] = []
-    strongly = context.setting.course.stage.world.asks_strongly
+    strongly = context.setting.rollout.platform.world.asks_strongly
     if step.ends_day and not step.launch:
         served = context.setting.served(step.timeline)
         table = user_day_table(timeline, days, step.day, served, context.setting.buckets, asks_strongly=strongly)
@@ -202,29 +201,32 @@ def _store_log(context: RunContext, step: SimulationStep, shard: Shard, log: lis
     """Store the training log: views before the test of the first users."""
     if step.day >= 0 or not log:
         return None
-    everybody = canonical(log)
-    mine = everybody.take(everybody.user_id < context.setting.spec.training_users)
-    if not len(mine):
+    log_by_time = canonical(log)
+    training_log = log_by_time.take(log_by_time.user_id < context.setting.spec.training_users)
+    if not len(training_log):
         return None
     return context.store.put(
-        _checkpoint_name("log", step, shard), save({f.name: getattr(mine, f.name) for f in fields(mine)})
+        _checkpoint_name("log", step, shard),
+        save({f.name: getattr(training_log, f.name) for f in fields(training_log)}),
     )
 
 
-def _checkpoint_name(what: str, step: SimulationStep, shard: Shard) -> str:
+def _checkpoint_name(kind: str, step: SimulationStep, shard: Shard) -> str:
     """Name a file of the checkpoint."""
-    return f"{FOLDER}/{what}-{step.name}-{step.rounds[-1]}-{shard.index:04d}.safetensors"
+    return f"{FOLDER}/{kind}-{step.name}-{step.rounds[-1]}-{shard.index:04d}.safetensors"
 
 
 def _restored(block: Block, arrays: dict[str, np.ndarray], cut: slice) -> Block:
-    """A block with its stored state and history."""
+    """Make a block with its stored state and histories."""
 
-    def then(now: np.ndarray, name: str) -> np.ndarray:
+    def stored_copy(now: np.ndarray, name: str) -> np.ndarray:
         stored = arrays[name][cut]
         if now.shape != stored.shape or now.dtype != stored.dtype:
             raise ValueError(f"{name} is {stored.dtype}{stored.shape}, want {now.dtype}{now.shape}")
         return stored.copy()
 
-    state = UserState(*(then(getattr(block.state, name), f"state.{name}") for name in UserState._fields))
-    past = HistoryBuffer(**{f.name: then(getattr(block.past, f.name), f"past.{f.name}") for f in fields(HistoryBuffer)})
+    state = UserState(*(stored_copy(getattr(block.state, name), f"state.{name}") for name in UserState._fields))
+    past = HistoryBuffer(
+        **{f.name: stored_copy(getattr(block.past, f.name), f"past.{f.name}") for f in fields(HistoryBuffer)}
+    )
     return replace(block, state=state, past=past)

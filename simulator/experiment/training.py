@@ -1,4 +1,4 @@
-"""Policies between two steps: how they are packed, unpacked and trained."""
+"""Packing, unpacking and training of policies between steps."""
 
 import copy
 from pathlib import Path
@@ -24,7 +24,7 @@ def pack_policy(policy: Policy) -> PackedPolicy:
 
 
 def unpack_policy(built: Policy, weights: PackedPolicy) -> Policy:
-    """The policy as it was packed; without weights, a copy of it as it was built."""
+    """Load a packed policy; without weights, copy the policy as it was built."""
     if not weights or not isinstance(built, TrainablePolicy):
         return copy.deepcopy(built)
     with TemporaryDirectory() as temporary:
@@ -37,20 +37,20 @@ def unpack_policy(built: Policy, weights: PackedPolicy) -> Policy:
 
 
 def read_logs(context: RunContext, logs: tuple[StoredFile, ...]) -> Feedback:
-    """One log out of the files of one, which are in order of time."""
+    """Read the files of a log, which are in order of time, into one log."""
     return canonical([unpack_log(context.store.get(stored)) for stored in logs])
 
 
 def train_policy(context: RunContext, arm: int | None, log: Feedback) -> PackedPolicy:
-    """The policy of an arm, or of the pre-period, fitted on a log, as weights."""
+    """Train the policy of an arm, or of the pre-period, on a log, and return its weights."""
     setting = context.setting
     policy = copy.deepcopy(setting.pre_policy if arm is None else setting.policies[arm])
     if isinstance(policy, TrainablePolicy):
-        stage = setting.course.stage
-        policy.fit(Log(log, stage.user_table, stage.video_table), setting.training_seed(arm))
+        platform = setting.rollout.platform
+        policy.fit(Log(log, platform.user_table, platform.video_table), setting.training_seed(arm))
     return pack_policy(policy)
 
 
 def answer_weights(context: RunContext, log: Feedback) -> AnswerWeights:
-    """The answering model fitted on a log."""
-    return fit_answer_model(log, context.setting.course.stage.videos.duration_s).packed()
+    """Fit the answer model on a log, and return its coefficients."""
+    return fit_answer_model(log, context.setting.rollout.platform.videos.duration_s).packed()

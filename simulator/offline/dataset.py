@@ -13,10 +13,10 @@ class Dataset:
     """Logged views and public tables, and the truth where there is one.
 
     Attributes:
-        name: Shown on the page.
-        log: Views sorted by user, then time; `Event.CLICK` marks what is to be found again.
-        satisfaction: True satisfaction of users with videos, for whoever judges and never for a policy; None where
-            nobody knows.
+        name: Name on the page.
+        log: Views sorted by user, then time; `Event.CLICK` marks the videos that may be held out.
+        satisfaction: True satisfaction of users with videos, for evaluation and never for a policy; None if it is not
+            known.
     """
 
     name: str

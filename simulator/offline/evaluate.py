@@ -14,7 +14,7 @@ from simulator.errors import OfflineError
 from simulator.experiment.runner import Progress
 from simulator.offline.metrics import by_user, paired_p, standard_error
 from simulator.offline.protocol import ProtocolRules, Task, make_task
-from simulator.offline.ranking import RankingResult, ask
+from simulator.offline.ranking import RankingResult, rank_held_out
 from simulator.offline.source import LogSource, read_source
 from simulator.offline.store import Protocol, ResultStore
 from simulator.reports.offline import FILE, MAIN, METRICS, TRUE, TRUTH, Lead, Offline, PolicyRow, SeedRow
@@ -22,7 +22,7 @@ from simulator.runs.folder import RunFolder
 from simulator.runs.lock import locked
 
 PAGE: Final = "offline.html"
-_Found: TypeAlias = Mapping[str, Sequence[RankingResult]]
+_Results: TypeAlias = Mapping[str, Sequence[RankingResult]]
 
 
 @final
@@ -31,8 +31,8 @@ class Study:
     """Policies to compare, seeds, and the protocol's numbers.
 
     Attributes:
-        policies: Names; all different.
-        seeds: Seeds 0 to one less.
+        policies: Names of the policies, all different.
+        seeds: Number of seeds, from 0 on.
         rules: The protocol's numbers.
     """
 
@@ -48,7 +48,7 @@ class Study:
 
 
 def trainable() -> tuple[str, ...]:
-    """Shipped policies that learn from a log."""
+    """Names of the shipped policies that are trained on a log."""
     return tuple(name for name in POLICIES if issubclass(find_policy(name), TrainablePolicy))
 
 
@@ -56,11 +56,11 @@ def run_offline(source: LogSource, study: Study, out: Path, progress: Progress) 
     """Read the data, evaluate every policy without a stored result, store each result, and compare them all.
 
     Raises:
-        OfflineError: Data, policies or options that do not go together, or a folder of another protocol.
+        OfflineError: Data, policies or options do not fit, or the folder has another protocol.
         RunFolderError: The folder cannot be written to, is in use, or is damaged.
-        DataError: Missing or damaged files of KuaiRand.
-        SpecError: A damaged run folder.
-        WorldError: No such world.
+        DataError: Files of KuaiRand are missing or damaged.
+        SpecError: The run folder is damaged.
+        WorldError: The world is unknown.
     """
     _check_names(study.policies)
     progress("the log", 0, 1)
@@ -68,7 +68,7 @@ def run_offline(source: LogSource, study: Study, out: Path, progress: Progress) 
     protocol = Protocol.of(task)
     answers = ResultStore.open(out, protocol)
     with locked(out):
-        results = _asked(task, study, answers, progress)
+        results = _results_of_policies(task, study, answers, progress)
         result = compare(protocol, results)
         RunFolder(out).put(FILE, result.to_json().encode())
     return result
@@ -79,16 +79,16 @@ def write_page(out: Path, html: str) -> None:
     RunFolder(out).put(PAGE, html.encode())
 
 
-def compare(protocol: Protocol, found: _Found) -> Offline:
-    """Every policy's figures, best first, and the best against the second."""
-    rows = [_row(name, seed, answer) for name, each in found.items() for seed, answer in enumerate(each)]
-    policies = [_summary(name, [row for row in rows if row.policy == name]) for name in found]
+def compare(protocol: Protocol, results: _Results) -> Offline:
+    """Compute every policy's scores, best first, and compare the best with the second best."""
+    rows = [_row(name, seed, answer) for name, answers in results.items() for seed, answer in enumerate(answers)]
+    policies = [_summary(name, [row for row in rows if row.policy == name]) for name in results]
     policies.sort(key=lambda row: -(row.mean[MAIN] or 0))
     return Offline(
         **protocol.model_dump(include={"data", "users", "videos", "views", "negatives", "core"}),
         rows=rows,
         policies=policies,
-        lead=_lead([row for row in policies if row.policy != TRUTH], found),
+        lead=_lead([row for row in policies if row.policy != TRUTH], results),
     )
 
 
@@ -101,24 +101,26 @@ def _check_names(names: Sequence[str]) -> None:
             raise OfflineError(str(error)) from error
 
 
-def _asked(task: Task, study: Study, answers: ResultStore, progress: Progress) -> dict[str, list[RankingResult]]:
-    """Return every policy's results, stored or new; those of the truth too where it is available."""
+def _results_of_policies(
+    task: Task, study: Study, answers: ResultStore, progress: Progress
+) -> dict[str, list[RankingResult]]:
+    """Read or compute every policy's results, and those of the truth if it is known."""
     names = study.policies if task.satisfaction is None else (*study.policies, TRUTH)
     results: dict[str, list[RankingResult]] = {name: [] for name in names}
-    turns = [(name, seed) for seed in range(study.seeds) for name in names]
-    for at, (name, seed) in enumerate(turns):
-        progress("policies", at, len(turns))
+    runs = [(name, seed) for seed in range(study.seeds) for name in names]
+    for number, (name, seed) in enumerate(runs):
+        progress("policies", number, len(runs))
         answer = answers.read(name, seed)
         if answer is None:
-            answer = ask(task, name, seed)
+            answer = rank_held_out(task, name, seed)
             answers.write(name, seed, answer)
         results[name].append(answer)
-    progress("policies", len(turns), len(turns))
+    progress("policies", len(runs), len(runs))
     return results
 
 
 def _row(name: str, seed: int, answer: RankingResult) -> SeedRow:
-    """One policy's figures with one seed."""
+    """Scores of one policy with one seed."""
     scores: dict[str, float | None] = {metric: float(by_user(answer.rank, metric).mean()) for metric in METRICS}
     if answer.true_gain is not None:
         scores[TRUE] = answer.true_gain
@@ -126,7 +128,7 @@ def _row(name: str, seed: int, answer: RankingResult) -> SeedRow:
 
 
 def _summary(name: str, rows: Sequence[SeedRow]) -> PolicyRow:
-    """Means over seeds."""
+    """Mean scores over seeds."""
     values = {metric: np.array([row.scores[metric] for row in rows], float) for metric in rows[0].scores}
     return PolicyRow(
         policy=name,
@@ -136,11 +138,11 @@ def _summary(name: str, rows: Sequence[SeedRow]) -> PolicyRow:
     )
 
 
-def _lead(policies: Sequence[PolicyRow], found: _Found) -> Lead | None:
-    """The first two policies, user by user."""
+def _lead(policies: Sequence[PolicyRow], results: _Results) -> Lead | None:
+    """Compare the first two policies by user."""
     if len(policies) < 2:
         return None
-    best, second = (_by_user(found[row.policy]) for row in policies[:2])
+    best, second = (_by_user(results[row.policy]) for row in policies[:2])
     return Lead(
         best=policies[0].policy,
         second=policies[1].policy,
@@ -151,5 +153,5 @@ def _lead(policies: Sequence[PolicyRow], found: _Found) -> Lead | None:
 
 
 def _by_user(answers: Sequence[RankingResult]) -> Float64[np.ndarray, " users"]:
-    """Each user's mean over seeds."""
+    """Main metric of each user, averaged over seeds."""
     return np.mean([by_user(answer.rank, MAIN) for answer in answers], axis=0)

@@ -26,8 +26,8 @@ def standard_error(values: Float64[np.ndarray, " seeds"]) -> float | None:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
 
 
-def paired_p(one: Float64[np.ndarray, " users"], other: Float64[np.ndarray, " users"]) -> float | None:
+def paired_p(first: Float64[np.ndarray, " users"], second: Float64[np.ndarray, " users"]) -> float | None:
     """Two-sided p-value of a paired t-test over users; None if no user differs."""
-    if len(one) < 2 or np.ptp(one - other) == 0:
+    if len(first) < 2 or np.ptp(first - second) == 0:
         return None
-    return float(stats.ttest_rel(one, other).pvalue)
+    return float(stats.ttest_rel(first, second).pvalue)

@@ -23,10 +23,10 @@ from simulator.rollout.history_buffer import HISTORY
 from simulator.rollout.loop_kernel import first_bad_slate
 
 BEST_OF: Final = 10
-"""Places whose true satisfaction is counted."""
+"""Number of top positions whose true satisfaction counts."""
 _TOGETHER: Final = 1024
 _SHARED: Final = {"teaching": "catalogue"}
-TEACHING: Final[Mapping[str, Mapping[str, Any]]] = {
+EXTRA_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     **dict.fromkeys(
         ("stamp", "caser", "hgn", "narm", "gru4rec", "sasrec", "fmlprec", "dipn", "dmt", "dfn", "feedrec"), _SHARED
     ),
@@ -51,26 +51,26 @@ class RankingResult:
     """Ranks of the held-out videos under one policy.
 
     Attributes:
-        rank: Place of each user's test, from 1.
-        true_gain: Share of the possible true satisfaction in the first ten places; None without truth.
+        rank: Rank of each user's test, from 1.
+        true_gain: Share of the possible true satisfaction in the first ten positions; None without truth.
     """
 
     rank: Int64[np.ndarray, " users"]
     true_gain: float | None
 
 
-def ask(task: Task, name: str, seed: int) -> RankingResult:
+def rank_held_out(task: Task, name: str, seed: int) -> RankingResult:
     """Build, fit and evaluate a policy; the name `TRUTH` ranks by true satisfaction.
 
     Raises:
-        OfflineError: A policy that cannot be built or fitted, or that breaks its contract.
+        OfflineError: The policy cannot be built or fitted, or breaks its contract.
     """
     candidates = draw_candidates(task, seed)
     if name == TRUTH:
         slates = _by_truth(task, candidates)
     else:
         try:
-            slates = _order(task, fitted(task, name, seed), candidates, seed)
+            slates = _rank_all(task, fitted(task, name, seed), candidates, seed)
         except ValueError as error:
             raise OfflineError(f"policy {name!r}: {' '.join(str(error).split())}") from error
     rank = (slates == task.tests.video_id[:, None]).argmax(axis=1) + 1
@@ -78,15 +78,15 @@ def ask(task: Task, name: str, seed: int) -> RankingResult:
 
 
 def fitted(task: Task, name: str, seed: int) -> Policy:
-    """A new policy, fitted if it can be."""
-    policy = build_policy(name, TEACHING.get(name, {}))
+    """Build a policy, and fit it if it is trainable."""
+    policy = build_policy(name, EXTRA_OPTIONS.get(name, {}))
     if isinstance(policy, TrainablePolicy):
         policy.fit(task.train, seed)
     return policy
 
 
 def observe(task: Task, candidates: Int32[np.ndarray, "users n"], users: Int64[np.ndarray, " some"]) -> Observation:
-    """Requests of some users on one day."""
+    """Build the requests of users on one day."""
     tests, feedback = task.tests, task.train.feedback
     now_h = 24 * tests.day[users].astype(np.int32) + tests.hour[users].astype(np.int32)
     first = np.searchsorted(feedback.user_id, users)
@@ -103,46 +103,46 @@ def observe(task: Task, candidates: Int32[np.ndarray, "users n"], users: Int64[n
     )
 
 
-def _order(task: Task, policy: Policy, candidates: Int32[np.ndarray, "users n"], seed: int) -> Slates:
-    """All candidates of every user in the policy's order."""
+def _rank_all(task: Task, policy: Policy, candidates: Int32[np.ndarray, "users n"], seed: int) -> Slates:
+    """Rank all candidates of every user by the policy."""
     slates = np.empty_like(candidates)
     for day in np.unique(task.tests.day):
         users = np.flatnonzero(task.tests.day == day)
-        for begin in range(0, len(users), _TOGETHER):
-            some = users[begin : begin + _TOGETHER]
-            slates[some] = _served(policy, observe(task, candidates, some), seed)
+        for start in range(0, len(users), _TOGETHER):
+            batch = users[start : start + _TOGETHER]
+            slates[batch] = _checked_slates(policy, observe(task, candidates, batch), seed)
     return slates
 
 
-def _served(policy: Policy, obs: Observation, seed: int) -> Slates:
-    """Checked slates of all candidates."""
+def _checked_slates(policy: Policy, obs: Observation, seed: int) -> Slates:
+    """Let the policy rank all candidates, and check its slates."""
     users, n = obs.candidates.shape
     keys = row_keys(seed_word(seed, "policy"), obs.user_id.astype(np.int64), obs.day, np.zeros(users, np.int32))
     slates = np.ascontiguousarray(policy.rank(obs, n, KeyedNoise(keys)), np.int32)
     if slates.shape != obs.candidates.shape:
         raise OfflineError(f"slates of shape {slates.shape} returned, want {obs.candidates.shape}")
-    if (bad := first_bad_slate(slates, obs.candidates)) >= 0:
-        raise OfflineError(f"slate of user {obs.user_id[bad]} repeats a video or holds one that was not on offer")
+    if (bad_row := first_bad_slate(slates, obs.candidates)) >= 0:
+        raise OfflineError(f"slate of user {obs.user_id[bad_row]} repeats a video or holds one that was not on offer")
     return slates
 
 
 def _by_truth(task: Task, candidates: Int32[np.ndarray, "users n"]) -> Slates:
-    """Candidates by true satisfaction, best first."""
-    order = np.argsort(-_felt(task, candidates), axis=1, kind="stable")
+    """Rank candidates by true satisfaction, best first."""
+    order = np.argsort(-_true_satisfaction(task, candidates), axis=1, kind="stable")
     return np.take_along_axis(candidates, order, axis=1)
 
 
-def _felt(task: Task, videos: Int32[np.ndarray, "users n"]) -> Float64[np.ndarray, "users n"]:
-    """True satisfaction of every user with these videos."""
+def _true_satisfaction(task: Task, videos: Int32[np.ndarray, "users n"]) -> Float64[np.ndarray, "users n"]:
+    """True satisfaction of every user with the given videos."""
     if task.satisfaction is None:
         raise OfflineError(f"{task.name}: nobody knows true satisfaction here; it is known in simulated logs only")
     return task.satisfaction(np.arange(len(videos)), videos).astype(np.float64)
 
 
 def _true_gain(task: Task, candidates: Int32[np.ndarray, "users n"], slates: Slates) -> float | None:
-    """Satisfaction of the first ten above that of all, relative to the best ten: 1 is perfect, 0 is chance."""
+    """Mean satisfaction of the first ten less that of all, relative to the best ten: 1 is perfect, 0 is chance."""
     if task.satisfaction is None:
         return None
-    ranked, offered = _felt(task, slates), np.sort(_felt(task, candidates), axis=1)
-    usual = offered.mean()
-    return float((ranked[:, :BEST_OF].mean() - usual) / (offered[:, -BEST_OF:].mean() - usual))
+    ranked, by_truth = _true_satisfaction(task, slates), np.sort(_true_satisfaction(task, candidates), axis=1)
+    mean_satisfaction = by_truth.mean()
+    return float((ranked[:, :BEST_OF].mean() - mean_satisfaction) / (by_truth[:, -BEST_OF:].mean() - mean_satisfaction))

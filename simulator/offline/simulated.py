@@ -15,9 +15,9 @@ from policies.base import Feedback, Log
 from policies.events import events_logged
 from simulator.errors import OfflineError
 from simulator.experiment.runner import Progress, prepare, run_experiment, world_of
-from simulator.experiment.setup import MIXED, stage_of
+from simulator.experiment.setup import MIXED, platform_of
 from simulator.offline.dataset import Dataset
-from simulator.rollout.oracle import pleasure
+from simulator.rollout.oracle import satisfaction_value
 from simulator.spec.experiment import ArmSpec, ExperimentSpec, load_spec
 
 DAYS: Final = 13
@@ -32,8 +32,8 @@ def read_run(folder: Path) -> Dataset:
     """Read a run's trace: the mixed timeline if there is one, else all users under the control.
 
     Raises:
-        SpecError: A damaged spec.
-        OfflineError: No full trace there.
+        SpecError: The spec is damaged.
+        OfflineError: There is no full trace.
     """
     spec = load_spec(str(folder / "spec.toml"))
     files = sorted((folder / "trace").glob("*.parquet"))
@@ -47,11 +47,11 @@ def read_run(folder: Path) -> Dataset:
 
 
 def simulate(world: str, users: int, workers: int, progress: Progress) -> Dataset:
-    """Thirteen days of a world under `base`, questionnaires included.
+    """Simulate thirteen days of a world under `base`, with questionnaires.
 
     Raises:
-        WorldError: No such world.
-        SpecError: Too few users.
+        WorldError: The world is unknown.
+        SpecError: There are too few users.
     """
     arms = tuple(ArmSpec(name=name, policy="base") for name in ("one", "other"))
     spec = ExperimentSpec(
@@ -65,7 +65,7 @@ def simulate(world: str, users: int, workers: int, progress: Progress) -> Datase
 @final
 @dataclass
 class _Traces:
-    """A sink that keeps the trace and nothing else."""
+    """A sink that stores only the trace."""
 
     tables: list[pa.Table] = field(default_factory=list[pa.Table])
 
@@ -76,23 +76,23 @@ class _Traces:
 
 
 def _dataset(spec: ExperimentSpec, tables: list[pa.Table], name: str) -> Dataset:
-    """One line's views as a log, and the truth about its users and videos."""
-    stage, people = stage_of(spec, world_of(spec))
-    lines = {str(table["world"][0]) for table in tables if len(table)}
-    line = MIXED if MIXED in lines else f"all:{spec.control.name}"
+    """Turn one timeline's views into a log, with the truth on its users and videos."""
+    platform, users = platform_of(spec, world_of(spec))
+    timelines = {str(table["world"][0]) for table in tables if len(table)}
+    timeline = MIXED if MIXED in timelines else f"all:{spec.control.name}"
     feedback = Feedback.concatenate(
-        [_feedback(table) for table in tables if len(table) and str(table["world"][0]) == line]
+        [_feedback(table) for table in tables if len(table) and str(table["world"][0]) == timeline]
     )
     canonical = feedback.take(np.lexsort((feedback.day, feedback.user_id)))
-    log = Log(canonical, stage.user_table, stage.video_table)
-    return Dataset(name, log, pleasure(stage, people.latents))
+    log = Log(canonical, platform.user_table, platform.video_table)
+    return Dataset(name, log, satisfaction_value(platform, users.latents))
 
 
 def _feedback(table: pa.Table) -> Feedback:
-    """Return a trace's logged columns, without the latents."""
+    """Read a trace's logged columns, without the latents."""
     columns = {name: np.asarray(table[name]).astype(dtype) for name, dtype in _COLUMNS.items()}
     events = np.zeros(len(table), np.uint16)
     for event in events_logged(asks_strongly="asked_strongly" in table.column_names):
-        happened = np.asarray(table[str(event.name).lower()])
-        events |= np.where(happened, np.uint16(event.value), np.uint16(0))
+        occurred = np.asarray(table[str(event.name).lower()])
+        events |= np.where(occurred, np.uint16(event.value), np.uint16(0))
     return Feedback(events=events, **columns)

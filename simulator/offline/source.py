@@ -1,4 +1,4 @@
-"""Sources for `askew offline DATA`: a file, a folder of one kind or another, or a world's name."""
+"""Sources for `askew offline DATA`: a file, a folder, or a world's name."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from simulator.offline.simulated import read_run, simulate
 from user_models.world.store import bundled_worlds
 
 SIMULATED_USERS: Final = 3000
-"""Users of a world that is simulated for the purpose, unless fewer are wanted."""
+"""Default number of users of a simulated log."""
 
 
 @final
@@ -22,8 +22,8 @@ class LogSource:
 
     Attributes:
         data: A KuaiRand folder, a Parquet list of exposures, a run folder, a world's folder, or a bundled world's name.
-        features: KuaiRand folder that a list of exposures is read with.
-        max_users: Users wanted, at most.
+        features: KuaiRand folder with the tables for a list of exposures.
+        max_users: Maximum number of users.
         workers: Threads of a simulation.
     """
 
@@ -34,13 +34,13 @@ class LogSource:
 
 
 def read_source(source: LogSource, progress: Progress) -> Dataset:
-    """The log, read or simulated.
+    """Read or simulate the log.
 
     Raises:
-        OfflineError: Nothing of the kind there.
-        DataError: Missing or damaged files of KuaiRand.
-        SpecError: A damaged run folder.
-        WorldError: No such world.
+        OfflineError: The source does not fit the options, or has no usable log.
+        DataError: Files of KuaiRand are missing or damaged.
+        SpecError: The run folder is damaged.
+        WorldError: The world is unknown.
     """
     path = Path(source.data)
     if source.features is not None and not path.is_file():

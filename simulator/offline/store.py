@@ -1,4 +1,4 @@
-"""The folder of an evaluation: the protocol as run, and one file per policy and seed, so that nothing is done twice."""
+"""Folder of an evaluation: the protocol as run, and one file per policy and seed, so that nothing is computed twice."""
 
 import json
 from dataclasses import dataclass
@@ -20,25 +20,25 @@ PROTOCOL: Final = "protocol.json"
 _ANSWERS: Final = "answers"
 
 
-class _Kept(BaseModel):
+class _FrozenModel(BaseModel):
     """Shared settings: frozen, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @final
-class Protocol(_Kept):
+class Protocol(_FrozenModel):
     """Protocol fields that must be equal for results to be comparable.
 
     Attributes:
         data: Name of the data.
-        core: As in `Rules`.
-        negatives: As in `Rules`.
-        max_users: As in `Rules`.
-        users: Users asked about.
-        videos: Videos of the core.
-        views: Views learned from.
-        content: Checksum of what is learned from and asked.
+        core: See `ProtocolRules`.
+        negatives: See `ProtocolRules`.
+        max_users: See `ProtocolRules`.
+        users: Number of tested users.
+        videos: Number of videos of the core.
+        views: Number of training views.
+        content: Checksum of training log, tests and tables.
     """
 
     data: str
@@ -52,7 +52,7 @@ class Protocol(_Kept):
 
     @staticmethod
     def of(task: Task) -> "Protocol":
-        """A task's protocol."""
+        """Make the protocol of a task."""
         feedback, tests = task.train.feedback, task.tests
         content = sha256()
         for arrays in (vars(feedback), vars(tests), vars(task.train.users), vars(task.train.videos)):
@@ -69,8 +69,8 @@ class Protocol(_Kept):
 
 
 @final
-class _Written(_Kept):
-    """An answer on disk."""
+class _StoredResult(_FrozenModel):
+    """Stored result of a policy and seed."""
 
     policy: str
     seed: int
@@ -81,56 +81,56 @@ class _Written(_Kept):
 @final
 @dataclass(frozen=True)
 class ResultStore:
-    """Answers of one protocol on disk."""
+    """Stored results of one protocol."""
 
     folder: RunFolder
 
     @staticmethod
     def open(path: Path, protocol: Protocol) -> "ResultStore":
-        """Take a new or empty folder, or one of the same protocol.
+        """Open a new or empty folder, or one of the same protocol.
 
         Raises:
-            OfflineError: The folder holds answers of another protocol, or something else.
-            RunFolderError: It cannot be written to.
+            OfflineError: The folder holds results of another protocol, or other files.
+            RunFolderError: The folder cannot be written to.
         """
         protocol_file = path / PROTOCOL
         folder = RunFolder(path)
         if not protocol_file.is_file():
             folder = RunFolder.create(path, resumable=False)
             folder.put(PROTOCOL, (protocol.model_dump_json(indent=1) + "\n").encode())
-        _same(protocol_file, protocol)
+        _check_protocol(protocol_file, protocol)
         return ResultStore(folder)
 
     def read(self, policy: str, seed: int) -> RankingResult | None:
         """Read the stored result of a policy and seed; None if there is none.
 
         Raises:
-            RunFolderError: A damaged answer.
+            RunFolderError: The stored result is damaged.
         """
         path = self.folder.path / _name(policy, seed)
         try:
-            written = _Written.model_validate_json(path.read_bytes())
+            stored = _StoredResult.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
             reason = str(error).splitlines()[0]
             raise RunFolderError(f"{path}: cannot be read ({reason}); delete it, and it is computed anew") from None
-        if (written.policy, written.seed) != (policy, seed):
-            raise RunFolderError(f"{path}: holds an answer of {written.policy!r}; delete it, and it is computed anew")
-        return RankingResult(np.array(written.rank, np.int64), written.true_gain)
+        if (stored.policy, stored.seed) != (policy, seed):
+            raise RunFolderError(f"{path}: holds an answer of {stored.policy!r}; delete it, and it is computed anew")
+        return RankingResult(np.array(stored.rank, np.int64), stored.true_gain)
 
     def write(self, policy: str, seed: int, answer: RankingResult) -> None:
-        """Keep an answer.
+        """Store a result.
 
         Raises:
             RunFolderError: The disk is full or the folder is gone.
         """
-        written = _Written(policy=policy, seed=seed, rank=answer.rank.tolist(), true_gain=answer.true_gain)
-        self.folder.put(_name(policy, seed), (written.model_dump_json() + "\n").encode())
+        stored = _StoredResult(policy=policy, seed=seed, rank=answer.rank.tolist(), true_gain=answer.true_gain)
+        self.folder.put(_name(policy, seed), (stored.model_dump_json() + "\n").encode())
 
 
-def _same(path: Path, protocol: Protocol) -> None:
-    """Refuse answers that cannot be compared."""
+def _check_protocol(path: Path, protocol: Protocol) -> None:
+    """Check that stored results have the same protocol."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         Protocol.model_validate(stored)
@@ -138,9 +138,10 @@ def _same(path: Path, protocol: Protocol) -> None:
         raise OfflineError(f"{path}: cannot be read ({str(error).splitlines()[0]}); give another --out") from None
     for name, value in protocol.model_dump().items():
         if stored[name] != value:
-            there, here = (str(each)[:60] for each in (stored[name], value))
+            stored_text, current_text = (str(setting)[:60] for setting in (stored[name], value))
             raise OfflineError(
-                f"{path}: {name} is {there} there, but {here} now; give another --out, or the same options"
+                f"{path}: {name} is {stored_text} there, but {current_text} now; "
+                "give another --out, or the same options"
             )
 
 
@@ -150,5 +151,5 @@ def label_of(policy: str) -> str:
 
 
 def _name(policy: str, seed: int) -> str:
-    """The file of a policy and seed."""
+    """Name of the file of a policy and seed."""
     return f"{_ANSWERS}/{label_of(policy)}-{seed}.json"

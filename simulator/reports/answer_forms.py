@@ -1,8 +1,8 @@
-"""What a report says of the satisfied share beyond the answers: by both forms of the questionnaire, and how safe it is.
+"""Report section on the satisfied share: both forms of the questionnaire, bounds, and sensitivity to answering.
 
 Non-finite numbers are `null`, and `reasons` says why, under the field's name. `low` and `high` are the ends of a 95%
-interval. The truth, None without it, is that of the same quantity: the share that would say `satisfied` of the views
-that were asked about, had all been answered.
+interval. True values are of the same quantity, the share that would answer `satisfied` if all asked answered; they are
+None without truth.
 """
 
 from typing import Literal, final
@@ -16,13 +16,13 @@ ShareEstimator = Literal["naive", "weighted", "doubly_robust", "strong", "line",
 
 @final
 class SatisfiedShare(Row):
-    """One arm's satisfied share by one estimator.
+    """Satisfied share of one arm by one estimator.
 
     Attributes:
-        estimator: Of the answers; weighted by chances of answering; doubly robust; of the answers to the strong form;
-            by a straight line in the answer rate; by a probit of answering and saying.
-        standard_error: By a delete-a-group jackknife over users.
-        true: In the same bucket.
+        estimator: `naive` share of the answers; `weighted` by answer probabilities; `doubly_robust`; `strong` share of
+            answers to the strong form; `line` in the answer rate; `probit` of answering and satisfaction.
+        standard_error: Standard error by a delete-a-group jackknife over users.
+        true: True share in the same bucket.
     """
 
     arm: str
@@ -40,8 +40,8 @@ class ShareBounds(Row):
     """Manski's bounds of an arm's share, or of a treatment's effect on it where there is a `baseline`.
 
     Attributes:
-        lower: What it is at least, whatever the silent would say.
-        upper: What it is at most.
+        lower: Lower bound, for any answers of those who did not answer.
+        upper: Upper bound.
         low: Lower end of an interval that holds both bounds.
     """
 
@@ -66,7 +66,7 @@ class ShareAtRatio(Row):
 
 @final
 class TrueRatio(Row):
-    """How many times as likely to answer the satisfied of a bucket truly are, and the share that follows."""
+    """True ratio of answer rates of satisfied and other users in a bucket, and the true share."""
 
     arm: str
     ratio: Number
@@ -79,8 +79,8 @@ class EffectAtRatio(Row):
     """A treatment's effect on the share, with each arm's ratio anywhere from 1 / `ratio` to `ratio`.
 
     Attributes:
-        lower: What it is at least.
-        upper: What it is at most.
+        lower: Smallest effect.
+        upper: Largest effect.
         low: Lower end of an interval that holds both.
     """
 
@@ -95,13 +95,13 @@ class EffectAtRatio(Row):
 
 @final
 class SignChange(Row):
-    """How large ratios have to be before the effect may have another sign.
+    """Ratio of answer rates from which the effect may have another sign.
 
     Attributes:
-        naive_effect: Of the answers, as a difference of shares.
-        ratio: At which the range of the estimated effect reaches 0.
-        resolved: At which its 95% interval does; 1 if it does already.
-        true_effect: With every user under both arms.
+        naive_effect: Difference of the satisfied shares of answers.
+        ratio: Ratio at which the range of the estimated effect reaches 0.
+        resolved: Ratio at which its 95% interval reaches 0; 1 if it does already.
+        true_effect: Effect with every user under both arms.
     """
 
     arm: str
@@ -115,11 +115,11 @@ class SignChange(Row):
 
 @final
 class AnswerForms(Row):
-    """All of it.
+    """The whole section.
 
     Attributes:
-        strong_asked: Questionnaires in the strong form, by arm.
-        strong_answered: Those answered.
+        strong_asked: Number of questionnaires in the strong form, by arm.
+        strong_answered: Number of them that were answered, by arm.
     """
 
     strong_asked: dict[str, int]

@@ -1,4 +1,4 @@
-"""What an audit has to say: `audit.json`, how often each method was wrong where the truth is known."""
+"""Results of an audit, `audit.json`: error rates of each method, with known truth."""
 
 from typing import ClassVar, Final, Literal, final
 
@@ -14,26 +14,26 @@ class AuditRow(Row):
 
     Attributes:
         metric: Key, such as `AUT`.
-        label: For people.
+        label: Label for display.
         arm: The treatment.
         baseline: The control.
         method: Such as `plain`, `cuped` or `daily_peeking`.
-        wrong: Why the method is wrong, None for one that is meant to be right.
-        source: Whether users were split anew, or drawn anew.
-        replications: A/B tests that were read.
-        unsaid: Those of them in which the method gave no interval; left out of coverage.
-        a_a_replications: A/A tests that were read.
+        wrong: Reason why the method is wrong; None for a correct one.
+        source: Whether the same users were split again, or new users were drawn.
+        replications: Number of A/B tests.
+        unsaid: Number of A/B tests without an interval; they are left out of coverage.
+        a_a_replications: Number of A/A tests.
         false_positive_rate: Share of A/A tests with p < .05.
         coverage: Share of A/B tests whose 95% interval holds the true effect on their own users.
-        coverage_population: The same of the effect on users not yet drawn, from fresh seeds only.
+        coverage_population: Share of intervals that hold the effect on the population; from fresh seeds only.
         power: Share of A/B tests with p < .05.
         exaggeration: Mean size of significant effects over the size of the true one (Gelman and Carlin 2014, type M).
         sign_errors: Share of significant effects with the wrong sign (type S).
-        true_relative_effect: Mean over the tests.
-        true_relative_effect_se: Of that mean over fresh seeds, or over users of the one test that was split anew.
+        true_relative_effect: Mean true lift of the tests.
+        true_relative_effect_se: Standard error of that mean, over fresh seeds or over users of the re-split test.
         uniform_p_value: Kolmogorov-Smirnov test of the A/A p-values against the uniform distribution.
-        p_quantiles: Of the A/A p-values, at 1/50 to 49/50, for the plot of quantiles.
-        reasons: Why a number is null, by field.
+        p_quantiles: Quantiles of the A/A p-values at 1/50 to 49/50, for a quantile plot.
+        reasons: Reason why a number is null, by field.
     """
 
     metric: str
@@ -73,16 +73,16 @@ class AuditRow(Row):
 
 @final
 class Audit(Document):
-    """How far a test's readout can be believed.
+    """Error rates of a test's methods.
 
     Attributes:
-        name: Of the spec.
-        seed: Of the spec, from which every other seed comes.
-        world: Of the spec.
-        users: Of each test.
-        days: Of each test.
+        name: Name of the spec.
+        seed: Seed of the spec, from which all other seeds derive.
+        world: World of the spec.
+        users: Users per test.
+        days: Days per test.
         kept_policies: Whether the policies of the first fresh seed served all others.
-        rows: By source, treatment, metric and method.
+        rows: Rows by source, treatment, metric and method.
     """
 
     file: ClassVar = "audit.json"

@@ -1,4 +1,4 @@
-"""Results that are kept as JSON: their common settings, how they are written, and how they are read back.
+"""Results stored as JSON: common settings, writing and reading.
 
 A damaged file is refused in one line that names the field.
 """
@@ -15,13 +15,13 @@ from simulator.errors import RunFolderError
 from simulator.names import name_fault
 
 LARGEST: Final = 1e15
-"""No measured number is larger; a percentage of one much larger is infinite."""
+"""Largest number in a document; a percentage of a much larger one is infinite."""
 _LARGEST_INT: Final = 2**63
-"""No seed is larger."""
+"""Bound of whole numbers, such as seeds."""
 _NAMES: Final = frozenset({"arm", "baseline", "label", "metric", "name", "policy", "treatment", "world"})
-"""Fields that people know things by."""
+"""Fields that hold names."""
 Number: TypeAlias = float | None
-"""A number, or null where there is a reason why it is not known."""
+"""A number, or null with a reason."""
 _Document = TypeVar("_Document", bound="Document")
 
 
@@ -34,12 +34,12 @@ class Row(BaseModel):
 @final
 @dataclass(frozen=True)
 class Kind:
-    """How messages name a document.
+    """Words for a document in messages.
 
     Attributes:
-        what: Such a result, with its article.
-        maker: The command that writes the folder.
-        again: How to get a damaged one back.
+        what: Name of the kind of result, with its article.
+        maker: Command that writes the folder.
+        again: Advice on how to replace a damaged document.
     """
 
     what: str
@@ -52,7 +52,7 @@ class Document(Row):
 
     Attributes:
         file: Name of the file.
-        kind: How messages name it.
+        kind: Words for it in messages.
     """
 
     file: ClassVar[str]
@@ -67,7 +67,7 @@ class Document(Row):
         """Read the document of a folder.
 
         Raises:
-            RunFolderError: No such file, or a damaged one.
+            RunFolderError: The file is missing or damaged.
         """
         path = folder / cls.file
         try:
@@ -85,7 +85,7 @@ class Document(Row):
         """Read the text of a file; `origin` names it in messages.
 
         Raises:
-            RunFolderError: Not JSON, not such a result, or a number or name that no result can have.
+            RunFolderError: The text is not JSON or not such a result, or a number or name is invalid.
         """
         try:
             result = cls.model_validate_json(text, strict=True)
@@ -101,25 +101,25 @@ class Document(Row):
 def _first_fault(error: ValidationError, what: str) -> str:
     """Describe the first fault of a text that is no such result."""
     first: Any = error.errors(include_url=False)[0]
-    at = ".".join(map(str, first["loc"]))
+    path = ".".join(map(str, first["loc"]))
     if first["type"] == "json_invalid":
         return f"not a JSON file ({first['msg']})"
     if first["type"] == "finite_number":
-        return f"{at}: {first['input']} given, want a finite number"
-    return f"not {what}: " + ": ".join(filter(None, (at, first["msg"].removeprefix("Value error, "))))
+        return f"{path}: {first['input']} given, want a finite number"
+    return f"not {what}: " + ": ".join(filter(None, (path, first["msg"].removeprefix("Value error, "))))
 
 
-def _faults(value: object, at: tuple[str, ...]) -> Iterator[str]:
+def _faults(value: object, path: tuple[str, ...]) -> Iterator[str]:
     """Yield a line for each number or name below a field that no result can have."""
     if isinstance(value, dict):
-        for key, each in value.items():
-            yield from _faults(each, (*at, str(key)))
+        for key, part in value.items():
+            yield from _faults(part, (*path, str(key)))
     elif isinstance(value, list | tuple):
-        for index, each in enumerate(value):
-            yield from _faults(each, (*at, str(index)))
+        for index, part in enumerate(value):
+            yield from _faults(part, (*path, str(index)))
     elif isinstance(value, float) and abs(value) > LARGEST:
-        yield f"{'.'.join(at)}: {value:g} given, want a number between -{LARGEST:g} and {LARGEST:g}"
+        yield f"{'.'.join(path)}: {value:g} given, want a number between -{LARGEST:g} and {LARGEST:g}"
     elif isinstance(value, int) and abs(value) > _LARGEST_INT:
-        yield f"{'.'.join(at)}: a number of {value.bit_length()} bits given, want at most 64"
-    elif isinstance(value, str) and at[-1] in _NAMES and (fault := name_fault(value)):
-        yield f"{'.'.join(at)}: {value!r} given, {fault}"
+        yield f"{'.'.join(path)}: a number of {value.bit_length()} bits given, want at most 64"
+    elif isinstance(value, str) and path[-1] in _NAMES and (fault := name_fault(value)):
+        yield f"{'.'.join(path)}: {value!r} given, {fault}"

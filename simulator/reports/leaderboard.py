@@ -6,18 +6,18 @@ from simulator.reports.document import Document, Kind, Number, Row
 
 FILE: Final = "leaderboard.json"
 HEADLINE: Final = ("AUT", "AVT", "P2N", "LT7")
-"""Metrics of the test that are shown."""
+"""Metrics of the test in the leaderboard."""
 
 
 @final
 class Effect(Row):
-    """A policy against `base`.
+    """Effect of a policy against `base`.
 
     Attributes:
-        lift: Estimated, relative.
-        ci_low: Of its 95% interval.
-        ci_high: Likewise.
-        true_lift: With every user under both arms.
+        lift: Estimated lift.
+        ci_low: Lower end of its 95% interval.
+        ci_high: Upper end of its 95% interval.
+        true_lift: True lift, with every user under both arms.
     """
 
     lift: Number
@@ -28,13 +28,13 @@ class Effect(Row):
 
 @final
 class Entry(Row):
-    """What was found of one policy.
+    """Results of one policy.
 
     Attributes:
-        policy: Its name; it keeps the contract, or it would not be here.
-        offline: Scores by metric, see `simulator.reports.offline`.
-        effects: By metric.
-        folder: Of the test, beside this file.
+        policy: Name of the policy, which keeps the contract.
+        offline: Offline scores by metric, see `simulator.reports.offline`.
+        effects: Effects by metric.
+        folder: Folder of the test, relative to this file.
     """
 
     policy: str
@@ -48,10 +48,10 @@ class Leaderboard(Document):
     """All policies evaluated into one folder, by true lift of AUT.
 
     Attributes:
-        data: Where they were asked offline.
-        users: Of the tests.
-        days: Of the tests.
-        entries: Best first.
+        data: Data of the offline evaluation.
+        users: Users of the tests.
+        days: Days of the tests.
+        entries: Entries, best first.
     """
 
     file: ClassVar = FILE

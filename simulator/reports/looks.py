@@ -1,4 +1,4 @@
-"""Parts of the report about looking early and about a second opinion; read them through `simulator.reports.report`."""
+"""Report sections on interim looks and on the cross-check; import them from `simulator.reports.report`."""
 
 from typing import Literal, final
 
@@ -9,7 +9,7 @@ from simulator.reports.document import Number, Row
 
 @final
 class LookRow(Row):
-    """One look at one main metric or guardrail: everything up to that day, averaged per day.
+    """One look at a main metric or guardrail: all days so far, averaged per day.
 
     Attributes:
         days: Days of the test so far.
@@ -47,10 +47,10 @@ class Looks(Row):
     """Looks at the main metrics and guardrails while the test ran.
 
     Attributes:
-        method: Which of the intervals decides.
+        method: Method whose interval decides.
         spending: Shape of the group-sequential bounds.
         alpha: Two-sided error over all looks.
-        rows: By treatment, metric and day.
+        rows: Rows by treatment, metric and day.
     """
 
     method: Literal["group-sequential", "always-valid", "fixed"]
@@ -66,7 +66,7 @@ class Stop(Row):
     Attributes:
         days: Days played.
         planned: Days planned.
-        reason: In words.
+        reason: Reason in words.
     """
 
     days: int
@@ -76,14 +76,14 @@ class Stop(Row):
 
 @final
 class SecondOpinion(Row):
-    """The scorecard computed once more by another library.
+    """Comparison of the scorecard with the results of another library.
 
     Attributes:
         engine: Library and version.
         rows: Estimates compared, plain and CUPED.
         effect_difference: Largest difference of an effect, relative to its standard error.
         error_difference: Largest relative difference of a standard error.
-        reason: Why there is none; empty otherwise.
+        reason: Reason why there is no comparison; empty otherwise.
     """
 
     engine: str

@@ -1,4 +1,4 @@
-"""The offline evaluation: what `offline.json` holds, and how it is read.
+"""Results of the offline evaluation, `offline.json`.
 
 One row per policy and seed; means over seeds with their standard errors; and the best policy against the second best.
 """
@@ -11,23 +11,23 @@ from simulator.reports.document import Document, Kind, Number, Row
 
 FILE: Final = "offline.json"
 METRICS: Final = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr")
-"""In the order in which they are shown."""
+"""Metrics in display order."""
 MAIN: Final = "ndcg@10"
-"""The one by which policies are ordered and compared."""
+"""Metric that policies are ordered and compared by."""
 TRUE: Final = "true@10"
 """Share of the possible true satisfaction in the first ten places; simulated logs only."""
 TRUTH: Final = "(true satisfaction)"
-"""Stands for the order by the truth itself, where it is known; no policy."""
+"""Name of the ranking by true satisfaction; it is not a policy."""
 
 
 @final
 class SeedRow(Row):
-    """What one policy scored with one seed.
+    """Scores of one policy with one seed.
 
     Attributes:
-        policy: Its name.
-        seed: Of its fit and of the videos it was asked about.
-        scores: By metric.
+        policy: Name of the policy.
+        seed: Seed of its fit and of the candidates.
+        scores: Scores by metric.
     """
 
     policy: str
@@ -35,19 +35,19 @@ class SeedRow(Row):
     scores: dict[str, Number]
 
     def flat(self) -> dict[str, Any]:
-        """Policy, seed and metrics side by side."""
+        """Flat mapping of policy, seed and scores."""
         return {"policy": self.policy, "seed": self.seed, **self.scores}
 
 
 @final
 class PolicyRow(Row):
-    """What one policy scored.
+    """Scores of one policy over all seeds.
 
     Attributes:
-        policy: Its name.
-        seeds: How many.
-        mean: By metric, over seeds.
-        standard_error: Of the mean; null from a single seed.
+        policy: Name of the policy.
+        seeds: Number of seeds.
+        mean: Mean over seeds, by metric.
+        standard_error: Standard error of the mean, by metric; null for a single seed.
     """
 
     policy: str
@@ -61,11 +61,11 @@ class Lead(Row):
     """The best policy against the second best.
 
     Attributes:
-        best: By `MAIN`.
-        second: The next.
-        difference: Of their means.
-        p_value: Two-sided, of a t-test paired by user, each user's mean over seeds; null where nobody differs.
-        users: Pairs.
+        best: Best policy by `MAIN`.
+        second: Second best policy.
+        difference: Difference of their means.
+        p_value: Two-sided p-value of a t-test paired by user, on each user's mean over seeds; null if no user differs.
+        users: Number of pairs.
     """
 
     best: str
@@ -77,18 +77,18 @@ class Lead(Row):
 
 @final
 class Offline(Document):
-    """Everything that `askew offline` found.
+    """Results of `askew offline`.
 
     Attributes:
         data: Name of the data.
-        users: Users asked about.
-        videos: Videos of the core.
-        views: Views learned from.
-        negatives: Videos beside the test.
-        core: Fewest clicks of a user or video.
-        rows: Per policy and seed.
-        policies: Best first.
-        lead: None with fewer than two policies.
+        users: Number of tested users.
+        videos: Number of videos of the core.
+        views: Number of training views.
+        negatives: Number of videos that each test video is ranked among.
+        core: Smallest number of clicks of a user or video.
+        rows: Scores per policy and seed.
+        policies: Mean scores, best first.
+        lead: Best against second best policy; None with fewer than two policies.
     """
 
     file: ClassVar = FILE

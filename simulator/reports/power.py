@@ -1,4 +1,4 @@
-"""What a plan has to say: `power.json`, the smallest effect a test can see, and what it takes to see one."""
+"""Results of a power analysis, `power.json`: detectable effects, and the users and days that an effect needs."""
 
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias, final
 
@@ -7,20 +7,20 @@ from pydantic import Field
 from simulator.reports.document import Document, Kind, Number, Row
 
 Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**53)]
-"""As large as a figure can draw it."""
+"""Whole number up to the largest that a figure can draw."""
 
 
 @final
 class VarianceRow(Row):
-    """Where the variance of a user's mean over days comes from; relative to the metric, squared.
+    """Components of the variance of a user's mean over days, relative to the metric squared.
 
     Attributes:
         method: `plain` or `cuped`.
-        between: Of users' long-run levels: no number of days averages it away.
-        within: Of one day around its user's level.
-        user_share: `between` over `between + within`: the share of one day's variance that days do not help with.
+        between: Variance of users' long-run levels, which more days do not reduce.
+        within: Variance of one day around its user's level.
+        user_share: `between` over `between + within`: the share of one day's variance that more days do not reduce.
         measured: Variance of the mean over the pilot's first 1, 2, ... days.
-        fitted: The same by `between + within / days`.
+        fitted: Variance of the mean by `between + within / days`.
     """
 
     method: Literal["plain", "cuped"]
@@ -33,7 +33,7 @@ class VarianceRow(Row):
 
 @final
 class DetectableRow(Row):
-    """The smallest lift that a test of this size finds with the wanted power."""
+    """Smallest lift that a test of this size detects with the planned power."""
 
     metric: str
     method: Literal["plain", "cuped"]
@@ -44,14 +44,14 @@ class DetectableRow(Row):
 
 @final
 class NeedRow(Row):
-    """Users, over all arms in their planned shares, that it takes to find the wanted effect.
+    """Users, over all arms in their planned shares, that a test needs to detect the effect.
 
     Attributes:
         method: `plain` or `cuped`.
-        days: Of the test.
-        users: By the variance of the pilot.
-        users_low: Lower end of the 95% interval that the pilot's own error leaves; None in plans of older versions.
-        users_high: Upper end.
+        days: Days of the test.
+        users: Number of users, by the variance of the pilot.
+        users_low: Lower end of a 95% interval for the error of the pilot; None in plans of older versions.
+        users_high: Upper end of that interval.
     """
 
     method: Literal["plain", "cuped"]
@@ -63,12 +63,12 @@ class NeedRow(Row):
 
 @final
 class BeforeRow(Row):
-    """What a longer time before the test brings.
+    """Gain from a longer pre-period.
 
     Attributes:
-        days: Before the test.
-        variance_left: Variance of the metric, adjusted by what users did in those days, over that without adjustment.
-        users: That it takes at the spec's days, adjusted.
+        days: Days of the pre-period.
+        variance_left: Variance of the metric adjusted by those days, over the variance without adjustment.
+        users: Users that the test needs at the spec's days, adjusted.
     """
 
     days: int
@@ -78,16 +78,16 @@ class BeforeRow(Row):
 
 @final
 class PairedRow(Row):
-    """What it takes where every user lives under both arms with the same noise, which no live platform can.
+    """Users and seconds that paired truth needs: every user under both arms with the same noise.
 
     Attributes:
         relative_effect: The pilot's true lift.
-        standard_error: Of that lift, over the pilot's users.
-        users: Simulated users at which the wanted effect is three standard errors, were arms as far apart as these.
-        seconds: What simulating them takes at the pilot's speed; None where no pilot was run.
+        standard_error: Standard error of that lift, over the pilot's users.
+        users: Simulated users at which the effect is three standard errors, with the pilot's arms.
+        seconds: Seconds to simulate them at the pilot's speed; None if no pilot was run.
         resolved_users: Users at which the pilot's own true lift is three standard errors.
-        resolved_seconds: What simulating those takes.
-        reasons: Why a number is null, by field.
+        resolved_seconds: Seconds to simulate those.
+        reasons: Reason why a number is null, by field.
     """
 
     relative_effect: Number
@@ -101,27 +101,27 @@ class PairedRow(Row):
 
 @final
 class PowerPlan(Document):
-    """How large a test has to be.
+    """Size that a test needs.
 
     Attributes:
-        name: Of the spec.
-        world: Of the spec.
-        users: Of the spec: here you are.
-        days: Of the spec.
-        pilot_users: Simulated for the variances.
-        metric: That the effect is wanted of.
-        label: Of the metric, for people.
+        name: Name of the spec.
+        world: World of the spec.
+        users: Users of the spec.
+        days: Days of the spec.
+        pilot_users: Users of the pilot.
+        metric: Key of the metric.
+        label: Label of the metric.
         arm: The treatment whose paired truth is measured, and whose share counts.
         baseline: The control.
-        effect: Lift to find.
-        power: Chance of finding it.
-        alpha: Chance of a false finding, two-sided.
-        variance: Of the metric, by method.
+        effect: Lift to detect.
+        power: Probability of detecting it.
+        alpha: Two-sided probability of a false positive.
+        variance: Variance components of the metric, by method.
         here: Smallest lift of every metric at the spec's users and days.
         grid: Smallest lift of the metric against users and days.
         needs: Users for the effect, by method and days.
-        paired: The same with paired truth.
-        before: What 1, 2, ... days before the test bring, as far as the pilot has them.
+        paired: Users and seconds with paired truth.
+        before: Gain from 1, 2, ... days before the test, as far as the pilot has them.
     """
 
     file: ClassVar = "power.json"

@@ -1,4 +1,4 @@
-"""The report of a run: what `report.json` holds, and how it is read. The only thing dashboards may import.
+"""The report of a run, `report.json`.
 
 Non-finite numbers are `null`, and `reasons` says why, under the field's name.
 """
@@ -27,7 +27,7 @@ from simulator.reports.sections import (
 )
 
 AUDIT_BEGUN: Final = "audit-plan.json"
-"""What an audit has in its folder from the beginning, and a run never."""
+"""File that every audit's folder has from the start and no run's folder has."""
 FORMAT: Final = 1
 """Version of `report.json`."""
 _BY_ARM: Final = ("metrics", "daily", "totals", "segments", "questionnaire", "p2n", "distribution", "worlds")
@@ -36,7 +36,7 @@ _BY_ARM: Final = ("metrics", "daily", "totals", "segments", "questionnaire", "p2
 
 @final
 class ArmSummary(Row):
-    """One bucket."""
+    """Summary of one bucket."""
 
     name: str
     policy: str
@@ -46,15 +46,15 @@ class ArmSummary(Row):
 
 @final
 class Estimate(Row):
-    """An effect estimated from the split users by another method: the lift, its 95% interval, errors.
+    """Lift by one method, with its 95% interval and errors.
 
     Attributes:
         relative_effect: Lift over the size of control.
         ci_low: Lower end of its 95% interval.
-        ci_high: Upper end.
-        p_value: Two-sided, on the scale of the interval.
-        standard_error: Of the difference, in the metric's unit; None in reports of older versions.
-        log_standard_error: Of the logarithm of 1 + lift, likewise.
+        ci_high: Upper end of its 95% interval.
+        p_value: Two-sided p-value, on the scale of the interval.
+        standard_error: Standard error of the difference, in the metric's unit; None in reports of older versions.
+        log_standard_error: Standard error of the logarithm of 1 + lift; None in reports of older versions.
     """
 
     relative_effect: Number
@@ -67,47 +67,47 @@ class Estimate(Row):
 
 @final
 class MetricRow(Row):
-    """One metric, one treatment against the control.
+    """Effect of one treatment against control on one metric.
 
     Attributes:
         metric: Key, such as `AUT`.
-        label: For people, with the unit.
+        label: Label for display, with the unit.
         arm: The treatment arm.
         baseline: The control arm.
         control: Mean of the control bucket, unadjusted, in `unit`.
         treatment: Mean of the treatment bucket, unadjusted.
-        adjusted_control: The mean that the lift is relative to: moved by the covariates where `method` has any.
-        adjusted_treatment: The same of the treatment bucket.
+        adjusted_control: Mean of control adjusted by the covariates of `method`; the lift is relative to it.
+        adjusted_treatment: Mean of treatment, adjusted likewise.
         effect: Absolute difference estimated by `method`.
         effect_low: Lower end of its 95% interval.
-        effect_high: Upper end.
+        effect_high: Upper end of its 95% interval.
         relative_effect: Lift over the size of control estimated by `method`; .01 is +1%.
         ci_low: Lower end of the lift's 95% interval.
-        ci_high: Upper end.
-        p_value: Two-sided; on the scale of the lift's interval, or of the difference's where there is no lift.
-        standard_error: Of `effect`, in `unit`; None in reports of older versions.
-        log_standard_error: Of the logarithm of 1 + lift, likewise.
+        ci_high: Upper end of the lift's 95% interval.
+        p_value: Two-sided p-value, on the scale of the lift's interval; of the difference's without a lift.
+        standard_error: Standard error of `effect`, in `unit`; None in reports of older versions.
+        log_standard_error: Standard error of the logarithm of 1 + lift; None in reports of older versions.
         method: `adjusted` (both sides of the metric before the test as covariates) or `plain`; `cuped` in reports of
             older versions.
-        plain: The estimate without covariates; equals the main one where `method` is `plain`.
+        plain: The estimate without covariates; equals the main one if `method` is `plain`.
         cuped: The estimate with one covariate, the ratio before the test; None without a pre-period.
         true_control: The metric with every user under control, or None without truth.
-        true_treatment: The same under treatment.
+        true_treatment: The metric with every user under treatment, or None without truth.
         true_relative_effect: Lift with every user under both arms, or None without truth.
         true_relative_effect_se: Standard error of that lift over users and shared noise (paired).
         unit: Unit of control and treatment.
-        better: Which direction is good.
+        better: Direction of an improvement.
         day: Day of the test for a daily row, None for the whole test.
-        feature: What users are divided by for a segment row, None for all users.
+        feature: Feature of a segment row, None for all users.
         segment: Level of that feature.
         segment_p_adjusted: p-value after Benjamini and Hochberg over the levels of the feature.
-        reasons: Why a number is null, by field; also warnings under `note`.
-        adjusted_p_value: Of a main metric: adjusted for the number of main metrics and treatments.
-        margin: Of a guardrail: the relative loss that can be borne.
+        reasons: Reason why a number is null, by field; also warnings under `note`.
+        adjusted_p_value: For main metrics: p-value adjusted for the number of main metrics and treatments.
+        margin: For guardrails: the acceptable relative loss.
         guardrail: Whether the lift's interval, after an early stop that over all looks, rules out a larger loss
             (`passed`), a smaller one (`failed`), or neither.
-        sequential_low: Of a main metric or a guardrail: lower end of the lift's interval that holds over all looks.
-        sequential_high: Its upper end.
+        sequential_low: For main metrics and guardrails: lower end of the lift's interval over all looks.
+        sequential_high: Upper end of that interval.
     """
 
     metric: str
@@ -148,7 +148,7 @@ class MetricRow(Row):
     sequential_high: Number = None
 
     def over_all_looks(self) -> "MetricRow":
-        """The row with its interval over all looks in place of that for one look, if it has been looked at."""
+        """Replace the row's interval by that over all looks, if it has one."""
         if self.sequential_low is None and "sequential_low" not in self.reasons:
             return self
         return self.model_copy(update={"ci_low": self.sequential_low, "ci_high": self.sequential_high})
@@ -164,14 +164,14 @@ class Health(Row):
         users_seen: Assigned users per arm.
         a_a: True when all arms have the same policy and options.
         pre_period: p-value of each treatment's difference before the test, by `arm/metric`.
-        warnings: One line each.
-        split_by_day: Active users per arm, day by day.
+        warnings: Warnings, one line each.
+        split_by_day: Active users per arm, by day.
         split_by_segment: Users per arm within levels of features.
         mixed_assignment: Users in more than one arm.
-        resplits: A/A tests of the users at hand, one entry per main metric.
+        resplits: A/A tests by re-splits of the run's users, one entry per main metric.
         a_a_significant: Main metrics that are significant at 5% although all arms are equal.
         novelty: Effects that fade or grow.
-        too_good: Lifts to check before believing.
+        too_good: Lifts that are suspiciously large.
     """
 
     srm_p_value: Number
@@ -191,23 +191,23 @@ class Health(Row):
 
 @final
 class QuestionnaireRow(Row):
-    """The funnel of one arm's bucket, and what each estimator of the satisfied share says.
+    """Questionnaire funnel of one arm's bucket, and the satisfied share by each estimator.
 
     Attributes:
-        arm: Bucket.
-        eligible: Views that may have brought a questionnaire.
+        arm: Name of the bucket's arm.
+        eligible: Views that may bring a questionnaire.
         exposed: Questionnaires shown.
         answered: Answers given.
         satisfied: Answers `satisfied`.
         uncertain: Answers `uncertain`.
         dissatisfied: Answers `dissatisfied`.
         naive: Satisfied share of answers.
-        weighted: The same, weighted by inverse estimated answering propensities.
-        doubly_robust: Weighted, and filled in by a model of what would have been said.
-        true: Another quantity: share of eligible views that truly satisfied.
-        true_asked: Share of asked views that would be said to satisfy if all were answered, which is what the
-            estimators are after.
-        reasons: Why a number is null, by field.
+        weighted: Satisfied share of answers, weighted by inverse estimated answering propensities.
+        doubly_robust: Weighted share, corrected by a model of the answers.
+        true: Share of eligible views that truly satisfied; this is another quantity than the estimators'.
+        true_asked: Share of asked views that would be answered `satisfied` if all were answered; the estimators'
+            target.
+        reasons: Reason why a number is null, by field.
     """
 
     arm: str
@@ -227,10 +227,10 @@ class QuestionnaireRow(Row):
 
 @final
 class DayTotal(Row):
-    """Means of one arm's bucket on one day; negative days lie before the test.
+    """Value of a metric in one arm's bucket on one day; days before the test are negative.
 
     Attributes:
-        true_value: The same with every user under the arm, None without truth.
+        true_value: Value with every user under the arm, None without truth.
     """
 
     arm: str
@@ -242,21 +242,21 @@ class DayTotal(Row):
 
 @final
 class WorldRow(Row):
-    """One arm in the mixed world beside the world in which everybody meets it.
+    """Metric of one arm in the mixed world and in its own world, where it serves all users.
 
-    Where arms learn, each learns from what the test lets it see, so a bucket of the mixed world can differ from the
-    same users in the arm's own world. That difference is interference: no split removes it.
+    An arm that learns has less data in the mixed world than in its own. So the same users can have other values in the
+    two worlds. That difference is interference, which no split removes.
 
     Attributes:
-        all_arm: Everybody under the arm.
-        bucket: The arm's bucket in the mixed world.
-        bucket_alone: The same users in the arm's own world.
+        all_arm: Value of all users under the arm.
+        bucket: Value of the arm's bucket in the mixed world.
+        bucket_alone: Value of the same users in the arm's own world.
         mixed_effect: Lift of the bucket over control's, unadjusted.
-        split_effect: Lift of the same users in their arms' own worlds: what the split gives without interference.
-        true_effect: Lift with everybody under each arm.
+        split_effect: Lift of the same users in their arms' own worlds, without interference.
+        true_effect: Lift with all users under each arm.
         interference_bias: `mixed_effect` minus `split_effect`.
-        interference_bias_se: Its standard error over users (paired); exactly 0 where no arm learns.
-        reasons: Why a number is null, by field.
+        interference_bias_se: Its standard error over users (paired); exactly 0 if no arm learns.
+        reasons: Reason why a number is null, by field.
     """
 
     metric: str
@@ -274,7 +274,7 @@ class WorldRow(Row):
 
 @final
 class Report(Document):
-    """All that a run has to say."""
+    """Results of a run."""
 
     file: ClassVar = "report.json"
     kind: ClassVar = Kind(f"a report of format {FORMAT}", "askew run --out", "run `askew report` to write it anew")
@@ -306,22 +306,24 @@ class Report(Document):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Report":
-        """Refuse arms of one name, and rows of arms or days that are not there."""
+        """Check that names of arms differ, and that rows are about known arms and days."""
         names = [arm.name for arm in self.arms]
         if len(set(names)) < max(2, len(names)):
             raise ValueError(f"arms: names {names} given, want two or more, all different")
         for section in _BY_ARM:
             arms = [row.arm for row in getattr(self, section)]
-            unknown = next((place for place, arm in enumerate(arms) if arm not in names), None)
-            if unknown is not None:
-                raise ValueError(f"{section}.{unknown}.arm: {arms[unknown]!r} given, want one of {', '.join(names)}")
-        for place, check in enumerate(self.health.split_by_day):
+            first_unknown = next((index for index, arm in enumerate(arms) if arm not in names), None)
+            if first_unknown is not None:
+                raise ValueError(
+                    f"{section}.{first_unknown}.arm: {arms[first_unknown]!r} given, want one of {', '.join(names)}"
+                )
+        for index, check in enumerate(self.health.split_by_day):
             if not re.fullmatch(r"day \d+", check.within):
-                raise ValueError(f"health.split_by_day.{place}.within: {check.within!r} given, want such as 'day 3'")
+                raise ValueError(f"health.split_by_day.{index}.within: {check.within!r} given, want such as 'day 3'")
         return self
 
     def valid_metrics(self) -> list[MetricRow]:
-        """The scorecard with the intervals to go by: after an early stop, those over all looks."""
+        """Scorecard with the valid intervals: after an early stop, those over all looks."""
         return self.metrics if self.stopped is None else [row.over_all_looks() for row in self.metrics]
 
 
@@ -330,18 +332,18 @@ parse_report: Final = Report.parse
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Run folders at or below `folder` (two levels), by name: those that hold a `spec.toml`.
+    """Find run folders, which hold a `spec.toml`, at or below `folder` (two levels), by name.
 
-    Hidden ones are left aside, and so are audits, which keep the spec of what they audit, finished or not.
+    Hidden folders and audits, which hold a spec too, are left out.
     """
     if _is_run(folder):
         return [folder]
-    found = (path.parent for pattern in ("*/spec.toml", "*/*/spec.toml") for path in folder.glob(pattern))
-    runs = (run for run in found if _is_run(run))
+    folders = (path.parent for pattern in ("*/spec.toml", "*/*/spec.toml") for path in folder.glob(pattern))
+    runs = (run for run in folders if _is_run(run))
     return sorted(run for run in runs if not any(name.startswith(".") for name in run.relative_to(folder).parts))
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether a folder holds a run and no audit of one."""
+    """Whether a folder holds a run and not an audit."""
     audit = ("audit.json", AUDIT_BEGUN)
     return (folder / "spec.toml").is_file() and not any((folder / name).is_file() for name in audit)

@@ -1,4 +1,4 @@
-"""The sections of a report beyond its scorecard: health, novelty, segments, answering, P2N and the distribution.
+"""Sections of a report beyond its scorecard: health, novelty, segments, answering, P2N and distribution.
 
 Non-finite numbers are `null`, and `reasons` says why, under the field's name. `arm` is a treatment, `baseline` the
 control; `low` and `high` are the ends of a 95% interval.
@@ -13,11 +13,11 @@ from simulator.reports.answer_forms import AnswerForms, ShareEstimator
 from simulator.reports.document import Number, Row
 
 SPLIT_ALARM: Final = 0.001
-"""p-value below which a test of the split raises an alarm; divided by their number where there are several."""
+"""p-value below which a test of the split raises an alarm; for several tests it is divided by their number."""
 
 
 class _Row(Row):
-    """A row that says why some of its numbers are null."""
+    """A row with reasons for numbers that are null."""
 
     reasons: dict[str, str] = Field(default_factory=dict)
 
@@ -28,9 +28,9 @@ class SplitCheck(_Row):
 
     Attributes:
         within: `day 3`, or a feature and its level.
-        users: Seen per arm: on a day those who were active.
-        p_value: Chi-square test.
-        alarm: Whether it is below .001 after Bonferroni over the slices of its kind.
+        users: Users per arm; on a day, those who were active.
+        p_value: p-value of a chi-square test.
+        alarm: Whether the p-value is below .001 after Bonferroni over the slices of its kind.
     """
 
     within: str
@@ -65,11 +65,11 @@ class MixedAssignment(_Row):
 
 @final
 class Resplits(_Row):
-    """A/A tests made by splitting the same users anew, all of them under control, once per split.
+    """A/A tests by random splits of the same users, all under control.
 
     Attributes:
-        metric: What was compared.
-        splits: How many times.
+        metric: Key of the metric.
+        splits: Number of splits.
         rejected: Share of p-values below .05.
         ks_p_value: Kolmogorov-Smirnov test of the p-values against the uniform distribution.
         passed: Whether the share is within 3.29 Monte Carlo standard errors of .05, and the p-values look uniform.
@@ -84,14 +84,14 @@ class Resplits(_Row):
 
 @final
 class Novelty(_Row):
-    """Whether an effect fades: that of the first days less that of the last ones.
+    """Test of whether an effect fades: effect of the first days less that of the last days.
 
     Attributes:
-        metric: A main one.
-        days: Days at each end that are compared.
+        metric: Key of a main metric.
+        days: Number of first and of last days.
         contrast: Effect of the first days less effect of the last ones, in `unit`; above 0 the treatment fades.
-        p_value: Two-sided.
-        true_contrast: The same with every user under both arms.
+        p_value: Two-sided p-value.
+        true_contrast: True contrast, with every user under both arms.
     """
 
     metric: str
@@ -108,7 +108,7 @@ class Novelty(_Row):
 
 @final
 class TooGood(_Row):
-    """A lift so large and so sure that a mistake is likelier than a success.
+    """A lift that is so large and significant that an error is likelier than a success.
 
     Attributes:
         z: Lift over its standard error.
@@ -122,14 +122,14 @@ class TooGood(_Row):
 
 @final
 class Heterogeneity(_Row):
-    """Whether the effect is the same in all levels of a feature.
+    """Test of whether the effect is the same in all levels of a feature.
 
     Attributes:
-        feature: By which users are divided.
+        feature: Name of the feature.
         levels: Levels that are large enough to be compared.
         wald: F statistic of all interactions together.
-        p_value: Of that.
-        p_adjusted: The same after Benjamini and Hochberg over all such tests of the report.
+        p_value: p-value of that statistic.
+        p_adjusted: p-value after Benjamini and Hochberg over all such tests of the report.
     """
 
     feature: str
@@ -144,10 +144,10 @@ class Heterogeneity(_Row):
 
 @final
 class AnswerRates(_Row):
-    """Share of questionnaires answered, which has to be looked at before what was answered.
+    """Share of questionnaires answered in both arms.
 
     Attributes:
-        differs: Whether the difference is significant at 1%: then answers of both arms cannot be compared as they are.
+        differs: Whether the difference is significant at 1%; then the answers of both arms cannot be compared directly.
     """
 
     arm: str
@@ -166,8 +166,8 @@ class AnswerEffect(_Row):
     """Effect on the satisfied share by one estimator, as a difference of shares.
 
     Attributes:
-        estimator: See `SatisfiedShare`; those by forms only where some questionnaires had the strong one.
-        true_effect: Of the share that would say `satisfied` of the same asked views, had all been answered, with every
+        estimator: See `SatisfiedShare`; those by forms need questionnaires in the strong form.
+        true_effect: True effect on the share that would answer `satisfied` if all asked views were answered, with every
             user under both arms.
     """
 
@@ -190,10 +190,10 @@ class LeeBounds(_Row):
     """Bounds of the effect among views that are answered under either arm.
 
     Attributes:
-        trimmed: Share of answers cut from the arm that answers more.
-        lower: Least effect compatible with who answered.
-        upper: Largest one.
-        low: Lower end of a 95% interval of the effect, whatever it is within the bounds.
+        trimmed: Share of answers removed from the arm that answers more.
+        lower: Lower bound of the effect.
+        upper: Upper bound of the effect.
+        low: Lower end of a 95% interval of the effect, for any effect within the bounds.
     """
 
     arm: str
@@ -207,11 +207,11 @@ class LeeBounds(_Row):
 
 @final
 class AnsweredByFeeling(_Row):
-    """Answer rate among asked views of about a tenth, from the least to the most truly satisfying.
+    """Answer rate in a tenth of the asked views, by true satisfaction.
 
     Attributes:
-        arm: Under which everybody was; `all arms` where no such course of events was run.
-        satisfaction: Upper edge of the latent in this tenth.
+        arm: Arm of the world that was simulated; `all arms` for the mixed world.
+        satisfaction: Upper edge of true satisfaction in this tenth.
     """
 
     arm: str
@@ -223,7 +223,7 @@ class AnsweredByFeeling(_Row):
 
 @final
 class Calibration(_Row):
-    """Estimated against true chance of an answer, among views of about the same estimate."""
+    """Estimated and true answer probability, among views with about the same estimate."""
 
     asked: int
     estimated: float
@@ -233,10 +233,10 @@ class Calibration(_Row):
 
 @final
 class Answering(_Row):
-    """What selective answering does in this run.
+    """Selective answering in this run.
 
     Attributes:
-        forms: Shares by both forms of the questionnaire; None in reports that are older.
+        forms: Shares by both forms of the questionnaire; None in reports of older versions.
     """
 
     rates: list[AnswerRates]
@@ -249,14 +249,14 @@ class Answering(_Row):
 
 @final
 class P2NSide(_Row):
-    """One side of P2N by itself, per user and day.
+    """One side of P2N, per user and day.
 
     Attributes:
         side: `positives` or `negatives`.
-        control: Per user and day.
-        lift: Over control.
-        users_control: Users of the control bucket with any.
-        users_treatment: The same of the treatment's.
+        control: Value of control per user and day.
+        lift: Lift over control.
+        users_control: Users of the control bucket with at least one.
+        users_treatment: Users of the treatment bucket with at least one.
     """
 
     side: Literal["positives", "negatives"]
@@ -275,11 +275,11 @@ class P2NSide(_Row):
 
 @final
 class QuantileEffect(_Row):
-    """A quantile of users' daily watch seconds, and how it differs.
+    """Effect on a quantile of users' daily watch seconds.
 
     Attributes:
-        effect: In seconds.
-        lift: Over control's quantile, with its interval on a log scale; null where a quantile is 0.
+        effect: Effect in seconds.
+        lift: Lift over control's quantile, with its interval on a log scale; null if a quantile is 0.
     """
 
     arm: str
@@ -304,17 +304,17 @@ class TrainingRow(_Row):
     """True lift of a policy over another, both trained several times.
 
     Attributes:
-        treatment: What its arms' names have in common.
-        baseline: The same of the control's arms.
-        metric: Key.
-        label: For people.
+        treatment: Common part of the names of its arms.
+        baseline: Common part of the names of the control's arms.
+        metric: Key of the metric.
+        label: Label for display.
         seeds: `training_seed` of each training.
         lifts: True lift over the control of the same seed.
-        mean: Of the lifts.
-        standard_error: Of the mean: the lifts' standard deviation by the root of their number. Chance among the users
-            at hand, whom all trainings share, is in it as far as it differs between trainings.
+        mean: Mean of the lifts.
+        standard_error: Standard error of the mean: the lifts' standard deviation by the root of their number. It
+            includes the chance among users, whom all trainings share, as far as it differs between trainings.
         low: Lower end of the mean's 95% interval (Student's t); with two trainings it is 13 standard errors below.
-        high: Its upper end.
+        high: Upper end of that interval.
     """
 
     treatment: str

@@ -1,4 +1,4 @@
-"""What a sweep has to say: `sweep.json`, the scorecards of one test under several values of an assumed parameter."""
+"""Results of a sweep, `sweep.json`: scorecards of one test under several values of an assumed parameter."""
 
 from typing import ClassVar, Final, Literal, final
 
@@ -8,13 +8,13 @@ from simulator.reports.report import MetricRow
 
 @final
 class SweptParameter(Row):
-    """The parameter whose value nobody knows.
+    """The swept parameter.
 
     Attributes:
-        name: Such as `returning.satisfaction`.
+        name: Name, such as `returning.satisfaction`.
         meaning: What it does, with its unit.
-        source: Why the world assumes what it assumes.
-        value: What the test assumes without a sweep.
+        source: Reason for the assumed value.
+        value: Value of the test without a sweep.
         low: Lower end of the plausible range, or None.
         high: Upper end, or None.
     """
@@ -27,7 +27,7 @@ class SweptParameter(Row):
     high: Number
 
     def holds(self, value: float) -> bool:
-        """True within the plausible range; an open end holds everything.
+        """Whether a value is within the plausible range; an open end has no limit.
 
         >>> SweptParameter(name="x", meaning="", source="", value=0.1, low=0.0, high=None).holds(9.0)
         True
@@ -37,13 +37,13 @@ class SweptParameter(Row):
 
 @final
 class SweepPoint(Row):
-    """One finished value.
+    """Results of one finished value.
 
     Attributes:
-        value: Of the parameter.
-        path: Its run folder, relative to that of the sweep.
+        value: Value of the parameter.
+        path: Run folder, relative to the sweep's folder.
         users: Users of the run.
-        metrics: The scorecard of its report: each estimate with its 95% interval beside the true effect.
+        metrics: Scorecard of its report.
     """
 
     value: float
@@ -57,13 +57,13 @@ class Sweep(Document):
     """The same test under several values of one assumed parameter: same seed, same users, same noise.
 
     Attributes:
-        name: Of the spec.
-        seed: Shared by all values.
+        name: Name of the spec.
+        seed: Seed of all values.
         days: Days of each test.
-        world: Whose parameter is swept.
-        parameter: What is swept.
-        values: All values asked for, ascending.
-        points: Those that are finished, ascending; fewer than `values` where the sweep was interrupted.
+        world: World of the parameter.
+        parameter: The swept parameter.
+        values: All values, ascending.
+        points: Results of finished values, ascending; fewer than `values` if the sweep was interrupted.
     """
 
     file: ClassVar = "sweep.json"
@@ -79,20 +79,23 @@ class Sweep(Document):
 
     @property
     def treatments(self) -> list[str]:
-        """Every arm that is compared with the control."""
+        """Names of the arms that are compared with control."""
         return list(dict.fromkeys(row.arm for point in self.points for row in point.metrics))
 
     @property
     def notes(self) -> list[str]:
         """One line for each value outside the plausible range."""
-        span = f"{_end(self.parameter.low)} to {_end(self.parameter.high)}"
-        odd = [value for value in self.values if not self.parameter.holds(value)]
-        return [f"{self.parameter.name} = {value:g} lies outside its plausible range, {span}" for value in odd]
+        plausible_range = f"{_end(self.parameter.low)} to {_end(self.parameter.high)}"
+        implausible_values = [value for value in self.values if not self.parameter.holds(value)]
+        return [
+            f"{self.parameter.name} = {value:g} lies outside its plausible range, {plausible_range}"
+            for value in implausible_values
+        ]
 
 
 load_sweep: Final = Sweep.load
 
 
 def _end(value: Number) -> str:
-    """An end of a range; None is open."""
+    """Text of an end of a range; None is open."""
     return "any" if value is None else f"{value:g}"

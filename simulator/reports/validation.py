@@ -1,7 +1,7 @@
-"""The validation of a world: what `validation.json` holds, and how it is read.
+"""Results of the validation of a world, `validation.json`.
 
-A section that could not be measured is `null`, and `reasons` says why under its name. Every comparison has what was
-simulated, what is real, and simulated over real.
+A section that could not be measured is `null`, and `reasons` says why under its name. Every comparison has the
+simulated value, the real value, and their ratio.
 """
 
 from typing import ClassVar, Final, Literal, final
@@ -20,7 +20,7 @@ Grouping = Literal["duration", "activity", "hour"]
 
 @final
 class Compared(Row):
-    """One figure in the world and in reality; a rate, a share, seconds or a count, as its name says."""
+    """Simulated and real value of one figure: a rate, a share, seconds or a count."""
 
     simulated: Number
     real: Number
@@ -28,7 +28,7 @@ class Compared(Row):
 
     @staticmethod
     def of(simulated: float, real: float) -> "Compared":
-        """Simulated beside real; numbers that are not finite become null.
+        """Compare a simulated with a real value; numbers that are not finite become null.
 
         >>> Compared.of(0.3, 0.6).ratio, Compared.of(0.3, 0.0).ratio
         (0.5, None)
@@ -46,7 +46,7 @@ class GroupRow(Row):
         group: Class of duration (s), activity degree, or hour of day.
         rate: `click`, `long_view` or `complete`.
         views: Simulated views in the group.
-        compared: The rate; the real one is published.
+        compared: Simulated and published rate.
     """
 
     regime: Regime
@@ -58,15 +58,15 @@ class GroupRow(Row):
 
 @final
 class WatchTime(Row):
-    """How long views of one bucket of durations last, under `base` and in the standard log.
+    """Distributions of watch time in one bucket of durations, under `base` and in the standard log.
 
     Attributes:
         bucket: Durations in seconds, such as `30-60`.
-        edges_s: Seconds that part the bins; one more than there are bins.
+        edges_s: Edges of the bins in seconds.
         simulated: Share of views in each bin; sums to 1.
-        real: The same in the real rows.
-        simulated_views: Views behind `simulated`.
-        real_views: Views behind `real`.
+        real: Share of real views in each bin.
+        simulated_views: Number of simulated views.
+        real_views: Number of real views.
         ks: Largest distance of the two cumulative shares at the edges (Kolmogorov-Smirnov).
     """
 
@@ -81,12 +81,12 @@ class WatchTime(Row):
 
 @final
 class HeldOutSection(Row):
-    """How the fit predicts rows it has not seen; labels are `click`, `long_view` and `like`.
+    """Prediction of held-out rows; labels are `click`, `long_view` and `like`.
 
     Attributes:
         auc: Area under the ROC curve per label.
-        log_loss: In nats, per label.
-        reference_log_loss: That of a gradient-boosted reference on the same rows, per label.
+        log_loss: Log loss in nats, per label.
+        reference_log_loss: Log loss of a gradient-boosted reference on the same rows, per label.
         watch_spearman: Rank correlation of predicted mean and real watch time.
         pit: Share of the rows in each tenth of the predicted distribution of watch time; a tenth each if calibrated.
         pit_max_deviation: Largest distance of those shares from a tenth.
@@ -104,13 +104,13 @@ class HeldOutSection(Row):
 
 @final
 class TwoSample(Row):
-    """A classifier told to separate simulated rows under `base` from real ones.
+    """A classifier trained to separate simulated rows under `base` from real ones.
 
     Attributes:
-        auc: Over all rows, each judged by a fold that has not seen its user; 0.5 is indistinguishable.
-        auc_by_fold: Of each fold.
-        rows_per_side: Simulated rows, and as many real ones.
-        importances: Share of the classifier's gain that each column brought; sums to 1.
+        auc: AUC over all rows, by models that have not seen the row's user; 0.5 is indistinguishable.
+        auc_by_fold: AUC of each fold.
+        rows_per_side: Number of simulated rows, and of real rows.
+        importances: Share of each column in the classifier's gain; sums to 1.
     """
 
     auc: float
@@ -121,10 +121,10 @@ class TwoSample(Row):
 
 @final
 class AnsweringEstimate(Row):
-    """One way to estimate the satisfied share.
+    """One estimator of the satisfied share.
 
     Attributes:
-        estimate: Satisfied share that it gives.
+        estimate: Estimated satisfied share.
         bias: Estimate less truth.
         se: Standard error of the bias.
     """
@@ -140,12 +140,12 @@ class AnsweringRow(Row):
 
     Attributes:
         slope: Logit of answering gained per unit of satisfaction.
-        asked: Questionnaires.
+        asked: Number of questionnaires.
         answer_rate: Share answered.
-        true: Share satisfied if all asked had answered.
-        estimates: Per estimator, such as `naive`.
+        true: Satisfied share if all asked had answered.
+        estimates: Estimates by estimator, such as `naive`.
         predicted_sign: Sign that theory predicts for the naive bias.
-        as_predicted: Whether the biases are as theory says.
+        as_predicted: Whether the biases agree with theory.
     """
 
     slope: float
@@ -159,12 +159,12 @@ class AnsweringRow(Row):
 
 @final
 class RecoveryReport(Row):
-    """A world with known parameters, simulated and fitted again.
+    """Parameter recovery: a world is simulated and its parameters are fitted again.
 
     Attributes:
-        parameters: Parameters compared.
-        share_within_two_se: Share of them found within two standard errors.
-        missed: Names of the others.
+        parameters: Number of parameters.
+        share_within_two_se: Share of parameters within two standard errors.
+        missed: Names of the other parameters.
     """
 
     parameters: int
@@ -174,14 +174,14 @@ class RecoveryReport(Row):
 
 @final
 class PresetRow(Row):
-    """What a preset of the questionnaire gives under `base`.
+    """Funnel of a preset of the questionnaire under `base`.
 
     Attributes:
-        share_asked: Of the views that may bring a questionnaire.
-        share_answered: Of those asked.
-        answered_per_view: Of all views.
-        share_negative: Of the answers.
-        answers: How many there were.
+        share_asked: Share of eligible views that were asked about.
+        share_answered: Share of questionnaires that were answered.
+        answered_per_view: Answers per view.
+        share_negative: Share of negative answers.
+        answers: Number of answers.
     """
 
     share_asked: Number
@@ -196,10 +196,10 @@ class Check(Row):
     """One measured value against its target.
 
     Attributes:
-        name: Dotted path of what was measured.
-        value: Null where it was not measured.
-        target: In words.
-        passed: Null where it was not measured.
+        name: Dotted path of the measured value.
+        value: Measured value; null if it was not measured.
+        target: Target in words.
+        passed: Whether the target was reached; null if it was not measured.
     """
 
     name: str
@@ -210,30 +210,30 @@ class Check(Row):
 
 @final
 class Validation(Document):
-    """Everything that `askew validate` found.
+    """Results of `askew validate`.
 
     Attributes:
-        world: Its name.
+        world: Name of the world.
         data: Name of the folder of real rows.
-        users: Users simulated.
-        seed: Of the simulation.
-        real_rows: Rows of the standard log used, exact duplicates left out.
-        heldout: Prediction of unseen rows.
-        regimes: Per regime and rate.
-        by_group: Per grouping.
-        watch_time: Per bucket of durations.
+        users: Number of simulated users.
+        seed: Seed of the simulation.
+        real_rows: Number of rows of the standard log, without exact duplicates.
+        heldout: Prediction of held-out rows.
+        regimes: Rates per regime.
+        by_group: Rates per grouping.
+        watch_time: Watch time per bucket of durations.
         two_sample_auc: `two_sample.auc`.
-        two_sample: Simulated rows against real ones.
-        per_user: How users differ.
+        two_sample: Classifier of simulated against real rows.
+        per_user: Spread of rates between users.
         hate_concentration: Cumulative share of hates by cumulative share of haters, the most hateful first, in tenths.
-        activity: Coming and going.
+        activity: Sessions, views per session and returns.
         answering: Bias of the questionnaire's estimators.
-        recovery: Parameters found again.
-        presets: Per preset of the questionnaire.
+        recovery: Parameter recovery.
+        presets: Funnel per preset of the questionnaire.
         checks: Values against targets.
-        faults: Why the gate refuses the world; empty if it does not.
-        sound: Whether the gate lets the world through.
-        reasons: Why a section is null, by its name.
+        faults: Reasons why the gate refuses the world; empty if it does not.
+        sound: Whether the gate accepts the world.
+        reasons: Reason why a section is null, by its name.
     """
 
     file: ClassVar = FILE

@@ -1,4 +1,4 @@
-"""The card of a world for readers of reports: which of its numbers are fitted, published or assumed."""
+"""Card of a world: its parameters, and which of them are fitted, published or assumed."""
 
 from dataclasses import dataclass
 from typing import final
@@ -14,11 +14,11 @@ class CardRow:
     """One parameter of a world.
 
     Attributes:
-        name: Dotted.
-        value: What the world uses.
+        name: Dotted name.
+        value: Value in the world.
         status: `fitted`, `published` or `assumed`.
-        meaning: What it does, in words.
-        source: Where it comes from, in words.
+        meaning: Meaning in words.
+        source: Source in words.
     """
 
     name: str
@@ -31,12 +31,12 @@ class CardRow:
 @final
 @dataclass(frozen=True)
 class WorldCard:
-    """What a world is made of.
+    """Parameters and tables of a world, with their sources.
 
     Attributes:
         rows: Parameters, by name.
-        tables: Where each table comes from, by name.
-        figures: Of the fit, by name.
+        tables: Source of each table, by name.
+        figures: Figures of the fit, by name.
     """
 
     name: str
@@ -47,10 +47,10 @@ class WorldCard:
 
 
 def load_card(name: str) -> WorldCard:
-    """The card of a bundled world by name, or of one in a folder.
+    """Load the card of a bundled world by name, or of a world in a folder.
 
     Raises:
-        RunFolderError: No such world, or a damaged one.
+        RunFolderError: The world is unknown or damaged.
     """
     try:
         world = load_world(name)

@@ -1,7 +1,7 @@
 """Questionnaires counted by how satisfying the view truly was, and by the estimated chance of an answer.
 
-For people who look at a report, never for policies: a small table per day and course of events, in which every number
-is a whole one, so that sums do not depend on their order. Axes: `rows` questionnaires.
+For reports, never for policies. There is one small table per day and timeline. Every number in it is whole, so sums do
+not depend on their order. Axes: `rows` questionnaires.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from simulator.user_days import BIN_WIDTH, BY_ESTIMATE, BY_SATISFACTION, PROPENS
 @final
 @dataclass(frozen=True)
 class AskedViews:
-    """Questionnaires of one request: the truth, and what a platform makes of it."""
+    """Questionnaires of one request, with true satisfaction and estimated and true answer probabilities."""
 
     satisfaction: Float32[np.ndarray, " rows"]
     estimated: Float64[np.ndarray, " rows"]
@@ -27,11 +27,11 @@ class AskedViews:
 
 
 def bin_table(parts: Sequence[AskedViews], world: str, day: int) -> pa.Table:
-    """One row per scale and bin that holds a questionnaire; bin b is from b to b + 1 steps."""
-    estimated = np.concatenate([part.estimated for part in parts])
-    true = np.concatenate([part.true for part in parts]).astype(np.float64)
-    answered = np.concatenate([part.answered for part in parts])
-    satisfaction = np.concatenate([part.satisfaction for part in parts]).astype(np.float64)
+    """Count questionnaires by scale and bin; bin b is from b to b + 1 bin widths."""
+    estimated = np.concatenate([views.estimated for views in parts])
+    true = np.concatenate([views.true for views in parts]).astype(np.float64)
+    answered = np.concatenate([views.answered for views in parts])
+    satisfaction = np.concatenate([views.satisfaction for views in parts]).astype(np.float64)
     tables: list[pa.Table] = []
     for scale, values in ((BY_SATISFACTION, satisfaction), (BY_ESTIMATE, estimated)):
         bins, bin_of = np.unique(np.floor(values / BIN_WIDTH[scale]).astype(np.int64), return_inverse=True)
@@ -52,7 +52,7 @@ def bin_table(parts: Sequence[AskedViews], world: str, day: int) -> pa.Table:
 
 
 def _whole_sums(bin_of: Int64[np.ndarray, " rows"], values: Int64[np.ndarray, " rows"], n: int) -> np.ndarray:
-    """Sums of whole numbers by bin_of."""
+    """Sum whole numbers by bin."""
     sums = np.zeros(n, np.int64)
     np.add.at(sums, bin_of, values)
     return sums

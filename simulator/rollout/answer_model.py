@@ -1,7 +1,7 @@
-"""Who answers, and what they say: logistic models of both, given what a platform sees of the view.
+"""Logistic models of answering and of what is answered, given what a platform sees of the view.
 
-Inverse propensities weight the answers (inverse propensity weighting; Horvitz and Thompson, JASA 1952); with what would
-be said they make the share doubly robust (Robins, Rotnitzky and Zhao, JASA 1994,
+Inverse propensities weight the answers (inverse propensity weighting; Horvitz and Thompson, JASA 1952). With the model
+of what is answered they make the share doubly robust (Robins, Rotnitzky and Zhao, JASA 1994,
 https://doi.org/10.1080/01621459.1994.10476818). Neither can see satisfaction itself, so they mend selection on
 behaviour only; the report shows what remains.
 """
@@ -18,11 +18,11 @@ from statsmodels.genmod.generalized_linear_model import GLM
 from policies.base import Event, Feedback
 
 _FLOOR: Final = 0.001
-"""Least propensity used; a smaller one would give a single answer the weight of thousands."""
+"""Smallest propensity used; a smaller one would give a single answer the weight of thousands."""
 _LEAST: Final = 50
-"""Fewer answers, or fewer refusals, than this say nothing about who answers; the same of what is said."""
+"""Smallest number of answers and of refusals for a fit; the same holds for what is answered."""
 _MOST: Final = 200_000
-"""Questionnaires that are used at most; the first ones in canonical order."""
+"""Maximum number of questionnaires used: the first ones in canonical order."""
 _N_FEATURES: Final = 7
 _SATISFIED: Final = 3
 
@@ -30,11 +30,11 @@ _SATISFIED: Final = 3
 @final
 @dataclass(frozen=True)
 class AnswerModel:
-    """Logistic in the columns of `features`; the share observed where too few were asked.
+    """Logistic models in the columns of `features`; the observed share where too few were asked.
 
     Attributes:
-        answering: Of answering, if asked.
-        saying: Of saying `satisfied`, if answering.
+        answering: Coefficients of answering, if asked.
+        saying: Coefficients of answering `satisfied`, if answering.
         boost: Added to the logit of answering by the strong form of the questionnaire.
     """
 
@@ -45,22 +45,22 @@ class AnswerModel:
     def chance(
         self, x: Float64[np.ndarray, "rows features"], events: UInt16[np.ndarray, " rows"]
     ) -> Float64[np.ndarray, " rows"]:
-        """Chance that each view, if asked about in the form that `events` tell, is answered; at least .001."""
+        """Probability that a questionnaire after each view, in the form of `events`, is answered; at least .001."""
         return np.maximum(expit((x * self.answering).sum(axis=1) + self.boost * _strong(events)), _FLOOR)
 
     def expected(self, x: Float64[np.ndarray, "rows features"]) -> Float64[np.ndarray, " rows"]:
-        """Chance that each view, if answered, is said to satisfy."""
+        """Probability that the answer about each view, if there is one, is `satisfied`."""
         return expit((x * self.saying).sum(axis=1))
 
     def packed(self) -> tuple[float, ...]:
-        """All numbers, one after the other."""
+        """All coefficients in one tuple."""
         return tuple(float(value) for value in (*self.answering, *self.saying, self.boost))
 
     @staticmethod
     def unpacked(weights: tuple[float, ...]) -> "AnswerModel":
-        """What `packed` gave; earlier checkpoints lack the boost, which was 0."""
-        *both, boost = weights if len(weights) % 2 else (*weights, 0.0)
-        answering, saying = np.array(both, np.float64).reshape(2, _N_FEATURES)
+        """Rebuild a model from `packed`; earlier checkpoints lack the boost, which was 0."""
+        *coefficients, boost = weights if len(weights) % 2 else (*weights, 0.0)
+        answering, saying = np.array(coefficients, np.float64).reshape(2, _N_FEATURES)
         return AnswerModel(answering, saying, boost)
 
 
@@ -69,7 +69,7 @@ def features(
     duration_s: Float32[np.ndarray, " rows"],
     events: UInt16[np.ndarray, " rows"],
 ) -> Float64[np.ndarray, "rows features"]:
-    """Constant, log watch, share watched, complete, like, any other positive act, hate."""
+    """Features of a view: constant, log watch time, share watched, complete, like, any other positive act, hate."""
     acts = (Event.FOLLOW | Event.COMMENT | Event.FORWARD).value
     columns = [
         np.ones(len(watch_s)),
@@ -84,32 +84,32 @@ def features(
 
 
 def constant_model() -> AnswerModel:
-    """Everybody equally willing and as likely pleased as not: weights that change nothing."""
+    """Model in which every view has the same answer probability and `satisfied` has probability 1/2."""
     return AnswerModel(_constant(20.0), _constant(0.0))
 
 
 def fit_answer_model(log: Feedback, duration_s: Float32[np.ndarray, " videos"]) -> AnswerModel:
-    """Fit answering on the questionnaires of a log, and what is said on its answers."""
+    """Fit the model of answering on the questionnaires of a log, and that of the answers on its answers."""
     asked = log.take(np.flatnonzero(log.has(Event.ASKED))[:_MOST])
     answered = asked.has(Event.ANSWERED)
     x = features(asked.watch_s, duration_s[asked.video_id], asked.events)
-    strong = _strong(asked.events)
-    by_form = np.column_stack([x, strong]) if strong.any() else x
+    is_strong = _strong(asked.events)
+    by_form = np.column_stack([x, is_strong]) if is_strong.any() else x
     *answering, boost = np.append(_fitted(answered, by_form), np.zeros(_N_FEATURES + 1 - by_form.shape[1]))
     saying = _fitted(asked.answer[answered] == _SATISFIED, x[answered])
     return AnswerModel(np.array(answering), saying, float(boost))
 
 
 def _strong(events: UInt16[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
-    """1 where the questionnaire had the strong form."""
+    """1 where the questionnaire had the strong form, else 0."""
     return ((events & Event.ASKED_STRONGLY.value) > 0).astype(np.float64)
 
 
 def _fitted(
-    happened: Bool[np.ndarray, " rows"], x: Float64[np.ndarray, "rows features"]
+    outcome: Bool[np.ndarray, " rows"], x: Float64[np.ndarray, "rows features"]
 ) -> Float64[np.ndarray, " features"]:
-    """Coefficients of a logistic regression; ridge 1e-4 keeps rare acts from running away."""
-    y = happened.astype(np.float64)
+    """Coefficients of a logistic regression; a ridge of 1e-4 keeps those of rare acts finite."""
+    y = outcome.astype(np.float64)
     if min(y.sum(), (1 - y).sum()) < _LEAST:
         return _constant(float(logit((y.sum() + 0.5) / (len(y) + 1))), x.shape[1])
     model = GLM(y, x, family=Binomial())
@@ -117,5 +117,5 @@ def _fitted(
 
 
 def _constant(log_odds: float, n_features: int = _N_FEATURES) -> Float64[np.ndarray, " features"]:
-    """The same chance for every view."""
+    """Coefficients that give every view the same probability."""
     return np.array([log_odds, *np.zeros(n_features - 1)])

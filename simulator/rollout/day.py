@@ -15,17 +15,17 @@ from simulator.rollout.request import BlockDay, LoggingScope, serve
 from user_models.dynamics.kernel import close_day, open_day, open_sessions
 
 _TOGETHER: Final = 1024
-"""Requests served at once, at most: their candidates and scores stay in a processor's own cache."""
+"""Maximum number of requests per batch: candidates and scores stay in a processor's cache."""
 
 
 @final
 @dataclass(frozen=True)
 class Timeline:
-    """All users under given policies.
+    """Users under given policies.
 
     Attributes:
         name: `pre`, `all:<arm>` or `mixed`.
-        policies: Who serves.
+        policies: Serving policies.
         served_by: Per block, the index into `policies` of each user.
         blocks: The users; they change as days pass.
     """
@@ -45,7 +45,7 @@ def play_rounds(
     scope: LoggingScope,
     block_day: tuple[int, BlockDay],
 ) -> None:
-    """Play some rounds of a block's day, policy by policy and request by request, until nobody is in session."""
+    """Simulate rounds of a block's day, policy by policy and request by request, until all sessions are over."""
     b, out = block_day
     block = timeline.blocks[b]
     if rounds[0] == 0:
@@ -58,18 +58,18 @@ def play_rounds(
 
 
 def begin_day(settings: RolloutSettings, block: Block, day: int) -> None:
-    """Let the block's users wake up: who comes today, and how often."""
+    """Begin a day of a block: draw which users come, and how often."""
     keys = row_keys(seed_word(settings.seed, "arrivals"), block.user_id, day, np.zeros(len(block.user_id), np.int32))
-    open_day(keys, day, block.users, block.state, settings.stage.rules)
+    open_day(keys, day, block.users, block.state, settings.platform.rules)
 
 
 def end_day(settings: RolloutSettings, block: Block) -> None:
-    """Let the day settle into the users' moods."""
-    close_day(block.state, settings.stage.rules)
+    """End a day of a block: update the users' moods."""
+    close_day(block.state, settings.platform.rules)
 
 
 def in_session(settings: RolloutSettings, block: Block, day: int, round_of_day: int) -> Int64[np.ndarray, " rows"]:
-    """The users who want a slate now; opens their next session where none is open."""
+    """Rows of the users who request a slate now; opens their next session if none is open."""
     everyone = np.arange(len(block.user_id), dtype=np.int64)
     return open_requests(settings, block, day, range(round_of_day, round_of_day + 1), everyone)
 
@@ -77,10 +77,10 @@ def in_session(settings: RolloutSettings, block: Block, day: int, round_of_day: 
 def request_batches(
     settings: RolloutSettings, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
 ) -> Iterator[Int64[np.ndarray, " rows"]]:
-    """Those of some users who want a slate, over and over, until these rounds are over for all of them.
+    """Yield batches of users who request a slate, until these rounds are over for all of them.
 
-    Whoever iterates serves those given before taking the next. Users go on to their next session, or to the next
-    round, as soon as they are through with the last, without waiting for anybody.
+    The caller serves each batch before taking the next. Users go on to their next session or round as soon as the
+    last one is over, without waiting for other users.
     """
     while len(rows := open_requests(settings, block, day, rounds, rows)):
         for first in range(0, len(rows), _TOGETHER):
@@ -90,15 +90,15 @@ def request_batches(
 def open_requests(
     settings: RolloutSettings, block: Block, day: int, rounds: range, rows: Int64[np.ndarray, " users"]
 ) -> Int64[np.ndarray, " rows"]:
-    """Those of some users who want a slate now; opens their next session of these rounds where none is open."""
-    seed, within = seed_word(settings.seed, "arrivals"), (rounds.start, rounds.stop)
-    asking = np.empty_like(rows)
-    rules = settings.stage.rules_row
-    n = open_sessions(seed, block.user_id, rows, day, within, block.packed, block.state, rules, asking)
-    return asking[:n]
+    """Rows of the given users who request a slate now; opens their next session of these rounds if none is open."""
+    seed, first_and_end = seed_word(settings.seed, "arrivals"), (rounds.start, rounds.stop)
+    open_rows = np.empty_like(rows)
+    rules = settings.platform.rules_row
+    n = open_sessions(seed, block.user_id, rows, day, first_and_end, block.packed, block.state, rules, open_rows)
+    return open_rows[:n]
 
 
 def canonical(parts: Sequence[Feedback]) -> Feedback:
-    """One log out of parts that are each in order of time: by user, then time."""
+    """Join parts, each in order of time, into one log by user, then time."""
     log = Feedback.concatenate(list(parts))
     return log.take(np.argsort(log.user_id, kind="stable"))

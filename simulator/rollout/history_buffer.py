@@ -1,4 +1,4 @@
-"""Each user's last views, as a platform remembers them."""
+"""Histories: the last views of each user."""
 
 from dataclasses import dataclass
 from typing import Final, final
@@ -11,13 +11,13 @@ from simulator.rollout.loop_kernel import recall, remember
 from user_models.dynamics.state import Response
 
 HISTORY: Final = 50
-"""Views that a platform remembers per user."""
+"""Views per user in a history."""
 
 
 @final
 @dataclass(frozen=True)
 class HistoryBuffer:
-    """Rings of each user's last views; `n_seen` counts all views ever made."""
+    """Ring buffers of each user's last views; `n_seen` counts all views so far."""
 
     video_id: Int32[np.ndarray, "users h"]
     watch_s: Float32[np.ndarray, "users h"]
@@ -27,7 +27,7 @@ class HistoryBuffer:
 
     @staticmethod
     def empty(n_users: int) -> "HistoryBuffer":
-        """Nobody has seen anything."""
+        """Make empty histories."""
         shape = (n_users, HISTORY)
         return HistoryBuffer(
             np.zeros(shape, np.int32),
@@ -44,14 +44,14 @@ class HistoryBuffer:
         response: Response,
         clock_h: Int32[np.ndarray, " rows"],
     ) -> None:
-        """Write the views of one request per row into the rings."""
+        """Write the views of one request per row into the histories."""
         remember(
             rows, slates, response.viewed, response.watch_s, response.events, clock_h,
             self.video_id, self.watch_s, self.events, self.clock_h, self.n_seen,
         )  # fmt: skip
 
     def read(self, rows: Int64[np.ndarray, " rows"], clock_h: Int32[np.ndarray, " rows"]) -> History:
-        """The histories of some users, oldest view first, right-aligned."""
+        """Read the histories of users, oldest view first, right-aligned."""
         shape = (len(rows), HISTORY)
         history = History(
             np.zeros(shape, np.int32),

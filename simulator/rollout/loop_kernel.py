@@ -1,4 +1,4 @@
-"""The loops around the user kernels: candidate windows, histories, totals. Compiled, row by row."""
+"""Compiled loops around the user kernels: candidate windows, histories, totals."""
 
 from typing import Final, NamedTuple
 
@@ -11,7 +11,7 @@ from user_models.dynamics.compiled import compiled
 from user_models.dynamics.state import Response
 
 _N_BEHAVIOURS: Final = int(Event.ASKED).bit_length() - 1
-"""Bits of events that say what a user did; those after them are of questionnaires."""
+"""Number of event bits for the user's acts; the bits after them are about questionnaires."""
 _ASKED_BIT: Final = int(Event.ASKED)
 _ANSWERED_BIT: Final = int(Event.ANSWERED)
 _STRONG_BIT: Final = int(Event.ASKED_STRONGLY)
@@ -19,10 +19,10 @@ _SATISFIED: Final = 3
 
 
 class CountColumns(NamedTuple):
-    """Where some totals stand in a row of counts.
+    """Indices of totals in a row of counts.
 
-    They are given to the kernel, not frozen into it: its compiled code is kept until this file changes, and would
-    outlive another order of `simulator.user_days.COUNTS`.
+    They are arguments of the kernel, not constants in it: its compiled code is cached until this file changes, and
+    would be wrong after a change of `simulator.user_days.COUNTS`.
     """
 
     requests: int
@@ -51,27 +51,28 @@ def cut_windows(
     request: Int16[np.ndarray, " rows"],
     out: Int32[np.ndarray, "rows n"],
 ) -> None:
-    """Row i of `out` is the user's window of n videos at this request; `start` is where in the ring, times anything.
+    """Write the window of n videos of each user's request into `out`.
 
-    `ring` holds its `n_videos` different ids and its first n entries again at its end.
+    `ring` holds `n_videos` different ids, then its first n entries again. The window of request 0 starts at index
+    `start` modulo `n_videos`.
     """
     n = out.shape[1]
     for i in range(request.shape[0]):
-        at = (np.int64(start[i] % np.uint64(n_videos)) + request[i] * n) % n_videos
+        start_index = (np.int64(start[i] % np.uint64(n_videos)) + request[i] * n) % n_videos
         for j in range(n):
-            out[i, j] = ring[at + j]
+            out[i, j] = ring[start_index + j]
 
 
 @compiled
 def first_bad_slate(slates: Int32[np.ndarray, "rows k"], candidates: Int32[np.ndarray, "rows n"]) -> int:
-    """The first row with a repeat or with a video that was not on offer; -1 if there is none."""
+    """Find the first row with a repeat or with a video that was not on offer; -1 if there is none."""
     for i in range(slates.shape[0]):
-        offered = candidates[i]
+        on_offer = candidates[i]
         for a in range(slates.shape[1]):
             video = slates[i, a]
             n_equal = 0
-            for j in range(offered.shape[0]):  # to the end: without a way out this is a few vector instructions
-                n_equal += offered[j] == video
+            for j in range(on_offer.shape[0]):  # to the end: without a way out this is a few vector instructions
+                n_equal += on_offer[j] == video
             if n_equal == 0:
                 return i
             for b in range(a):
@@ -101,11 +102,11 @@ def remember(
         for j in range(slates.shape[1]):
             if not viewed[i, j]:
                 continue
-            at = n_seen[user] % h
-            video_id[user, at] = slates[i, j]
-            ring_watch_s[user, at] = watch_s[i, j]
-            ring_events[user, at] = events[i, j]
-            ring_clock_h[user, at] = clock_h[i]
+            slot = n_seen[user] % h
+            video_id[user, slot] = slates[i, j]
+            ring_watch_s[user, slot] = watch_s[i, j]
+            ring_events[user, slot] = events[i, j]
+            ring_clock_h[user, slot] = clock_h[i]
             n_seen[user] += 1
 
 
@@ -124,19 +125,19 @@ def recall(
     out_hours_ago: Int32[np.ndarray, "rows h"],
     out_mask: Bool[np.ndarray, "rows h"],
 ) -> None:
-    """Unroll each ring oldest first into right-aligned rows; what is not there stays as given (zeros)."""
+    """Copy each ring, oldest view first, into right-aligned rows; other entries of the outputs stay zero."""
     h = video_id.shape[1]
     for i in range(rows.shape[0]):
         user = rows[i]
         n = min(n_seen[user], h)
         for j in range(n):
-            at = (n_seen[user] - n + j) % h
-            to = h - n + j
-            out_video_id[i, to] = video_id[user, at]
-            out_watch_s[i, to] = ring_watch_s[user, at]
-            out_events[i, to] = ring_events[user, at]
-            out_hours_ago[i, to] = clock_h[i] - ring_clock_h[user, at]
-            out_mask[i, to] = True
+            slot = (n_seen[user] - n + j) % h
+            column = h - n + j
+            out_video_id[i, column] = video_id[user, slot]
+            out_watch_s[i, column] = ring_watch_s[user, slot]
+            out_events[i, column] = ring_events[user, slot]
+            out_hours_ago[i, column] = clock_h[i] - ring_clock_h[user, slot]
+            out_mask[i, column] = True
 
 
 @compiled
@@ -150,10 +151,10 @@ def count_events(
     counts: Int32[np.ndarray, "users counts"],
     watch_s: Float64[np.ndarray, " users"],
 ) -> int:
-    """Add a request's views to each user's counts and watch time; returns how many questionnaires were shown.
+    """Add a request's views to each user's counts and watch time, and return the number of questionnaires shown.
 
-    Columns of `counts` are `simulator.user_days.COUNTS`: behaviours from the clicks on, in the order of the bits of
-    events, and answers from the satisfied ones on, downwards.
+    Columns of `counts` are `simulator.user_days.COUNTS`: acts start at the clicks, in the order of the event bits;
+    answers start at the satisfied ones, in falling order.
     """
     n_asked = 0
     for i in range(rows.shape[0]):

@@ -1,4 +1,4 @@
-"""The one place where truth is handed to a policy, in plain sight; and the truth itself, for those who judge."""
+"""The oracle policy, the only policy that reads the truth, and expected true satisfaction for evaluation."""
 
 from typing import Any
 
@@ -12,17 +12,17 @@ from user_models.dynamics.expected_watch import expected_watch_s
 from user_models.dynamics.state import Users
 
 
-def hand_truth(options: dict[str, Any], stage: Platform, users: Users) -> Policy:
-    """An oracle that ranks by `attraction + weight * satisfaction`, both expected for this user and video.
+def build_oracle(options: dict[str, Any], platform: Platform, users: Users) -> Policy:
+    """Build the oracle, which ranks by `attraction + weight * satisfaction`, both expected for this user and video.
 
     Args:
         options: `satisfaction`: the weight, 0 by default. `attraction`: "appeal", by default, or "watch": the log of
             the expected watch time and one second.
-        stage: World and catalogue.
+        platform: World and catalogue.
         users: Latents of every user, by id.
 
     Raises:
-        ValueError: Another option, a weight that is no number, or another attraction.
+        ValueError: An option is unknown, the weight is not a number, or the attraction is another one.
     """
     unknown = sorted(set(options) - {"satisfaction", "attraction"})
     if unknown:
@@ -32,22 +32,22 @@ def hand_truth(options: dict[str, Any], stage: Platform, users: Users) -> Policy
         raise ValueError(f"option 'satisfaction': {weight!r} given, want a number")
     if attraction not in ("appeal", "watch"):
         raise ValueError(f"option 'attraction': {attraction!r} given, want 'appeal' or 'watch'")
-    felt, appeal_of = pleasure(stage, users), appeal(stage, users)
+    satisfaction_of, appeal_of = satisfaction_value(platform, users), appeal_value(platform, users)
 
     def value(
         user_id: Int[np.ndarray, " users"], candidates: Int[np.ndarray, "users n"]
     ) -> Float32[np.ndarray, "users n"]:
         attracted = appeal_of(user_id, candidates)
         if attraction == "watch":
-            attracted = np.log1p(expected_watch_s(stage.videos, candidates, attracted))
-        return (attracted + weight * felt(user_id, candidates)).astype(np.float32)
+            attracted = np.log1p(expected_watch_s(platform.videos, candidates, attracted))
+        return (attracted + weight * satisfaction_of(user_id, candidates)).astype(np.float32)
 
     return OraclePolicy(value)
 
 
-def appeal(stage: Platform, users: Users) -> Value:
-    """True attraction of each user to each candidate: user, video and match, without hour, mood or habit."""
-    rules, videos = stage.rules, stage.videos
+def appeal_value(platform: Platform, users: Users) -> Value:
+    """Function from user and candidate to expected true appeal: user, video and match, without hour, mood or habit."""
+    rules, videos = platform.rules, platform.videos
 
     def value(
         user_id: Int[np.ndarray, " users"], candidates: Int[np.ndarray, "users n"]
@@ -58,9 +58,9 @@ def appeal(stage: Platform, users: Users) -> Value:
     return value
 
 
-def pleasure(stage: Platform, users: Users) -> Value:
-    """True satisfaction expected of each user with each candidate: the match, quality and bait, without moods."""
-    rules, videos = stage.rules, stage.videos
+def satisfaction_value(platform: Platform, users: Users) -> Value:
+    """Function from user and candidate to expected true satisfaction, from match, quality and bait, without mood."""
+    rules, videos = platform.rules, platform.videos
 
     def value(
         user_id: Int[np.ndarray, " users"], candidates: Int[np.ndarray, "users n"]

@@ -1,7 +1,7 @@
 """Users of an experiment: fixed blocks of consecutive users, their latents and their changing state.
 
-Sums of floats depend on batch shapes, so users live in blocks of consecutive ids, as many as their number asks for
-and whatever the number of shards or workers; a block is played from start to end by one thread.
+Sums of floats depend on batch shapes. So users are held in blocks of consecutive ids, whose size depends on the number
+of users alone, not on shards or workers. One thread simulates a block from start to end.
 """
 
 import math
@@ -24,7 +24,7 @@ _SIDE_BY_SIDE: Final = 8
 @final
 @dataclass(frozen=True)
 class Block:
-    """Consecutive users: who they are, and where they stand now (`state` and `past` change in place).
+    """Consecutive users: their latents, and their state and histories (`state` and `past` change in place).
 
     `packed` is `users` as kernels read it.
     """
@@ -36,21 +36,21 @@ class Block:
     past: HistoryBuffer
 
     def copy(self) -> "Block":
-        """The same users at the same moment, free to take another course."""
+        """Copy the users with their state and histories."""
         state = UserState(*(array.copy() for array in self.state))
         past = HistoryBuffer(**{name: array.copy() for name, array in vars(self.past).items()})
         return replace(self, state=state, past=past)
 
     @staticmethod
     def fresh(user_id: Int64[np.ndarray, " users"], users: Users, n_rounds: int, rules: KernelParameters) -> "Block":
-        """Users rested and with empty histories."""
+        """Make users in the initial state, with empty histories."""
         return Block(
             user_id, users, pack(users), fresh_state(users, n_rounds, rules), HistoryBuffer.empty(len(user_id))
         )
 
 
 def fresh_state(users: Users, n_rounds: int, rules: KernelParameters) -> UserState:
-    """Everybody rested, in their usual mood, active the day before."""
+    """Initial state: no session, the usual mood, active the day before."""
     n = len(users.appeal)
     f32, i16 = np.float32, np.int16
     return UserState(
@@ -75,7 +75,7 @@ def fresh_state(users: Users, n_rounds: int, rules: KernelParameters) -> UserSta
 
 
 def empty_response(n_rows: int, k: int) -> Response:
-    """Room for what happens to `n_rows` slates of `k` videos."""
+    """Allocate a response to `n_rows` slates of `k` videos."""
     shape = (n_rows, k)
     return Response(
         viewed=np.empty(shape, bool),
@@ -89,7 +89,7 @@ def empty_response(n_rows: int, k: int) -> Response:
 
 
 def block_size(n_users: int) -> int:
-    """Users of a block: large ones are served with fewer calls, but all cores shall have some, and caches an end.
+    """Users per block: large blocks need fewer calls, but every core needs a block, and a block has to fit the cache.
 
     >>> [block_size(n) for n in (1_000, 10_000, 20_000, 100_000, 1_000_000)]
     [2048, 2048, 2500, 12500, 15625]

@@ -1,4 +1,4 @@
-"""One request of some users of a block: observe, rank, respond, count, log."""
+"""One request of users of a block: observe, rank, respond, count, log."""
 
 from dataclasses import dataclass, field
 from typing import Final, final
@@ -34,15 +34,15 @@ class Totals:
 
     @staticmethod
     def zero(n_users: int) -> "Totals":
-        """Nothing has happened yet."""
+        """Start with zeros."""
         return Totals(np.zeros((n_users, len(COUNTS)), np.int32), np.zeros((n_users, len(SUMS))))
 
     @staticmethod
     def restored(counts: Int32[np.ndarray, "users stored"], sums: Float64[np.ndarray, "users sums"]) -> "Totals":
-        """Copy what a checkpoint holds; earlier ones lack the last counts, `STRONG_COUNTS`, which were 0.
+        """Restore totals from a checkpoint; earlier ones lack `STRONG_COUNTS`, the last counts, which were 0.
 
         Raises:
-            ValueError: Other columns than those.
+            ValueError: The columns are not those of `simulator.user_days`.
         """
         missing = len(COUNTS) - counts.shape[1]
         if missing not in (0, len(STRONG_COUNTS)) or sums.shape[1] != len(SUMS):
@@ -55,11 +55,11 @@ class Totals:
 @final
 @dataclass(frozen=True)
 class LoggingScope:
-    """What is kept of a day beside the totals.
+    """Users whose views are logged or traced, in addition to the totals.
 
     Attributes:
-        log_users: Views of users with smaller ids are logged.
-        trace: Users whose impressions are traced with their latents, or None for nobody.
+        log_users: Views of users with ids below this are logged.
+        trace: Users whose impressions are traced with their latents; None for no user.
     """
 
     log_users: int = 0
@@ -69,7 +69,7 @@ class LoggingScope:
 @final
 @dataclass
 class BlockDay:
-    """What one block did on one day; parts are in the order in which things happened."""
+    """Totals, log, trace and questionnaires of a block on a day; lists are in order of time."""
 
     totals: Totals
     log: list[Feedback] = field(default_factory=list[Feedback])
@@ -80,11 +80,11 @@ class BlockDay:
 @final
 @dataclass(frozen=True)
 class LiveHistory:
-    """Reads the histories of a request's rows from a block when asked, as they then are.
+    """Reads the current histories of a request's rows from a block when called.
 
     Attributes:
-        past: Of the block's users.
-        rows: Those served.
+        past: Histories of the block's users.
+        rows: Rows that are served.
         hour: Hour of the request of each row.
         day: Day of the request.
     """
@@ -100,7 +100,7 @@ class LiveHistory:
 
 
 class InvalidSlateError(ValueError):
-    """A policy broke its contract: says which policy, which slate and what was wanted."""
+    """A policy returned an invalid slate; the message names the policy, the slate and what was expected."""
 
 
 def serve(
@@ -113,7 +113,7 @@ def serve(
     scope: LoggingScope,
     out: BlockDay,
 ) -> None:
-    """One request of each of these users: rank, live, count, log."""
+    """Serve one request per row: rank, respond, count, log."""
     obs = observe(settings, block, catalogue, day, rows)
     slates = rank_checked(settings, block, policy, obs, rows)
     response = respond(settings, block, catalogue, day, rows, slates)
@@ -127,7 +127,7 @@ def serve(
 def observe(
     settings: RolloutSettings, block: Block, catalogue: DailyCatalogue, day: int, rows: Int64[np.ndarray, " rows"]
 ) -> Observation:
-    """What a policy may know when it serves these users."""
+    """Build the observation of the policy that serves these users."""
     user_id = block.user_id[rows]
     hour = block.state.hour[rows]
     return Observation(
@@ -136,8 +136,8 @@ def observe(
         day=day,
         hour=hour,
         position=block.state.views[rows],
-        videos=settings.stage.video_table,
-        users=settings.stage.user_table,
+        videos=settings.platform.video_table,
+        users=settings.platform.user_table,
         read_history=LiveHistory(block.past, rows, hour, day),
     )
 
@@ -151,8 +151,8 @@ def on_offer(
 ) -> Int32[np.ndarray, "rows n"]:
     """Candidates of requests, each the user's `request`-th of the day, from 0.
 
-    A user walks round the day's ring from a place of their own, `n_candidates` videos at a time, so nothing is
-    offered twice before the whole catalogue has been.
+    Each user starts at a different position in the day's order and gets the next `n_candidates` videos with each
+    request. So no video is offered twice before the whole catalogue was offered.
     """
     start = row_keys(seed_word(settings.seed, "offer"), user_id, day, np.zeros(len(user_id), np.int32))
     candidates = np.empty((len(user_id), settings.n_candidates), np.int32)
@@ -161,7 +161,7 @@ def on_offer(
 
 
 def clock(block: Block, day: int, rows: Int64[np.ndarray, " rows"]) -> Int32[np.ndarray, " rows"]:
-    """Hours since the start of day 0, for each of these users."""
+    """Hours since the start of day 0, of each row."""
     return _on_clock(block.state.hour[rows], day)
 
 
@@ -173,10 +173,10 @@ def _on_clock(hour: Int8[np.ndarray, " rows"], day: int) -> Int32[np.ndarray, " 
 def rank_checked(
     settings: RolloutSettings, block: Block, policy: Policy, obs: Observation, rows: Int64[np.ndarray, " rows"]
 ) -> Slates:
-    """The policy's slates, checked.
+    """Let the policy rank, and check its slates.
 
     Raises:
-        InvalidSlateError: Wrong shape, a repeat, or a video that was not on offer.
+        InvalidSlateError: A slate has the wrong shape, a repeat, or a video that was not on offer.
     """
     request = block.state.request[rows].astype(np.int32)
     noise = KeyedNoise(row_keys(seed_word(settings.seed, "policy"), block.user_id[rows], obs.day, request))
@@ -185,10 +185,10 @@ def rank_checked(
     name = type(policy).__name__
     if slates.shape != shape:
         raise InvalidSlateError(f"{name}.rank returned slates of shape {slates.shape}, want {shape}")
-    bad = first_bad_slate(slates, obs.candidates)
-    if bad >= 0:
+    bad_row = first_bad_slate(slates, obs.candidates)
+    if bad_row >= 0:
         raise InvalidSlateError(
-            f"{name}.rank returned slate {slates[bad].tolist()} for user {obs.user_id[bad]}, want "
+            f"{name}.rank returned slate {slates[bad_row].tolist()} for user {obs.user_id[bad_row]}, want "
             f"{settings.slate_size} different ids from that user's {settings.n_candidates} candidates"
         )
     return slates
@@ -202,12 +202,13 @@ def respond(
     rows: Int64[np.ndarray, " rows"],
     slates: Slates,
 ) -> Response:
-    """Let the users live through their slates; changes their state, and remembers what they saw."""
-    seed, walk = seed_word(settings.seed, "response"), (settings.n_candidates, catalogue.n_videos)
+    """Simulate the users' responses to their slates; updates their state and histories."""
+    seed, offer_sizes = seed_word(settings.seed, "response"), (settings.n_candidates, catalogue.n_videos)
     response = empty_response(len(rows), slates.shape[1])
-    rules = settings.stage.rules_row
+    rules = settings.platform.rules_row
     simulate_slates(
-        seed, block.user_id, rows, slates, day, walk, block.packed, catalogue.packed, block.state, rules, response
+        seed, block.user_id, rows, slates, day, offer_sizes, block.packed, catalogue.packed, block.state, rules,
+        response,
     )  # fmt: skip
     block.past.add(rows, slates, response, clock(block, day, rows))
     return response
@@ -220,11 +221,11 @@ def count_feedback(
     response: Response,
     totals: Totals,
 ) -> AskedViews | None:
-    """Add what happened to the day's totals; returns the questionnaires among it, if there are any."""
-    above = settings.stage.world.value("satisfaction.satisfied_above")
-    duration_s = settings.stage.videos.duration_s
+    """Add a response to the day's totals, and return its questionnaires, if there are any."""
+    satisfied_above = settings.platform.world.value("satisfaction.satisfied_above")
+    duration_s = settings.platform.videos.duration_s
     watch_s = totals.sums[:, SUMS.index("watch_s")]
-    if count_events(rows, slates, response, duration_s, above, COUNT_COLUMNS, totals.counts, watch_s):
+    if count_events(rows, slates, response, duration_s, satisfied_above, COUNT_COLUMNS, totals.counts, watch_s):
         return _weigh(settings, rows, slates, response, totals)
     return None
 
@@ -232,16 +233,16 @@ def count_feedback(
 def _weigh(
     settings: RolloutSettings, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response, totals: Totals
 ) -> AskedViews:
-    """Add the sums that the satisfied share is estimated from, and those of its truth."""
+    """Add the sums for the estimated and the true satisfied share."""
     row, position = np.nonzero(response.events & np.uint16(Event.ASKED))
-    duration_s = settings.stage.videos.duration_s[slates[row, position]]
+    duration_s = settings.platform.videos.duration_s[slates[row, position]]
     events = response.events[row, position]
     x = features(response.watch_s[row, position], duration_s, events)
-    chance, expected = settings.answer_model.chance(x, events), settings.answer_model.expected(x)
-    true, satisfaction = response.propensity[row, position], response.satisfaction[row, position]
+    propensity, expected = settings.answer_model.chance(x, events), settings.answer_model.expected(x)
+    true_propensity, satisfaction = response.propensity[row, position], response.satisfaction[row, position]
     answer = response.answer[row, position]
     answered, satisfied = answer > 0, answer == _SATISFIED
-    weight, true_weight = (1 / chance).astype(np.float32), (1 / true).astype(np.float32)
+    weight, true_weight = (1 / propensity).astype(np.float32), (1 / true_propensity).astype(np.float32)
     terms = {
         "answer_weight": weight * answered,
         "answer_weight_satisfied": weight * satisfied,
@@ -249,19 +250,19 @@ def _weigh(
         "true_answer_weight_satisfied": true_weight * satisfied,
         "answer_expected": expected.astype(np.float32),
         "answer_weight_expected": (weight * expected).astype(np.float32) * answered,
-        "true_would_say": satisfied_answer_probability(settings.stage, satisfaction.astype(np.float64)),
+        "true_would_say": satisfied_answer_probability(settings.platform, satisfaction.astype(np.float64)),
     }
     for name, term in terms.items():
         np.add.at(totals.sums[:, SUMS.index(name)], rows[row], term)
-    return AskedViews(satisfaction, chance, true, answered)
+    return AskedViews(satisfaction, propensity, true_propensity, answered)
 
 
 def satisfied_answer_probability(
     platform: Platform, satisfaction: Float64[np.ndarray, " rows"]
 ) -> Float64[np.ndarray, " rows"]:
-    """True chance that an answer, if one came, would be `satisfied`.
+    """True probability that an answer, if there is one, is `satisfied`.
 
-    The ordered probit of `user_models.dynamics.kernel.answer`, before the slip is drawn.
+    This is the ordered probit of `user_models.dynamics.kernel.answer`.
     """
     value = platform.world.value
     slip = max(value("questionnaire.say_noise"), 1e-9)
@@ -277,13 +278,13 @@ def _log_request(
     scope: LoggingScope,
     out: BlockDay,
 ) -> None:
-    """Log and trace what is wanted of a request."""
+    """Log and trace a request for the users in `scope`."""
     if block.user_id[0] >= scope.log_users and scope.trace is None:
         return
     log = logged(block, day, rows, block.state.hour[rows], block.state.request[rows], slates, response)
     if block.user_id[0] < scope.log_users:
-        everybody = block.user_id[-1] < scope.log_users
-        out.log.append(log if everybody else log.take(log.user_id < scope.log_users))
+        is_whole_block = block.user_id[-1] < scope.log_users
+        out.log.append(log if is_whole_block else log.take(log.user_id < scope.log_users))
     if scope.trace is not None:
         out.trace.append(traced(log, response, scope.trace))
 
@@ -297,7 +298,7 @@ def logged(
     slates: Slates,
     response: Response,
 ) -> Feedback:
-    """The views of one request per row as a platform would log them; what was not shown leaves no row."""
+    """Log the views of one request per row as a platform would; videos that were not viewed have no row."""
     row, position = np.nonzero(response.viewed)
     return Feedback(
         user_id=block.user_id[rows[row]].astype(np.int32),

@@ -1,4 +1,4 @@
-"""The trace: one row per impression of chosen users, feedback and latents side by side."""
+"""The trace: one row per impression of chosen users, with feedback and latents."""
 
 from dataclasses import dataclass, fields
 from typing import final
@@ -15,7 +15,7 @@ from user_models.dynamics.state import Response
 @final
 @dataclass(frozen=True)
 class TracePart:
-    """Logged views with the latents behind them; for people, never for policies."""
+    """Logged views with their latents; for reports, never for policies."""
 
     log: Feedback
     satisfaction: Float32[np.ndarray, " rows"]
@@ -23,16 +23,16 @@ class TracePart:
 
 
 def traced(log: Feedback, response: Response, user_id: Int64[np.ndarray, " traced"]) -> TracePart:
-    """The part of a request's log that belongs to the traced users; `log` holds all its views, in order."""
-    chosen = np.isin(log.user_id, user_id)
-    latents = (values[response.viewed][chosen] for values in (response.satisfaction, response.appeal))
-    return TracePart(log.take(chosen), *latents)
+    """Select the traced users' views from a request's log; `log` holds all its views, in order."""
+    is_traced = np.isin(log.user_id, user_id)
+    latents = (values[response.viewed][is_traced] for values in (response.satisfaction, response.appeal))
+    return TracePart(log.take(is_traced), *latents)
 
 
 def trace_table(parts: list[TracePart], world: str, *, asks_strongly: bool) -> pa.Table:
     """Parts in order as one table: the log's columns, one boolean per event, and the true latents.
 
-    Whether a questionnaire had the strong form is among them only where that happens.
+    The column for the strong form of the questionnaire is written only if `asks_strongly`.
     """
     columns = {f.name: np.concatenate([getattr(p.log, f.name) for p in parts]) for f in fields(Feedback)}
     events = columns.pop("events")

@@ -1,7 +1,8 @@
-"""Where a run stands after each step: which steps are done, and which files hold users, policies and logs.
+"""Checkpoints of a run: the number of finished steps, and the files that hold users, policies and logs.
 
-`checkpoints/now` is JSON and its checksum; it names every file that counts, with size and checksum. Files are written
-first, then `now` is replaced, then files that it no longer names go: a killed run goes on from the last step done.
+`checkpoints/now` is JSON and its checksum. It names every needed file, with size and checksum. Files are written first,
+then `now` is replaced, then files that it no longer names are deleted. So a killed run can be resumed after its last
+finished step.
 """
 
 from collections.abc import Iterator
@@ -19,9 +20,9 @@ class StoredFile(BaseModel):
     """A file of a run folder as it was written.
 
     Attributes:
-        name: Relative to the run folder.
-        size: Bytes.
-        crc: CRC-32 of them.
+        name: Path relative to the run folder.
+        size: Number of bytes.
+        crc: CRC-32 of the bytes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,8 +37,8 @@ class TimelineCheckpoint(BaseModel):
     """The stored users and policies of one timeline.
 
     Attributes:
-        standing: Its users, one file per shard; none while they are as drawn.
-        policies: The files of each policy; none of those that are as built.
+        standing: Files of the users' states, one per shard; empty while users are in their initial state.
+        policies: Files of each policy; empty for a policy that was not trained.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,15 +49,15 @@ class TimelineCheckpoint(BaseModel):
 
 @final
 class Checkpoint(BaseModel):
-    """A stored moment.
+    """State of a run after a step.
 
     Attributes:
-        done: Steps done.
-        steps: All steps of the run; 0 in checkpoints from before this was written down.
+        done: Number of finished steps.
+        steps: Number of all steps; 0 in checkpoints of earlier versions.
         answer_model: Coefficients of the fitted answering model; empty before it is fitted.
         logs: Files that policies will be trained on, in order of time.
         tables: Files of user-days and traces written so far.
-        lines: Each timeline, by name.
+        lines: Checkpoints of the timelines, by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,7 +70,7 @@ class Checkpoint(BaseModel):
     lines: dict[str, TimelineCheckpoint] = {}
 
     def files(self) -> Iterator[StoredFile]:
-        """Every file that it needs, tables left out."""
+        """Files of the checkpoint, without tables."""
         yield from self.logs
         for timeline in self.lines.values():
             yield from timeline.standing
@@ -77,21 +78,21 @@ class Checkpoint(BaseModel):
                 yield from policy
 
     def at(self, timeline: str, checkpoint: TimelineCheckpoint) -> dict[str, TimelineCheckpoint]:
-        """All timelines, one of them replaced."""
+        """Checkpoints of all timelines, with one of them replaced."""
         return {**self.lines, timeline: checkpoint}
 
 
 def pack(checkpoint: Checkpoint) -> bytes:
-    """The text of `checkpoints/now`: JSON, a line end, and the checksum of the JSON in hexadecimal digits."""
+    """Encode a checkpoint: JSON, a line end, and the checksum of the JSON in hexadecimal digits."""
     body = checkpoint.model_dump_json().encode()
     return body + b"\n" + _sum_of(body)
 
 
 def unpack(data: bytes) -> Checkpoint:
-    """What `pack` wrote.
+    """Decode a checkpoint.
 
     Raises:
-        ValueError: It has changed since, or is of another version.
+        ValueError: The data were changed, or are of another version.
     """
     body, _, checksum = data.rpartition(b"\n")
     if checksum != _sum_of(body):

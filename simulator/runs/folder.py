@@ -1,4 +1,4 @@
-"""The run folder: what a run leaves behind, each file written aside and moved into place."""
+"""The run folder; each file is written under another name first, then moved into place."""
 
 import json
 import os
@@ -36,7 +36,7 @@ _PACKAGES: Final = (
 @final
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run writes."""
+    """Files of a run, in a folder."""
 
     path: Path
 
@@ -54,20 +54,20 @@ class RunFolder:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            present = sorted(each.name for each in path.iterdir() if each.name != LOCK and not _is_aside(each))
+            names = sorted(each.name for each in path.iterdir() if each.name != LOCK and not _is_partial(each))
         except OSError as error:
             raise RunFolderError(f"{path}: cannot be made: {error.strerror}; give another --out") from None
-        if present:
-            resume = ", or --resume" if resumable else ""
-            raise RunFolderError(f"{path}: holds {present[0]} already; give an empty or new folder as --out{resume}")
+        if names:
+            resume_hint = ", or --resume" if resumable else ""
+            raise RunFolderError(f"{path}: holds {names[0]} already; give an empty or new folder as --out{resume_hint}")
         return RunFolder(path)
 
     @staticmethod
     def reopen(path: Path, spec: ExperimentSpec) -> "RunFolder":
-        """The folder of an earlier try.
+        """Open the folder of an interrupted run.
 
         Raises:
-            RunFolderError: No run there, or one of another spec.
+            RunFolderError: The folder has no run, or one of another spec.
         """
         stored = path / "spec.toml"
         if not stored.is_file():
@@ -77,15 +77,15 @@ class RunFolder:
         return RunFolder(path)
 
     def begin(self, spec: ExperimentSpec) -> None:
-        """Write down the spec and the versions it is run with, where that is not done, and clear half-written files.
+        """Write the spec and the versions of packages if they are missing, and delete half-written files.
 
-        To be called by the one run that has locked the folder.
+        Only the run that has locked the folder may call this.
 
         Raises:
-            RunFolderError: They cannot be written.
+            RunFolderError: A file cannot be written.
         """
-        for aside in self.path.rglob(".*.part"):
-            aside.unlink(missing_ok=True)
+        for partial_path in self.path.rglob(".*.part"):
+            partial_path.unlink(missing_ok=True)
         if not (self.path / "spec.toml").is_file():
             self.put("spec.toml", tomli_w.dumps(spec.model_dump(mode="json")).encode())
         if not (self.path / "versions.json").is_file():
@@ -93,7 +93,7 @@ class RunFolder:
             self.put("versions.json", (json.dumps(versions, indent=1) + "\n").encode())
 
     def put(self, name: str, data: bytes) -> StoredFile:
-        """Write a file aside, sync it and move it into place; see `write`."""
+        """Write a file; see `write`."""
         self.write(name, lambda to: to.write_bytes(data))
         return StoredFile(name=name, size=len(data), crc=crc32(data))
 
@@ -104,10 +104,10 @@ class RunFolder:
         return self.put(name, buffer.getvalue().to_pybytes())
 
     def get(self, stored: StoredFile) -> bytes:
-        """A file as it was written.
+        """Read a file and check its size and checksum.
 
         Raises:
-            RunFolderError: It is gone or has changed.
+            RunFolderError: The file is missing or was changed.
         """
         path = self.path / stored.name
         try:
@@ -121,10 +121,10 @@ class RunFolder:
         return data
 
     def read_checkpoint(self) -> Checkpoint | None:
-        """Where an earlier try stood, with every table it wrote still as it was; files it does not need are removed.
+        """Read the checkpoint, check the tables it names, and delete files that it does not need.
 
         Raises:
-            RunFolderError: A damaged checkpoint, or a table that is gone or has changed.
+            RunFolderError: The checkpoint is damaged, or a table is missing or was changed.
         """
         path = self.path / NOW
         try:
@@ -141,12 +141,12 @@ class RunFolder:
         return checkpoint
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Keep where the run stands, then remove what it no longer needs."""
+        """Write a checkpoint, then delete files that it does not need."""
         self.put(NOW, pack(checkpoint))
         self._remove_all_but(checkpoint)
 
     def _remove_all_but(self, checkpoint: Checkpoint) -> None:
-        """Remove users, policies and logs that are needed no longer."""
+        """Delete files of users, policies and logs that the checkpoint does not name."""
         needed = {self.path / NOW, *(self.path / stored.name for stored in checkpoint.files())}
         for path in (self.path / FOLDER).rglob("*"):
             if path.is_file() and path not in needed:
@@ -157,50 +157,50 @@ class RunFolder:
 
     @property
     def _remedy(self) -> str:
-        """What to do about a checkpoint that cannot be used."""
+        """Advice on a checkpoint that cannot be used."""
         return f"delete {self.path / FOLDER}, and `--resume` starts the run anew"
 
     def _damaged(self, stored: StoredFile, reason: str) -> RunFolderError:
-        """A file of an earlier try that is not as it was."""
-        what = "damaged checkpoint" if stored.name.startswith(f"{FOLDER}/") else "damaged"
-        return RunFolderError(f"{self.path / stored.name}: {what} ({reason}); {self._remedy}")
+        """Error on a file that is missing or was changed."""
+        description = "damaged checkpoint" if stored.name.startswith(f"{FOLDER}/") else "damaged"
+        return RunFolderError(f"{self.path / stored.name}: {description} ({reason}); {self._remedy}")
 
     def write(self, name: str, writer: Callable[[Path], object]) -> None:
-        """Write a file aside, sync it and move it into place, so that no reader ever sees half of it.
+        """Write a file under another name, sync it and move it into place, so that no reader sees half of it.
 
         Raises:
-            RunFolderError: The disk is full or the folder is gone; what was there before is untouched.
+            RunFolderError: The file cannot be written; an earlier file of that name is unchanged.
         """
         final_path = self.path / name
-        aside = final_path.with_name(f".{final_path.name}.{os.getpid()}.part")
+        partial_path = final_path.with_name(f".{final_path.name}.{os.getpid()}.part")
         try:
             _make_folders(final_path.parent, self.path)
-            writer(aside)
-            _sync(aside)
-            aside.replace(final_path)
+            writer(partial_path)
+            _sync(partial_path)
+            partial_path.replace(final_path)
             _sync(final_path.parent)
         except OSError as error:
             with suppress(OSError):
-                aside.unlink(missing_ok=True)
+                partial_path.unlink(missing_ok=True)
             raise RunFolderError(
                 f"{final_path}: cannot be written: {error.strerror or error}; make room and run it again, "
                 "with --resume where there is one"
             ) from None
 
 
-def _is_aside(path: Path) -> bool:
-    """Whether a file is one that a killed run left half written."""
+def _is_partial(path: Path) -> bool:
+    """Whether a file was left half written by a killed run."""
     return path.name.startswith(".") and path.suffix == ".part"
 
 
 def _make_folders(folder: Path, run: Path) -> None:
-    """Make folders inside the run folder, not the run folder itself: one that was removed stays so."""
-    for inner in [*reversed(folder.relative_to(run).parents), folder.relative_to(run)][1:]:
-        (run / inner).mkdir(exist_ok=True)
+    """Make folders inside the run folder, but not the run folder itself if it was removed."""
+    for relative in [*reversed(folder.relative_to(run).parents), folder.relative_to(run)][1:]:
+        (run / relative).mkdir(exist_ok=True)
 
 
 def _sync(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder."""
+    """Flush a file or the entries of a folder to the disk."""
     file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)

@@ -1,8 +1,8 @@
-"""One process per run folder: a lock file that says who works there, and that goes with its process.
+"""Lock of a run folder: a file that names the one process that may write to it.
 
-The kernel lets go of the lock when its process ends, however it ends, so one left by a killed run is no obstacle.
-Readers do not try the lock, which could keep a run out: they compare the start of the process with the one noted.
-Where the file names another machine, nobody here can tell whether that run lives, and the user decides.
+The kernel releases the lock when its process ends, so a lock file left by a killed run does no harm. Readers do not
+take the lock, which could keep a run out: they compare the start time of the process with that in the file. If the
+file names another machine, the state of that run is unknown here, and the user has to decide.
 """
 
 import json
@@ -21,18 +21,18 @@ from simulator.errors import RunFolderError
 
 LOCK: Final = ".lock"
 _PATIENCE_S: Final = 0.2
-"""Seconds that a lock is waited for, as its holder may just be deleting it."""
+"""Seconds to wait for a lock, whose holder may just be deleting it."""
 
 
 @final
 @dataclass(frozen=True)
 class Holder:
-    """Who works in a run folder.
+    """Process that works in a run folder.
 
     Attributes:
-        process: Its number.
-        host: Its machine.
-        started: When it began, as `process_start` tells it; empty in the locks of earlier versions.
+        process: Id of the process.
+        host: Name of its machine.
+        started: Start time of the process, by `process_start`; empty in the locks of earlier versions.
     """
 
     process: int
@@ -41,24 +41,24 @@ class Holder:
 
     @property
     def here(self) -> bool:
-        """Whether it is on this machine."""
+        """Whether the process is on this machine."""
         return self.host == socket.gethostname()
 
 
 def holder_of(folder: Path) -> Holder | None:
-    """Who works in a run folder; None where nobody does, or nobody any more. One elsewhere is taken at its word."""
+    """Process that works in a run folder, or None; a process on another machine is assumed to be alive."""
     try:
         holder = _read((folder / LOCK).read_bytes())
     except OSError:
         return None
     if holder is not None and holder.here:
-        now = process_start(holder.process)
-        return holder if now and holder.started in ("", now) else None
+        started = process_start(holder.process)
+        return holder if started and holder.started in ("", started) else None
     return holder
 
 
 def process_start(process: int) -> str:
-    """When a process of this machine began, to tell it from a later one of the same number; empty if it has ended."""
+    """Start time of a process of this machine, to tell it from a later one of the same id; empty if it has ended."""
     try:
         # proc(5): after the name, which may hold brackets itself, come the state and, as the 20th, the start
         fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
@@ -68,17 +68,17 @@ def process_start(process: int) -> str:
 
 
 def _start_by_ps(process: int) -> str:
-    """The same where there is no /proc."""
+    """Start time of a process on systems without /proc."""
     command = ["ps", "-o", "lstart=", "-p", str(process)]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603 (a number)
 
 
 @contextmanager
 def locked(folder: Path) -> Generator[None]:
-    """Keep every other run out of a folder that exists.
+    """Lock an existing folder against other runs.
 
     Raises:
-        RunFolderError: Another run is at work there, or the lock cannot be written or is another program's.
+        RunFolderError: Another run works there, or the lock cannot be written or belongs to another program.
     """
     path = folder / LOCK
     lock = FileLock(path, timeout=_PATIENCE_S, mode=0o644, fallback_to_soft=False)
@@ -93,7 +93,7 @@ def locked(folder: Path) -> Generator[None]:
 
 
 def _take(lock: BaseFileLock, path: Path) -> None:
-    """Lock a file and name this process in it; one that is empty was made by a run that ended at once."""
+    """Lock a file and write this process into it; an empty file is from a run that ended at once."""
     try:
         path.parent.stat()  # a folder that is gone is not to be made again
         lock.acquire()
@@ -104,27 +104,27 @@ def _take(lock: BaseFileLock, path: Path) -> None:
                 f"{path}: no lock of a run; give another --out, or delete that file if nothing needs it"
             )
         if holder is not None and not holder.here:
-            who = f"{_named(holder)}, which cannot be seen from here"
-            raise RunFolderError(f"{path.parent}: in use by {who}; if that run is dead, delete {path}")
-        path.write_bytes(_me())
+            holder_text = f"{_describe(holder)}, which cannot be seen from here"
+            raise RunFolderError(f"{path.parent}: in use by {holder_text}; if that run is dead, delete {path}")
+        path.write_bytes(_own_entry())
     except Timeout:
-        who = f"{_named(holder_of(path.parent))}; wait until that run ends, or give another --out"
-        raise RunFolderError(f"{path.parent}: in use by {who}") from None
+        holder_text = f"{_describe(holder_of(path.parent))}; wait until that run ends, or give another --out"
+        raise RunFolderError(f"{path.parent}: in use by {holder_text}") from None
     except OSError as error:
         raise RunFolderError(f"{path}: cannot be written: {error.strerror}; give another --out") from None
 
 
-def _me() -> bytes:
-    me = os.getpid()
-    return json.dumps({"process": me, "host": socket.gethostname(), "started": process_start(me)}).encode()
+def _own_entry() -> bytes:
+    process = os.getpid()
+    return json.dumps({"process": process, "host": socket.gethostname(), "started": process_start(process)}).encode()
 
 
-def _named(holder: Holder | None) -> str:
+def _describe(holder: Holder | None) -> str:
     return "another process" if holder is None else f"process {holder.process} on {holder.host}"
 
 
 def _read(data: bytes) -> Holder | None:
-    """Who a lock names; None where it names nobody, as between its making and its first word, or is no lock of ours."""
+    """Process that a lock file names; None if the file is still empty or is not a lock of a run."""
     try:
         match json.loads(data):
             case {"process": int(process), "host": str(host), **more}:

@@ -1,9 +1,9 @@
-"""Results beside runs: the folders below one that hold an audit, a plan, a leaderboard or another file by name."""
+"""Search for folders that hold a result file, such as an audit, a plan or a leaderboard."""
 
 from pathlib import Path
 
 
 def find_results(folder: Path, file: str) -> list[Path]:
-    """Folders at or below `folder`, at any depth, that hold `file`; the newest first, ties by name."""
-    by_age = [(path.stat().st_mtime_ns, path.parent) for path in sorted(folder.rglob(file)) if path.is_file()]
-    return [parent for _, parent in sorted(by_age, key=lambda each: -each[0])]
+    """Find folders at or below `folder`, at any depth, that hold `file`; the newest first, ties by name."""
+    age_and_folder = [(path.stat().st_mtime_ns, path.parent) for path in sorted(folder.rglob(file)) if path.is_file()]
+    return [parent for _, parent in sorted(age_and_folder, key=lambda entry: -entry[0])]

@@ -1,4 +1,4 @@
-"""How a run folder stands, told from its small files alone: lock, checkpoint, spec. Cheap enough for hundreds."""
+"""State of a run folder, from its small files alone: lock, checkpoint, spec. Fast enough for hundreds of runs."""
 
 import tomllib
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ Stage: TypeAlias = Literal["finished", "running", "stopped"]
 @final
 @dataclass(frozen=True)
 class RunState:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
-        stage: `stopped` has no report yet and can be resumed.
-        done: Steps done: rounds where a policy learns in the test, else days; of every line.
-        steps: All of them; 0 before the first is done.
-        part: What is being played: `before the test`, `the test`, `the report`; empty where it is not known.
-        holder: Who runs it.
+        stage: `stopped` means that there is no report yet and the run can be resumed.
+        done: Finished steps of all timelines: rounds if a policy learns in the test, else days.
+        steps: Number of all steps; 0 before the first is done.
+        part: Current part: `before the test`, `the test` or `the report`; empty if it is not known.
+        holder: Process that runs it.
     """
 
     stage: Stage
@@ -33,25 +33,25 @@ class RunState:
 
 
 def run_state(run: Path) -> RunState:
-    """How a run folder stands.
+    """Read the state of a run folder.
 
     Raises:
-        RunFolderError: A damaged spec or checkpoint, of a run without a report.
+        RunFolderError: The run has no report, and its spec or checkpoint is damaged.
     """
     holder = holder_of(run)
     if holder is None and (run / "report.json").is_file():
         return RunState("finished")
     read_keys(run)
-    now = _read_now(run)
+    checkpoint = _read_checkpoint(run)
     stage: Stage = "running" if holder else "stopped"
-    return RunState(stage, now.done, now.steps, _part(now), holder)
+    return RunState(stage, checkpoint.done, checkpoint.steps, _part(checkpoint), holder)
 
 
 def read_keys(run: Path) -> dict[str, Any]:
-    """The keys of a run's spec as they stand in its file, not checked.
+    """Read the keys of a run's spec without checking them.
 
     Raises:
-        RunFolderError: It is gone or no TOML.
+        RunFolderError: The spec is missing or is not TOML.
     """
     path = run / "spec.toml"
     try:
@@ -62,8 +62,8 @@ def read_keys(run: Path) -> dict[str, Any]:
         raise RunFolderError(f"{path}: not a TOML file ({error}); run the test anew") from None
 
 
-def _read_now(run: Path) -> Checkpoint:
-    """The checkpoint; that of the beginning where there is none yet."""
+def _read_checkpoint(run: Path) -> Checkpoint:
+    """Read the checkpoint; an empty one if there is none yet."""
     path = run / NOW
     try:
         return unpack(path.read_bytes())
@@ -77,10 +77,10 @@ def _read_now(run: Path) -> Checkpoint:
     raise RunFolderError(f"{path}: damaged checkpoint ({fault}); {remedy}") from None
 
 
-def _part(now: Checkpoint) -> str:
-    """What comes after a checkpoint."""
-    if now.steps and now.done == now.steps:
+def _part(checkpoint: Checkpoint) -> str:
+    """Part of the run that follows a checkpoint."""
+    if checkpoint.steps and checkpoint.done == checkpoint.steps:
         return "the report"
-    if not now.lines:
+    if not checkpoint.lines:
         return ""
-    return "before the test" if "pre" in now.lines else "the test"
+    return "before the test" if "pre" in checkpoint.lines else "the test"

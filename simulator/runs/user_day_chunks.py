@@ -1,4 +1,4 @@
-"""Row groups of a run's `user_days`: where they are, whom they hold, and their columns as arrays.
+"""Row groups of a run's `user_days`: their files, their ranges of users, and their columns as arrays.
 
 Seconds and weights are whole multiples of 1e-9, so that their sums are exact in any order.
 """
@@ -18,7 +18,7 @@ from simulator.runs.user_day_reader import check_columns, open_user_days
 from simulator.user_days import SCHEMA, STRONG_COUNTS, SUMS
 
 UNIT: Final = 1_000_000_000
-"""Steps of a second, or of a weight."""
+"""Units per second, or per unit of weight."""
 _LARGEST: Final = 1e9
 _LABELS: Final = ("world", "bucket", "segment")
 
@@ -29,11 +29,11 @@ class Chunk:
     """One row group, still on disk.
 
     Attributes:
-        path: Its file.
-        group: Its number there.
-        rows: How many there are.
-        first: Least user id.
-        last: Greatest.
+        path: File of the row group.
+        group: Index of the row group in the file.
+        rows: Number of rows.
+        first: Smallest user id.
+        last: Largest user id.
     """
 
     path: Path
@@ -49,10 +49,10 @@ class ChunkRows:
     """The rows of a chunk in order of user id.
 
     Attributes:
-        user_id: Of each row.
-        day: Of each row.
-        labels: World, bucket and segment, as codes.
-        names: What the codes of each stand for.
+        user_id: User of each row.
+        day: Day of each row.
+        labels: World, bucket and segment of each row, as codes.
+        names: Names of the codes of each label.
         values: Whole numbers by column; seconds and weights in steps of 1 / `UNIT`.
     """
 
@@ -64,10 +64,10 @@ class ChunkRows:
 
 
 def list_chunks(folder: Path) -> tuple[list[Chunk], frozenset[str]]:
-    """All row groups that have rows, by first user, and the worlds that they hold.
+    """List all row groups that have rows, by first user, and the worlds that they hold.
 
     Raises:
-        RunFolderError: No files, an unreadable one, a column that is missing or has gaps.
+        RunFolderError: There are no files, one is unreadable, or a column is missing or has gaps.
     """
     files = sorted((folder / "user_days").glob("*.parquet"))
     if not files:
@@ -90,11 +90,14 @@ def list_chunks(folder: Path) -> tuple[list[Chunk], frozenset[str]]:
 
 
 def _list_group(path: Path, file: pq.ParquetFile, group: int, chunks: list[Chunk], worlds: set[str]) -> bool:
-    """Take in one row group by its statistics, or by its columns where it has none; whether it surely has no gaps."""
-    facts = file.metadata.row_group(group)
-    if not facts.num_rows:
+    """Add a row group, from its statistics or else its columns, and return whether it surely has no gaps."""
+    group_metadata = file.metadata.row_group(group)
+    if not group_metadata.num_rows:
         return True
-    columns = {facts.column(i).path_in_schema: facts.column(i).statistics for i in range(facts.num_columns)}
+    columns = {
+        group_metadata.column(i).path_in_schema: group_metadata.column(i).statistics
+        for i in range(group_metadata.num_columns)
+    }
     known = columns["user_id"]
     if known is not None and known.has_min_max:
         first, last = int(known.min), int(known.max)
@@ -106,12 +109,12 @@ def _list_group(path: Path, file: pq.ParquetFile, group: int, chunks: list[Chunk
         worlds.add(str(known.min))
     else:
         worlds.update(file.read_row_group(group, columns=["world"])["world"].unique().to_pylist())
-    chunks.append(Chunk(path, group, facts.num_rows, first, last))
+    chunks.append(Chunk(path, group, group_metadata.num_rows, first, last))
     return all(known is not None and known.has_null_count and not known.null_count for known in columns.values())
 
 
 def chunk_user_ids(chunk: Chunk) -> np.ndarray:
-    """Ids of all its rows."""
+    """Read the user ids of all rows."""
     try:
         with pq.ParquetFile(chunk.path.absolute()) as file:
             return file.read_row_group(chunk.group, columns=["user_id"])["user_id"].to_numpy()
@@ -120,10 +123,10 @@ def chunk_user_ids(chunk: Chunk) -> np.ndarray:
 
 
 def read_chunk(chunk: Chunk, columns: Sequence[str]) -> ChunkRows:
-    """Read some columns of totals, and who and when.
+    """Read columns of totals, with users, days and labels.
 
     Raises:
-        RunFolderError: An unreadable file, or a value that is no number or beyond 1e9.
+        RunFolderError: The file is unreadable, or a value is not a number or is beyond 1e9.
     """
     names = ["user_id", "day", *_LABELS, *("active" if name == "active_days" else name for name in columns)]
     try:
@@ -133,51 +136,51 @@ def read_chunk(chunk: Chunk, columns: Sequence[str]) -> ChunkRows:
         user_id = _whole(table["user_id"], pa.int64())
         day = _whole(table["day"], pa.int64())
         labels = [_codes(table[name]) for name in _LABELS]
-        known = [name for name in columns if name in stored or name not in STRONG_COUNTS]
+        columns_in_file = [name for name in columns if name in stored or name not in STRONG_COUNTS]
         zeros = np.zeros(len(user_id), np.int32)
-        values = dict.fromkeys(columns, zeros) | {name: _values(table, name) for name in known}
+        values = dict.fromkeys(columns, zeros) | {name: _values(table, name) for name in columns_in_file}
     except (OSError, pa.ArrowException, ValueError) as error:
         raise _unreadable(chunk.path, error) from None
     rows = ChunkRows(user_id, day, tuple(c for c, _ in labels), tuple(n for _, n in labels), values)
-    return rows if (user_id[1:] >= user_id[:-1]).all() else _taken(rows, np.argsort(user_id, kind="stable"))
+    return rows if (user_id[1:] >= user_id[:-1]).all() else _reordered(rows, np.argsort(user_id, kind="stable"))
 
 
-def _taken(rows: ChunkRows, order: Int64[np.ndarray, " rows"]) -> ChunkRows:
-    """The same rows in another order."""
-    labels = tuple(codes[order] for codes in rows.labels)
-    values = {name: column[order] for name, column in rows.values.items()}
-    return ChunkRows(rows.user_id[order], rows.day[order], labels, rows.names, values)
+def _reordered(chunk_rows: ChunkRows, order: Int64[np.ndarray, " rows"]) -> ChunkRows:
+    """Reorder rows."""
+    labels = tuple(codes[order] for codes in chunk_rows.labels)
+    values = {name: column[order] for name, column in chunk_rows.values.items()}
+    return ChunkRows(chunk_rows.user_id[order], chunk_rows.day[order], labels, chunk_rows.names, values)
 
 
 def _whole(column: pa.ChunkedArray, kind: pa.DataType) -> np.ndarray:
-    """A column of whole numbers."""
+    """Read a column of whole numbers."""
     return (column if column.type == kind else column.cast(kind)).to_numpy()
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[Int32[np.ndarray, " rows"], tuple[str, ...]]:
-    """Codes of a column of names, and the names."""
+    """Read a column of names as codes and names."""
     array = column.combine_chunks()
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
     return array.indices.to_numpy().astype(np.int32, copy=False), tuple(
-        str(each) for each in array.dictionary.to_pylist()
+        str(name) for name in array.dictionary.to_pylist()
     )
 
 
 def _values(table: pa.Table, name: str) -> np.ndarray:
-    """One column of totals as whole numbers.
+    """Read a column of totals as whole numbers.
 
     Raises:
-        ValueError: A value that is no number, or beyond 1e9.
+        ValueError: A value is not a number or is beyond 1e9.
     """
     if name == "active_days":
         return _whole(table["active"], pa.int32())
     if name not in SUMS:
         return _whole(table[name], table[name].type if table[name].type == pa.int32() else pa.int64())
     values = _whole(table[name], pa.float64())
-    fits = np.abs(values) < _LARGEST
-    if not fits.all():
-        raise ValueError(f"{name} is {values[~fits][0]}, want a number below {_LARGEST:.0e}")
+    is_in_range = np.abs(values) < _LARGEST
+    if not is_in_range.all():
+        raise ValueError(f"{name} is {values[~is_in_range][0]}, want a number below {_LARGEST:.0e}")
     return np.rint(values * UNIT).astype(np.int64)
 
 

@@ -1,4 +1,4 @@
-"""Reads `user_days` of a run folder into frames of one row per user.
+"""Read `user_days` of a run folder into frames of one row per user.
 
 duckdb does the grouping. Sums do not depend on the order of rows, files or threads: seconds and weights are
 added as decimals in steps of 1e-9, which is exact.
@@ -26,9 +26,9 @@ TOTALS: Final = ("days", "active_days", *COUNTS, *SUMS)
 PRE_WORLD: Final = "pre"
 MIXED_WORLD: Final = "mixed"
 _MEMORY: Final = "2GB"
-"""What duckdb may hold at most; a slice of a test of a few weeks takes a tenth of it."""
+"""Memory limit of duckdb; a slice of a test of a few weeks takes a tenth of it."""
 DECIMAL: Final = "DECIMAL(18, 9)"
-"""Sums of this do not depend on the order of what is added."""
+"""Type whose sums do not depend on their order."""
 _SUMMED: Final = ", ".join(
     [
         "count(*) AS days",
@@ -40,7 +40,7 @@ _SUMMED: Final = ", ".join(
 
 
 def arm_world(arm: str) -> str:
-    """The world in which every user meets `arm`."""
+    """Name of the world in which `arm` serves every user."""
     return f"all:{arm}"
 
 
@@ -51,8 +51,8 @@ class UserDays:
 
     Attributes:
         folder: The run folder, for messages.
-        rows: All rows, read when asked for.
-        worlds: Which courses of events there are.
+        rows: All rows, read on demand.
+        worlds: Names of the worlds.
     """
 
     folder: Path
@@ -60,24 +60,24 @@ class UserDays:
     worlds: frozenset[str]
 
     def users(self, world: str, days: range) -> pd.DataFrame:
-        """Totals of every user over `days` in one world, by `user_id`.
+        """Sum every user's totals over `days` in one world, by `user_id`.
 
         Returns:
             Columns `user_id`, `arm` (the user's bucket), `segment` and `TOTALS`.
 
         Raises:
-            RunFolderError: A damaged file, or a user without a row on each day.
+            RunFolderError: A file is damaged, or a user lacks a row on a day.
         """
         names = f"user_id, min(bucket) AS arm, min(segment) AS segment, {_SUMMED}"
         with readable(self.folder):
-            chosen = self.rows.filter(f"world = {_quoted(world)} AND day BETWEEN {days[0]} AND {days[-1]}")
-            users = chosen.aggregate(names, "user_id").order("user_id").df()
+            selected = self.rows.filter(f"world = {_quoted(world)} AND day BETWEEN {days[0]} AND {days[-1]}")
+            users = selected.aggregate(names, "user_id").order("user_id").df()
         check_complete(users["user_id"].to_numpy(np.int64), users["days"].to_numpy(np.int64), world, days, self.folder)
         return users
 
     @property
     def as_assigned(self) -> str:
-        """What holds for the rows in which each user meets the arm of their bucket."""
+        """SQL condition for the rows in which each user is served by the arm of their bucket."""
         return f"world = {_quoted(MIXED_WORLD)}" if MIXED_WORLD in self.worlds else "world = 'all:' || bucket"
 
 
@@ -87,10 +87,10 @@ def open_user_days(folder: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -
 
     Args:
         folder: The run folder.
-        columns: Those of `user_days.SCHEMA` that are wanted, `user_id`, `day` and `world` among them; no other is read.
+        columns: Columns of `user_days.SCHEMA` to read, `user_id`, `day` and `world` among them.
 
     Raises:
-        RunFolderError: No files, an unreadable one, or a column that is missing or has gaps.
+        RunFolderError: There are no files, one is unreadable, or a column is missing or has gaps.
     """
     files = sorted((folder / "user_days").glob("*.parquet"))
     if not files:
@@ -110,10 +110,10 @@ def open_user_days(folder: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -
 
 
 def join_before(users: pd.DataFrame, before: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """Put each user's totals before the test beside those of the test, under the prefix `pre_`.
+    """Join each user's totals before the test to those of the test, under the prefix `pre_`.
 
     Raises:
-        RunFolderError: The two are not about the same users.
+        RunFolderError: The two frames have different users.
     """
     ids = [frame["user_id"].to_numpy(np.int64) for frame in (users, before)]
     check_same_users(ids[0], ids[1], PRE_WORLD, folder)
@@ -124,36 +124,36 @@ def join_before(users: pd.DataFrame, before: pd.DataFrame, folder: Path) -> pd.D
 def check_complete(
     user_id: Int64[np.ndarray, " users"], rows: Int64[np.ndarray, " users"], world: str, days: range, folder: Path
 ) -> None:
-    """Refuse users who lack a row on some day or have two.
+    """Check that every user has one row per day.
 
     Raises:
-        RunFolderError: Names the first of them.
+        RunFolderError: A user has not; the message names the first one.
     """
-    wrong = np.flatnonzero(rows != len(days))
-    if len(wrong):
+    incomplete = np.flatnonzero(rows != len(days))
+    if len(incomplete):
         raise RunFolderError(
-            f"{folder}/user_days: user {user_id[wrong[0]]} has {rows[wrong[0]]} rows in world {world}, "
+            f"{folder}/user_days: user {user_id[incomplete[0]]} has {rows[incomplete[0]]} rows in world {world}, "
             f"days {days[0]} to {days[-1]}, want {len(days)}; finish the run with `askew run --resume`"
         )
 
 
 def check_same_users(
-    users: Int64[np.ndarray, " users"], others: Int64[np.ndarray, " others"], world: str, folder: Path
+    users: Int64[np.ndarray, " users"], users_of_world: Int64[np.ndarray, " others"], world: str, folder: Path
 ) -> None:
-    """Refuse a world whose users, by id, are not those of the test.
+    """Check that a world has the same users as the test.
 
     Raises:
-        RunFolderError: They differ.
+        RunFolderError: The users differ.
     """
-    if not np.array_equal(users, others):
+    if not np.array_equal(users, users_of_world):
         raise RunFolderError(
-            f"{folder}/user_days: world {world} has {len(others)} users, the test has {len(users)}; "
+            f"{folder}/user_days: world {world} has {len(users_of_world)} users, the test has {len(users)}; "
             "want the same users in both: finish the run with `askew run --resume`"
         )
 
 
 def check_columns(folder: Path, columns: Sequence[str], needed: Sequence[str]) -> None:
-    """Refuse tables that lack a column."""
+    """Check that a table has the needed columns."""
     missing = [name for name in needed if name not in (*columns, *STRONG_COUNTS)]
     if missing:
         raise RunFolderError(
@@ -162,15 +162,15 @@ def check_columns(folder: Path, columns: Sequence[str], needed: Sequence[str]) -
 
 
 def _read_as(name: str, columns: Sequence[str]) -> str:
-    """A column as it is stored; 0 where nothing was asked strongly, and files do not hold it."""
+    """SQL of a column; 0 if it is one of `STRONG_COUNTS` and not in the files."""
     return f"CAST(0 AS INTEGER) AS {name}" if name in STRONG_COUNTS and name not in columns else name
 
 
 def _check_gaps(folder: Path, rows: duckdb.DuckDBPyRelation) -> None:
-    """Refuse empty cells, which a sum would pass over in silence."""
+    """Refuse empty cells, which a sum would skip silently."""
     gaps = rows.filter(" OR ".join(f"{name} IS NULL" for name in rows.columns)).limit(1).fetchall()
-    for gap in gaps:
-        row = dict(zip(rows.columns, gap, strict=True))
+    for values in gaps:
+        row = dict(zip(rows.columns, values, strict=True))
         name = next(name for name in rows.columns if row[name] is None)
         raise RunFolderError(
             f"{folder}/user_days: column {name} is empty for user {row['user_id']} on day {row['day']}; "
@@ -179,9 +179,9 @@ def _check_gaps(folder: Path, rows: duckdb.DuckDBPyRelation) -> None:
 
 
 def literal(files: Iterable[Path]) -> list[str]:
-    """Names of files for duckdb, which takes `[`, `?` and `*` for patterns, and `~` at the start for the home folder.
+    """Escape file names for duckdb, which reads `[`, `?` and `*` as patterns and a leading `~` as the home folder.
 
-    With a backslash beside one of those it finds nothing.
+    Escapes by a backslash do not work.
 
     >>> literal([Path("/runs/run[1]/a.parquet")])
     ['/runs/run[[]1]/a.parquet']
@@ -191,7 +191,7 @@ def literal(files: Iterable[Path]) -> list[str]:
 
 @contextmanager
 def readable(folder: Path) -> Generator[None]:
-    """Turn duckdb's errors into one line."""
+    """Turn duckdb's errors into a `RunFolderError` of one line."""
     try:
         yield
     except duckdb.Error as error:

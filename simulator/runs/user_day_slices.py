@@ -1,8 +1,8 @@
-"""Reads `user_days` in slices of users, each row once: columns of whole numbers by world, day and user.
+"""Read `user_days` in slices of users, each row once: columns of whole numbers by world, day and user.
 
-A slice holds the users of `SLICE` consecutive ids. What it holds depends on the rows alone, not on files, row groups or
-their order. A row group that reaches into the next slice is kept until then; one that reaches further than `_AHEAD`
-slices is read again instead, so that memory stays bounded.
+A slice holds the users of `SLICE` consecutive ids. Its content depends on the rows alone, not on files, row groups or
+their order. A row group that reaches into the next slice stays in memory until then; one that reaches further than
+`_AHEAD` slices is read again instead, so that memory stays bounded.
 """
 
 from collections.abc import Generator, Sequence
@@ -15,7 +15,7 @@ from jaxtyping import Int64
 
 from simulator.errors import RunFolderError
 from simulator.runs.user_day_chunks import Chunk, ChunkRows, chunk_user_ids, list_chunks, read_chunk
-from simulator.runs.user_day_kernel import EVERYBODY, locate, place
+from simulator.runs.user_day_kernel import ALL_ARMS, add_to_cells, locate
 from simulator.runs.user_day_reader import MIXED_WORLD, PRE_WORLD, arm_world, check_complete, check_same_users
 
 SLICE: Final = 8_192
@@ -27,15 +27,15 @@ _NONE: Final = np.iinfo(np.int32).max
 @final
 @dataclass(frozen=True)
 class Layout:
-    """What is read.
+    """Columns, days and worlds to read.
 
     Attributes:
-        arms: Names, control first.
-        days: Of the test.
-        pre_days: Before it.
-        truth: Whether every user under every arm is wanted.
-        by_day: Columns of totals wanted day by day.
-        in_all: Columns wanted over the whole test.
+        arms: Names of the arms, control first.
+        days: Days of the test.
+        pre_days: Days before the test.
+        truth: Whether to read every user under every arm.
+        by_day: Columns of totals to read by day.
+        in_all: Columns of totals to read over the whole test.
     """
 
     arms: tuple[str, ...]
@@ -49,20 +49,20 @@ class Layout:
 @final
 @dataclass(frozen=True)
 class UserSlice:
-    """Some users, in order of id.
+    """Users of a slice, in order of id.
 
     Attributes:
-        user_id: Theirs.
-        arm: Place of their bucket in the arms.
-        segment: Code of their segment.
+        user_id: Id of each user.
+        arm: Index of each user's arm.
+        segment: Code of each user's segment.
         segments: Names of the codes.
-        days: Column by world, day and user.
-        chosen: World in which a user meets the arm of their bucket, by day.
-        before: Column by user over the days before the test; None where nothing is known from then.
-        totals: Column over the whole test by world, then as assigned, by user.
-        sums: Columns over users, and at last the number of rows, by world and day, then by day before the test, and by
-            bucket.
-        mixed: Users with rows of more than one bucket.
+        days: Columns by world, day and user.
+        chosen: World in which each user is served by the arm of their bucket, by day.
+        before: Columns by user over the days before the test; None without such days.
+        totals: Columns over the whole test by world and user; the last world is the assigned one.
+        sums: Columns summed over users, then the number of rows, by world and day, then by day before the test, and
+            by bucket.
+        mixed: Number of users with rows of more than one bucket.
     """
 
     user_id: Int64[np.ndarray, " users"]
@@ -83,7 +83,7 @@ class UserDaySlices:
 
     Attributes:
         folder: The run folder.
-        layout: What is read.
+        layout: Columns, days and worlds to read.
         worlds: Worlds of the test that are read.
         has_before: Whether there are rows from before the test.
     """
@@ -92,7 +92,7 @@ class UserDaySlices:
         """Find the row groups.
 
         Raises:
-            RunFolderError: No files, an unreadable one, a column that is missing or has gaps.
+            RunFolderError: There are no files, one is unreadable, or a column is missing or has gaps.
         """
         self.folder, self.layout = folder, layout
         self._chunks, worlds = list_chunks(folder)
@@ -113,46 +113,50 @@ class UserDaySlices:
         return sorted(numbers)
 
     def read(self, numbers: Sequence[int], size: int) -> Generator[UserSlice]:
-        """The slices of these numbers, in rising order; those without rows are passed over.
+        """Yield the slices of these numbers, in rising order; slices without rows are skipped.
 
         Raises:
-            RunFolderError: A damaged file; users who lack days, or who are not in every world; an unknown bucket.
+            RunFolderError: A file is damaged, a user lacks days or is not in every world, or a bucket is unknown.
         """
-        held: dict[Chunk, ChunkRows] = {}
+        rows_by_chunk: dict[Chunk, ChunkRows] = {}
         columns = (*self.layout.by_day, *self.layout.in_all)
         for number in numbers:
             first, end = number * size, (number + 1) * size
             for chunk in self._chunks:
-                if chunk.first < end and chunk.last >= first and chunk not in held:
-                    held[chunk] = read_chunk(chunk, columns)
-            parts = [part for rows in held.values() if (part := _within(rows, first, end)) is not None]
-            held = {chunk: rows for chunk, rows in held.items() if end <= chunk.last < end + _AHEAD * size}
-            if parts:
-                yield _SliceSums(self, first, size, parts).finished()
+                if chunk.first < end and chunk.last >= first and chunk not in rows_by_chunk:
+                    rows_by_chunk[chunk] = read_chunk(chunk, columns)
+            rows_of_slice = [
+                within for rows in rows_by_chunk.values() if (within := _within(rows, first, end)) is not None
+            ]
+            rows_by_chunk = {
+                chunk: rows for chunk, rows in rows_by_chunk.items() if end <= chunk.last < end + _AHEAD * size
+            }
+            if rows_of_slice:
+                yield _SliceSums(self, first, size, rows_of_slice).finished()
 
 
 def _within(rows: ChunkRows, first: int, end: int) -> ChunkRows | None:
-    """The rows of users from `first` to `end`, or None if there are none."""
-    low, high = (int(at) for at in np.searchsorted(rows.user_id, (first, end)))
-    if low == high:
+    """Select the rows of users from `first` to `end`; None if there are none."""
+    start, stop = (int(index_range) for index_range in np.searchsorted(rows.user_id, (first, end)))
+    if start == stop:
         return None
-    at = slice(low, high)
-    labels = tuple(codes[at] for codes in rows.labels)
-    values = {name: column[at] for name, column in rows.values.items()}
-    return ChunkRows(rows.user_id[at], rows.day[at], labels, rows.names, values)
+    index_range = slice(start, stop)
+    labels = tuple(codes[index_range] for codes in rows.labels)
+    values = {name: column[index_range] for name, column in rows.values.items()}
+    return ChunkRows(rows.user_id[index_range], rows.day[index_range], labels, rows.names, values)
 
 
 @final
 class _SliceSums:
-    """Rows of one slice, added up."""
+    """Sums over the rows of one slice."""
 
-    def __init__(self, table: UserDaySlices, first: int, size: int, parts: Sequence[ChunkRows]) -> None:
+    def __init__(self, table: UserDaySlices, first: int, size: int, chunks: Sequence[ChunkRows]) -> None:
         layout = table.layout
         self.table, self.first, self.size = table, first, size
         worlds, days, arms = len(table.worlds), layout.days, len(layout.arms)
         self.buckets = sorted(layout.arms)
-        self.unknown = sorted({name for part in parts for name in part.names[1]} - set(layout.arms))
-        self.segments = sorted({name for part in parts for name in part.names[2]})
+        self.unknown = sorted({name for rows in chunks for name in rows.names[1]} - set(layout.arms))
+        self.segments = sorted({name for rows in chunks for name in rows.names[2]})
         self.counts = np.zeros((worlds * days + 1, size), np.int64)
         self.assigned = np.zeros((days, size), np.int64)
         self.chosen = np.zeros((days, size), np.int64)
@@ -161,96 +165,98 @@ class _SliceSums:
         self.days = np.zeros((len(layout.by_day), worlds * days + 1, size), np.int64)
         self.totals = np.zeros((len(layout.in_all), worlds + 1, size), np.int64)
         self.sums = np.zeros((len(layout.by_day) + 1, worlds * days + layout.pre_days, arms), np.int64)
-        for part in parts:
-            self._add(part)
+        for rows in chunks:
+            self._add(rows)
 
-    def _add(self, part: ChunkRows) -> None:
-        """Take in rows."""
+    def _add(self, rows: ChunkRows) -> None:
+        """Add rows."""
         layout, worlds = self.table.layout, (*self.table.worlds, PRE_WORLD)
         names = (worlds, (*self.buckets, *self.unknown), self.segments)
         codes = [
-            np.array([_code(each, known) for each in own], np.int64)
-            for known, own in zip(names, part.names, strict=True)
+            np.array([_code(label, all_names) for label in chunk_names], np.int64)
+            for all_names, chunk_names in zip(names, rows.names, strict=True)
         ]
-        labels = np.stack([new[old] for new, old in zip(codes, part.labels, strict=True)])
-        own_arm = (
+        labels = np.stack(
+            [code_map[labels_of_kind] for code_map, labels_of_kind in zip(codes, rows.labels, strict=True)]
+        )
+        arm_of_name = (
             {arm_world(arm): code for code, arm in enumerate(self.buckets)}
             if MIXED_WORLD not in worlds
-            else {MIXED_WORLD: EVERYBODY}
+            else {MIXED_WORLD: ALL_ARMS}
         )
-        arm_of_world = np.array([own_arm.get(world, _NONE) for world in worlds], np.int64)
-        cells = np.empty((4, len(part.user_id)), np.int64)
-        places = (cells, self.counts, self.assigned, self.chosen, self.users)
-        locate(self.first, layout.days, layout.pre_days, part.user_id, labels, part.day, arm_of_world, *places)
+        arm_of_world = np.array([arm_of_name.get(world, _NONE) for world in worlds], np.int64)
+        cells = np.empty((4, len(rows.user_id)), np.int64)
+        outputs = (cells, self.counts, self.assigned, self.chosen, self.users)
+        locate(self.first, layout.days, layout.pre_days, rows.user_id, labels, rows.day, arm_of_world, *outputs)
         for column, name in enumerate(layout.by_day):
-            place(cells[0], part.values[name], self.days[column].reshape(-1))
-            place(cells[3], part.values[name], self.sums[column].reshape(-1))
-        place(cells[3], np.ones(len(part.user_id), np.int32), self.sums[-1].reshape(-1))
+            add_to_cells(cells[0], rows.values[name], self.days[column].reshape(-1))
+            add_to_cells(cells[3], rows.values[name], self.sums[column].reshape(-1))
+        add_to_cells(cells[3], np.ones(len(rows.user_id), np.int32), self.sums[-1].reshape(-1))
         for column, name in enumerate(layout.in_all):
-            for kind in (1, 2):
-                place(cells[kind], part.values[name], self.totals[column].reshape(-1))
+            for cell_kind in (1, 2):
+                add_to_cells(cells[cell_kind], rows.values[name], self.totals[column].reshape(-1))
 
     def finished(self) -> UserSlice:
-        """The slice, once it is sound.
+        """Check the slice and return it.
 
         Raises:
-            RunFolderError: It is not.
+            RunFolderError: A user lacks days or is not in every world, or a bucket is unknown.
         """
         layout = self.table.layout
-        at = np.flatnonzero(self.assigned.any(axis=0))
-        self._check(at)
-        bucket = self.users[0, at]
+        user_index = np.flatnonzero(self.assigned.any(axis=0))
+        self._check(user_index)
+        bucket = self.users[0, user_index]
         if (bucket >= len(self.buckets)).any():
             arms = ", ".join(layout.arms)
             raise RunFolderError(
                 f"{self.table.folder}/user_days: bucket {self.unknown[0]!r} is no arm of spec.toml, which has {arms}"
             )
         worlds = len(self.table.worlds)
-        days = self.days if len(at) == self.size else self.days[:, :, at]
-        place_of = np.array([layout.arms.index(name) for name in self.buckets])
+        days = self.days if len(user_index) == self.size else self.days[:, :, user_index]
+        arm_index = np.array([layout.arms.index(name) for name in self.buckets])
         order = np.array([self.buckets.index(name) for name in layout.arms])
         return UserSlice(
-            user_id=self.first + at,
-            arm=place_of[bucket],
-            segment=self.users[1, at],
+            user_id=self.first + user_index,
+            arm=arm_index[bucket],
+            segment=self.users[1, user_index],
             segments=tuple(self.segments),
-            days=days[:, :-1].reshape(len(layout.by_day), worlds, layout.days, len(at)),
-            chosen=self.chosen[:, at],
+            days=days[:, :-1].reshape(len(layout.by_day), worlds, layout.days, len(user_index)),
+            chosen=self.chosen[:, user_index],
             before=days[:, -1] if self.table.has_before else None,
-            totals=self.totals[:, :, at],
+            totals=self.totals[:, :, user_index],
             sums=self.sums[:, :, order],
             mixed=int(self.users[3].sum()),
         )
 
-    def _check(self, at: Int64[np.ndarray, " users"]) -> None:
-        """Refuse users who lack days, or who are not the same in every world and on every day."""
+    def _check(self, user_index: Int64[np.ndarray, " users"]) -> None:
+        """Check that users have all days, and are the same in every world and on every day."""
         layout, folder, days = self.table.layout, self.table.folder, range(self.table.layout.days)
-        if not len(at):
+        if not len(user_index):
             raise RunFolderError(f"{folder}/user_days: no rows of days 0 to {days[-1]}; finish the run first")
-        users = self.first + at
-        assigned = MIXED_WORLD if MIXED_WORLD in self.table.worlds else "all:<bucket>"
-        check_complete(users, self.assigned[:, at].sum(axis=0), assigned, days, folder)
+        users = self.first + user_index
+        world_name = MIXED_WORLD if MIXED_WORLD in self.table.worlds else "all:<bucket>"
+        check_complete(users, self.assigned[:, user_index].sum(axis=0), world_name, days, folder)
         if self.table.has_before:
             self._check_world(users, PRE_WORLD, self.counts[-1:], range(-layout.pre_days, 0))
         if layout.truth:
-            for place_of, world in enumerate(self.table.worlds[: len(layout.arms)]):
-                rows = self.counts[place_of * len(days) : (place_of + 1) * len(days)]
+            for world_index, world in enumerate(self.table.worlds[: len(layout.arms)]):
+                rows = self.counts[world_index * len(days) : (world_index + 1) * len(days)]
                 self._check_world(users, world, rows, days)
                 for day in days:
-                    check_complete(users, rows[day, at], world, range(day, day + 1), folder)
+                    check_complete(users, rows[day, user_index], world, range(day, day + 1), folder)
         for day in days:
-            today = self.first + np.flatnonzero(self.assigned[day])
-            check_same_users(users, today, f"of day {day}", folder)
+            users_of_day = self.first + np.flatnonzero(self.assigned[day])
+            check_same_users(users, users_of_day, f"of day {day}", folder)
 
     def _check_world(
         self, users: Int64[np.ndarray, " users"], world: str, rows: Int64[np.ndarray, "days size"], days: range
     ) -> None:
-        """Refuse a world that lacks days or has other users than the test."""
-        others = np.flatnonzero(rows.any(axis=0))
-        check_complete(self.first + others, rows[:, others].sum(axis=0), world, days, self.table.folder)
-        check_same_users(users, self.first + others, world, self.table.folder)
+        """Check that a world has all days and the users of the test."""
+        user_index = np.flatnonzero(rows.any(axis=0))
+        check_complete(self.first + user_index, rows[:, user_index].sum(axis=0), world, days, self.table.folder)
+        check_same_users(users, self.first + user_index, world, self.table.folder)
 
 
 def _code(name: str, names: Sequence[str]) -> int:
-    """The place of a name, -1 if it has none."""
+    """Index of a name, -1 if it is not there."""
     return names.index(name) if name in names else -1

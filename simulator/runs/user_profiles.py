@@ -1,4 +1,4 @@
-"""Who the users of a run are, as a platform knows them: one row per user, one column per public feature."""
+"""Public features of the users of a run: one row per user, one column per feature."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ FILE: Final = "users.parquet"
 ACTIVITY: Final = "user_active_degree"
 """The feature that user-days carry as `segment`."""
 USUAL: Final = (ACTIVITY, "register_days_range")
-"""Features that users are divided by where the spec does not say: activity and tenure."""
+"""Default features for segments: activity and tenure."""
 
 
 def profile_table(users: UserTable) -> pa.Table:
-    """Column `user_id`, then every public feature by name; `users` has one indicator per feature and level."""
+    """Make a table of `user_id` and every public feature; `users` has one indicator per feature and level."""
     columns: dict[str, pa.Array] = {"user_id": pa.array(np.arange(len(users.features), dtype=np.int64))}
     for feature, indicators in _columns_by_feature(users.names).items():
         codes = users.features[:, indicators].argmax(axis=1).astype(np.int32)
@@ -32,10 +32,10 @@ def profile_table(users: UserTable) -> pa.Table:
 
 
 def check_segments(segments: Sequence[str] | None, names: Sequence[str]) -> None:
-    """Refuse features that the world does not know.
+    """Check that the world has the features of the segments.
 
     Raises:
-        SpecError: Names the feature and the nearest one.
+        SpecError: It lacks one; the message names it and the nearest feature.
     """
     features = list(dict.fromkeys(name.partition("=")[0] for name in names))
     for name in segments or ():
@@ -45,10 +45,10 @@ def check_segments(segments: Sequence[str] | None, names: Sequence[str]) -> None
 
 
 def features_of(folder: Path, segments: Sequence[str] | None) -> tuple[str, ...]:
-    """Features that a run's users can be divided by: those asked for, or the usual ones as far as they are there.
+    """Features for the segments of a run: those of the spec, or the default ones that are there.
 
     Raises:
-        RunFolderError: A feature asked for is not in the run folder, or its table cannot be read.
+        RunFolderError: A feature of the spec is not in the run folder, or its table cannot be read.
     """
     path = folder / FILE
     try:
@@ -66,7 +66,7 @@ def features_of(folder: Path, segments: Sequence[str] | None) -> tuple[str, ...]
 
 
 def lost_features(folder: Path, segments: Sequence[str] | None) -> list[str]:
-    """One line if a run's users cannot be divided as usual because their table is gone."""
+    """One line if default segments are left out because the table of users is missing."""
     if segments is not None or (folder / FILE).is_file():
         return []
     lost = ", ".join(name for name in USUAL if name != ACTIVITY)
@@ -76,14 +76,14 @@ def lost_features(folder: Path, segments: Sequence[str] | None) -> list[str]:
 @final
 @dataclass(frozen=True)
 class FeatureLevels:
-    """The level of every user of a run.
+    """Level of a feature for every user of a run.
 
     Attributes:
-        path: The table, for messages.
-        feature: Its column.
-        names: Levels by code.
+        path: Path of the table, for messages.
+        feature: Column of the table.
+        names: Names of the levels, by code.
         user_id: Users in rising order.
-        level: Code of each.
+        level: Level of each user, as a code.
     """
 
     path: Path
@@ -115,22 +115,22 @@ class FeatureLevels:
         )
 
     def codes(self, user_id: Int64[np.ndarray, " some"]) -> tuple[tuple[str, ...], Int64[np.ndarray, " some"]]:
-        """Names of the levels, and the code of each of some users.
+        """Names of the levels, and the codes of the given users.
 
         Raises:
             RunFolderError: A user is not in the table.
         """
-        at = np.searchsorted(self.user_id, user_id)
-        missing = at == len(self.user_id)
-        missing[~missing] = self.user_id[at[~missing]] != user_id[~missing]
+        index = np.searchsorted(self.user_id, user_id)
+        missing = index == len(self.user_id)
+        missing[~missing] = self.user_id[index[~missing]] != user_id[~missing]
         if missing.any():
             user = user_id[missing][0]
             raise RunFolderError(f"{self.path}: user {user} is missing or has no {self.feature}; run the test anew")
-        return self.names, self.level[at].astype(np.int64)
+        return self.names, self.level[index].astype(np.int64)
 
 
 def _columns_by_feature(names: tuple[str, ...]) -> dict[str, list[int]]:
-    """Columns of each feature's levels."""
+    """Columns of each feature's level indicators."""
     by_feature: dict[str, list[int]] = {}
     for column, name in enumerate(names):
         by_feature.setdefault(name.partition("=")[0], []).append(column)

@@ -24,7 +24,7 @@ from simulator.spec.monitoring import STRICT, LooksSpec, StopRule, guardrails_fa
 
 
 def _fit(name: str) -> str:
-    """Refuse a name that cannot be shown everywhere."""
+    """Check that a name can be displayed."""
     if fault := name_fault(name):
         raise ValueError(fault)
     return name
@@ -34,7 +34,7 @@ Name = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_fit)]
 
 
 def _no_float(value: object) -> object:
-    """Keep 2.0 and true, which equal whole numbers, from being taken for them where some are listed."""
+    """Refuse 2.0 and true, which equal whole numbers."""
     if isinstance(value, bool | float):
         raise ValueError("input should be a valid integer")
     return value
@@ -42,14 +42,14 @@ def _no_float(value: object) -> object:
 
 @final
 class ArmSpec(BaseModel):
-    """One bucket of users and the policy they meet.
+    """One bucket of users and the policy that serves it.
 
     Attributes:
-        name: Unique within the experiment.
+        name: Name, unique within the experiment.
         policy: A shipped policy's name or `package.module:Class`.
-        share: Part of the users, relative to the other arms' shares.
+        share: Share of the users, relative to the other arms' shares.
         options: Keyword arguments of the policy.
-        training_seed: Arms of one policy that differ in nothing but this tell what chance in its training does.
+        training_seed: Seed of the training; arms that differ in it alone show the variance of training.
     """
 
     model_config = STRICT
@@ -61,9 +61,9 @@ class ArmSpec(BaseModel):
     training_seed: Annotated[int, Field(ge=0)] = 0
 
     def same_policy(self, other: "ArmSpec") -> bool:
-        """Whether both arms serve the same."""
-        of = (self.policy, self.options, self.training_seed)
-        return of == (other.policy, other.options, other.training_seed)
+        """Whether both arms have the same policy, options and training."""
+        policy = (self.policy, self.options, self.training_seed)
+        return policy == (other.policy, other.options, other.training_seed)
 
 
 @final
@@ -71,11 +71,11 @@ class SweepSpec(BaseModel):
     """An assumed parameter and the values to try: as a list, or evenly spaced from `low` to `high`.
 
     Attributes:
-        parameter: A scalar of the world that is assumed, such as `returning.satisfaction`.
-        values: Two or more, all different; not together with a range.
+        parameter: Name of an assumed scalar of the world, such as `returning.satisfaction`.
+        values: Two or more different values; not together with a range.
         low: Lower end of a range.
-        high: Its upper end.
-        steps: Values in the range, both ends included.
+        high: Upper end of a range.
+        steps: Number of values in the range, both ends included.
     """
 
     model_config = STRICT
@@ -101,11 +101,11 @@ class SweepSpec(BaseModel):
 
     @model_validator(mode="after")
     def _either(self) -> "SweepSpec":
-        """Refuse a sweep without two values, or with values told twice."""
-        ends = [key for key in ("low", "high", "steps") if getattr(self, key) is not None]
-        if bool(self.values) == bool(ends) or len(ends) in (1, 2):
+        """Check that a sweep has two or more different values."""
+        range_keys = [key for key in ("low", "high", "steps") if getattr(self, key) is not None]
+        if bool(self.values) == bool(range_keys) or len(range_keys) in (1, 2):
             raise ValueError("want either values, or low, high and steps")
-        if len(ends) == 3 and not self.points[0] < self.points[-1]:
+        if len(range_keys) == 3 and not self.points[0] < self.points[-1]:
             raise ValueError("want low below high")
         if len(set(self.points)) < max(2, len(self.points)):
             raise ValueError("want two values or more, all different")
@@ -114,39 +114,39 @@ class SweepSpec(BaseModel):
 
 @final
 class ExperimentSpec(BaseModel):
-    """A multi-day test: who, what, for how long. The first arm is the control.
+    """Settings of a multi-day test. The first arm is the control.
 
     Attributes:
-        name: Shown on the report.
-        seed: The one seed; every use of it is named.
+        name: Name on the report.
+        seed: The only seed; every use of it is named.
         world: A bundled world's name or a folder.
-        users: Users assigned, all of whom count.
-        videos: Videos on offer on any day; the world says how many new ones replace old ones.
+        users: Number of assigned users.
+        videos: Videos on offer on any day; the world determines how many new ones replace old ones.
         days: Days of the test.
-        pre_days: Days before it, in which everybody meets `pre_policy`; they give CUPED its covariates.
-        launch_days: Days of random slates before those, from which `pre_policy` learns.
+        pre_days: Days before the test, in which `pre_policy` serves all users; they give CUPED its covariates.
+        launch_days: Days of random slates before the pre-period, on which `pre_policy` is trained.
         rounds_per_day: Policies learn at the end of each round; divides 24.
         slate_size: Videos per request.
         candidates: Videos to choose from per request.
         views_scale: Share of real activity that is simulated (1 is about 380 views a day).
-        questionnaire: Preset of how often users are asked and answer.
+        questionnaire: Preset of the rates of asking and answering.
         pre_policy: Production-like policy of the pre-period.
-        salt: Names the assignment; another salt splits the users independently.
+        salt: Salt of the assignment; another salt splits the users independently.
         truth: Run every user under every arm, for the true effect.
-        trace: Share of users whose every impression is kept.
-        training_users: Policies train on the logs of the first users, this many at most.
-        segments: Public features of users within whose levels effects are told; by default activity and tenure.
-        learning: What an arm's policy learns from in the test: `diverted`, its own bucket's feedback; `pooled`, that
-            of all buckets, as where every arm trains on one log.
-        popularity: With `pooled`, policies that only count what is popular, such as `popular`, count over all buckets
-            even where learning is diverted; `per_arm` by default.
+        trace: Share of users whose impressions are all stored.
+        training_users: Maximum number of users whose logs train policies: the first ones.
+        segments: Public features of users for effects by segment; by default activity and tenure.
+        learning: Feedback that an arm's policy learns from in the test: `diverted`, of its own bucket; `pooled`, of all
+            buckets, as if every arm were trained on one log.
+        popularity: With `pooled`, policies that count popularity, such as `popular`, count over all buckets even with
+            diverted learning; `per_arm` by default.
         world_values: World parameters set by hand, such as `leaving.satisfaction`.
         sweep: Run the test once per value of an assumed parameter.
-        arms: Two or more.
-        multiplicity: How the p-values of the main metrics are adjusted for how many there are, over all treatments.
-        guardrails: Metrics that must not get worse, each with the relative loss that can be borne: `LT7 = 0.01`.
-        looks: When the test is looked at, and by what method.
-        stop_when: End the test early, after the first look at which this holds.
+        arms: Two or more arms.
+        multiplicity: Adjustment of the p-values of the main metrics for their number, over all treatments.
+        guardrails: Metrics that must not get worse, each with the acceptable relative loss: `LT7 = 0.01`.
+        looks: Days and method of interim looks.
+        stop_when: Rule that ends the test early, after the first look at which it holds.
     """
 
     model_config = STRICT
@@ -183,14 +183,14 @@ class ExperimentSpec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_numpy(cls, keys: Any) -> Any:  # noqa: ANN401 (whatever was given)
-        """Take NumPy's whole numbers from Python callers."""
+        """Convert NumPy integers from Python callers."""
         if not isinstance(keys, dict):
             return keys
         return {key: int(value) if isinstance(value, np.integer) else value for key, value in keys.items()}
 
     @model_validator(mode="after")
     def _consistent(self) -> "ExperimentSpec":
-        """Refuse specs whose keys contradict each other."""
+        """Check that the keys do not contradict each other."""
         names = [arm.name for arm in self.arms]
         if len(set(names)) < len(names):
             raise ValueError(f"arms: names {names} given, want all different")
@@ -208,18 +208,22 @@ class ExperimentSpec(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_nothing(self, dump: Callable[["ExperimentSpec"], dict[str, Any]]) -> dict[str, Any]:
-        """Leave out an absent sweep, as TOML knows no null, and keys that are younger than the first run folders."""
-        young = {"learning": "diverted", "popularity": "per_arm"}
-        return {key: value for key, value in dump(self).items() if value is not None and young.get(key) != value}
+        """Leave out null, which TOML lacks, and defaults of keys that older run folders do not have."""
+        defaults_of_newer_keys = {"learning": "diverted", "popularity": "per_arm"}
+        return {
+            key: value
+            for key, value in dump(self).items()
+            if value is not None and defaults_of_newer_keys.get(key) != value
+        }
 
     @property
     def control(self) -> ArmSpec:
-        """The arm that the others are compared with."""
+        """Arm that the others are compared with."""
         return self.arms[0]
 
 
 def shipped_specs() -> dict[str, Path]:
-    """Specs that come with askew, by the name they are called."""
+    """Paths of the bundled specs, by name."""
     folder = Path(str(files("simulator") / "specs"))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
@@ -232,7 +236,7 @@ def load_spec(spec: str, seed: int | None = None) -> ExperimentSpec:
         seed: Replaces the spec's seed.
 
     Raises:
-        SpecError: No such file, broken TOML, an unknown key or a value out of range.
+        SpecError: The file is missing or not TOML, a key is unknown or a value out of range.
     """
     path = _find(spec)
     try:
@@ -248,7 +252,7 @@ def parse_spec(keys: dict[str, Any], origin: str) -> ExperimentSpec:
     """Check the keys of a spec; `origin` names it in messages.
 
     Raises:
-        SpecError: An unknown key or a value out of range; names the key, the value and what was wanted.
+        SpecError: A key is unknown or a value out of range; the message names the key, the value and what is allowed.
     """
     try:
         return ExperimentSpec.model_validate(keys)
@@ -257,7 +261,7 @@ def parse_spec(keys: dict[str, Any], origin: str) -> ExperimentSpec:
 
 
 def spec_faults(keys: dict[str, Any]) -> list[str]:
-    """What is wrong with the keys of a spec, a line for each key; empty if nothing is."""
+    """Faults of the keys of a spec, one line per key; empty if there are none."""
     try:
         ExperimentSpec.model_validate(keys)
     except ValidationError as error:
@@ -266,7 +270,7 @@ def spec_faults(keys: dict[str, Any]) -> list[str]:
 
 
 def _find(spec: str) -> Path:
-    """A shipped spec by name, else a path."""
+    """Find a bundled spec by name, else a path."""
     shipped = shipped_specs()
     if spec in shipped:
         return shipped[spec]
@@ -278,7 +282,7 @@ def _find(spec: str) -> Path:
 
 
 def _line(fault: Mapping[str, Any]) -> str:
-    """A fault that validation found, with its key, value and remedy."""
+    """Describe a fault of the validation in one line, with its key and value."""
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         tables = {"arms": ArmSpec, "sweep": SweepSpec, "looks": LooksSpec, "stop_when": StopRule}

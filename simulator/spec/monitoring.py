@@ -1,4 +1,4 @@
-"""The part of a spec that says how a test is judged: guardrails, early looks, and when to stop."""
+"""The part of a spec on monitoring: guardrails, interim looks and early stopping."""
 
 from typing import Annotated, Final, Literal, final
 
@@ -7,23 +7,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from simulator.metrics import METRICS
 
 STRICT: Final = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-"""Of every table of a spec: no unknown key, no 3.0 or true for a whole number, no 1 or "no" for a switch, no nan. Lists
-alone are taken for tuples, as TOML has no others."""
+"""Config of every table of a spec: no unknown key, no 3.0 or true for a whole number, no 1 or "no" for a switch, no
+nan. Only lists are read as tuples, which TOML lacks."""
 Method = Literal["group-sequential", "always-valid", "fixed"]
 
 
 @final
 class LooksSpec(BaseModel):
-    """When the test is looked at, and what keeps looking early from crying wolf.
+    """Days of interim looks, and the method that keeps their error.
 
     Attributes:
-        method: `group-sequential`: bounds for planned looks. `always-valid`: at any moment, wider. `fixed`: none, so
-            the one look is after the last day.
-        days: After how many days of the test, ascending; empty for every day (`fixed`: the last). The last day is
-            always looked at.
-        spending: Of group-sequential bounds: `obrien-fleming` keeps most error for the end, `pocock` spends evenly.
+        method: `group-sequential`: bounds for planned looks. `always-valid`: wider bounds for any moment. `fixed`: a
+            single look after the last day.
+        days: Days of the test after which there are looks, ascending; empty for every day (`fixed`: the last). There
+            is always a look after the last day.
+        spending: For group-sequential bounds: `obrien-fleming` keeps most error for the end, `pocock` spends evenly.
         alpha: Two-sided error over all looks.
-        unprotected: With `fixed`: look before the last day all the same, at intervals that hold for one look only.
+        unprotected: With `fixed`: allow earlier looks, with intervals that hold for one look only.
     """
 
     model_config = STRICT
@@ -35,7 +35,7 @@ class LooksSpec(BaseModel):
     unprotected: bool = False
 
     def after(self, days: int) -> tuple[int, ...]:
-        """After how many days there are looks in a test of that many.
+        """Days after which a test of `days` days has looks.
 
         >>> LooksSpec().after(3), LooksSpec(days=(2,)).after(7), LooksSpec(method="fixed").after(7)
         ((1, 2, 3), (2, 7), (7,))
@@ -47,12 +47,12 @@ class LooksSpec(BaseModel):
 
 @final
 class StopRule(BaseModel):
-    """The test ends after the first look at which one metric's interval leaves out 0; later days are not played.
+    """End the test after the first look at which one metric's interval leaves out 0; later days are not simulated.
 
     Attributes:
-        metric: A main one: AUT, AVT or P2N.
-        arm: The treatment.
-        crossed: Which way counts.
+        metric: Main metric: AUT, AVT or P2N.
+        arm: Name of the treatment.
+        crossed: Direction that counts.
     """
 
     model_config = STRICT
@@ -63,7 +63,7 @@ class StopRule(BaseModel):
 
 
 def looks_fault(looks: LooksSpec, days: int, stop: StopRule | None, treatments: list[str]) -> str:
-    """What is wrong with looks and stopping together; empty if nothing is."""
+    """Fault of looks and stopping rule; empty if there is none."""
     if list(looks.days) != sorted(set(looks.days)) or (looks.days and looks.days[-1] > days):
         return f"looks.days: {list(looks.days)} given, want ascending numbers of days, at most days = {days}"
     early = stop is not None or (looks.days and looks.days != (days,))
@@ -80,7 +80,7 @@ def looks_fault(looks: LooksSpec, days: int, stop: StopRule | None, treatments: 
 
 
 def guardrails_fault(guardrails: dict[str, float]) -> str:
-    """What is wrong with guardrails; empty if nothing is."""
+    """Fault of guardrails; empty if there is none."""
     for metric, margin in guardrails.items():
         if metric not in METRICS or metric == "active_share" or METRICS[metric].better == "neither":
             metrics = ", ".join(key for key, m in METRICS.items() if m.better != "neither" and key != "active_share")

@@ -1,21 +1,21 @@
-"""The satisfied share where a random part of the questionnaires has a strong form, which more people answer.
+"""The satisfied share if a random part of the questionnaires has a strong form, which more users answer.
 
-Every estimator is a function of six sums per arm, and each rests on something that no log shows:
+Every estimator is a function of six sums per arm. Each rests on an assumption that no log can test:
 
-* `naive`: the answers are like what the silent would say.
-* `strong`: so are the answers to the strong form.
-* `line`: those who stay silent under the strong form are like those whom it moved to answer. The share of the asked who
-  answer `satisfied` is then a straight line in the answer rate, and its value at rate 1 is the share sought. The same
-  holds where the chance of silence is a factor of the view times one of the form (Zhang, Park et al.,
+* `naive`: users who do not answer would give the same answers as those who do.
+* `strong`: the same, of the strong form.
+* `line`: users who do not answer the strong form are like those who answer because of it. The share of the asked who
+  answer `satisfied` is then linear in the answer rate, and its value at rate 1 is the satisfied share. The same holds
+  if the probability of no answer is a factor of the view times a factor of the form (Zhang, Park et al.,
   https://arxiv.org/abs/2509.22499).
-* `probit`: answering and saying are normal, and the form shifts answering by the same for all
+* `probit`: answering and satisfaction are bivariate normal, and the form shifts answering by the same for all
   (`simulator.statistics.selection_probit`).
-* Manski's bounds assume nothing but that the form does not change what is said: all the silent may be satisfied, or
-  none. Both forms bound the same share, so the higher lower end and the lower upper end hold (Manski, American Economic
-  Review 80, 1990).
+* Manski's bounds assume only that the form does not change the answers: all users without an answer may be satisfied,
+  or none. Both forms bound the same share, so the higher lower bound and the lower upper bound hold (Manski, American
+  Economic Review 80, 1990).
 
-That forms drawn at random are how such selection is found: Dutz, Huitfeldt, Lacouture, Mogstad, Torgovitsky and
-van Dijk, Selection in Surveys, Statistics Norway DP 971 (2021).
+On random forms as a way to identify selection: Dutz, Huitfeldt, Lacouture, Mogstad, Torgovitsky and van Dijk,
+Selection in Surveys, Statistics Norway DP 971 (2021).
 
 Standard errors are a delete-a-group jackknife over groups of users (Kott, J. Official Statistics 17, 2001).
 
@@ -50,8 +50,8 @@ class GroupEstimate:
     """An estimate with its error over users.
 
     Attributes:
-        value: NaN where there is none.
-        standard_error: NaN where some group of users cannot be left out.
+        value: The estimate; NaN if there is none.
+        standard_error: Its standard error; NaN if a group of users cannot be left out.
         freedom: Degrees of freedom of the error.
     """
 
@@ -60,11 +60,13 @@ class GroupEstimate:
     freedom: float
 
     def __sub__(self, other: "GroupEstimate") -> "GroupEstimate":
-        """The difference from an estimate of other users, with Welch's degrees of freedom."""
-        own, others = self.standard_error**2, other.standard_error**2
-        total = own + others
-        parts = own**2 / self.freedom + others**2 / other.freedom if min(self.freedom, other.freedom) > 0 else 0.0
-        freedom = total**2 / parts if parts else self.freedom + other.freedom
+        """Subtract an estimate of other users, with Welch's degrees of freedom."""
+        square, other_square = self.standard_error**2, other.standard_error**2
+        total = square + other_square
+        denominator = (
+            square**2 / self.freedom + other_square**2 / other.freedom if min(self.freedom, other.freedom) > 0 else 0.0
+        )
+        freedom = total**2 / denominator if denominator else self.freedom + other.freedom
         return GroupEstimate(self.value - other.value, float(np.sqrt(total)), float(freedom))
 
     @property
@@ -74,14 +76,14 @@ class GroupEstimate:
 
     @property
     def p_value(self) -> float:
-        """Two-sided, of the value being 0."""
+        """Two-sided p-value of the value being 0."""
         if not self.freedom > 0 or not self.standard_error > 0:
             return float("nan")
         return float(2 * student.sf(abs(self.value) / self.standard_error, self.freedom))
 
 
 def satisfied_share(sums: Sums, estimator: FormEstimator) -> Float64[np.ndarray, "*b"]:
-    """The share that would say `satisfied` if all asked answered; NaN where it cannot be told."""
+    """Estimate the share that would answer `satisfied` if all asked answered; NaN where it has no value."""
     if estimator == "naive":
         return _ratio(sums[..., 2], sums[..., 1])
     if estimator == "strong":
@@ -91,20 +93,21 @@ def satisfied_share(sums: Sums, estimator: FormEstimator) -> Float64[np.ndarray,
 
 
 def bounds(sums: Sums) -> tuple[Float64[np.ndarray, "*b"], Float64[np.ndarray, "*b"]]:
-    """Manski's bounds of that share, from both forms together; from the one there is where nothing has the strong."""
+    """Manski's bounds of the satisfied share from both forms; from one form if only one was asked."""
     forms = two_forms(sums)
     lower = np.asarray(np.fmax(*forms.satisfied))
-    (said, strong_said), (rate, strong_rate) = forms.satisfied, forms.answered
-    upper = np.asarray(np.fmin(said + 1 - rate, strong_said + 1 - strong_rate))
+    (satisfied, strong_satisfied), (rate, strong_rate) = forms.satisfied, forms.answered
+    upper = np.asarray(np.fmin(satisfied + 1 - rate, strong_satisfied + 1 - strong_rate))
     return lower, upper
 
 
 def two_forms(sums: Sums) -> TwoForms:
-    """Shares of the asked by form; NaN where nobody was asked so."""
-    strong = sums[..., 3:]
-    plain = sums[..., :3] - strong
+    """Shares of the asked by form; NaN for a form that was not asked."""
+    strong_form = sums[..., 3:]
+    plain_form = sums[..., :3] - strong_form
     answered, satisfied = (
-        (_ratio(plain[..., of], plain[..., 0]), _ratio(strong[..., of], strong[..., 0])) for of in (1, 2)
+        (_ratio(plain_form[..., index], plain_form[..., 0]), _ratio(strong_form[..., index], strong_form[..., 0]))
+        for index in (1, 2)
     )
     return TwoForms(answered, satisfied)
 
@@ -114,20 +117,20 @@ def group_jackknife(
 ) -> GroupEstimate:
     """Estimate from all users, with the delete-a-group error: se^2 = (G - 1) / G sum (T_(-g) - mean)^2.
 
-    G counts the groups in which anybody was asked; a group that holds nobody is no group. The first sum is the asked.
+    G is the number of groups with asked users; other groups do not count. The first sum has to be the asked.
     """
-    asked = groups[groups[:, 0] > 0]
-    total, n = asked.sum(axis=0), len(asked)
+    groups_asked = groups[groups[:, 0] > 0]
+    total, n = groups_asked.sum(axis=0), len(groups_asked)
     value = float(estimate(total))
     if n < 2:
         return GroupEstimate(value, float("nan"), 0.0)
-    without = estimate(total - asked)
-    error = np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum())
+    estimates_without = estimate(total - groups_asked)
+    error = np.sqrt((n - 1) / n * ((estimates_without - estimates_without.mean()) ** 2).sum())
     return GroupEstimate(value, float(error), float(n - 1))
 
 
-def why_none(sums: Float64[np.ndarray, " 6"], estimator: FormEstimator) -> str:
-    """Why an estimator says nothing of some sums."""
+def reason_without_value(sums: Float64[np.ndarray, " 6"], estimator: FormEstimator) -> str:
+    """Reason why an estimator has no value for these sums."""
     if not sums[1]:
         return "nobody answered"
     if estimator == "naive":
@@ -143,13 +146,13 @@ def why_none(sums: Float64[np.ndarray, " 6"], estimator: FormEstimator) -> str:
 
 
 def _at_rate_one(forms: TwoForms) -> Float64[np.ndarray, "*b"]:
-    """The line through the share of the asked who answer `satisfied`, over the answer rate, at rate 1."""
-    (plain, strong), (said_plain, said_strong) = forms.answered, forms.satisfied
-    moved = _ratio(np.asarray(said_strong - said_plain), np.asarray(strong - plain))
-    return np.asarray(said_strong + (1 - strong) * moved)
+    """Value at answer rate 1 of the line through the shares of the asked who answer `satisfied`."""
+    (plain_rate, strong_rate), (plain_satisfied, strong_satisfied) = forms.answered, forms.satisfied
+    slope = _ratio(np.asarray(strong_satisfied - plain_satisfied), np.asarray(strong_rate - plain_rate))
+    return np.asarray(strong_satisfied + (1 - strong_rate) * slope)
 
 
-def _ratio(above: np.ndarray | float, below: np.ndarray | float) -> Float64[np.ndarray, "*b"]:
-    """One over the other; NaN where that is 0."""
-    whole = np.asarray(below, np.float64)
-    return np.divide(np.asarray(above), whole, out=np.full(whole.shape, np.nan), where=whole != 0)
+def _ratio(numerator: np.ndarray | float, denominator: np.ndarray | float) -> Float64[np.ndarray, "*b"]:
+    """Numerator over denominator; NaN where the denominator is 0."""
+    divisor = np.asarray(denominator, np.float64)
+    return np.divide(np.asarray(numerator), divisor, out=np.full(divisor.shape, np.nan), where=divisor != 0)

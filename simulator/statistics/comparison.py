@@ -2,15 +2,15 @@
 
 A metric is a ratio of means R over users. Its logarithm (or R itself, where control is near 0 or the arms differ in
 sign) is adjusted linearly by covariates: both sides of the metric before the test, numerator and denominator apart. The
-slope is that of the users' influences on the covariates, pooled within arms, and covariates are centred over both arms
+slope regresses the users' influences on the covariates, pooled within arms; covariates are centred over both arms
 (Deng, Xu, Kohavi and Walker, WSDM 2013; Deng, Knoblich and Lu, KDD 2018, https://arxiv.org/abs/1803.06336).
 
 Errors: with covariates by leaving out each hash group of users in turn, slopes included (delete-a-group jackknife,
 `simulator.statistics.groups`), against Student's t with Welch's degrees of freedom. Without covariates by the delta
 method with the leverage of heavy users in it (MacKinnon and White's HC3, Journal of Econometrics 29, 1985, page 305, to
 third moments of the sides) against t with degrees of freedom of Kish's effective sample size (Survey Sampling, 1965).
-Interval and p-value are always on one scale. The older ways are options, to be shown beside: CUPED's one covariate (the
-ratio before the test), and the plain delta method.
+Interval and p-value are always on one scale. Two older methods are options for comparison: CUPED with one covariate
+(the ratio before the test), and the plain delta method.
 """
 
 import math
@@ -29,25 +29,25 @@ from simulator.statistics.moments import ROUNDING
 
 CONFIDENCE: Final = 0.95
 NEAR_ZERO: Final = 1.96
-"""A control mean within so many of its standard errors from 0 gives no lift."""
+"""Standard errors from 0 within which a control mean gives no lift."""
 FEWEST: Final = 20
-"""Users of an arm per covariate below which slopes are not fitted: their error would not show."""
+"""Users of an arm per covariate below which slopes are not fitted: their error would not be in the interval."""
 _LARGEST: Final = 1e15
-"""Lifts beyond this are too wide to be told."""
+"""Largest lift that is reported."""
 _DIGITS: Final = 14
-"""Values that are the same to so many digits vary by rounding only."""
+"""Number of equal digits from which values vary by rounding only."""
 _BEYOND: Final = "control or treatment is too near 0, or too large beside what varies, to divide by"
 
 
 @final
 @dataclass(frozen=True)
 class ArmSample:
-    """One arm's users and what they did, for one metric.
+    """Users of one arm, for one metric.
 
     Attributes:
-        arm: Their arm.
-        test: During the test.
-        before: The same before the test, or None where that is not known.
+        arm: Name of the arm.
+        test: Both sides of the metric during the test.
+        before: Both sides before the test, or None if they are not known.
     """
 
     arm: str
@@ -58,22 +58,22 @@ class ArmSample:
 @final
 @dataclass(frozen=True)
 class Difference:
-    """Treatment minus control by one method, with intervals; None where there is a reason not to say.
+    """Treatment minus control by one method, with intervals; a field is None if `reasons` says why.
 
     Attributes:
-        adjusted_control: Mean of control, moved by the covariates where the method has any.
-        adjusted_treatment: The same of treatment.
-        effect: Difference of the two.
+        adjusted_control: Mean of control, adjusted by the covariates of the method.
+        adjusted_treatment: Mean of treatment, adjusted likewise.
+        effect: Treatment minus control.
         effect_low: Lower end of its interval.
-        effect_high: Upper end.
-        standard_error: Of `effect`.
+        effect_high: Upper end of its interval.
+        standard_error: Standard error of `effect`.
         relative_effect: The difference over the size of control.
-        ci_low: Lower end of its interval.
-        ci_high: Upper end.
+        ci_low: Lower end of the interval of the lift.
+        ci_high: Upper end of the interval of the lift.
         log_standard_error: Standard error of the logarithm of the ratio of treatment to control.
-        freedom: Degrees of freedom of Student's t: of the logarithm, or of `effect` where there is no lift.
-        p_value: Of no difference, two-sided: on the scale of the lift's interval, of `effect` where there is no lift.
-        reasons: Why a field is None, by its name.
+        freedom: Degrees of freedom of Student's t, for the logarithm; for `effect` if there is no lift.
+        p_value: Two-sided p-value of no difference, on the scale of the lift's interval; of `effect` without a lift.
+        reasons: Reason why a field is None, by the name of the field.
     """
 
     adjusted_control: float | None = None
@@ -97,10 +97,10 @@ class Comparison:
     """Every estimate of one difference.
 
     Attributes:
-        plain: Without covariates.
-        cuped: With the ratio before the test as one covariate, by the delta method; None without a pre-period.
-        adjusted: With both sides before the test, by the jackknife; None where `not_adjusted` says why.
-        not_adjusted: Why there is no adjustment; empty otherwise.
+        plain: Estimate without covariates.
+        cuped: Estimate with the ratio before the test as one covariate, by the delta method; None without a pre-period.
+        adjusted: Estimate with both sides before the test, by the jackknife; None if `not_adjusted` says why.
+        not_adjusted: Reason why there is no adjustment; empty otherwise.
     """
 
     plain: Difference
@@ -110,7 +110,7 @@ class Comparison:
 
     @property
     def main(self) -> Difference:
-        """The estimate to go by."""
+        """The main estimate: adjusted if there is one, else plain."""
         return self.adjusted or self.plain
 
 
@@ -131,19 +131,20 @@ def compare(
 
     Args:
         control: Name of the control arm.
-        a: Its users: numerator, denominator, then covariates, the first two of them the metric before the test.
+        a: Moments of control: numerator, denominator, then covariates, of which the first two are the metric before the
+            test.
         treatment: Name of the treatment arm.
-        b: Its users, by the same columns.
-        confidence: Of all intervals, between 0 and 1.
-        error: How the standard error without covariates is found.
+        b: Moments of treatment, with the same columns.
+        confidence: Confidence of all intervals, between 0 and 1.
+        error: Method of the standard error without covariates.
     """
     fault = _value_fault(control, a) or _value_fault(treatment, b)
     if fault:
-        return Comparison(_unsaid(fault), None, None, fault)
+        return Comparison(_without_values(fault), None, None, fault)
     with np.errstate(all="ignore"):
-        fault = _still_fault(a.samples(), b.samples())
+        fault = _constant_fault(a.samples(), b.samples())
         if fault:
-            return Comparison(_untested(a, b, fault), None, None, fault)
+            return Comparison(_without_errors(a, b, fault), None, None, fault)
         plain = difference(a, b, "none", error, confidence)
         fault = _covariate_fault(a, b)
         if fault:
@@ -161,24 +162,24 @@ def difference(
     """Treatment minus control by one method; see the module.
 
     Args:
-        a: Users of control, whose metric has a value.
-        b: Users of treatment, likewise.
-        adjustment: Covariates; `ratio` wants columns 2 and 3.
-        error: How the standard error is found; `leverage` takes no covariates.
-        confidence: Of the intervals.
+        a: Moments of control, whose metric has a value.
+        b: Moments of treatment, whose metric has a value.
+        adjustment: Covariates; `ratio` needs columns 2 and 3.
+        error: Method of the standard error; `leverage` takes no covariates.
+        confidence: Confidence of the intervals.
     """
     with np.errstate(all="ignore"):
         fault = _lift_fault(a.samples(), b.samples())
         result = estimate(a, b, adjustment, error, log=not fault)
     if not np.isfinite([result.standard_error, result.freedom]).all() or result.standard_error <= 0:
-        return _unsaid(_BEYOND)
-    half = t.isf((1 - confidence) / 2, result.freedom) * result.standard_error
+        return _without_values(_BEYOND)
+    half_width = t.isf((1 - confidence) / 2, result.freedom) * result.standard_error
     values: dict[str, Values] = {
         "adjusted_control": result.control,
         "adjusted_treatment": result.treatment,
         "effect": result.effect,
-        "effect_low": result.effect - half,
-        "effect_high": result.effect + half,
+        "effect_low": result.effect - half_width,
+        "effect_high": result.effect + half_width,
         "standard_error": result.standard_error,
         "freedom": result.freedom,
         "p_value": 2 * t.sf(np.abs(result.effect) / result.standard_error, result.freedom),
@@ -189,7 +190,7 @@ def difference(
 
 
 def _lift(result: Estimate, confidence: float) -> dict[str, Values]:
-    """The lift over the size of control, its interval and its p-value, all from the logarithm."""
+    """Lift over the size of control, its interval and its p-value, all from the logarithm."""
     low, high = lift_ends(result, confidence)
     return {
         "relative_effect": np.copysign(1.0, result.control) * np.expm1(result.log_ratio),
@@ -203,40 +204,40 @@ def _lift(result: Estimate, confidence: float) -> dict[str, Values]:
 
 def lift_ends(result: Estimate, confidence: float = CONFIDENCE) -> tuple[Values, Values]:
     """Both ends of the interval of the lift over the size of control."""
-    half = t.isf((1 - confidence) / 2, result.log_freedom) * result.log_error
+    half_width = t.isf((1 - confidence) / 2, result.log_freedom) * result.log_error
     sign = np.copysign(1.0, result.control)
-    ends = sign * np.expm1(result.log_ratio - half), sign * np.expm1(result.log_ratio + half)
+    ends = sign * np.expm1(result.log_ratio - half_width), sign * np.expm1(result.log_ratio + half_width)
     return np.minimum(*ends), np.maximum(*ends)
 
 
 def lift_p_value(result: Estimate) -> Values:
-    """Of no lift, two-sided."""
+    """Two-sided p-value of no lift."""
     return 2 * t.sf(np.abs(result.log_ratio) / result.log_error, result.log_freedom)
 
 
 def critical_value(bound: float, freedom: float) -> float:
-    """What Student's t has to exceed with the chance with which a normal variable exceeds `bound`."""
+    """Quantile of Student's t that is exceeded with the same probability as `bound` by a normal variable."""
     return float(t.isf(norm.sf(bound), freedom)) if math.isfinite(bound) else math.inf
 
 
 def _value_fault(arm: str, moments: GroupMoments) -> str:
-    """Why an arm has no value or no variance; empty if it has both."""
+    """Reason why an arm has no value or no variance; empty if it has both."""
     users = int(moments.n.sum())
     if users < 2:
         return f"{arm} has {users} users, want at least 2"
     return "" if float(moments.total[:, 1].sum()) else f"{arm} has a denominator of 0"
 
 
-def _still_fault(a: Samples, b: Samples) -> str:
-    """Why there is no variance to tell chance by; empty if there is some."""
-    if _is_still(a) and _is_still(b):
+def _constant_fault(a: Samples, b: Samples) -> str:
+    """Reason why the metric has no variance; empty if it has some."""
+    if _is_constant(a) and _is_constant(b):
         return f"every user of both buckets has the same value, to {_DIGITS} digits, so chance cannot be told"
-    if sum(_square(each) for each in (a, b)) <= ROUNDING * sum(_sides_square(each) for each in (a, b)):
+    if sum(_square(sample) for sample in (a, b)) <= ROUNDING * sum(_sides_square(sample) for sample in (a, b)):
         return "what varies is no more than rounding, so chance cannot be told"
     return ""
 
 
-def _is_still(sample: Samples) -> bool:
+def _is_constant(sample: Samples) -> bool:
     """Whether the metric has no variance, up to rounding of the values and of the sums."""
     value = float(sample.mean[0] / sample.mean[1])
     per_user = float(sample.n) * (10.0**-_DIGITS * value) ** 2
@@ -244,54 +245,54 @@ def _is_still(sample: Samples) -> bool:
 
 
 def _square(sample: Samples) -> Values:
-    """Squared error of the metric."""
+    """Squared standard error of the metric."""
     weights = gradient(sample, log=False)
     sides = sample.scatter[..., :2, :2]
     return (sides * weights[..., :, None] * weights[..., None, :]).sum(axis=(-2, -1)) / sample.n**2
 
 
 def standard_errors_from_zero(sample: Samples) -> Values:
-    """How many standard errors of the delta method the metric is from 0; infinite without an error."""
+    """Distance of the metric from 0 in standard errors of the delta method; infinite without an error."""
     error = np.sqrt(np.maximum(_square(sample), 0.0) * sample.n / (sample.n - 1))
     value = np.abs(sample.mean[..., 0] / sample.mean[..., 1])
     return np.where(error > 0, value / error, np.where(value > 0, np.inf, 0.0))
 
 
 def _sides_square(sample: Samples) -> float:
-    """The same, were the sides independent: what rounding is measured by."""
+    """Squared error of the metric if its sides were independent, the scale for rounding errors."""
     weights = gradient(sample, log=False)
     return float((np.diagonal(sample.scatter)[:2] * weights**2).sum()) / float(sample.n) ** 2
 
 
 def _covariate_fault(a: GroupMoments, b: GroupMoments) -> str:
-    """Why the time before the test cannot be a covariate; empty if it can."""
+    """Reason why the time before the test cannot be a covariate; empty if it can."""
     columns = a.total.shape[1] - 2
     if columns < 2 or b.total.shape[1] - 2 != columns:
         return "nothing known from before the test"
     if min(a.n.sum(), b.n.sum()) < FEWEST * columns:
         return f"{columns} covariates want {FEWEST * columns} users in each arm"
-    one, other = a.samples(), b.samples()
-    if not float(one.n * one.mean[3] + other.n * other.mean[3]):
+    control, treatment = a.samples(), b.samples()
+    if not float(control.n * control.mean[3] + treatment.n * treatment.mean[3]):
         return "the denominator before the test is 0"
-    slope = slopes(one, other, log=False)
+    slope = slopes(control, treatment, log=False)
     if not slope.any():
         return "every user has the same value before the test"
-    left = sum(_left_over(sample, slope) for sample in (one, other))
-    return "the time before the test foretells it exactly" if left else ""
+    is_exact = sum(_is_explained(sample, slope) for sample in (control, treatment))
+    return "the time before the test foretells it exactly" if is_exact else ""
 
 
-def _left_over(sample: Samples, slope: np.ndarray) -> bool:
-    """Whether what the covariates leave of an arm's variance is no more than rounding."""
+def _is_explained(sample: Samples, slope: np.ndarray) -> bool:
+    """Whether the residual variance of an arm after adjustment is only rounding."""
     weights = np.concatenate([gradient(sample, log=False), -slope])
-    left = float((sample.scatter * weights[:, None] * weights).sum())
-    return left <= ROUNDING * float((np.diagonal(sample.scatter) * weights**2).sum())
+    residual = float((sample.scatter * weights[:, None] * weights).sum())
+    return residual <= ROUNDING * float((np.diagonal(sample.scatter) * weights**2).sum())
 
 
 def _lift_fault(a: Samples, b: Samples) -> str:
-    """Why no lift is given; empty if one is."""
-    away = float(standard_errors_from_zero(a))
-    if away <= NEAR_ZERO:
-        return f"control is too near 0 for a lift{f', {away:.2g} standard errors from it' if away else ''}"
+    """Reason why there is no lift; empty if there is one."""
+    distance = float(standard_errors_from_zero(a))
+    if distance <= NEAR_ZERO:
+        return f"control is too near 0 for a lift{f', {distance:.2g} standard errors from it' if distance else ''}"
     if not same_sign(a, b):
         return "treatment is 0 or has another sign than control: no interval of a lift"
     return ""
@@ -304,7 +305,7 @@ def same_sign(a: Samples, b: Samples) -> Bool[np.ndarray, "*r"] | np.bool:
 
 
 def _finite(values: Mapping[str, Values | float], reasons: dict[str, str]) -> Difference:
-    """A difference without what is no number, each such field with a reason."""
+    """Make a difference from the finite values, with a reason for each other field."""
     finite = {
         name: float(value) for name, value in values.items() if math.isfinite(value) and not _is_beyond(name, value)
     }
@@ -313,17 +314,17 @@ def _finite(values: Mapping[str, Values | float], reasons: dict[str, str]) -> Di
 
 
 def _is_beyond(name: str, value: Values | float) -> bool:
-    """Whether a lift or an end of its interval is beyond what is told."""
+    """Whether a lift or an end of its interval is too large to be reported."""
     return name in ("relative_effect", "ci_low", "ci_high") and abs(float(value)) > _LARGEST
 
 
-def _unsaid(reason: str) -> Difference:
-    """Nothing can be said."""
+def _without_values(reason: str) -> Difference:
+    """Difference without any values."""
     return Difference(reasons=dict.fromkeys((*_VALUES, *_ERRORS, "relative_effect", *_LIFT), reason))
 
 
-def _untested(a: GroupMoments, b: GroupMoments, reason: str) -> Difference:
-    """Two constants: a difference without an interval."""
+def _without_errors(a: GroupMoments, b: GroupMoments, reason: str) -> Difference:
+    """Difference of two constants, without an interval."""
     control, treatment = (float(arm.total[:, 0].sum() / arm.total[:, 1].sum()) for arm in (a, b))
     values = {"adjusted_control": control, "adjusted_treatment": treatment, "effect": treatment - control}
     reasons: dict[str, str] = dict.fromkeys((*_ERRORS, *_LIFT), reason)

@@ -2,8 +2,8 @@
 
 A metric is R = mean n / mean d over users. To first order its error is that of the mean of (n - R d) / mean d, the
 influence of a user, so its variance is a quadratic form of R's gradient in the covariances of n and d (Deng, Knoblich
-and Lu, KDD 2018, https://arxiv.org/abs/1803.06336). Where many splits are read at once, the same is written out over
-all of them: `simulator.statistics.resplits` and `simulator.analysis.aa_resplits`.
+and Lu, KDD 2018, https://arxiv.org/abs/1803.06336). For many splits at once, the same formulas are written out in
+`simulator.statistics.resplits` and `simulator.analysis.aa_resplits`.
 """
 
 import numpy as np
@@ -31,10 +31,10 @@ def variance(gradient: Float64[np.ndarray, " k"], moments: Moments) -> float | N
 
     Args:
         gradient: Slopes of the function in the mean of each column.
-        moments: Of the users.
+        moments: Moments of the users.
 
     Returns:
-        None of fewer than two users; exactly 0 where there is nothing but rounding.
+        None for fewer than two users; exactly 0 if the variance is only rounding.
     """
     per_user = moments.variance_of(gradient)
     return None if per_user is None else per_user / moments.n
@@ -46,7 +46,7 @@ def influence(ratio: Ratio, value: float, per: float = 1.0) -> Float64[np.ndarra
     Args:
         ratio: Both sides of the metric.
         value: The ratio of their sums.
-        per: What the ratio is told in units of, such as `value` for influences on its logarithm.
+        per: Unit of the ratio, such as `value` for influences on its logarithm.
 
     >>> influence(Ratio(np.array([1.0, 2.0, 3.0]), np.ones(3)), 2.0).tolist()
     [-1.0, 0.0, 1.0]

@@ -1,7 +1,7 @@
 """The estimator behind every comparison: an adjusted difference, its standard error and its degrees of freedom.
 
-See `simulator.statistics.comparison` for what it estimates, and for the sources of its formulas. Everything here takes
-samples side by side on leading axes, so that all groups left out, or all splits of an audit, are one call.
+See `simulator.statistics.comparison` for the estimand and the sources of the formulas. All functions take samples on
+leading axes, so one call handles all groups left out, or all splits of an audit.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from simulator.statistics.groups import GroupMoments, Samples
 from simulator.statistics.moments import ROUNDING
 
 Adjustment: TypeAlias = Literal["none", "ratio", "sides"]
-"""Covariates: none; the ratio before the test (CUPED); both its sides and whatever else there is."""
+"""Covariates: none; the ratio before the test (CUPED); both its sides and all further covariates."""
 ErrorMethod: TypeAlias = Literal["delta", "leverage", "jackknife"]
-"""Standard error: delta method; the same with the leverage of heavy users; by leaving out groups of users."""
+"""Standard error: delta method; delta method with the leverage of heavy users; jackknife over groups of users."""
 Values: TypeAlias = np.ndarray | np.float64
 """Values of samples, or of one."""
 _RIDGE: Final = 1e-12
@@ -26,7 +26,7 @@ _RIDGE: Final = 1e-12
 @final
 @dataclass(frozen=True)
 class Estimate:
-    """A difference on the scale of the metric and, where there is a lift, of its logarithm."""
+    """A difference on the scale of the metric and, if there is a lift, of its logarithm."""
 
     control: Values
     treatment: Values
@@ -39,32 +39,32 @@ class Estimate:
 
 
 def estimate(a: GroupMoments, b: GroupMoments, adjustment: Adjustment, error: ErrorMethod, *, log: bool) -> Estimate:
-    """Point estimates and errors by one method; the logarithm's are those of the difference where `log` is not asked.
+    """Compute point estimates and errors by one method; without `log`, those of the logarithm equal the difference's.
 
     Args:
-        a: Users of control, by sample.
-        b: Users of treatment, by the same samples.
-        adjustment: Covariates; `ratio` wants columns 2 and 3.
-        error: How the standard error is found; `leverage` takes no covariates.
+        a: Moments of control, by sample.
+        b: Moments of treatment, by the same samples.
+        adjustment: Covariates; `ratio` needs columns 2 and 3.
+        error: Method of the standard error; `leverage` takes no covariates.
         log: Adjust logarithms, and give errors of both.
     """
     if adjustment == "none":
         a, b = a.take((0, 1)), b.take((0, 1))
-    whole = a.samples(), b.samples()
-    ratio = _before(*whole) if adjustment == "ratio" else None
-    projected = whole if ratio is None else (_projected(whole[0], ratio), _projected(whole[1], ratio))
+    samples = a.samples(), b.samples()
+    ratio = _ratio_before(*samples) if adjustment == "ratio" else None
+    projected = samples if ratio is None else (_projected(samples[0], ratio), _projected(samples[1], ratio))
     pair = adjusted_pair(*projected, log=log)
     if error == "jackknife":
         log_error, standard_error = _errors_by_groups(a, b, projected, ratio, log=log)
     else:
         slope = slopes(*projected, log=log)
-        pieces = [
+        arm_errors = [
             _closed_form(arm, sample, slope, leverage=error == "leverage", log=log)
             for arm, sample in zip((a, b), projected, strict=True)
         ]
-        log_error = _combined(*pieces)
+        log_error = _combined(*arm_errors)
         means = pair.control, pair.treatment
-        squares = [(square * mean * mean, left) for (square, left), mean in zip(pieces, means, strict=True)]
+        squares = [(square * mean * mean, freedom) for (square, freedom), mean in zip(arm_errors, means, strict=True)]
         standard_error = _combined(*squares) if log else log_error
     effect = pair.treatment - pair.control
     return Estimate(pair.control, pair.treatment, effect, *standard_error, pair.apart, *log_error)
@@ -74,40 +74,46 @@ def _errors_by_groups(
     a: GroupMoments, b: GroupMoments, whole: tuple[Samples, Samples], ratio: Values | None, *, log: bool
 ) -> tuple[tuple[Values, Values], tuple[Values, Values]]:
     """Standard error and degrees of freedom of the logarithm and of the difference, by leaving out groups."""
-    beside = whole[0].with_axis(), whole[1].with_axis()
-    left = a.without_each(), b.without_each()
+    whole_samples = whole[0].with_axis(), whole[1].with_axis()
+    left_out_samples = a.without_each(), b.without_each()
     if ratio is not None:
         by_group = np.asarray(ratio)[..., None]
-        left = _projected(left[0], by_group), _projected(left[1], by_group)
-    parts = adjusted_pair(left[0], beside[1], log=log), adjusted_pair(beside[0], left[1], log=log)
-    chosen = a.left_out, b.left_out
-    emptied = [
-        (_emptied(each, everybody) & users).any(axis=-1)
-        for each, everybody, users in zip(left, beside, chosen, strict=True)
+        left_out_samples = _projected(left_out_samples[0], by_group), _projected(left_out_samples[1], by_group)
+    pairs = (
+        adjusted_pair(left_out_samples[0], whole_samples[1], log=log),
+        adjusted_pair(whole_samples[0], left_out_samples[1], log=log),
+    )
+    used_groups = a.left_out, b.left_out
+    is_emptied = [
+        (_emptied(without_group, all_users) & users).any(axis=-1)
+        for without_group, all_users, users in zip(left_out_samples, whole_samples, used_groups, strict=True)
     ]
-    of_logs = [_jackknife(part.apart, groups) for part, groups in zip(parts, chosen, strict=True)]
+    of_logs = [_jackknife(pair.apart, groups) for pair, groups in zip(pairs, used_groups, strict=True)]
     of_differences = [
-        _jackknife(part.treatment - part.control, groups) for part, groups in zip(parts, chosen, strict=True)
+        _jackknife(pair.treatment - pair.control, groups) for pair, groups in zip(pairs, used_groups, strict=True)
     ]
-    lost = emptied[0] | emptied[1]
+    has_emptied_group = is_emptied[0] | is_emptied[1]
     (log_error, log_freedom), (error, freedom) = _combined(*of_logs), _combined(*of_differences)
-    return (np.where(lost, np.nan, log_error), log_freedom), (np.where(lost, np.nan, error), freedom)
+    return (np.where(has_emptied_group, np.nan, log_error), log_freedom), (
+        np.where(has_emptied_group, np.nan, error),
+        freedom,
+    )
 
 
 def _emptied(without: Samples, whole: Samples) -> Bool[np.ndarray, "*r g"]:
-    """Whether a group holds all of a side, but for rounding, so that leaving it out leaves no value."""
-    gone = np.abs(without.mean[..., :2]) <= ROUNDING * np.abs(whole.mean[..., :2])
-    return gone[..., 0] | gone[..., 1]
+    """Whether a group holds all of a side, up to rounding, so that there is no value without it."""
+    is_near_zero = np.abs(without.mean[..., :2]) <= ROUNDING * np.abs(whole.mean[..., :2])
+    return is_near_zero[..., 0] | is_near_zero[..., 1]
 
 
 @final
 @dataclass(frozen=True)
 class AdjustedPair:
-    """Both arms of each sample, moved to where they would be had all users begun alike.
+    """Adjusted metric of both arms of each sample.
 
     Attributes:
-        control: The metric.
-        treatment: Likewise.
+        control: Adjusted metric of control.
+        treatment: Adjusted metric of treatment.
         apart: Logarithm of treatment over control, or treatment minus control.
     """
 
@@ -124,17 +130,17 @@ def adjusted_pair(control: Samples, treatment: Samples, *, log: bool) -> Adjuste
         treatment: Samples of treatment; leading axes are broadcast against those of control.
         log: Adjust logarithms.
     """
-    before, after = (sample.mean[..., 0] / sample.mean[..., 1] for sample in (control, treatment))
-    moved = _moves(control, treatment, log=log)
+    control_value, treatment_value = (sample.mean[..., 0] / sample.mean[..., 1] for sample in (control, treatment))
+    shifts = _covariate_shifts(control, treatment, log=log)
     if not log:
-        before, after = before - moved[0], after - moved[1]
-        return AdjustedPair(before, after, after - before)
-    apart = np.log1p((after - before) / before) - (moved[1] - moved[0])
-    return AdjustedPair(before * np.exp(-moved[0]), after * np.exp(-moved[1]), apart)
+        control_value, treatment_value = control_value - shifts[0], treatment_value - shifts[1]
+        return AdjustedPair(control_value, treatment_value, treatment_value - control_value)
+    apart = np.log1p((treatment_value - control_value) / control_value) - (shifts[1] - shifts[0])
+    return AdjustedPair(control_value * np.exp(-shifts[0]), treatment_value * np.exp(-shifts[1]), apart)
 
 
-def _moves(control: Samples, treatment: Samples, *, log: bool) -> tuple[Values, Values]:
-    """How far covariates move each arm: slope times the distance from the mean of both arms."""
+def _covariate_shifts(control: Samples, treatment: Samples, *, log: bool) -> tuple[Values, Values]:
+    """Shift of each arm by the covariates: slope times the distance from the mean of both arms."""
     if control.mean.shape[-1] == 2:
         nothing = np.zeros(np.broadcast_shapes(control.n.shape, treatment.n.shape))
         return nothing, nothing
@@ -149,13 +155,13 @@ def _moves(control: Samples, treatment: Samples, *, log: bool) -> tuple[Values, 
 
 def gradient(sample: Samples, *, log: bool) -> np.ndarray:
     """Slopes of the value in the means of both sides, shape [..., 2]."""
-    above, below = sample.mean[..., 0], sample.mean[..., 1]
-    unit = above if log else below
-    return np.stack([1 / unit, -above / below / unit], axis=-1)
+    numerator, denominator = sample.mean[..., 0], sample.mean[..., 1]
+    unit = numerator if log else denominator
+    return np.stack([1 / unit, -numerator / denominator / unit], axis=-1)
 
 
 def slopes(control: Samples, treatment: Samples, *, log: bool) -> np.ndarray:
-    """Of the users' influences on the covariates, pooled within arms; 0 for a covariate that does not vary."""
+    """Slopes of the users' influences on the covariates, pooled within arms; 0 for a covariate that does not vary."""
     if control.mean.shape[-1] == 2:
         return np.zeros((*np.broadcast_shapes(control.n.shape, treatment.n.shape), 0))
     with_influence = sum(
@@ -165,16 +171,16 @@ def slopes(control: Samples, treatment: Samples, *, log: bool) -> np.ndarray:
     products = control.scatter[..., 2:, 2:] + treatment.scatter[..., 2:, 2:]
     squares = sum(sample.n[..., None] * sample.mean[..., 2:] ** 2 for sample in (control, treatment))
     diagonal = np.diagonal(products, axis1=-2, axis2=-1)
-    still = diagonal <= ROUNDING * squares
-    size = np.where(still, 1.0, np.sqrt(np.where(still, 1.0, diagonal)))
-    moving = ~still
-    correlation = products / (size[..., :, None] * size[..., None, :]) * (moving[..., :, None] & moving[..., None, :])
-    correlation = correlation + (_RIDGE + still)[..., None] * np.eye(size.shape[-1])
-    return _solved(correlation, with_influence / size * moving) / size
+    is_constant = diagonal <= ROUNDING * squares
+    size = np.where(is_constant, 1.0, np.sqrt(np.where(is_constant, 1.0, diagonal)))
+    varies = ~is_constant
+    correlation = products / (size[..., :, None] * size[..., None, :]) * (varies[..., :, None] & varies[..., None, :])
+    correlation = correlation + (_RIDGE + is_constant)[..., None] * np.eye(size.shape[-1])
+    return _solved(correlation, with_influence / size * varies) / size
 
 
 def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solutions of small positive definite systems by elimination, in one fixed order of sums on any processor."""
+    """Solve small positive definite systems by elimination, with the same order of sums on any processor."""
     k = right.shape[-1]
     matrix, right = matrix.copy(), np.array(np.broadcast_to(right, (*matrix.shape[:-2], k)))
     for i in range(k):
@@ -189,20 +195,20 @@ def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     return right
 
 
-def _before(a: Samples, b: Samples) -> Values:
-    """The ratio before the test over both arms."""
-    above, below = (a.n * a.mean[..., i] + b.n * b.mean[..., i] for i in (2, 3))
-    return above / below
+def _ratio_before(a: Samples, b: Samples) -> Values:
+    """Ratio before the test, over both arms."""
+    numerator, denominator = (a.n * a.mean[..., i] + b.n * b.mean[..., i] for i in (2, 3))
+    return numerator / denominator
 
 
 def _projected(sample: Samples, ratio: Values) -> Samples:
-    """Both sides before the test as one covariate, numerator less `ratio` times denominator."""
+    """Replace both sides before the test by one covariate, numerator less `ratio` times denominator."""
     weights = np.zeros((*np.shape(ratio), 3, sample.mean.shape[-1]))
     weights[..., 0, 0] = weights[..., 1, 1] = weights[..., 2, 2] = 1.0
     weights[..., 2, 3] = -ratio
     mean = (weights * sample.mean[..., None, :]).sum(axis=-1)
-    half = (weights[..., :, None, :] * sample.scatter[..., None, :, :]).sum(axis=-1)
-    return Samples(sample.n, mean, (half[..., :, None, :] * weights[..., None, :, :]).sum(axis=-1))
+    left_product = (weights[..., :, None, :] * sample.scatter[..., None, :, :]).sum(axis=-1)
+    return Samples(sample.n, mean, (left_product[..., :, None, :] * weights[..., None, :, :]).sum(axis=-1))
 
 
 def _jackknife(values: Values, chosen: Bool[np.ndarray, "*r g"]) -> tuple[Values, Values]:
@@ -222,17 +228,17 @@ def _closed_form(
     squares = _quadratic(sample.scatter, weights) / n / n
     if not leverage:
         return squares * n / (n - 1), n - 1
-    more = np.maximum(_third(arm, sample, log=log) - 2 / n * squares, 0.0)
-    return squares * n / (n - 1) + more, _kish(arm, sample) - 1
+    leverage_term = np.maximum(_third_moment_term(arm, sample, log=log) - 2 / n * squares, 0.0)
+    return squares * n / (n - 1) + leverage_term, _kish_sample_size(arm, sample) - 1
 
 
 def _quadratic(scatter: np.ndarray, weights: np.ndarray) -> Values:
-    """The scatter of a weighted sum of columns."""
+    """Scatter of a weighted sum of columns."""
     return (scatter * weights[..., :, None] * weights[..., None, :]).sum(axis=(-2, -1))
 
 
-def _third(arm: GroupMoments, sample: Samples, *, log: bool) -> Values:
-    """Sum of the users' squared influences, each times twice its leverage: what leaving users out adds.
+def _third_moment_term(arm: GroupMoments, sample: Samples, *, log: bool) -> Values:
+    """Sum of the users' squared influences, each times twice its leverage: the HC3 term.
 
     Without user i, whose shares of both sides are u and v, the logarithm of the ratio changes by
     v - u + (v^2 - u^2) / 2 and so on, and its square is (u - v)^2 (1 + u + v); the ratio itself by (v - u) R (1 + v).
@@ -248,8 +254,8 @@ def _third(arm: GroupMoments, sample: Samples, *, log: bool) -> Values:
     return np.where(third > ROUNDING * np.abs(terms).sum(axis=0), third, 0.0)
 
 
-def _kish(arm: GroupMoments, sample: Samples) -> Values:
-    """Least effective sample size of a side (Kish 1965); users, where a side has values of both signs."""
+def _kish_sample_size(arm: GroupMoments, sample: Samples) -> Values:
+    """Smallest effective sample size of a side (Kish 1965); the number of users for a side with both signs."""
     sizes = [sample.n]
     for i in range(2):
         square, varies = sample.n * sample.mean[..., i] ** 2, sample.scatter[..., i, i]
@@ -259,7 +265,7 @@ def _kish(arm: GroupMoments, sample: Samples) -> Values:
 
 
 def _combined(a: tuple[Values, Values], b: tuple[Values, Values]) -> tuple[Values, Values]:
-    """Standard error of a difference, and Welch's degrees of freedom; not a number where there is no error."""
+    """Standard error of a difference, and Welch's degrees of freedom; NaN if the error is 0."""
     square = a[0] + b[0]
-    parts = ((part / square) ** 2 / freedom for part, freedom in (a, b))
-    return np.sqrt(np.maximum(square, 0.0)), np.where(square > 0, 1 / sum(parts), np.nan)
+    terms = ((part / square) ** 2 / freedom for part, freedom in (a, b))
+    return np.sqrt(np.maximum(square, 0.0)), np.where(square > 0, 1 / sum(terms), np.nan)

@@ -1,11 +1,11 @@
-"""Moments of one metric by hash group of users: what the delete-a-group jackknife needs of any number of users.
+"""Moments of one metric by hash group of users, for the delete-a-group jackknife.
 
 Users are put into `GROUPS` groups by a hash of their id, so groups do not depend on files, shards or the order of rows.
 Leaving out one group is then total minus group (delete-a-group jackknife: Kott, Journal of Official Statistics 17,
 2001, page 521; Shao and Tu, The Jackknife and Bootstrap, Springer 1995).
 
-Axes: `g` groups of users, `k` columns: numerator, denominator, then covariates. Leading axes are those of samples, such
-as the splits of an audit; of one sample there are none.
+Axes: `g` groups of users, `k` columns: numerator, denominator, then covariates. Leading axes are samples, such as the
+splits of an audit; one sample has none.
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ from simulator.metrics import Ratio
 from simulator.statistics.moments import Moments
 
 GROUPS: Final = 100
-"""Groups of users that are left out in turn."""
+"""Number of groups of users."""
 _SALT: Final = "jackknife"
-"""Keeps the groups independent of the buckets, which are drawn by the same hash."""
+"""Salt that makes the groups independent of the buckets, which use the same hash."""
 
 
 def group_of(user_id: np.ndarray) -> Int64[np.ndarray, " users"]:
@@ -45,13 +45,13 @@ class GroupMoments:
     """Counts, sums, and sums of centred products of a few columns, by group of users.
 
     Attributes:
-        n: Users.
+        n: Number of users.
         total: Sum of each column.
         scatter: Sum over the group's users of the product of each two columns' distances from the group's means.
         cubes: Sums of x^3, x^2 y, x y^2 and y^3, with x the first column and y the second.
-        present: Users of all groups whose value is not 0, by column.
-        least: Smallest value of each column over all groups; infinite where there is nobody.
-        greatest: Largest value, likewise; minus infinite.
+        present: Number of users of all groups whose value is not 0, by column.
+        least: Smallest value of each column over all groups; infinite without users.
+        greatest: Largest value of each column over all groups; minus infinite without users.
     """
 
     n: Float64[np.ndarray, "*r g"]
@@ -64,7 +64,7 @@ class GroupMoments:
 
     @staticmethod
     def of(columns: tuple[Float64[np.ndarray, " users"], ...], group: Int64[np.ndarray, " users"]) -> "GroupMoments":
-        """Add up columns by group, always in the order of the rows."""
+        """Compute moments of columns by group, in the order of the rows."""
 
         def added(values: Float64[np.ndarray, " users"]) -> Float64[np.ndarray, " g"]:
             return np.bincount(group, weights=values, minlength=GROUPS).astype(np.float64)  # whole numbers if empty
@@ -84,15 +84,15 @@ class GroupMoments:
         return GroupMoments(n, total, scatter, cubes, present, least, greatest)
 
     def __add__(self, other: "GroupMoments") -> "GroupMoments":
-        """Of both slices together (Chan, Golub and LeVeque, The American Statistician 1983)."""
+        """Add the moments of another slice (Chan, Golub and LeVeque, The American Statistician 1983)."""
         n = self.n + other.n
-        apart = self.total / np.maximum(self.n, 1)[:, None] - other.total / np.maximum(other.n, 1)[:, None]
+        mean_difference = self.total / np.maximum(self.n, 1)[:, None] - other.total / np.maximum(other.n, 1)[:, None]
         weight = self.n * other.n / np.maximum(n, 1)
-        between = apart[:, :, None] * apart[:, None, :] * weight[:, None, None]
+        between_products = mean_difference[:, :, None] * mean_difference[:, None, :] * weight[:, None, None]
         return GroupMoments(
             n,
             self.total + other.total,
-            self.scatter + other.scatter + between,
+            self.scatter + other.scatter + between_products,
             self.cubes + other.cubes,
             self.present + other.present,
             np.minimum(self.least, other.least),
@@ -100,46 +100,56 @@ class GroupMoments:
         )
 
     def take(self, columns: tuple[int, ...]) -> "GroupMoments":
-        """Some columns, in the order given; the first two stay the first two, so that `cubes` stay true.
+        """Select columns, in the order given; the first two stay the first two, so that `cubes` stay valid.
 
         Raises:
-            ValueError: The first two are others.
+            ValueError: The first two columns are not 0 and 1.
         """
         if columns[:2] != (0, 1):
             raise ValueError(f"columns {columns} given, want 0 and 1 first")
-        at = list(columns)
-        scatter = self.scatter[..., at, :][..., at]
-        ends = self.least[at], self.greatest[at]
-        return GroupMoments(self.n, self.total[..., at], scatter, self.cubes, self.present[at], *ends)
+        indices = list(columns)
+        scatter = self.scatter[..., indices, :][..., indices]
+        least_and_greatest = self.least[indices], self.greatest[indices]
+        return GroupMoments(
+            self.n, self.total[..., indices], scatter, self.cubes, self.present[indices], *least_and_greatest
+        )
 
     def combined(self, weights: Float64[np.ndarray, "new k"]) -> "GroupMoments":
-        """Weighted sums of the columns, without their cubes and smallest values, which the jackknife does not need."""
+        """Moments of weighted sums of the columns, without cubes and extreme values: the jackknife needs none."""
         scatter = (weights[:, :, None, None] * weights[None, None, :, :]).transpose(0, 2, 1, 3)
-        new = np.array(
+        combined_scatter = np.array(
             [
                 [(scatter[i, j] * self.scatter).sum(axis=(1, 2)) for j in range(len(weights))]
                 for i in range(len(weights))
             ]
         )
         present = np.array([self.present[row != 0].max(initial=0) for row in weights], np.int64)
-        unknown = np.full((GROUPS, 4), np.nan), np.full(len(weights), np.nan)
+        unknown_values = np.full((GROUPS, 4), np.nan), np.full(len(weights), np.nan)
         total = (self.total[:, None, :] * weights).sum(axis=2)
-        return GroupMoments(self.n, total, np.moveaxis(new, 2, 0), unknown[0], present, unknown[1], unknown[1])
+        return GroupMoments(
+            self.n,
+            total,
+            np.moveaxis(combined_scatter, 2, 0),
+            unknown_values[0],
+            present,
+            unknown_values[1],
+            unknown_values[1],
+        )
 
     @property
     def whole(self) -> Moments:
-        """Of all groups together."""
+        """Moments of all groups together."""
         samples = self.samples()
         present = tuple(int(users) for users in self.present)
         return Moments(int(samples.n), self.total.sum(axis=0), samples.scatter, present)
 
     def samples(self) -> "Samples":
-        """All users of each sample, without an axis of groups."""
+        """Samples of all users, without the axis of groups."""
         n, centre, first, second = self._about_centre()
         return _sample(n.sum(axis=-1), centre, first.sum(axis=-2), second.sum(axis=-3))
 
     def without_each(self) -> "Samples":
-        """The users without each group in turn, the last of the samples' axes; see `left_out`."""
+        """Samples without each group in turn, on a last axis; see `left_out`."""
         n, centre, first, second = self._about_centre()
         return _sample(
             n.sum(axis=-1)[..., None] - n,
@@ -161,7 +171,7 @@ class GroupMoments:
         Float64[np.ndarray, "*r g k"],
         Float64[np.ndarray, "*r g k k"],
     ]:
-        """Users, the mean over all of them, and each group's sums of distances from it and of their products."""
+        """Numbers of users, the overall mean, and each group's sums of distances from it and of their products."""
         n = self.n
         centre = self.total.sum(axis=-2) / np.maximum(n.sum(axis=-1), 1.0)[..., None]
         first = self.total - n[..., None] * centre[..., None, :]
@@ -170,7 +180,7 @@ class GroupMoments:
 
 
 def metric_moments(test: Ratio, before: Ratio | None, group: Int64[np.ndarray, " users"]) -> GroupMoments:
-    """One metric's sides, during the test and before it, by group of users."""
+    """Moments of a metric's sides, during the test and before it, by group of users."""
     sides = (test.numerator, test.denominator)
     return GroupMoments.of(sides if before is None else (*sides, before.numerator, before.denominator), group)
 
@@ -178,11 +188,11 @@ def metric_moments(test: Ratio, before: Ratio | None, group: Int64[np.ndarray, "
 @final
 @dataclass(frozen=True)
 class Samples:
-    """Samples of users, one beside the other; leading axes are those of the samples.
+    """Moments of samples of users; leading axes are those of the samples.
 
     Attributes:
-        n: Users, shape [...].
-        mean: Of each column, shape [..., k].
+        n: Number of users, shape [...].
+        mean: Mean of each column, shape [..., k].
         scatter: Sums of products of distances from the means, shape [..., k, k].
     """
 
@@ -191,12 +201,12 @@ class Samples:
     scatter: np.ndarray
 
     def with_axis(self) -> "Samples":
-        """The same samples with a last axis of length 1, to set beside samples that leave out groups."""
+        """Add a last axis of length 1, to combine with samples that leave out groups."""
         return Samples(self.n[..., None], self.mean[..., None, :], self.scatter[..., None, :, :])
 
 
 def _sample(n: np.ndarray | np.float64, centre: np.ndarray, first: np.ndarray, second: np.ndarray) -> Samples:
-    """Samples from sums of distances from a common centre, and of their products."""
+    """Make samples from sums of distances from a common centre, and of their products."""
     n = np.asarray(n, np.float64)
-    away = first / np.maximum(n, 1)[..., None]
-    return Samples(n, centre + away, second - first[..., :, None] * away[..., None, :])
+    shift = first / np.maximum(n, 1)[..., None]
+    return Samples(n, centre + shift, second - first[..., :, None] * shift[..., None, :])

@@ -1,7 +1,7 @@
-"""Whether an effect fades: per user the first days less the last ones, compared between arms.
+"""Test of whether an effect fades: first days less last days per user, compared between arms.
 
-For a mean per user this is Welch's test of each user's early mean less their late one; for a ratio the delta method
-takes the place of the users' own differences, which some do not have (Deng, Knoblich and Lu, KDD 2018,
+For a mean per user this is Welch's test of each user's early mean less the late mean. For a ratio it is the delta
+method, because some users have no ratio of their own (Deng, Knoblich and Lu, KDD 2018,
 https://arxiv.org/abs/1803.06336). Novelty and primacy: Kohavi, Tang and Xu, Trustworthy Online Controlled Experiments,
 Cambridge University Press 2020, chapter 23.
 """
@@ -18,11 +18,11 @@ from simulator.statistics.delta_method import ratio_gradient, variance
 from simulator.statistics.moments import Moments, ratio_of
 
 FEWEST_DAYS: Final = 4
-"""Days of a test below which there is no early and late to tell apart."""
+"""Days of a test below which there are no first and last days to compare."""
 
 
 def end_days(days: int) -> int:
-    """Days at each end that are compared: half the test, the middle day of an odd number left out.
+    """Number of first and of last days that are compared: half the test, without the middle day of an odd number.
 
     >>> [end_days(days) for days in (3, 4, 7, 14)]
     [0, 2, 3, 7]
@@ -31,7 +31,7 @@ def end_days(days: int) -> int:
 
 
 def end_spread(early: Ratio, late: Ratio) -> Moments:
-    """Both sides of a metric at both ends of the test."""
+    """Moments of both sides of a metric on the first and the last days."""
     return Moments.of((early.numerator, early.denominator, late.numerator, late.denominator))
 
 
@@ -39,29 +39,36 @@ def contrast(control: Moments, treatment: Moments) -> tuple[float, float, float,
     """Effect of the first days less that of the last ones, its 95% interval and its p-value.
 
     Args:
-        control: An `end_spread`.
-        treatment: Another.
+        control: `end_spread` of control.
+        treatment: `end_spread` of treatment.
 
     Returns:
-        None where a denominator is 0 or nothing varies.
+        None if a denominator is 0 or nothing varies.
     """
-    before, after = _faded(control), _faded(treatment)
-    if before is None or after is None:
+    control_change, treatment_change = _early_minus_late(control), _early_minus_late(treatment)
+    if control_change is None or treatment_change is None:
         return None
-    (value0, variance0, n0), (value1, variance1, n1) = before, after
-    both = variance0 + variance1
-    if both <= 0:
+    (value0, variance0, n0), (value1, variance1, n1) = control_change, treatment_change
+    squared_error = variance0 + variance1
+    if squared_error <= 0:
         return None
-    freedom = 1 / ((variance0 / both) ** 2 / (n0 - 1) + (variance1 / both) ** 2 / (n1 - 1))
-    difference, error = value1 - value0, math.sqrt(both)
-    half = float(t.ppf(0.975, freedom)) * error
-    return difference, difference - half, difference + half, float(2 * t.sf(abs(difference) / error, freedom))
+    freedom = 1 / ((variance0 / squared_error) ** 2 / (n0 - 1) + (variance1 / squared_error) ** 2 / (n1 - 1))
+    difference, error = value1 - value0, math.sqrt(squared_error)
+    half_width = float(t.ppf(0.975, freedom)) * error
+    return (
+        difference,
+        difference - half_width,
+        difference + half_width,
+        float(2 * t.sf(abs(difference) / error, freedom)),
+    )
 
 
 def true_contrast(pairs: Mapping[int, Moments], days: int) -> float | None:
-    """The contrast with every user under both arms, from each day's `paired_spread`; None where it has no value."""
+    """True contrast, with every user under both arms, from each day's `paired_spread`; None if it has no value."""
     n = end_days(days)
-    ends = [sum((pairs[day].total for day in some), np.zeros(4)) for some in (range(n), range(days - n, days))]
+    ends = [
+        sum((pairs[day].total for day in day_range), np.zeros(4)) for day_range in (range(n), range(days - n, days))
+    ]
     effects: list[float] = []
     for n0, d0, more_n, more_d in ends:
         if not n or not d0 or not d0 + more_d:
@@ -70,7 +77,7 @@ def true_contrast(pairs: Mapping[int, Moments], days: int) -> float | None:
     return effects[0] - effects[1]
 
 
-def _faded(spread: Moments) -> tuple[float, float, int] | None:
+def _early_minus_late(spread: Moments) -> tuple[float, float, int] | None:
     """Early value less late value of one arm, its squared standard error, and the number of users."""
     early, late = ratio_of(spread.take((0, 1))), ratio_of(spread.take((2, 3)))
     if early is None or late is None:

@@ -21,14 +21,14 @@ from simulator.statistics.moments import Moments
 @final
 @dataclass(frozen=True)
 class PairedEffect:
-    """A metric in both worlds.
+    """Value of a metric in both worlds.
 
     Attributes:
-        control: With every user under control, or None where the denominator is 0.
-        treatment: With every user under treatment.
-        relative_effect: Lift, or None where `reason` says why.
-        standard_error: Of the lift, over users.
-        reason: Why there is no lift; empty otherwise.
+        control: Value with every user under control; None if the denominator is 0.
+        treatment: Value with every user under treatment; None if the denominator is 0.
+        relative_effect: Lift; None if `reason` says why.
+        standard_error: Standard error of the lift, over users.
+        reason: Reason why there is no lift; empty otherwise.
     """
 
     control: float | None
@@ -39,16 +39,16 @@ class PairedEffect:
 
 
 def paired_spread(control: Ratio, treatment: Ratio) -> Moments:
-    """Moments of one metric's sides under control, and of how much each user's sides gain under treatment."""
-    gained = (treatment.numerator - control.numerator, treatment.denominator - control.denominator)
-    return Moments.of((control.numerator, control.denominator, *gained))
+    """Moments of a metric's sides under control, and of each user's gain under treatment."""
+    gains = (treatment.numerator - control.numerator, treatment.denominator - control.denominator)
+    return Moments.of((control.numerator, control.denominator, *gains))
 
 
 def paired_effect(spread: Moments) -> PairedEffect:
-    """The true effect on users of whom only the moments are known.
+    """Compute the true effect from moments.
 
     A user's influence is linear in n0, d0, n1 - n0 and d1 - d0, so its variance is a quadratic form in their
-    covariances. Where both worlds are the same, every weight or covariance is exactly 0.
+    covariances. If both worlds are the same, every weight or covariance is exactly 0.
 
     Args:
         spread: A `paired_spread`, or the sum of several.
@@ -64,28 +64,28 @@ def paired_effect(spread: Moments) -> PairedEffect:
 
 
 def true_effect(control: Ratio, treatment: Ratio) -> PairedEffect:
-    """The true effect on users who are all at hand; row i of both worlds is the same user.
+    """Compute the true effect from users; row i of both worlds is the same user.
 
-    The same as `paired_effect` to 12 digits, summed in another order: audits are kept with all their digits.
+    It equals `paired_effect` to 12 digits, but sums in another order. Stored audits depend on that order.
     """
     n = len(control.numerator)
 
     def squared_error(r0: float, r1: float) -> float | None:
         if n < 2:
             return None
-        both = influence(treatment, r1, r0) - r1 / r0 * influence(control, r0, r0)
-        return float((both * both).sum()) / (n - 1) / n
+        influences = influence(treatment, r1, r0) - r1 / r0 * influence(control, r0, r0)
+        return float((influences * influences).sum()) / (n - 1) / n
 
     return _effect(control.value, treatment.value, squared_error)
 
 
 def lift_of(r0: float, r1: float) -> float:
-    """The gain of `r1` over the size of `r0`, which is not 0."""
+    """Lift of `r1` over the size of `r0`, which is not 0."""
     return math.copysign(1.0, r0) * (r1 / r0 - 1)
 
 
 def _effect(r0: float | None, r1: float | None, squared_error: Callable[[float, float], float | None]) -> PairedEffect:
-    """The effect from the metric in both worlds, and from the squared error of its lift, where there is one."""
+    """Make the effect from the metric in both worlds and the squared error of its lift."""
     if r0 is None or r1 is None:
         return PairedEffect(r0, r1, None, None, "the denominator is 0 with every user under one arm")
     if r0 == 0:

@@ -1,8 +1,8 @@
-"""The distribution of watching over users: quantiles per arm, and how they differ.
+"""Distribution of watch time over users: quantiles per arm, with standard errors.
 
-Users are counted in 18,421 bins of .1% width between a thousandth of a second and a day, so memory does not grow with
-their number and a quantile is told to within .05%. Its error is that of the order statistics around it (Woodruff, JASA
-1952, https://doi.org/10.1080/01621459.1952.10483443); arms are independent, so squared errors add up.
+Users are counted in 18,421 bins of .1% width between a thousandth of a second and a day. So memory does not grow with
+their number, and a quantile is exact to within .05%. Its error is that of the order statistics around it (Woodruff,
+JASA 1952, https://doi.org/10.1080/01621459.1952.10483443); arms are independent, so squared errors add up.
 """
 
 import math
@@ -23,34 +23,36 @@ SURE: Final = 1.959964
 @final
 @dataclass(frozen=True)
 class BinCounts:
-    """Users per bin: the first holds those with exactly nothing."""
+    """Number of users per bin; the first bin is the value 0."""
 
     users: Int64[np.ndarray, " bins"]
 
     @staticmethod
     def of(values: Float64[np.ndarray, " users"]) -> "BinCounts":
-        """Of values that are 0 or more; what lies outside the bins goes into the outermost."""
+        """Count values that are 0 or more; values outside the bins go into the outermost ones."""
         bins = np.zeros(len(values), np.int64)
-        some = values > 0
-        bins[some] = 1 + np.clip(np.floor(np.log(values[some] / _LEAST) / _STEP), 0, _N_BINS - 2).astype(np.int64)
+        is_positive = values > 0
+        bins[is_positive] = 1 + np.clip(np.floor(np.log(values[is_positive] / _LEAST) / _STEP), 0, _N_BINS - 2).astype(
+            np.int64
+        )
         return BinCounts(np.bincount(bins, minlength=_N_BINS).astype(np.int64))
 
     def __add__(self, other: "BinCounts") -> "BinCounts":
-        """Of both slices together."""
+        """Add the counts of another slice."""
         return BinCounts(self.users + other.users)
 
     @property
     def n(self) -> int:
-        """All users."""
+        """Number of users."""
         return int(self.users.sum())
 
     def quantile(self, levels: Float64[np.ndarray, " levels"]) -> Float64[np.ndarray, " levels"]:
-        """The least value that so many users do not exceed; levels are cut off at 0 and 1."""
+        """Smallest value that the share `levels` of users do not exceed; levels are clipped to 0 and 1."""
         ranks = np.clip(np.ceil(levels * self.n), 1, self.n)
         bins = np.searchsorted(np.cumsum(self.users), ranks)
         return np.where(bins > 0, _LEAST * np.exp((bins - 0.5) * _STEP), 0.0)
 
     def error(self, levels: Float64[np.ndarray, " levels"]) -> Float64[np.ndarray, " levels"]:
         """Standard errors of quantiles."""
-        off = SURE * np.sqrt(levels * (1 - levels) / self.n)
-        return (self.quantile(levels + off) - self.quantile(levels - off)) / (2 * SURE)
+        level_reach = SURE * np.sqrt(levels * (1 - levels) / self.n)
+        return (self.quantile(levels + level_reach) - self.quantile(levels - level_reach)) / (2 * SURE)

@@ -1,4 +1,4 @@
-"""Seconds that the stages of a run take."""
+"""Timing of the stages of a run."""
 
 import time
 from dataclasses import dataclass, field
@@ -16,18 +16,18 @@ class Clock:
     stage: str = ""
     since: float = 0.0
 
-    def tell(self, stage: str) -> None:
-        """A step of a stage begins now."""
+    def start_stage(self, stage: str) -> None:
+        """Note that a step of a stage begins."""
         now = time.perf_counter()
         if self.stage:
             self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + now - self.since
         self.stage, self.since = stage, now
 
     def watch(self, progress: Progress) -> Progress:
-        """Progress that is shown and timed."""
+        """Wrap a progress function so that it is timed."""
 
         def show(stage: str, done: int, total: int) -> None:
-            self.tell(stage)
+            self.start_stage(stage)
             progress(stage, done, total)
 
         return show

@@ -29,13 +29,13 @@ _TESTS: Final = "tests"
 
 @final
 @dataclass(frozen=True)
-class Exam:
+class EvaluationPlan:
     """Offline data and A/B test that every ranker is measured on.
 
     Attributes:
-        source: Where it is asked offline.
-        users: Of the test against `base`.
-        days: Of that test.
+        source: Data of the offline evaluation.
+        users: Users of the test against `base`.
+        days: Days of that test.
     """
 
     source: LogSource
@@ -43,10 +43,10 @@ class Exam:
     days: int
 
     def test_of(self, policy: str) -> ExperimentSpec:
-        """The test: `base` is the control.
+        """Spec of the test against `base`, the control.
 
         Raises:
-            SpecError: Too few users or days, or a policy whose address is too long.
+            SpecError: There are too few users or days, or the policy's address is too long.
         """
         arms = [{"name": "control", "policy": "base"}, {"name": "treatment", "policy": policy}]
         name = f"{policy[:40]} against base"
@@ -54,13 +54,15 @@ class Exam:
         return parse_spec(keys, origin=f"test of {policy}")
 
 
-def examine(policy: str, exam: Exam, out: Path, progress: Progress, *, all_shipped: bool = False) -> Leaderboard:
+def build_leaderboard(
+    policy: str, plan: EvaluationPlan, out: Path, progress: Progress, *, all_shipped: bool = False
+) -> Leaderboard:
     """Evaluate a ranker, or it and all shipped ones, and write the leaderboard.
 
     Raises:
-        OfflineError: An unknown policy, one that breaks its contract, or data that cannot be used.
-        RunFolderError: The folder cannot be written to, is in use, damaged, or of another exam.
-        SpecError: Too few users or days.
+        OfflineError: A policy is unknown or breaks its contract, or the data cannot be used.
+        RunFolderError: The folder cannot be written to, is in use, damaged, or of other settings.
+        SpecError: There are too few users or days.
     """
     names = tuple(dict.fromkeys((policy, *POLICIES))) if all_shipped else (policy,)
     for name in names:
@@ -68,20 +70,20 @@ def examine(policy: str, exam: Exam, out: Path, progress: Progress, *, all_shipp
     (out / _TESTS).mkdir(parents=True, exist_ok=True)
     with locked(out):
         for name in names:
-            _test(name, exam, out, progress)
-        everybody = tuple(dict.fromkeys((*_examined(out), *names)))
-        study = Study(everybody, 1, ProtocolRules(max_users=exam.source.max_users))
-        offline = run_offline(exam.source, study, out / "offline", progress)
-        board = rank_all(offline, exam, {name: _folder(name) for name in everybody}, out)
+            _test(name, plan, out, progress)
+        policies = tuple(dict.fromkeys((*_tested_policies(out), *names)))
+        study = Study(policies, 1, ProtocolRules(max_users=plan.source.max_users))
+        offline = run_offline(plan.source, study, out / "offline", progress)
+        board = rank_all(offline, plan, {name: _folder(name) for name in policies}, out)
         RunFolder(out).put(FILE, board.to_json().encode())
     return board
 
 
 def check(policy: str, out: Path, progress: Progress) -> None:
-    """Check that a policy keeps the contract, unless that was done.
+    """Check that a policy keeps the contract, unless it was checked before.
 
     Raises:
-        OfflineError: There is no such policy, or it does not keep the contract.
+        OfflineError: The policy is unknown or breaks the contract.
         RunFolderError: The folder cannot be written to.
     """
     contract_file = f"{_KEPT_CONTRACT}/{label_of(policy)}.json"
@@ -98,11 +100,11 @@ def check(policy: str, out: Path, progress: Progress) -> None:
     RunFolder(out).put(contract_file, (json.dumps({"policy": policy, "kept": True}) + "\n").encode())
 
 
-def rank_all(offline: Offline, exam: Exam, folders: dict[str, str], out: Path) -> Leaderboard:
-    """Entries of all policies whose tests lie in these folders, by true lift of AUT.
+def rank_all(offline: Offline, plan: EvaluationPlan, folders: dict[str, str], out: Path) -> Leaderboard:
+    """Rank the policies whose tests are in these folders by true lift of AUT.
 
     Raises:
-        RunFolderError: A test without report, or a damaged one.
+        RunFolderError: A report is missing or damaged.
     """
     scores = {row.policy: row.mean for row in offline.policies if row.policy != TRUTH}
     entries = [
@@ -110,7 +112,7 @@ def rank_all(offline: Offline, exam: Exam, folders: dict[str, str], out: Path) -
         for name, folder in folders.items()
     ]
     entries.sort(key=lambda entry: -(entry.effects["AUT"].true_lift or 0))
-    return Leaderboard(data=offline.data, users=exam.users, days=exam.days, entries=entries)
+    return Leaderboard(data=offline.data, users=plan.users, days=plan.days, entries=entries)
 
 
 def write_page(out: Path, html: str) -> None:
@@ -118,11 +120,11 @@ def write_page(out: Path, html: str) -> None:
     RunFolder(out).put(PAGE, html.encode())
 
 
-def _test(policy: str, exam: Exam, out: Path, progress: Progress) -> None:
+def _test(policy: str, plan: EvaluationPlan, out: Path, progress: Progress) -> None:
     """Run the test against `base`, or resume it."""
-    folder, spec = out / _folder(policy), exam.test_of(policy)
-    begun = (folder / "spec.toml").is_file()
-    if begun:
+    folder, spec = out / _folder(policy), plan.test_of(policy)
+    is_begun = (folder / "spec.toml").is_file()
+    if is_begun:
         RunFolder.reopen(folder, spec)
     if (folder / "report.json").is_file():
         return
@@ -130,11 +132,11 @@ def _test(policy: str, exam: Exam, out: Path, progress: Progress) -> None:
     def show(stage: str, done: int, total: int) -> None:
         progress(f"{policy[-12:]}: {stage}", done, total)
 
-    run_to_folder(spec, folder, exam.source.workers, show, begun)
+    run_to_folder(spec, folder, plan.source.workers, show, is_begun)
 
 
-def _examined(out: Path) -> list[str]:
-    """Policies whose tests lie in the folder, by name."""
+def _tested_policies(out: Path) -> list[str]:
+    """Policies with a finished test in the folder, by name."""
     reports = sorted((out / _TESTS).glob("*/report.json"))
     return [next(arm.policy for arm in load_report(path.parent).arms if arm.name == "treatment") for path in reports]
 
@@ -156,7 +158,7 @@ def _folder(policy: str) -> str:
 
 
 def _make(out: Path) -> None:
-    """The folder, made if need be."""
+    """Make the folder if it does not exist."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

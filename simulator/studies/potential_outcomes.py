@@ -1,6 +1,6 @@
 """Potential outcomes of one test: every user under every arm, for audits that split the users many times.
 
-Axes: `users` everybody, `arms`.
+Axes: `users` all users, `arms`.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from simulator.runs.user_day_reader import MIXED_WORLD, PRE_WORLD, UserDays, arm
 from simulator.spec.experiment import ExperimentSpec
 
 DAYS_BEFORE: Final = (1, 2, 3, 7, 14, 28)
-"""Lengths of the time before the test for which a planner says what they bring, as far as a run has them."""
+"""Lengths of the pre-period that a plan compares, as far as a run has them."""
 
 
 @final
@@ -25,8 +25,8 @@ class PotentialOutcomes:
     """Totals of all users in one timeline.
 
     Attributes:
-        users: Over the whole test, with those before it under `pre_`; one row per user.
-        looks: From the first day to each day, the last of them over the whole test.
+        users: Totals over the whole test, and those before it with the prefix `pre_`; one row per user.
+        looks: Totals from the first day to each day; the last ones are over the whole test.
     """
 
     users: pd.DataFrame
@@ -36,14 +36,14 @@ class PotentialOutcomes:
 @final
 @dataclass(frozen=True)
 class AllPotentialOutcomes:
-    """One test with its truth.
+    """Potential outcomes of one test.
 
     Attributes:
-        arms: Names, control first.
+        arms: Names of the arms, control first.
         shares: Planned shares of the users, summing to 1.
         bucket: Index of each user's arm, as the test was split.
-        shown: What a bucket of each arm shows: the mixed world where arms learn, else the arm's own.
-        truth: Everybody under each arm.
+        shown: Outcomes that the test observes, by arm: of the mixed world if arms learn, else of the arm's own.
+        truth: Outcomes of all users under each arm.
         before: Totals of all users over the last days before the test, by the number of those days.
     """
 
@@ -55,37 +55,39 @@ class AllPotentialOutcomes:
     before: dict[int, pd.DataFrame] = field(default_factory=dict[int, pd.DataFrame])
 
 
-def read_lives(folder: Path, spec: ExperimentSpec) -> AllPotentialOutcomes:
+def read_outcomes(folder: Path, spec: ExperimentSpec) -> AllPotentialOutcomes:
     """Read the worlds of a finished run.
 
     Raises:
-        RunFolderError: A damaged run, or one without the worlds of all arms.
+        RunFolderError: The run is damaged, or lacks the world of an arm.
     """
     with open_user_days(folder) as table:
-        before = table.users(PRE_WORLD, range(-spec.pre_days, 0))
+        before_test = table.users(PRE_WORLD, range(-spec.pre_days, 0))
         lengths = sorted({*DAYS_BEFORE, spec.pre_days} & set(range(1, spec.pre_days + 1)))
-        recent = {days: table.users(PRE_WORLD, range(-days, 0)) for days in lengths}
-        truth = {arm.name: _life(table, arm_world(arm.name), spec.days, before) for arm in spec.arms}
-        mixed = _life(table, MIXED_WORLD, spec.days, before) if MIXED_WORLD in table.worlds else None
+        before_by_length = {days: table.users(PRE_WORLD, range(-days, 0)) for days in lengths}
+        by_arm = {arm.name: _read_outcomes(table, arm_world(arm.name), spec.days, before_test) for arm in spec.arms}
+        mixed = _read_outcomes(table, MIXED_WORLD, spec.days, before_test) if MIXED_WORLD in table.worlds else None
     names = tuple(arm.name for arm in spec.arms)
     shares = np.array([arm.share for arm in spec.arms])
     arm_index = {name: index for index, name in enumerate(names)}
-    unknown = sorted(set(before["arm"]) - set(names))
-    if unknown:
-        raise RunFolderError(f"{folder}/user_days: bucket {unknown[0]!r} is no arm of spec.toml: {', '.join(names)}")
+    unknown_buckets = sorted(set(before_test["arm"]) - set(names))
+    if unknown_buckets:
+        raise RunFolderError(
+            f"{folder}/user_days: bucket {unknown_buckets[0]!r} is no arm of spec.toml: {', '.join(names)}"
+        )
     return AllPotentialOutcomes(
         arms=names,
         shares=shares / shares.sum(),
-        bucket=before["arm"].map(arm_index).to_numpy(np.int64),
-        shown={name: mixed or truth[name] for name in names},
-        truth=truth,
-        before=recent,
+        bucket=before_test["arm"].map(arm_index).to_numpy(np.int64),
+        shown={name: mixed or by_arm[name] for name in names},
+        truth=by_arm,
+        before=before_by_length,
     )
 
 
-def _life(table: UserDays, world: str, days: int, before: pd.DataFrame) -> PotentialOutcomes:
+def _read_outcomes(table: UserDays, world: str, days: int, before_test: pd.DataFrame) -> PotentialOutcomes:
     """Read the totals of all users in one timeline."""
     if world not in table.worlds:
         raise RunFolderError(f"{table.folder}: has no world {world}; an audit wants a run with `truth = true`")
     looks = tuple(table.users(world, range(day + 1)) for day in range(days))
-    return PotentialOutcomes(join_before(looks[-1], before, table.folder), looks)
+    return PotentialOutcomes(join_before(looks[-1], before_test, table.folder), looks)

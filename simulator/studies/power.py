@@ -1,6 +1,6 @@
-"""How large a test has to be: from a pilot's variances to users and days, with CUPED and with paired truth.
+"""Power: users and days that a test needs, from a pilot's variances, with CUPED and with paired truth.
 
-statsmodels does the arithmetic of power (two independent samples, normal, two-sided).
+Power is that of two independent normal samples, two-sided, by statsmodels.
 """
 
 import math
@@ -19,7 +19,7 @@ from simulator.runs.folder import RunFolder
 from simulator.spec.experiment import ExperimentSpec
 from simulator.statistics.paired import PairedEffect, true_effect
 from simulator.studies.clock import Clock
-from simulator.studies.potential_outcomes import AllPotentialOutcomes, PotentialOutcomes, read_lives
+from simulator.studies.potential_outcomes import AllPotentialOutcomes, PotentialOutcomes, read_outcomes
 from simulator.studies.variance_components import Components, adjusted, components, influence
 
 DAYS: Final = (1, 2, 3, 7, 14, 28, 56)
@@ -46,13 +46,13 @@ _Method = Literal["plain", "cuped"]
 @final
 @dataclass(frozen=True)
 class PowerTarget:
-    """What a test is to find.
+    """Effect that a test has to detect.
 
     Attributes:
-        metric: Key.
+        metric: Key of the metric.
         effect: Lift, not 0.
-        power: Chance of finding it.
-        alpha: Chance of a false finding.
+        power: Probability of detecting the effect.
+        alpha: Probability of a false positive.
     """
 
     metric: str = "AUT"
@@ -63,7 +63,7 @@ class PowerTarget:
 
 def run_power(
     spec: ExperimentSpec,
-    wanted: PowerTarget,
+    target: PowerTarget,
     out: Path,
     pilot: tuple[int, int],
     progress: Progress,
@@ -73,117 +73,121 @@ def run_power(
 
     Args:
         spec: The test to plan.
-        wanted: What it is to find.
+        target: Effect to detect.
         out: Folder to create.
         pilot: Users of the pilot, and threads to run it on.
-        progress: Told how far the pilot is.
-        resume: Go on with the pilot of an earlier try, which is not timed then.
+        progress: Called with the progress of the pilot.
+        resume: Resume an interrupted pilot, which is then not timed.
 
     Raises:
-        SpecError: The spec cannot be run, or what is wanted makes no sense; nothing was written.
-        RunFolderError: The folder is taken, holds no pilot of this spec to resume, or cannot be written to.
+        SpecError: The spec cannot be run, or the target is invalid; nothing was written.
+        RunFolderError: The folder is not empty, has no pilot of this spec to resume, or cannot be written to.
     """
-    check_wanted(spec, wanted)
+    check_target(spec, target)
     users, workers = pilot
     if users < 2:
         raise SpecError(f"--pilot {users} given, want 2 users or more")
-    small = spec.model_copy(update={"users": min(users, spec.users), "truth": True, "trace": 0.0})
+    pilot_spec = spec.model_copy(update={"users": min(users, spec.users), "truth": True, "trace": 0.0})
     folder = RunFolder(out) if resume else RunFolder.create(out)
     clock = Clock()
-    run_to_folder(small, out / "pilot", workers, clock.watch(progress), resume)
-    clock.tell("")
-    plan = plan_power(spec, wanted, read_lives(out / "pilot", small), None if resume else clock.seconds)
+    run_to_folder(pilot_spec, out / "pilot", workers, clock.watch(progress), resume)
+    clock.start_stage("")
+    plan = plan_power(spec, target, read_outcomes(out / "pilot", pilot_spec), None if resume else clock.seconds)
     folder.put("power.json", plan.to_json().encode())
     return plan
 
 
-def plan_from_run(run: Path, spec: ExperimentSpec, wanted: PowerTarget, out: Path) -> PowerPlan:
-    """The same from a finished run, whose users are the pilot.
+def plan_from_run(run: Path, spec: ExperimentSpec, target: PowerTarget, out: Path) -> PowerPlan:
+    """Plan from a finished run, which serves as the pilot; writes `power.json`.
 
     Raises:
-        SpecError: What is wanted makes no sense.
-        RunFolderError: A damaged run, one without `truth = true`, or OUT cannot be written to.
+        SpecError: The target is invalid.
+        RunFolderError: The run is damaged or lacks `truth = true`, or OUT cannot be written to.
     """
-    check_wanted(spec, wanted)
+    check_target(spec, target)
     folder = RunFolder.create(out, resumable=False)
-    plan = plan_power(spec, wanted, read_lives(run, spec), None)
+    plan = plan_power(spec, target, read_outcomes(run, spec), None)
     folder.put("power.json", plan.to_json().encode())
     return plan
 
 
 def write_power_page(out: Path, html: str) -> None:
-    """Keep the page beside `power.json`."""
+    """Write the page next to `power.json`."""
     RunFolder(out).put("power.html", html.encode())
 
 
-def check_wanted(spec: ExperimentSpec, wanted: PowerTarget) -> None:
-    """Refuse what no test can find.
+def check_target(spec: ExperimentSpec, target: PowerTarget) -> None:
+    """Check a target.
 
     Raises:
-        SpecError: An unknown metric, or a number out of range.
+        SpecError: The metric is unknown, or a number is out of range.
     """
     metric_keys = [metric.key for metric in scorecard_metrics(spec.days)]
-    if wanted.metric not in metric_keys:
-        raise SpecError(f"--metric {wanted.metric!r} given, want one of {', '.join(metric_keys)}")
-    if not (0 < abs(wanted.effect) < 10):
-        raise SpecError(f"--effect {wanted.effect:g} given, want a lift that is not 0, such as 0.001 for 0.1%")
-    if not (0 < wanted.alpha < wanted.power < 1):
-        raise SpecError(f"--power {wanted.power:g} given, want a chance between {wanted.alpha:g} and 1")
+    if target.metric not in metric_keys:
+        raise SpecError(f"--metric {target.metric!r} given, want one of {', '.join(metric_keys)}")
+    if not (0 < abs(target.effect) < 10):
+        raise SpecError(f"--effect {target.effect:g} given, want a lift that is not 0, such as 0.001 for 0.1%")
+    if not (0 < target.alpha < target.power < 1):
+        raise SpecError(f"--power {target.power:g} given, want a chance between {target.alpha:g} and 1")
     if spec.sweep is not None:
         raise SpecError(f"{spec.name}: has a sweep; plan one of its values, with that value under world_values")
 
 
 def plan_power(
-    spec: ExperimentSpec, wanted: PowerTarget, lives: AllPotentialOutcomes, seconds: dict[str, float] | None
+    spec: ExperimentSpec, target: PowerTarget, outcomes: AllPotentialOutcomes, seconds: dict[str, float] | None
 ) -> PowerPlan:
     """Plan from a finished run.
 
     Args:
         spec: The test to plan; its days need not be those of the run.
-        wanted: What it is to find.
-        lives: Of the run.
-        seconds: That each stage of the run took, None if it was not timed.
+        target: Effect to detect.
+        outcomes: Potential outcomes of the run.
+        seconds: Seconds of each stage of the run; None if it was not timed.
 
     Raises:
         SpecError: The metric has no value in the run.
     """
-    check_wanted(spec, wanted)
+    check_target(spec, target)
     metrics = {metric.key: metric for metric in scorecard_metrics(spec.days)}
-    metric = metrics[wanted.metric]
-    variances = _variances(metric, lives)
+    metric = metrics[target.metric]
+    variances = _variances(metric, outcomes)
     if not variances:
-        raise SpecError(f"--metric {wanted.metric} has no value in a pilot of {len(lives.bucket)} users; want more")
-    shares = lives.shares / lives.shares[:2].sum()
-    sizes = TestSizes(wanted, float(shares[0]), float(shares[1]), float(lives.shares[:2].sum()))
+        raise SpecError(f"--metric {target.metric} has no value in a pilot of {len(outcomes.bucket)} users; want more")
+    shares = outcomes.shares / outcomes.shares[:2].sum()
+    sizes = TestSizes(target, float(shares[0]), float(shares[1]), float(outcomes.shares[:2].sum()))
     days = sorted({*DAYS, spec.days})
     return PowerPlan(
         name=spec.name,
         world=spec.world,
         users=spec.users,
         days=spec.days,
-        pilot_users=len(lives.bucket),
+        pilot_users=len(outcomes.bucket),
         metric=metric.key,
         label=metric.label,
-        arm=lives.arms[1],
-        baseline=lives.arms[0],
-        effect=wanted.effect,
-        power=wanted.power,
-        alpha=wanted.alpha,
-        variance=[_variance_row(method, parts) for method, parts in variances.items()],
+        arm=outcomes.arms[1],
+        baseline=outcomes.arms[0],
+        effect=target.effect,
+        power=target.power,
+        alpha=target.alpha,
+        variance=[_variance_row(method, variance_components) for method, variance_components in variances.items()],
         here=[
-            _detectable(sizes, key, method, parts, (spec.users, spec.days))
-            for key, each in metrics.items()
-            for method, parts in _variances(each, lives).items()
+            _detectable(sizes, key, method, variance_components, (spec.users, spec.days))
+            for key, other_metric in metrics.items()
+            for method, variance_components in _variances(other_metric, outcomes).items()
         ],
         grid=[
-            _detectable(sizes, metric.key, method, parts, (users, day))
-            for method, parts in variances.items()
+            _detectable(sizes, metric.key, method, variance_components, (users, day))
+            for method, variance_components in variances.items()
             for day in days
             for users in sorted({*USERS, spec.users})
         ],
-        needs=[_need(sizes, method, day, parts) for method, parts in variances.items() for day in days],
-        paired=_paired(wanted, metric, lives, seconds),
-        before=_before(sizes, metric, lives, spec.days),
+        needs=[
+            _need(sizes, method, day, variance_components)
+            for method, variance_components in variances.items()
+            for day in days
+        ],
+        paired=_paired(target, metric, outcomes, seconds),
+        before=_before_rows(sizes, metric, outcomes, spec.days),
     )
 
 
@@ -194,9 +198,9 @@ class TestSizes:
 
     Attributes:
         wanted: Effect, power and alpha.
-        control: Share of the two buckets' users that meets control.
-        treatment: The rest.
-        both: Share of all users that is in the two buckets.
+        control: Share of control in the two buckets' users.
+        treatment: Share of treatment in the two buckets' users.
+        both: Share of the two buckets in all users.
     """
 
     wanted: PowerTarget
@@ -205,7 +209,7 @@ class TestSizes:
     both: float
 
     def users(self, variance: float) -> int:
-        """Users over all arms that find the effect, given the relative variance of a user's mean.
+        """Users over all arms that detect the effect, from the relative variance of a user's mean.
 
         >>> TestSizes(PowerTarget(effect=0.02), 0.5, 0.5, 1.0).users(0.25)
         19623
@@ -213,15 +217,15 @@ class TestSizes:
         return math.ceil(self._unit * variance / self.wanted.effect**2 / self.control / self.both)
 
     def effect(self, variance: float, users: int) -> float:
-        """The smallest lift that so many users over all arms find."""
+        """Smallest lift that `users` over all arms detect."""
         return math.sqrt(self._unit * variance / (users * self.both * self.control))
 
     @property
     def _unit(self) -> float:
-        """Users of control at which a lift of one standard deviation is found; lifts shrink with the root of users."""
-        wanted = self.wanted
+        """Users of control that detect a lift of one standard deviation."""
+        target = self.wanted
         n = NormalIndPower().solve_power(
-            effect_size=1.0, nobs1=None, alpha=wanted.alpha, power=wanted.power, ratio=self._ratio
+            effect_size=1.0, nobs1=None, alpha=target.alpha, power=target.power, ratio=self._ratio
         )
         return float(n)
 
@@ -231,22 +235,22 @@ class TestSizes:
         return self.treatment / self.control
 
 
-def _variances(metric: Metric, lives: AllPotentialOutcomes) -> dict[_Method, Components]:
-    """Of control's users, plain and with CUPED; nothing where the metric has no value."""
-    life = lives.truth[lives.arms[0]]
-    daily = influence(metric, life)
+def _variances(metric: Metric, outcomes: AllPotentialOutcomes) -> dict[_Method, Components]:
+    """Variance components of control's users, plain and with CUPED; empty if the metric has no value."""
+    control = outcomes.truth[outcomes.arms[0]]
+    daily = influence(metric, control)
     if daily is None:
         return {}
     variances: dict[_Method, Components] = {"plain": components(daily)}
-    left = adjusted(daily, metric, life)
-    if left is not None:
-        variances["cuped"] = components(left)
+    adjusted_daily = adjusted(daily, metric, control)
+    if adjusted_daily is not None:
+        variances["cuped"] = components(adjusted_daily)
     return variances
 
 
-def _need(sizes: TestSizes, method: _Method, days: int, parts: Components) -> NeedRow:
-    """Users for the effect, with what the pilot's own error leaves open."""
-    variance, factor = parts.after(days), math.exp(_Z * parts.relative_error)
+def _need(sizes: TestSizes, method: _Method, days: int, variance_components: Components) -> NeedRow:
+    """Users that detect the effect, with a range for the error of the pilot."""
+    variance, factor = variance_components.after(days), math.exp(_Z * variance_components.relative_error)
     return NeedRow(
         method=method,
         days=days,
@@ -256,55 +260,59 @@ def _need(sizes: TestSizes, method: _Method, days: int, parts: Components) -> Ne
     )
 
 
-def _before(sizes: TestSizes, metric: Metric, lives: AllPotentialOutcomes, days: int) -> list[BeforeRow]:
-    """Variance left by each length of the time before the test, among control's users."""
-    life = lives.truth[lives.arms[0]]
-    daily = influence(metric, life)
+def _before_rows(sizes: TestSizes, metric: Metric, outcomes: AllPotentialOutcomes, days: int) -> list[BeforeRow]:
+    """Variance that is left by CUPED with each length of the pre-period, among control's users."""
+    control = outcomes.truth[outcomes.arms[0]]
+    daily = influence(metric, control)
     if daily is None:
         return []
-    plain = components(daily).after(days)
+    plain_variance = components(daily).after(days)
     rows: list[BeforeRow] = []
-    for before, totals in lives.before.items():
+    for days_before, totals in outcomes.before.items():
         columns = {PRE + name: totals[name].to_numpy() for name in metric.columns}
-        left = adjusted(daily, metric, PotentialOutcomes(life.users.assign(**columns), life.looks))
-        if left is not None and plain > 0:
-            variance = components(left).after(days)
-            rows.append(BeforeRow(days=before, variance_left=variance / plain, users=sizes.users(variance)))
+        adjusted_daily = adjusted(daily, metric, PotentialOutcomes(control.users.assign(**columns), control.looks))
+        if adjusted_daily is not None and plain_variance > 0:
+            variance = components(adjusted_daily).after(days)
+            rows.append(
+                BeforeRow(days=days_before, variance_left=variance / plain_variance, users=sizes.users(variance))
+            )
     return rows
 
 
-def _variance_row(method: _Method, parts: Components) -> VarianceRow:
-    """Components as they are written."""
-    total = parts.between + parts.within
+def _variance_row(method: _Method, variance_components: Components) -> VarianceRow:
+    """Report row of variance components."""
+    total = variance_components.between + variance_components.within
     return VarianceRow(
         method=method,
-        between=parts.between,
-        within=parts.within,
-        user_share=parts.between / total if total else 0.0,
-        measured=parts.measured.tolist(),
-        fitted=[parts.fitted(day) for day in range(1, len(parts.measured) + 1)],
+        between=variance_components.between,
+        within=variance_components.within,
+        user_share=variance_components.between / total if total else 0.0,
+        measured=variance_components.measured.tolist(),
+        fitted=[variance_components.fitted(day) for day in range(1, len(variance_components.measured) + 1)],
     )
 
 
-def _detectable(sizes: TestSizes, key: str, method: _Method, parts: Components, size: tuple[int, int]) -> DetectableRow:
-    """The smallest lift at (users, days)."""
+def _detectable(
+    sizes: TestSizes, key: str, method: _Method, variance_components: Components, size: tuple[int, int]
+) -> DetectableRow:
+    """Smallest lift that a size of (users, days) detects."""
     users, days = size
-    effect = sizes.effect(parts.after(days), users)
+    effect = sizes.effect(variance_components.after(days), users)
     return DetectableRow(metric=key, method=method, users=users, days=days, relative_effect=effect)
 
 
 def _paired(
-    wanted: PowerTarget, metric: Metric, lives: AllPotentialOutcomes, seconds: dict[str, float] | None
+    target: PowerTarget, metric: Metric, outcomes: AllPotentialOutcomes, seconds: dict[str, float] | None
 ) -> PairedRow:
-    """What paired truth takes, as far as it can be told."""
-    effect: PairedEffect = true_effect(*(metric.ratio(lives.truth[arm].users) for arm in lives.arms[:2]))
+    """Users and seconds that paired truth needs."""
+    effect: PairedEffect = true_effect(*(metric.ratio(outcomes.truth[arm].users) for arm in outcomes.arms[:2]))
     lift, error = effect.relative_effect, effect.standard_error
-    per_user = None if error is None else error * math.sqrt(len(lives.bucket))
-    users = _resolved(per_user, wanted.effect)
-    own = _resolved(per_user, lift)
+    per_user = None if error is None else error * math.sqrt(len(outcomes.bucket))
+    users = _resolved(per_user, target.effect)
+    resolved_users = _resolved(per_user, lift)
     numbers = {
-        "seconds": _seconds(len(lives.bucket), seconds, users),
-        "resolved_seconds": _seconds(len(lives.bucket), seconds, own),
+        "seconds": _seconds(len(outcomes.bucket), seconds, users),
+        "resolved_seconds": _seconds(len(outcomes.bucket), seconds, resolved_users),
     }
     timed_reason = (
         "no pilot was timed from its beginning to its end; give a spec instead of a run folder, and a new --out"
@@ -312,22 +320,27 @@ def _paired(
     reasons = {name: timed_reason for name, value in numbers.items() if value is None}
     if lift is None or error is None:
         reasons |= {"relative_effect": effect.reason, "standard_error": effect.reason, "users": effect.reason}
-    if own is None:
+    if resolved_users is None:
         reasons["resolved_users"] = reasons["resolved_seconds"] = effect.reason or "the pilot's true effect is 0"
     return PairedRow(
-        relative_effect=lift, standard_error=error, users=users, resolved_users=own, reasons=reasons, **numbers
+        relative_effect=lift,
+        standard_error=error,
+        users=users,
+        resolved_users=resolved_users,
+        reasons=reasons,
+        **numbers,
     )
 
 
 def _resolved(per_user: float | None, effect: float | None) -> int | None:
-    """Users at which an effect is `RESOLVED` standard errors; two at least."""
+    """Users at which an effect is `RESOLVED` standard errors; at least two."""
     if per_user is None or not effect:
         return None
     return max(2, math.ceil((RESOLVED * per_user / effect) ** 2))
 
 
 def _seconds(pilot_users: int, seconds: dict[str, float] | None, users: int | None) -> float | None:
-    """What so many users take at the pilot's speed: training costs the same, the rest grows with users."""
+    """Seconds that `users` take at the pilot's speed: training takes the same, the rest grows with users."""
     if not seconds or users is None:
         return None
     training = seconds.get("training", 0.0)

@@ -1,6 +1,6 @@
-"""A sweep: one test, run once per value of a parameter that is assumed, with the same seed and so the same noise.
+"""A sweep: one test, run once per value of an assumed parameter, with the same seed and so the same noise.
 
-Each value has a run folder of its own, named after it; `sweep.json` holds the scorecards of those that are finished.
+Each value has its own run folder, named after it. `sweep.json` holds the scorecards of the finished values.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,13 +28,12 @@ def plan_sweep(spec: ExperimentSpec) -> Sweep:
     """Build a spec's sweep, with no value finished yet.
 
     Raises:
-        SpecError: No `sweep` in the spec, or a parameter that the world does not have or does not assume,
-            or a value that it cannot have.
-        WorldError: No such world.
+        SpecError: The spec has no `sweep`, the parameter is unknown or not assumed, or a value is invalid.
+        WorldError: The world is unknown.
     """
-    sweep = _asked(spec)
+    sweep = _sweep_of(spec)
     parameter = _assumed(load_world(spec.world).parameters, sweep.parameter)
-    if wrong := [found for value in sweep.points if (found := fault(sweep.parameter, value))]:
+    if wrong := [message for value in sweep.points if (message := fault(sweep.parameter, value))]:
         raise SpecError(f"sweep: {wrong[0]}")
     return Sweep(
         name=spec.name,
@@ -45,7 +44,7 @@ def plan_sweep(spec: ExperimentSpec) -> Sweep:
             name=sweep.parameter,
             meaning=parameter.meaning,
             source=parameter.source,
-            value=world_of(_alone(spec)).value(sweep.parameter),
+            value=world_of(_without_sweep(spec)).value(sweep.parameter),
             low=parameter.low,
             high=parameter.high,
         ),
@@ -58,35 +57,37 @@ def spec_at(spec: ExperimentSpec, value: float) -> ExperimentSpec:
     """Build the test with the swept parameter set to a value; its name includes the value.
 
     Raises:
-        SpecError: No `sweep` in the spec.
+        SpecError: The spec has no `sweep`.
     """
-    parameter = _asked(spec).parameter
+    parameter = _sweep_of(spec).parameter
     setting = f"{parameter} = {value:g}"
     name = f"{spec.name[: _LONGEST_NAME - len(setting) - 2].rstrip()}: {setting}"
-    return _alone(spec).model_copy(update={"name": name, "world_values": {**spec.world_values, parameter: value}})
+    return _without_sweep(spec).model_copy(
+        update={"name": name, "world_values": {**spec.world_values, parameter: value}}
+    )
 
 
 def run_sweep(spec: ExperimentSpec, out: Path, workers: int, bars: Bars, resume: bool = False) -> Iterator[Sweep]:
     """Run every value into `out`; after each, write `sweep.json` and yield the sweep so far.
 
     Args:
-        spec: With a `sweep`.
-        out: Folder to create, or with `resume` that of an earlier try, whose finished values are kept as they are.
+        spec: Spec with a `sweep`.
+        out: Folder to create; with `resume` the folder of an interrupted sweep, whose finished values are kept.
         workers: Threads.
         bars: Opens a display of progress for each value.
         resume: Go on after the last finished day of the last finished value.
 
     Raises:
         SpecError: The spec cannot be run; nothing was written.
-        RunFolderError: The folder is taken, holds another sweep, or cannot be written to.
+        RunFolderError: The folder is not empty, holds another sweep, or cannot be written to.
     """
     sweep = plan_sweep(spec)
     _check_out(out, sweep, resume)
-    for place, value in enumerate(sweep.values, start=1):
+    for number, value in enumerate(sweep.values, start=1):
         folder = out / folder_name(value)
-        label = f"{value:g}, {place} of {len(sweep.values)}"
+        label = f"{value:g}, {number} of {len(sweep.values)}"
         with bars() as show:
-            _finish(spec_at(spec, value), folder, workers, _labelled(show, label), resume)
+            _run_value(spec_at(spec, value), folder, workers, _labelled(show, label), resume)
         sweep = sweep.model_copy(update={"points": [*sweep.points, _point(value, folder)]})
         text = sweep.to_json()
         RunFolder(out).write("sweep.json", lambda to, text=text: to.write_text(text, encoding="utf-8"))
@@ -107,21 +108,21 @@ def folder_name(value: float) -> str:
     return repr(float(value))
 
 
-def _asked(spec: ExperimentSpec) -> SweepSpec:
-    """The spec's sweep."""
+def _sweep_of(spec: ExperimentSpec) -> SweepSpec:
+    """Sweep of the spec, or an error if it has none."""
     if spec.sweep is None:
         raise SpecError(f"{spec.name}: has no sweep; add a table [sweep] with a parameter and its values")
     return spec.sweep
 
 
-def _alone(spec: ExperimentSpec) -> ExperimentSpec:
-    """The test without its sweep."""
+def _without_sweep(spec: ExperimentSpec) -> ExperimentSpec:
+    """Spec without its sweep."""
     return spec.model_copy(update={"sweep": None})
 
 
 def _assumed(parameters: dict[str, Parameter], name: str) -> Parameter:
-    """The parameter, if the world assumes it."""
-    assumed = [known for known, parameter in parameters.items() if parameter.status == "assumed"]
+    """Look up an assumed parameter."""
+    assumed = [parameter_name for parameter_name, parameter in parameters.items() if parameter.status == "assumed"]
     if name not in parameters:
         hint = nearest(name, assumed, f"assumed parameters: {', '.join(assumed)}")
         raise SpecError(f"sweep: unknown parameter {name!r}; {hint}")
@@ -148,13 +149,13 @@ def _content(out: Path) -> list[str]:
         raise RunFolderError(f"{out}: cannot be read: {error.strerror}; give another --out") from None
 
 
-def _finish(spec: ExperimentSpec, folder: Path, workers: int, progress: Progress, resume: bool) -> None:
-    """Run one value, or the rest of it, or nothing where it is finished."""
-    begun = resume and (folder / "spec.toml").is_file()
-    if begun:
+def _run_value(spec: ExperimentSpec, folder: Path, workers: int, progress: Progress, resume: bool) -> None:
+    """Run or resume one value, unless it is finished."""
+    is_begun = resume and (folder / "spec.toml").is_file()
+    if is_begun:
         RunFolder.reopen(folder, spec)
-    if not (begun and (folder / "report.json").is_file()):
-        run_to_folder(spec, folder, workers, progress, resume=begun)
+    if not (is_begun and (folder / "report.json").is_file()):
+        run_to_folder(spec, folder, workers, progress, resume=is_begun)
 
 
 def _labelled(show: Progress, label: str) -> Progress:
@@ -163,6 +164,6 @@ def _labelled(show: Progress, label: str) -> Progress:
 
 
 def _point(value: float, folder: Path) -> SweepPoint:
-    """A finished value's scorecard."""
+    """Scorecard of a finished value."""
     report = load_report(folder)
     return SweepPoint(value=value, path=folder.name, users=report.users, metrics=report.valid_metrics())

@@ -1,9 +1,10 @@
-r"""Variance of a user's mean over days: how much of it lies between users, which no number of days averages away.
+r"""Variance of a user's mean over days: the part between users, which more days do not reduce, and the part within.
 
 A ratio metric $R = \sum n / \sum d$ is linearised per user and day (the delta method: Deng, Knoblich and Lu, KDD 2018,
 https://arxiv.org/abs/1803.06336): $y_{it} = (n_{it} - R\,d_{it}) / (\bar d\,R)$, so that the lift's variance is that of
-$\bar y_i$ over the two buckets. With users $b_i$ and days $w_{it}$ apart, $\operatorname{Var}(\bar y_i) = \sigma_b^2 +
-\sigma_w^2 / D$ after $D$ days (one-way random effects, estimated by the analysis of variance).
+$\bar y_i$ over the two buckets. With effects of users $b_i$ and of days $w_{it}$,
+$\operatorname{Var}(\bar y_i) = \sigma_b^2 + \sigma_w^2 / D$ after $D$ days (one-way random effects, estimated by the
+analysis of variance).
 
 Axes: `users`, `days`.
 """
@@ -26,9 +27,9 @@ class Components:
     """Variance relative to the metric squared, per user.
 
     Attributes:
-        between: Of users' levels.
-        within: Of a day around its user's level.
-        measured: Of the mean over the first 1, 2, ... days.
+        between: Variance of users' levels.
+        within: Variance of a day around its user's level.
+        measured: Variance of the mean over the first 1, 2, ... days.
         relative_error: Standard error of the variance over all measured days, over that variance; by the fourth moment.
     """
 
@@ -38,7 +39,7 @@ class Components:
     relative_error: float = 0.0
 
     def after(self, days: int) -> float:
-        """Variance of the mean over so many days: measured as far as the pilot went, then by its components."""
+        """Variance of the mean over `days` days: measured within the pilot's days, beyond them from the components."""
         if days <= len(self.measured):
             return float(self.measured[days - 1])
         return self.fitted(days)
@@ -53,9 +54,9 @@ class Components:
 
 
 def components(daily: Float64[np.ndarray, "users days"]) -> Components:
-    """Analysis of variance of users and days; with a single day, all of it counts as between.
+    """Analysis of variance of users and days; with a single day, all variance counts as between.
 
-    A negative estimate of `between` is 0: days then explain everything.
+    A negative estimate of `between` is set to 0.
     """
     n_days = daily.shape[1]
     running = np.cumsum(daily, axis=1) / np.arange(1, n_days + 1)
@@ -74,38 +75,40 @@ def _relative_error(values: Float64[np.ndarray, " users"]) -> float:
     >>> round(_relative_error(values) * math.sqrt(200_000 / 2), 2)
     1.0
     """
-    away = values - values.mean()
-    square = float((away * away).mean())
-    return math.sqrt(max(float((away**4).mean()) / square**2 - 1, 0.0) / len(values)) if square > 0 else 0.0
+    distances = values - values.mean()
+    square = float((distances * distances).mean())
+    return math.sqrt(max(float((distances**4).mean()) / square**2 - 1, 0.0) / len(values)) if square > 0 else 0.0
 
 
-def influence(metric: Metric, life: PotentialOutcomes) -> Float64[np.ndarray, "users days"] | None:
+def influence(metric: Metric, outcomes: PotentialOutcomes) -> Float64[np.ndarray, "users days"] | None:
     """Compute each user's contribution to the relative metric per day; None where the metric is 0 or undefined."""
-    sides = [metric.ratio(look) for look in life.looks]
-    above, below = (np.stack([getattr(side, name) for side in sides], axis=1) for name in ("numerator", "denominator"))
+    sides = [metric.ratio(look) for look in outcomes.looks]
+    numerators, denominators = (
+        np.stack([getattr(side, name) for side in sides], axis=1) for name in ("numerator", "denominator")
+    )
     value = sides[-1].value
     if not value:
         return None
     if metric.denominator is None:
-        below = np.cumsum(np.ones_like(above), axis=1)  # one per user for the whole test, as its days come
-        value = float(above[:, -1].sum() / below[:, -1].sum())
-    gained, due = (np.diff(side, axis=1, prepend=0.0) for side in (above, below))
-    return (gained - value * due) / (due.mean() * value)
+        denominators = np.cumsum(np.ones_like(numerators), axis=1)  # one per user for the whole test, as its days come
+        value = float(numerators[:, -1].sum() / denominators[:, -1].sum())
+    numerator_gains, denominator_gains = (np.diff(side, axis=1, prepend=0.0) for side in (numerators, denominators))
+    return (numerator_gains - value * denominator_gains) / (denominator_gains.mean() * value)
 
 
 def adjusted(
-    daily: Float64[np.ndarray, "users days"], metric: Metric, life: PotentialOutcomes
+    daily: Float64[np.ndarray, "users days"], metric: Metric, outcomes: PotentialOutcomes
 ) -> Float64[np.ndarray, "users days"] | None:
     """Apply CUPED to daily contributions; None without pre-period data."""
-    if any(PRE + column not in life.users.columns for column in metric.columns):
+    if any(PRE + column not in outcomes.users.columns for column in metric.columns):
         return None
-    before = metric.ratio(life.users, PRE)
-    value = before.value
+    ratio_before = metric.ratio(outcomes.users, PRE)
+    value = ratio_before.value
     if not value:
         return None
-    early = influence_of(before, value, value)
-    spread = float(early.var(ddof=1))
+    influence_before = influence_of(ratio_before, value, value)
+    spread = float(influence_before.var(ddof=1))
     if spread <= 0:
         return None
-    slope = float(np.cov(daily.mean(axis=1), early)[0, 1]) / spread
-    return daily - slope * early[:, None]
+    slope = float(np.cov(daily.mean(axis=1), influence_before)[0, 1]) / spread
+    return daily - slope * influence_before[:, None]

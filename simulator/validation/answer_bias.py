@@ -1,15 +1,15 @@
 """Bias of the satisfied share under selective answering: naive, weighted and doubly robust against the truth.
 
-Everybody who was asked has an answer that they would give; who gives it depends on satisfaction, which no platform
-sees. The truth is the expected share `satisfied` among the same asked views, had all of them been answered: it holds
-the slip of the tongue and the uncertain class, so that no estimate is blamed for what the question asks.
+Every user who is asked has an answer; whether it is given depends on satisfaction, which no platform observes. The
+truth is the expected share `satisfied` of the same asked views if all were answered. It includes the noise of answers
+and the uncertain class, so that only selection counts as bias.
 
-Answers are missing not at random (Rubin, Biometrika 1976, https://doi.org/10.1093/biomet/63.3.581), so weights that
-rest on what a platform sees keep a bias of the same sign. Watching and acting show a little of satisfaction, and
-weighing by them takes that little away. Earlier answers show how willing a user is, which has nothing to do with
-satisfaction here: weighing by them may even add to the bias. The bias among users of one willingness is about
-slope * (1 - p) * cov(satisfaction, answer), p their answer rate; naively it is averaged over answers, which the willing
-give, with weights over users alike, and 1 - p is larger there.
+Answers are missing not at random (Rubin, Biometrika 1976, https://doi.org/10.1093/biomet/63.3.581), so weights from
+observed variables keep a bias of the same sign. Watch time and acts carry some information on satisfaction, and weights
+from them remove that part of the bias. Earlier answers carry information on a user's answer rate, which is independent
+of satisfaction here; weights from them may even add to the bias. The bias among users of answer rate p is about
+slope * (1 - p) * cov(satisfaction, answer). The naive share averages it over answers, which users of high p give; the
+weighted share averages it over users, where 1 - p is larger.
 """
 
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from scipy.special import expit, logit
 
 from simulator.rollout.catalogue import Size
 from simulator.validation.answer_estimators import ESTIMATORS, covariates, estimate, fit_models, jackknife
-from simulator.validation.answer_log import Asked, ask_everybody
+from simulator.validation.answer_log import Asked, simulate_questionnaires
 from user_models.world.parameters import PRESETS
 from user_models.world.world import World
 
 SLOPES: Final = (0.0, 0.3, 0.6)
 _USUAL: Final = Size(users=3000, videos=3000, views_scale=0.1, n_days=5)
 _SURE: Final = 3.0
-"""Standard errors beyond which a bias is taken to be there."""
+"""Standard errors beyond which a bias is significant."""
 
 
 @final
@@ -39,13 +39,13 @@ class AnsweringSlopeResult:
 
     Attributes:
         slope: Logit of answering gained per unit of satisfaction.
-        asked: Questionnaires.
-        answer_rate: Share answered; the same at every slope but for chance.
+        asked: Number of questionnaires.
+        answer_rate: Share answered; the same at every slope except for chance.
         true: Expected share `satisfied` if all asked had answered.
-        latent: Share of the same views that truly satisfied, without slip or uncertainty.
+        latent: Share of the same views that truly satisfied.
         naive: Share among the answers.
         ips_views: Answers weighted by inverse propensities estimated from watch and acts, as in a run's report.
-        ips: The same, with the user's earlier answers among the covariates.
+        ips: Weighted share with the user's earlier answers among the covariates.
         dr: Doubly robust, with the propensities of `ips` and an outcome model on the same covariates.
         ips_oracle: Answers weighted by the inverse of the true propensities.
         bias_naive: `naive` less `true`.
@@ -54,12 +54,12 @@ class AnsweringSlopeResult:
         bias_dr: `dr` less `true`.
         bias_ips_oracle: `ips_oracle` less `true`.
         se_naive: Standard error of that bias over users, by the delete-a-group jackknife.
-        se_ips_views: The same.
-        se_ips: The same.
-        se_dr: The same.
-        se_ips_oracle: The same.
-        predicted_sign: Of every bias but the oracle's: 0 without selection, 1 where the pleased answer more.
-        as_predicted: Whether the biases are as theory says; see `as_theory_says`.
+        se_ips_views: Standard error of `bias_ips_views`.
+        se_ips: Standard error of `bias_ips`.
+        se_dr: Standard error of `bias_dr`.
+        se_ips_oracle: Standard error of `bias_ips_oracle`.
+        predicted_sign: Sign of every bias but the oracle's: 0 without selection, 1 if satisfied users answer more.
+        as_predicted: Whether the biases agree with theory; see `as_theory_says`.
     """
 
     slope: float
@@ -89,7 +89,7 @@ class AnsweringSlopeResult:
 @final
 @dataclass(frozen=True)
 class AnsweringCheck:
-    """One row per slope, in the order given."""
+    """Results by slope, in the order given."""
 
     rows: tuple[AnsweringSlopeResult, ...]
 
@@ -103,34 +103,34 @@ class AnsweringCheck:
 def satisfied_share_check(
     world: World, slopes: tuple[float, ...] = SLOPES, size: Size = _USUAL, seed: int = 0, groups: int = 25
 ) -> AnsweringCheck:
-    """Simulate dense questionnaires under random slates and hold the estimators against the truth.
+    """Simulate dense questionnaires under random slates and compare the estimators with the truth.
 
-    At each slope the base of answering is set anew so that the same share answers. Fatigue is off, so that
-    satisfaction is the only thing that answering and saying `satisfied` have in common.
+    At each slope the intercept of answering is chosen so that the same share answers. Fatigue is off, so that
+    satisfaction is the only common cause of answering and of the answer `satisfied`.
 
     Args:
         world: Any world; its questionnaire is set to the preset `dense`.
         slopes: Logits of answering per unit of satisfaction.
-        size: Users, videos and days; tens of thousands of questionnaires are wanted.
-        seed: Of the simulation; at every slope the same users see and are asked the same.
-        groups: Of users, for the jackknife.
+        size: Users, videos and days; they should give tens of thousands of questionnaires.
+        seed: Seed of the simulation; views and questionnaires are the same at every slope.
+        groups: Number of groups of users for the jackknife.
     """
     dense = world.with_values(PRESETS["dense"] | {"questionnaire.fatigue": 0.0})
     base = dense.value("questionnaire.answer_base")
-    pilot = ask_everybody(dense.with_values({"questionnaire.answer_satisfaction": 0.0}), size, seed)
+    pilot = simulate_questionnaires(dense.with_values({"questionnaire.answer_satisfaction": 0.0}), size, seed)
     rows: list[AnsweringSlopeResult] = []
     for slope in slopes:
         values = {"questionnaire.answer_satisfaction": slope, "questionnaire.answer_base": base + shift(pilot, slope)}
-        rows.append(_row(slope, ask_everybody(dense.with_values(values), size, seed), groups))
+        rows.append(_row(slope, simulate_questionnaires(dense.with_values(values), size, seed), groups))
     return AnsweringCheck(tuple(rows))
 
 
 def shift(pilot: Asked, slope: float) -> float:
-    """Solve for the answer-logit shift with which as many answer at `slope` as in a pilot without selection."""
-    flat, mean_propensity = logit(pilot.propensity), pilot.propensity.mean()
+    """Solve for the shift of the answer logit that gives the answer rate of a pilot without selection."""
+    base_logit, mean_propensity = logit(pilot.propensity), pilot.propensity.mean()
 
-    def excess(by: float) -> float:
-        return float(expit(flat + by + slope * pilot.satisfaction).mean() - mean_propensity)
+    def excess(amount: float) -> float:
+        return float(expit(base_logit + amount + slope * pilot.satisfaction).mean() - mean_propensity)
 
     return float(root_scalar(excess, bracket=(-20, 20)).root)
 
@@ -140,18 +140,18 @@ def as_theory_says(
 ) -> bool:
     """Return whether biases, in the order of `ESTIMATORS`, agree with theory to 3 standard errors.
 
-    Without selection on satisfaction there is none. With it, true propensities, the last, leave none; every other
-    estimator is off in the sign of the slope.
+    Without selection on satisfaction there is no bias. With it, true propensities, the last estimator, have no bias,
+    and every other estimator has a bias with the sign of the slope.
     """
-    gone = np.abs(bias) < _SURE * error
+    is_small = np.abs(bias) < _SURE * error
     if slope == 0:
-        return bool(gone.all())
-    there = np.sign(slope) * bias > _SURE * error
-    return bool(gone[-1] and there[:-1].all())
+        return bool(is_small.all())
+    has_sign = np.sign(slope) * bias > _SURE * error
+    return bool(is_small[-1] and has_sign[:-1].all())
 
 
 def _row(slope: float, asked: Asked, groups: int) -> AnsweringSlopeResult:
-    """Estimates, biases and their errors at one slope."""
+    """Compute estimates, biases and their errors at one slope."""
     inputs = covariates(asked)
     models = fit_models(asked, inputs)
     shares = estimate(asked, inputs, models)

@@ -18,7 +18,7 @@ from simulator.validation.answer_log import Asked
 ESTIMATORS: Final = ("naive", "ips_views", "ips", "dr", "ips_oracle")
 _FLOOR: Final = 0.001
 _RARE: Final = 50
-"""A covariate that is set less often than this among the answers is left out: nothing can be learned from it."""
+"""A covariate that is set less often than this among the answers is left out."""
 
 
 @final
@@ -30,14 +30,14 @@ class Covariates:
     n_seen: int
 
     def take(self, rows: Bool[np.ndarray, " rows"]) -> "Covariates":
-        """Select some of the views."""
+        """Select views."""
         return Covariates(self.x[rows], self.n_seen)
 
 
 @final
 @dataclass(frozen=True)
 class Models:
-    """Coefficients of answering given the view, of answering given all, and of saying `satisfied` given all."""
+    """Coefficients of answering given the view, of answering given all covariates, and of `satisfied` given all."""
 
     answering_views: Float64[np.ndarray, " seen"]
     answering: Float64[np.ndarray, " x"]
@@ -59,12 +59,12 @@ class Shares:
 
 
 def covariates(asked: Asked) -> Covariates:
-    """Watch and acts of each view as in `simulator.rollout.answer_model`, rare ones left out; then earlier answers."""
+    """Build watch time and acts as in `simulator.rollout.answer_model`, without rare ones, then earlier answers."""
     views = features(asked.watch_s, asked.duration_s, asked.events)
     views = views[:, (views[asked.answered] != 0).sum(axis=0) >= _RARE]
-    answered_before = before(asked.user, asked.answered)
-    refused_before = before(asked.user, ~asked.answered)
-    satisfied_before = before(asked.user, asked.satisfied)
+    answered_before = count_earlier(asked.user, asked.answered)
+    refused_before = count_earlier(asked.user, ~asked.answered)
+    satisfied_before = count_earlier(asked.user, asked.satisfied)
     history = [
         np.log((answered_before + 1) / (refused_before + 1)),
         (satisfied_before + 1) / (answered_before + 2),
@@ -73,82 +73,86 @@ def covariates(asked: Asked) -> Covariates:
     return Covariates(np.column_stack([views, *history]), views.shape[1])
 
 
-def estimate(asked: Asked, known: Covariates, models: Models) -> Shares:
-    """The satisfied share, by each estimator.
+def estimate(asked: Asked, inputs: Covariates, models: Models) -> Shares:
+    """Estimate the satisfied share by each estimator.
 
     Weighted: sum(R Y / e) / sum(R / e) (Hajek 1971). Doubly robust: mean(m + R (Y - m) / e), with R answered, Y said
     `satisfied`, e the propensity and m the outcome model (Robins, Rotnitzky and Zhao, JASA 1994,
     https://doi.org/10.1080/01621459.1994.10476818). Both in a questionnaire on recommendations: Traverse et al.,
     RecSys 2020.
     """
-    said, answered = asked.satisfied.astype(np.float64), asked.answered
-    by_views = answered / _chance(known.x[:, : known.n_seen], models.answering_views)
-    by_all = answered / _chance(known.x, models.answering)
-    expected = expit(known.x @ models.saying)
+    satisfied, answered = asked.satisfied.astype(np.float64), asked.answered
+    by_views = answered / _propensity(inputs.x[:, : inputs.n_seen], models.answering_views)
+    by_all = answered / _propensity(inputs.x, models.answering)
+    expected = expit(inputs.x @ models.saying)
     shares = [
-        said[answered].mean(),
-        np.average(said, weights=by_views),
-        np.average(said, weights=by_all),
-        (expected + by_all * (said - expected)).mean(),
-        np.average(said, weights=answered / asked.propensity),
+        satisfied[answered].mean(),
+        np.average(satisfied, weights=by_views),
+        np.average(satisfied, weights=by_all),
+        (expected + by_all * (satisfied - expected)).mean(),
+        np.average(satisfied, weights=answered / asked.propensity),
     ]
     return Shares(float(asked.would_say.mean()), np.array(shares))
 
 
-def fit_models(asked: Asked, known: Covariates) -> Models:
+def fit_models(asked: Asked, inputs: Covariates) -> Models:
     """Fit logistic regressions: of answering on the asked views, of `satisfied` on the answered ones."""
     return Models(
-        answering_views=_logistic(asked.answered, known.x[:, : known.n_seen]),
-        answering=_logistic(asked.answered, known.x),
-        saying=_logistic(asked.satisfied[asked.answered], known.x[asked.answered]),
+        answering_views=_logistic(asked.answered, inputs.x[:, : inputs.n_seen]),
+        answering=_logistic(asked.answered, inputs.x),
+        saying=_logistic(asked.satisfied[asked.answered], inputs.x[asked.answered]),
     )
 
 
-def jackknife(asked: Asked, known: Covariates, models: Models, groups: int) -> Float64[np.ndarray, " estimators"]:
-    """Standard errors of the biases: users in equal groups, one left out at a time, the models moved accordingly.
+def jackknife(asked: Asked, inputs: Covariates, models: Models, groups: int) -> Float64[np.ndarray, " estimators"]:
+    """Standard errors of the biases by the jackknife over groups of users.
 
-    Users are independent, views of a user are not; the models take one Newton step from where they are (Shao and Tu,
-    The Jackknife and Bootstrap, Springer 1995, sections 2.3 and 5.1).
+    Without a group, each model is fitted again by one Newton step from the full fit (Shao and Tu, The Jackknife and
+    Bootstrap, Springer 1995, sections 2.3 and 5.1).
     """
     left_out = asked.user % groups
     biases: list[Float64[np.ndarray, " estimators"]] = []
     for group in range(groups):
-        kept = left_out != group
-        part, known_part = asked.take(kept), known.take(kept)
-        biases.append(estimate(part, known_part, _moved(part, known_part, models)).biases)
+        is_kept = left_out != group
+        kept_views, kept_inputs = asked.take(is_kept), inputs.take(is_kept)
+        biases.append(estimate(kept_views, kept_inputs, _one_step_fit(kept_views, kept_inputs, models)).biases)
     return np.sqrt((groups - 1) * np.var(biases, axis=0))
 
 
-def before(user: Int64[np.ndarray, " rows"], happened: Bool[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
+def count_earlier(
+    user: Int64[np.ndarray, " rows"], occurred: Bool[np.ndarray, " rows"]
+) -> Float64[np.ndarray, " rows"]:
     """Count the user's earlier rows with the event; rows are sorted by user and time."""
-    total = np.cumsum(happened) - happened
+    total = np.cumsum(occurred) - occurred
     return (total - total[np.searchsorted(user, user)]).astype(np.float64)
 
 
-def _chance(x: Float64[np.ndarray, "rows x"], coefficients: Float64[np.ndarray, " x"]) -> Float64[np.ndarray, " rows"]:
-    """Estimated propensities; a smaller one than the floor would give one answer the weight of thousands."""
+def _propensity(
+    x: Float64[np.ndarray, "rows x"], coefficients: Float64[np.ndarray, " x"]
+) -> Float64[np.ndarray, " rows"]:
+    """Estimated propensities, at least the floor; a smaller one would give one answer the weight of thousands."""
     return np.maximum(expit(x @ coefficients), _FLOOR)
 
 
-def _moved(asked: Asked, known: Covariates, models: Models) -> Models:
-    """Models moved one step towards their fit on these views."""
+def _one_step_fit(asked: Asked, inputs: Covariates, models: Models) -> Models:
+    """Fit the models to these views by one Newton step from `models`."""
     return Models(
-        answering_views=_step(asked.answered, known.x[:, : known.n_seen], models.answering_views),
-        answering=_step(asked.answered, known.x, models.answering),
-        saying=_step(asked.satisfied[asked.answered], known.x[asked.answered], models.saying),
+        answering_views=_step(asked.answered, inputs.x[:, : inputs.n_seen], models.answering_views),
+        answering=_step(asked.answered, inputs.x, models.answering),
+        saying=_step(asked.satisfied[asked.answered], inputs.x[asked.answered], models.saying),
     )
 
 
-def _logistic(happened: Bool[np.ndarray, " n"], x: Float64[np.ndarray, "n x"]) -> Float64[np.ndarray, " x"]:
+def _logistic(occurred: Bool[np.ndarray, " n"], x: Float64[np.ndarray, "n x"]) -> Float64[np.ndarray, " x"]:
     """Coefficients of a logistic regression."""
-    model = sm.GLM(happened.astype(np.float64), x, family=sm.families.Binomial())
+    model = sm.GLM(occurred.astype(np.float64), x, family=sm.families.Binomial())
     return np.asarray(model.fit().params, np.float64)
 
 
 def _step(
-    happened: Bool[np.ndarray, " n"], x: Float64[np.ndarray, "n x"], at: Float64[np.ndarray, " x"]
+    occurred: Bool[np.ndarray, " n"], x: Float64[np.ndarray, "n x"], start: Float64[np.ndarray, " x"]
 ) -> Float64[np.ndarray, " x"]:
-    """One Newton step of the same regression."""
-    chance = expit(x @ at)
+    """One Newton step of a logistic regression."""
+    chance = expit(x @ start)
     information = (x * (chance * (1 - chance))[:, None]).T @ x
-    return at + np.linalg.solve(information, x.T @ (happened - chance))
+    return start + np.linalg.solve(information, x.T @ (occurred - chance))

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt16
 from policies.base import Event
 from simulator.rollout.catalogue import RolloutSettings, Size
 from simulator.rollout.request import respond, satisfied_answer_probability
-from simulator.validation.random_requests import Request, random_course, requests
+from simulator.validation.random_requests import Request, random_rollout, requests
 from user_models.world.world import World
 
 _SLATE = 6
@@ -21,15 +21,15 @@ class Asked:
     """Views that brought a questionnaire, by user and time.
 
     Attributes:
-        user: Who was asked.
+        user: User of each view.
         watch_s: Seconds watched.
         duration_s: Length of the video.
         events: Bits of `policies.base.Event`.
         answered: Whether an answer came.
-        satisfied: Whether it was `satisfied`.
-        propensity: True chance of an answer.
-        satisfaction: The latent.
-        would_say: True chance that an answer, if one came, would be `satisfied`.
+        satisfied: Whether the answer was `satisfied`.
+        propensity: True probability of an answer.
+        satisfaction: Latent satisfaction.
+        would_say: True probability that an answer, if there is one, is `satisfied`.
         truly: Whether the view truly satisfied.
     """
 
@@ -45,25 +45,25 @@ class Asked:
     truly: Bool[np.ndarray, " rows"]
 
     def take(self, rows: Bool[np.ndarray, " rows"] | Int64[np.ndarray, " some"]) -> "Asked":
-        """Some of the views."""
+        """Select views."""
         return Asked(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-def ask_everybody(world: World, size: Size, seed: int) -> Asked:
-    """Play a crowd under random slates and keep the views that brought a questionnaire."""
-    course, blocks = random_course(world, size, _SLATE, seed)
+def simulate_questionnaires(world: World, size: Size, seed: int) -> Asked:
+    """Simulate users under random slates and return the views with a questionnaire."""
+    settings, blocks = random_rollout(world, size, _SLATE, seed)
     days = range(size.first_day, size.first_day + size.n_days)
-    parts = [_asked(course, request) for block in blocks for request in requests(course, block, days)]
-    asked = Asked(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Asked)))
+    asked_views = [_asked_views(settings, request) for block in blocks for request in requests(settings, block, days)]
+    asked = Asked(*(np.concatenate([getattr(views, field.name) for views in asked_views]) for field in fields(Asked)))
     return asked.take(np.argsort(asked.user, kind="stable"))
 
 
-def _asked(course: RolloutSettings, request: Request) -> Asked:
-    """Simulate the users' responses and keep the asked views."""
-    response = respond(course, request.block, request.ring, request.day, request.rows, request.slates)
+def _asked_views(settings: RolloutSettings, request: Request) -> Asked:
+    """Simulate the users' responses and return the asked views."""
+    response = respond(settings, request.block, request.ring, request.day, request.rows, request.slates)
     row, position = np.nonzero(response.events & np.uint16(Event.ASKED))
     satisfaction = response.satisfaction[row, position].astype(np.float64)
-    value = course.stage.world.value
+    value = settings.platform.world.value
     return Asked(
         user=request.block.user_id[request.rows[row]],
         watch_s=response.watch_s[row, position],
@@ -73,6 +73,6 @@ def _asked(course: RolloutSettings, request: Request) -> Asked:
         satisfied=response.answer[row, position] == 3,
         propensity=response.propensity[row, position].astype(np.float64),
         satisfaction=satisfaction,
-        would_say=satisfied_answer_probability(course.stage, satisfaction),
+        would_say=satisfied_answer_probability(settings.platform, satisfaction),
         truly=satisfaction > value("satisfaction.satisfied_above"),
     )

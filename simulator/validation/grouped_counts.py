@@ -15,20 +15,20 @@ from simulator.validation.views import ValidationViews
 from user_models.published import DURATION_EDGES
 
 FIGURES: Final = {"click": Event.CLICK, "long_view": Event.LONG_VIEW, "complete": Event.COMPLETE}
-"""Rates that are published by group."""
+"""Rates with published values by group."""
 DURATION_CLASSES: Final = ("0-15 s", "15-30 s", "30-60 s", "60-120 s", "over 120 s")
-"""Names of the classes that `DURATION_EDGES` part."""
+"""Names of the classes between `DURATION_EDGES`."""
 BUCKET_EDGES_S: Final = np.array([0.0, 7.0, 15.0, 18.0, 30.0, 60.0, 120.0, 300.0])
-"""Durations that part the seven buckets in which watch times are compared."""
+"""Edges of the seven buckets of durations in which watch times are compared."""
 BUCKETS: Final = tuple(f"{low:g}-{high:g} s" for low, high in pairwise(BUCKET_EDGES_S))
 BINS_S: Final = np.concatenate([[0.0], np.geomspace(0.25, 2400.0, 99)])
-"""Seconds that part the bins of watch time; what lasts longer is in the last bin."""
+"""Edges of the bins of watch time in seconds; longer times are in the last bin."""
 
 
 @final
 @dataclass(frozen=True)
 class Tally:
-    """Sums over views; tallies of different views add up.
+    """Sums over views by group.
 
     Attributes:
         by_duration: One row per class of duration.
@@ -43,16 +43,16 @@ class Tally:
     watch: Float64[np.ndarray, "buckets bins"]
 
     def __add__(self, other: "Tally") -> "Tally":
-        """The tally of both."""
+        """Add the sums of other views."""
         return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Tally)))
 
 
 def tally(views: ValidationViews, n_levels: int) -> Tally:
-    """Add up views.
+    """Count views by group.
 
     Args:
-        views: What happened.
-        n_levels: Levels of the first public column; views with an unknown level are in none.
+        views: Views to count.
+        n_levels: Number of levels of the first public column; views with an unknown level are not counted.
     """
     durations = np.searchsorted(DURATION_EDGES, views.duration_s, side="right")
     figures = np.stack([np.ones(len(views)), *(views.had(event) for event in FIGURES.values())], axis=1)
@@ -65,11 +65,11 @@ def tally(views: ValidationViews, n_levels: int) -> Tally:
 
 
 def watch_counts(views: ValidationViews) -> Float64[np.ndarray, "buckets bins"]:
-    """Views per bucket of durations and bin of watch time; videos beyond the last bucket are left out."""
+    """Count views by bucket of durations and bin of watch time, without videos beyond the last bucket."""
     bucket = np.searchsorted(BUCKET_EDGES_S, views.duration_s, side="left") - 1
     watch_bin = np.clip(np.searchsorted(BINS_S, views.watch_s, side="right") - 1, 0, len(BINS_S) - 2)
-    inside = (bucket >= 0) & (bucket < len(BUCKETS))
-    flat = bucket[inside] * (len(BINS_S) - 1) + watch_bin[inside]
+    in_range = (bucket >= 0) & (bucket < len(BUCKETS))
+    flat = bucket[in_range] * (len(BINS_S) - 1) + watch_bin[in_range]
     counts = np.bincount(flat, minlength=len(BUCKETS) * (len(BINS_S) - 1))
     return counts.reshape(len(BUCKETS), -1).astype(np.float64)
 
@@ -77,6 +77,6 @@ def watch_counts(views: ValidationViews) -> Float64[np.ndarray, "buckets bins"]:
 def _group(
     code: Int64[np.ndarray, " rows"], figures: Float64[np.ndarray, "rows figures"], n: int
 ) -> Float64[np.ndarray, "groups figures"]:
-    """Sums of the figures per code; codes outside 0 to n - 1 are left out."""
-    inside = (code >= 0) & (code < n)
-    return np.stack([np.bincount(code[inside], column[inside], minlength=n) for column in figures.T], axis=1)
+    """Sum the figures by code; codes outside 0 to n - 1 are left out."""
+    in_range = (code >= 0) & (code < n)
+    return np.stack([np.bincount(code[in_range], column[in_range], minlength=n) for column in figures.T], axis=1)

@@ -43,8 +43,8 @@ class RegimeRow:
     Attributes:
         regime: `random` or `base`.
         figure: A rate, or `watch_s` in seconds.
-        simulated: In this world.
-        real: In KuaiRand; `base` is set beside the standard log.
+        simulated: Value in this world.
+        real: Value in KuaiRand; that of `base` is from the standard log.
     """
 
     regime: str
@@ -60,37 +60,37 @@ class RegimeRow:
 
 @final
 @dataclass
-class LineSums:
+class TimelineSums:
     """Sums over all users and days of one timeline.
 
     Attributes:
-        by_user: Per user, the sums of the columns in `COLUMNS`.
-        active: Per day, who came.
+        by_user: Sums of the columns in `COLUMNS`, per user.
+        active: Whether each user came, per day.
     """
 
     by_user: Float64[np.ndarray, "users columns"]
     active: list[Bool[np.ndarray, " users"]] = field(default_factory=list[Bool[np.ndarray, " users"]])
 
     def of_users(self, column: str) -> Float64[np.ndarray, " users"]:
-        """One column's sum per user."""
+        """Sum of one column per user."""
         return self.by_user[:, COLUMNS.index(column)]
 
     def total(self, column: str) -> float:
         """Sum one column over all users."""
         return float(self.of_users(column).sum())
 
-    def per(self, column: str, whole: str) -> float:
-        """One column's total over another's; NaN over nothing."""
-        return self.total(column) / self.total(whole) if self.total(whole) else float("nan")
+    def per(self, column: str, denominator: str) -> float:
+        """Total of one column over that of another; NaN if that is 0."""
+        return self.total(column) / self.total(denominator) if self.total(denominator) else float("nan")
 
-    def joined(self, other: "LineSums") -> "LineSums":
-        """Join the sums of other users to these, day by day."""
+    def joined(self, other: "TimelineSums") -> "TimelineSums":
+        """Append the sums of other users, day by day."""
         pairs = zip(self.active, other.active, strict=True)
-        return LineSums(np.concatenate([self.by_user, other.by_user]), [np.concatenate(pair) for pair in pairs])
+        return TimelineSums(np.concatenate([self.by_user, other.by_user]), [np.concatenate(pair) for pair in pairs])
 
     @property
     def came_again(self) -> float:
-        """Share of active days that the next day follows actively."""
+        """Share of active days whose next day is active too."""
         pairs = list(pairwise(self.active))
         return float(sum((a & b).sum() for a, b in pairs) / max(1, sum(a.sum() for a, _ in pairs)))
 
@@ -98,18 +98,18 @@ class LineSums:
 @final
 @dataclass
 class DaySums:
-    """A sink that only adds up user-days, line by line."""
+    """A sink that adds up user-days by timeline."""
 
-    lines: dict[str, LineSums] = field(default_factory=dict[str, LineSums])
+    timelines: dict[str, TimelineSums] = field(default_factory=dict[str, TimelineSums])
 
     def write_parquet(self, name: str, table: pa.Table) -> None:
-        """Add a day's totals to those of its line; traces are of no interest here."""
+        """Add a day's totals to those of its timeline; traces are ignored."""
         if not name.startswith("user_days/"):
             return
         totals = np.stack([np.asarray(table[column]).astype(np.float64) for column in COLUMNS], axis=1)
-        line = self.lines.setdefault(str(table["world"][0]), LineSums(np.zeros_like(totals)))
-        line.by_user += totals
-        line.active.append(np.asarray(table["active"]))
+        timeline = self.timelines.setdefault(str(table["world"][0]), TimelineSums(np.zeros_like(totals)))
+        timeline.by_user += totals
+        timeline.active.append(np.asarray(table["active"]))
 
 
 @final
@@ -118,9 +118,9 @@ class Regimes:
     """Rates under both logging policies.
 
     Attributes:
-        rows: The figures.
-        views_per_user_day: Under `base` in the pre-period, per assigned user and day, at full scale.
-        return_share: Under `base` in the pre-period, share of active days that the next day follows actively.
+        rows: Rates by policy.
+        views_per_user_day: Views per assigned user and day under `base` in the pre-period, at full scale.
+        return_share: Share of active days whose next day is active too, under `base` in the pre-period.
     """
 
     rows: list[RegimeRow]
@@ -129,7 +129,7 @@ class Regimes:
 
 
 def regime_spec(users: int, seed: int) -> ExperimentSpec:
-    """The test that shows both regimes: `random` against `base` on the whole catalogue."""
+    """Make the spec of a test of `random` against `base` on the whole catalogue."""
     arms = (ArmSpec(name="random", policy="random"), ArmSpec(name="base", policy="base"))
     return ExperimentSpec(name="regimes", seed=seed, users=users, days=2, arms=arms)
 
@@ -142,13 +142,13 @@ def measure_regimes(world: World, spec: ExperimentSpec, workers: int, progress: 
 
 
 def regimes_of(sums: DaySums, spec: ExperimentSpec) -> Regimes:
-    """The figures of a finished run of a spec made by `regime_spec`."""
-    lines = {name.removeprefix("all:"): line for name, line in sums.lines.items()}
+    """Compute the rates of a finished run of a spec made by `regime_spec`."""
+    totals_by_policy = {name.removeprefix("all:"): timeline for name, timeline in sums.timelines.items()}
     rows = [
-        RegimeRow(regime, figure, lines[regime].per(column, "views"), REGIMES[regime][figure])
+        RegimeRow(regime, figure, totals_by_policy[regime].per(column, "views"), REGIMES[regime][figure])
         for regime in REGIMES
         for figure, column in RATES.items()
     ]
-    pre = lines["pre"]
+    pre = totals_by_policy["pre"]
     days = spec.users * len(pre.active)
     return Regimes(rows, pre.total("views") / (days * spec.views_scale), pre.came_again)

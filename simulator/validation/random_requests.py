@@ -1,4 +1,4 @@
-"""Requests of a small crowd one by one, for checks that look at users' state before each view and at truth after it."""
+"""Single requests of a few users, for checks that need users' state before each view and the truth after it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from jaxtyping import Int64
 from policies.base import Slates
 from policies.simple.random import RandomPolicy
 from simulator.rollout.answer_model import constant_model
-from simulator.rollout.catalogue import DailyCatalogue, RolloutSettings, Size, day_ring, make_stage
+from simulator.rollout.catalogue import DailyCatalogue, RolloutSettings, Size, day_ring, draw_platform
 from simulator.rollout.day import begin_day, end_day, in_session
 from simulator.rollout.population import Block, make_blocks
 from simulator.rollout.request import observe, rank_checked
@@ -25,11 +25,11 @@ class Request:
     """Random slates for some users of a block, before the users' state changes.
 
     Attributes:
-        block: The users.
-        ring: What is on offer that day.
-        day: From 0.
-        rows: Places in the block of the users served.
-        slates: Random slates, one per user served.
+        block: Block of users.
+        ring: Daily catalogue.
+        day: Day, from 0.
+        rows: Rows of the served users in the block.
+        slates: Random slates, one per served user.
     """
 
     block: Block
@@ -39,23 +39,23 @@ class Request:
     slates: Slates
 
 
-def random_course(world: World, size: Size, slate_size: int, seed: int) -> tuple[RolloutSettings, list[Block]]:
-    """A course of events under random slates, and its users on the first day; candidates are slates."""
-    stage, people = make_stage(world, size, seed)
-    return RolloutSettings(stage, seed, slate_size, slate_size, constant_model()), make_blocks(
-        people, _ROUNDS, stage.rules
+def random_rollout(world: World, size: Size, slate_size: int, seed: int) -> tuple[RolloutSettings, list[Block]]:
+    """Make settings for random slates, and users on the first day; the candidates of a request are its slate."""
+    platform, users = draw_platform(world, size, seed)
+    return RolloutSettings(platform, seed, slate_size, slate_size, constant_model()), make_blocks(
+        users, _ROUNDS, platform.rules
     )
 
 
-def requests(course: RolloutSettings, block: Block, days: range) -> Iterator[Request]:
+def requests(settings: RolloutSettings, block: Block, days: range) -> Iterator[Request]:
     """Serve a block under random slates; the caller must simulate the response before the next request."""
     policy = RandomPolicy()
     for day in days:
-        ring = day_ring(course, day)
-        begin_day(course, block, day)
+        ring = day_ring(settings, day)
+        begin_day(settings, block, day)
         for round_of_day in range(_ROUNDS):
-            while len(rows := in_session(course, block, day, round_of_day)):
-                obs = observe(course, block, ring, day, rows)
-                yield Request(block, ring, day, rows, rank_checked(course, block, policy, obs, rows))
+            while len(rows := in_session(settings, block, day, round_of_day)):
+                obs = observe(settings, block, ring, day, rows)
+                yield Request(block, ring, day, rows, rank_checked(settings, block, policy, obs, rows))
                 block.state.request[rows] += 1
-        end_day(course, block)
+        end_day(settings, block)

@@ -21,7 +21,7 @@ from user_models.fit.rows.features import first_tag
 from user_models.world.world import World
 
 MOST_ROWS: Final = 4_000_000
-"""Rows held at once; of a longer log, as many users as that allows are read."""
+"""Maximum number of rows; a longer log is read for a share of its users."""
 _BATCH: Final = 500_000
 _EVENTS: Final = {
     Event.CLICK: "is_click",
@@ -40,10 +40,10 @@ _COLUMNS: Final = ("user_id", "video_id", "date", "hourmin", "time_ms", "tab", *
 @final
 @dataclass(frozen=True)
 class RealRows:
-    """Real views, and how far their topics can be compared.
+    """Real views, and whether their topics can be compared.
 
     Attributes:
-        views: Rows of the standard log, exact duplicates and videos of unknown length left out.
+        views: Rows of the standard log, without exact duplicates and videos of unknown length.
         same_tags: Whether topics have the same codes as in the world.
     """
 
@@ -52,51 +52,51 @@ class RealRows:
 
 
 def read_real(data: Path, world: World) -> RealRows:
-    """The standard log of a folder, in the codes of a world.
+    """Read the standard log of a folder, in the codes of a world.
 
     Raises:
-        DataError: A missing or damaged folder, or one without a usable row.
+        DataError: The folder is missing or damaged, or has no usable row.
     """
     folder = open_folder(data)
     log = _log(folder)
     videos = folder.videos(("video_id", "duration_s", "tag"))
-    video_row = _places(log["video_id"], videos["video_id"])
+    video_row = _table_rows(log["video_id"], videos["video_id"])
     table_duration_s = videos["duration_s"].to_numpy(np.float64)[video_row]
     duration_ms = log["duration_ms"].to_numpy(np.float64)
     duration_s = np.where(duration_ms > 0, duration_ms / 1000, table_duration_s)
-    lasting = duration_s > 0
-    if not lasting.any():
+    has_length = duration_s > 0
+    if not has_length.any():
         raise DataError(f"{data}: no row of the standard log has a video of known length; give the complete folder")
     tag, same_tags = _tags(videos, world)
     users = folder.users(("user_id", *(column.name for column in world.columns)))
-    profile = _profiles(users, world)[_places(log["user_id"], users["user_id"])]
+    profile = _profiles(users, world)[_table_rows(log["user_id"], users["user_id"])]
     views = _views(log, duration_s, tag[video_row], profile)
-    return RealRows(views.take(lasting), same_tags)
+    return RealRows(views.take(has_length), same_tags)
 
 
 def _log(folder: KuaiRandFolder) -> pd.DataFrame:
-    """The log without exact duplicates; whole users are left out where it is too long."""
+    """Read the log without exact duplicates, for a share of the users if it is too long."""
     share = min(1.0, MOST_ROWS / max(1, folder.n_rows("standard")))
-    parts = [
-        part[hash_share(part["user_id"].to_numpy(np.int64), "validation") <= share]
-        for part in folder.batches("standard", _BATCH, _COLUMNS)
+    batches = [
+        rows[hash_share(rows["user_id"].to_numpy(np.int64), "validation") <= share]
+        for rows in folder.batches("standard", _BATCH, _COLUMNS)
     ]
-    return pd.concat(parts, ignore_index=True).drop_duplicates()
+    return pd.concat(batches, ignore_index=True).drop_duplicates()
 
 
-def _places(wanted: "pd.Series[int]", table: "pd.Series[int]") -> Int64[np.ndarray, " rows"]:
+def _table_rows(ids: "pd.Series[int]", table: "pd.Series[int]") -> Int64[np.ndarray, " rows"]:
     """Return the table row of each id."""
-    places = pd.Index(table.to_numpy()).get_indexer(pd.Index(wanted.to_numpy()))
-    if (places < 0).any():
-        missing = wanted.to_numpy()[places < 0][0]
-        raise DataError(f"{wanted.name} {missing} is in the log but not in its feature file; give the complete file")
-    return places.astype(np.int64)
+    table_rows = pd.Index(table.to_numpy()).get_indexer(pd.Index(ids.to_numpy()))
+    if (table_rows < 0).any():
+        missing_id = ids.to_numpy()[table_rows < 0][0]
+        raise DataError(f"{ids.name} {missing_id} is in the log but not in its feature file; give the complete file")
+    return table_rows.astype(np.int64)
 
 
 def _tags(videos: pd.DataFrame, world: World) -> tuple[Int32[np.ndarray, " videos"], bool]:
-    """Codes of topics, numbered as the fit numbers them, and whether they are those of this world."""
-    kinds = topics(first_tag(videos), (videos["duration_s"] > 0).to_numpy())
-    return kinds.kind.astype(np.int32), len(kinds.share) == len(world.tables.tag_share)
+    """Codes of topics as in the fit, and whether they are those of this world."""
+    mixture = topics(first_tag(videos), (videos["duration_s"] > 0).to_numpy())
+    return mixture.kind.astype(np.int32), len(mixture.share) == len(world.tables.tag_share)
 
 
 def _profiles(users: pd.DataFrame, world: World) -> Int16[np.ndarray, "users columns"]:
@@ -111,7 +111,7 @@ def _views(
     tag: Int32[np.ndarray, " rows"],
     profile: Int16[np.ndarray, "rows columns"],
 ) -> ValidationViews:
-    """The log in the form of views."""
+    """Turn the log into views."""
     watch_s = log["play_time_ms"].to_numpy(np.float64) / 1000
     return ValidationViews(
         user=log["user_id"].to_numpy(np.int64),
@@ -126,7 +126,7 @@ def _views(
 
 
 def _events(log: pd.DataFrame, complete: np.ndarray) -> UInt16[np.ndarray, " rows"]:
-    """Flags of the log as bits."""
+    """Turn the log's flags into event bits."""
     events = np.where(complete, np.uint16(Event.COMPLETE), np.uint16(0))
     for event, name in _EVENTS.items():
         events |= np.where(log[name].to_numpy(bool), np.uint16(event), np.uint16(0))

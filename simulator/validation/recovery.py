@@ -1,9 +1,9 @@
 """Parameter recovery: simulate a world under random slates and refit it from its rows.
 
-Slates hold one video, so that a user's state can be read before every view. Known are the videos' effects, each user's
-taste and state, and the weights that make satisfaction; estimated are the pass logits at their nodes, the pull of
-appeal, the hours, taste, momentum, satiation, habituation, each action's levels by stage reached and its tie to
-satisfaction, and with them one appeal and one effect on each action per user.
+Slates hold one video, so that a user's state can be read before every view. The videos' effects, each user's taste and
+state, and the weights of satisfaction are known. Estimated are the pass logits at their nodes, the coefficient of
+appeal, the effects of hours, taste, momentum, satiation and habituation, each action's levels by stage and its
+coefficient of satisfaction, and one appeal and one effect on each action per user.
 """
 
 from dataclasses import fields, replace
@@ -16,7 +16,7 @@ from policies.base import Event
 from simulator.rollout.catalogue import RolloutSettings, Size
 from simulator.rollout.population import Block
 from simulator.rollout.request import respond
-from simulator.validation.random_requests import Request, random_course, requests
+from simulator.validation.random_requests import Request, random_rollout, requests
 from user_models.dynamics.state import Users
 from user_models.dynamics.watch_thresholds import threshold_seconds
 from user_models.recovery.action_likelihood import ActTruth
@@ -29,39 +29,43 @@ from user_models.world.world import World
 USUAL: Final = Size(users=40, videos=3000, views_scale=1.0, n_days=5)
 _EVENTS: Final = tuple(Event[name.upper()] for name in ACTIONS)
 _COMMON: Final = -2.2
-"""Logit to which the average view's chance of each action is raised: a rare one would leave most cells empty."""
+"""Logit of each action in the average view; rarer actions would leave most cells empty."""
 
 
 def recover(world: World, size: Size = USUAL, seed: int = 0) -> RecoveryResult:
     """Simulate a world and refit it.
 
-    The world is taken as it is but for the bases of the actions, which are raised until about one view in ten has
-    each: what is checked is whether equations and estimator agree, and a rare action shows that no better.
+    The intercepts of the actions are raised until about one view in ten has each. The check is whether equations and
+    estimator agree, for which rare actions are no better.
 
     Args:
-        world: With the parameters to be recovered.
+        world: World with the parameters to recover.
         size: Few users with thousands of views each: a user's estimated effects then bias the shared parameters by
             much less than a standard error (Neyman and Scott, Econometrica 1948; Lancaster, J. Econometrics 2000).
-        seed: Of the simulation.
+        seed: Seed of the simulation.
 
     Raises:
-        NoMaximumError: Too few views.
+        NoMaximumError: There are too few views.
     """
-    course, blocks = random_course(world, size, 1, seed)
-    louder = _louder(course, blocks[0].users)
-    course, blocks = random_course(louder, size, 1, seed)
+    settings, blocks = random_rollout(world, size, 1, seed)
+    world_to_fit = _with_common_actions(settings, blocks[0].users)
+    settings, blocks = random_rollout(world_to_fit, size, 1, seed)
     days = range(size.first_day, size.first_day + size.n_days)
-    views = watch(course, blocks[0], days)
-    came, user_row = np.unique(views.user, return_inverse=True)
-    users = Users(*(array[came] for array in blocks[0].users))
-    return recover_from(replace(views, user=user_row), watch_truth(louder, users), act_truths(louder, users))
+    views = watch(settings, blocks[0], days)
+    user_ids, user_row = np.unique(views.user, return_inverse=True)
+    users = Users(*(array[user_ids] for array in blocks[0].users))
+    return recover_from(
+        replace(views, user=user_row), watch_truth(world_to_fit, users), act_truths(world_to_fit, users)
+    )
 
 
-def watch(course: RolloutSettings, block: Block, days: range) -> RecoveryViews:
-    """Play a block under random slates; views are in order of time."""
-    parts = [_views(course, request) for request in requests(course, block, days)]
-    columns = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(RecoveryViews)[:-1]}
-    return RecoveryViews(**columns, noise=course.stage.world.value("satisfaction.noise"))
+def watch(settings: RolloutSettings, block: Block, days: range) -> RecoveryViews:
+    """Simulate a block under random slates; views are in order of time."""
+    request_views = [_views(settings, request) for request in requests(settings, block, days)]
+    columns = {
+        f.name: np.concatenate([getattr(views, f.name) for views in request_views]) for f in fields(RecoveryViews)[:-1]
+    }
+    return RecoveryViews(**columns, noise=settings.platform.world.value("satisfaction.noise"))
 
 
 def watch_truth(world: World, users: Users) -> WatchTruth:
@@ -78,24 +82,26 @@ def watch_truth(world: World, users: Users) -> WatchTruth:
 
 
 def act_truths(world: World, users: Users) -> tuple[ActTruth, ...]:
-    """The actions' true parameters."""
+    """True parameters of the actions."""
     t = world.tables
     cell = (t.action_base[:, None] + t.action_stage).astype(np.float64)
-    own = users.action.astype(np.float64)
-    return tuple(ActTruth(name, cell[a], float(t.action_satisfaction[a]), own[:, a]) for a, name in enumerate(ACTIONS))
+    user_effects = users.action.astype(np.float64)
+    return tuple(
+        ActTruth(name, cell[a], float(t.action_satisfaction[a]), user_effects[:, a]) for a, name in enumerate(ACTIONS)
+    )
 
 
-def _louder(course: RolloutSettings, users: Users) -> World:
-    """The world with common actions."""
-    t = course.stage.world.tables
-    usual = t.action_stage.mean(axis=1) + users.action.mean(axis=0) + course.stage.videos.action.mean(axis=0)
-    return course.stage.world.with_tables(action_base=(_COMMON - usual).astype(np.float32))
+def _with_common_actions(settings: RolloutSettings, users: Users) -> World:
+    """Raise the intercepts of the actions to `_COMMON`."""
+    t = settings.platform.world.tables
+    usual = t.action_stage.mean(axis=1) + users.action.mean(axis=0) + settings.platform.videos.action.mean(axis=0)
+    return settings.platform.world.with_tables(action_base=(_COMMON - usual).astype(np.float32))
 
 
-def _views(course: RolloutSettings, request: Request) -> RecoveryViews:
-    """Read the state, let the users react, and keep both."""
-    known = _regressors(course, request)
-    response = respond(course, request.block, request.ring, request.day, request.rows, request.slates)
+def _views(settings: RolloutSettings, request: Request) -> RecoveryViews:
+    """Read the users' state, simulate their responses, and return both."""
+    regressors = _regressors(settings, request)
+    response = respond(settings, request.block, request.ring, request.day, request.rows, request.slates)
     video = request.slates[:, 0]
     videos = request.ring.videos
     events = response.events[:, 0]
@@ -108,15 +114,15 @@ def _views(course: RolloutSettings, request: Request) -> RecoveryViews:
         passed=(thresholds_s < response.watch_s).sum(axis=1),
         acted=np.stack([(events & event.value) > 0 for event in _EVENTS], axis=1),
         video_appeal=videos.appeal[video].astype(np.float64),
-        context=known[0],
-        video_action=videos.action[video] + np.outer(known[0][:, 0], course.stage.rules.action_match),
-        satisfaction=known[1],
+        context=regressors[0],
+        video_action=videos.action[video] + np.outer(regressors[0][:, 0], settings.platform.rules.action_match),
+        satisfaction=regressors[1],
         noise=0.0,
     )
 
 
 def _regressors(
-    course: RolloutSettings, request: Request
+    settings: RolloutSettings, request: Request
 ) -> tuple[Float64[np.ndarray, "rows context"], Float64[np.ndarray, " rows"]]:
     """Compute the regressors of `CONTEXT` and the satisfaction that features predict, before the view."""
     rows, video, state = request.rows, request.slates[:, 0], request.block.state
@@ -129,6 +135,6 @@ def _regressors(
         -(state.seen[rows] * topic).sum(axis=1),
         -np.maximum(0, state.wary[rows]) * bait,
     ]
-    rules = course.stage.rules
+    rules = settings.platform.rules
     satisfaction = rules.weight_taste * match + rules.weight_quality * quality - rules.weight_bait * bait
     return np.stack(context, axis=1).astype(np.float64), satisfaction.astype(np.float64)

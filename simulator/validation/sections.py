@@ -29,7 +29,7 @@ from simulator.reports.validation import (
 from simulator.validation import answer_bias as answering
 from simulator.validation.answer_estimators import ESTIMATORS
 from simulator.validation.grouped_counts import BINS_S, BUCKETS, DURATION_CLASSES, FIGURES, watch_counts
-from simulator.validation.policy_rates import RATES, DaySums, LineSums
+from simulator.validation.policy_rates import RATES, DaySums, TimelineSums
 from simulator.validation.recovery import recover
 from simulator.validation.simulated_views import FORTNIGHT, Reduction
 from simulator.validation.user_spread import EventCounts, concentration, logit_spread, thin
@@ -61,10 +61,10 @@ _ACTIVITY: Final = "user_active_degree"
 
 
 def regime_section(sums: DaySums) -> dict[Regime, dict[str, Compared]]:
-    """Every rate per view and the seconds per view, under both regimes."""
+    """Compare every rate per view and the seconds per view, under both logging policies."""
     return {
         regime: {
-            figure: Compared.of(sums.lines[f"all:{regime}"].per(column, "views"), REGIMES[regime][figure])
+            figure: Compared.of(sums.timelines[f"all:{regime}"].per(column, "views"), REGIMES[regime][figure])
             for figure, column in RATES.items()
         }
         for regime in BOTH
@@ -72,15 +72,17 @@ def regime_section(sums: DaySums) -> dict[Regime, dict[str, Compared]]:
 
 
 def group_section(reduction: Reduction, world: World) -> dict[Grouping, list[GroupRow]]:
-    """Rates by class of duration, activity degree and hour; a world without activity degrees has no such rows."""
+    """Compare rates by class of duration, activity degree and hour; a world may have no activity degrees."""
     sections: dict[Grouping, list[GroupRow]] = {"duration": [], "activity": [], "hour": []}
     for regime in BOTH:
         tally = reduction.tally_of(regime)
         sections["duration"] += _group_rows(regime, tally.by_duration, DURATION_CLASSES, _BY_DURATION[regime])
         if world.columns[0].name == _ACTIVITY:
-            places = [world.columns[0].levels.index(level) for level in _degrees(world)]
-            real = {rate: tuple(values) for rate, values in _known(_BY_ACTIVITY[regime], _degrees(world)).items()}
-            sections["activity"] += _group_rows(regime, tally.by_activity[places], _degrees(world), real)
+            level_index = [world.columns[0].levels.index(level) for level in _degrees(world)]
+            real = {
+                rate: tuple(values) for rate, values in _published_rates(_BY_ACTIVITY[regime], _degrees(world)).items()
+            }
+            sections["activity"] += _group_rows(regime, tally.by_activity[level_index], _degrees(world), real)
         hours = tuple(f"{hour}" for hour in range(24))
         sections["hour"] += _group_rows(regime, tally.by_hour, hours, {"click": _hourly(regime)})
     return sections
@@ -88,12 +90,12 @@ def group_section(reduction: Reduction, world: World) -> dict[Grouping, list[Gro
 
 def watch_section(reduction: Reduction, real: ValidationViews) -> list[WatchTime]:
     """Compare watch times under `base` with the standard log's, per bucket of durations."""
-    ours, theirs = reduction.tally_of("base").watch, watch_counts(real)
-    return [_watch_time(bucket, ours[at], theirs[at]) for at, bucket in enumerate(BUCKETS)]
+    simulated, real_counts = reduction.tally_of("base").watch, watch_counts(real)
+    return [_watch_time(bucket, simulated[index], real_counts[index]) for index, bucket in enumerate(BUCKETS)]
 
 
 def user_section(
-    base: LineSums, fortnight: LineSums, real: ValidationViews, rng: np.random.Generator
+    base: TimelineSums, fortnight: TimelineSums, real: ValidationViews, rng: np.random.Generator
 ) -> dict[str, Compared]:
     """Compare the spread of rates between users; simulated users are thinned to the real numbers of views.
 
@@ -103,15 +105,15 @@ def user_section(
     views = np.bincount(user)
     compared: dict[str, Compared] = {}
     for name, column, event in (("click", "clicks", Event.CLICK), ("like", "likes", Event.LIKE)):
-        theirs = EventCounts.of(np.bincount(user, real.had(event)), views)
-        ours = thin(EventCounts.of(base.of_users(column), base.of_users("views")), theirs.views, rng)
-        compared[f"{name}_logit_sd"] = Compared.of(logit_spread(ours), logit_spread(theirs))
+        real_events = EventCounts.of(np.bincount(user, real.had(event)), views)
+        simulated = thin(EventCounts.of(base.of_users(column), base.of_users("views")), real_events.views, rng)
+        compared[f"{name}_logit_sd"] = Compared.of(logit_spread(simulated), logit_spread(real_events))
     top_tenth = float(concentration(fortnight.of_users("hates"))[1])
     return compared | {"hate_share_top_tenth": Compared.of(top_tenth, HATE_SHARE_OF_TOP_TENTH)}
 
 
-def activity_section(fortnight: LineSums) -> dict[str, Compared]:
-    """Sessions per user and day, views per session, and the share of returns that come after one day."""
+def activity_section(fortnight: TimelineSums) -> dict[str, Compared]:
+    """Compare sessions per user and day, views per session, and the share of returns after one day."""
     per_day = fortnight.total("sessions") / (len(fortnight.by_user) * FORTNIGHT)
     return {
         "sessions_per_user_day": Compared.of(per_day, SESSIONS_PER_DAY),
@@ -120,26 +122,26 @@ def activity_section(fortnight: LineSums) -> dict[str, Compared]:
     }
 
 
-def preset_row(line: LineSums) -> PresetRow:
-    """The funnel of one preset of the questionnaire."""
+def preset_row(sums: TimelineSums) -> PresetRow:
+    """Funnel of one preset of the questionnaire."""
     return PresetRow(
-        share_asked=_share(line, "asked", "eligible"),
-        share_answered=_share(line, "answered", "asked"),
-        answered_per_view=_share(line, "answered", "views"),
-        share_negative=_share(line, "answers_dissatisfied", "answered"),
-        answers=int(line.total("answered")),
+        share_asked=_share(sums, "asked", "eligible"),
+        share_answered=_share(sums, "answered", "asked"),
+        answered_per_view=_share(sums, "answered", "views"),
+        share_negative=_share(sums, "answers_dissatisfied", "answered"),
+        answers=int(sums.total("answered")),
     )
 
 
-def _share(line: LineSums, part: str, whole: str) -> float | None:
-    """One total over another; None over nothing."""
-    return line.per(part, whole) if line.total(whole) else None
+def _share(sums: TimelineSums, numerator: str, denominator: str) -> float | None:
+    """Ratio of two totals; None if the second is 0."""
+    return sums.per(numerator, denominator) if sums.total(denominator) else None
 
 
 def _next_day(active: np.ndarray) -> float:
-    """Share of returns that come on the day after; `active` has one row per day.
+    """Share of returns on the next day; `active` has one row per day.
 
-    Returns lie after an active day and are themselves inside the days looked at, as in the published table.
+    As in the published table, both the active day and the return are within these days.
     """
     day = np.arange(len(active))[:, None]
     last = np.maximum.accumulate(np.where(active, day, -1), axis=0)[:-1]
@@ -148,21 +150,21 @@ def _next_day(active: np.ndarray) -> float:
 
 
 def _degrees(world: World) -> tuple[str, ...]:
-    """Activity degrees that the world has and of which rates are published."""
+    """Activity degrees of the world with published rates."""
     return tuple(level for level in ACTIVITY_DEGREES if level in world.columns[0].levels)
 
 
-def _known(published: dict[str, tuple[float, ...]], degrees: tuple[str, ...]) -> dict[str, list[float]]:
-    """Published rates of some degrees."""
-    places = [ACTIVITY_DEGREES.index(degree) for degree in degrees]
-    return {rate: [values[place] for place in places] for rate, values in published.items()}
+def _published_rates(published: dict[str, tuple[float, ...]], degrees: tuple[str, ...]) -> dict[str, list[float]]:
+    """Published rates of the degrees."""
+    degree_index = [ACTIVITY_DEGREES.index(degree) for degree in degrees]
+    return {rate: [values[index] for index in degree_index] for rate, values in published.items()}
 
 
 def _hourly(regime: Regime) -> tuple[float, ...]:
     """Published click rates by hour.
 
-    A reconstruction for `base`: the shape over the day is that of KuaiRand-27K, the level that of KuaiRand-Pure, whose
-    videos are clicked more.
+    Those of `base` combine the shape over the day of KuaiRand-27K with the level of KuaiRand-Pure, whose videos are
+    clicked more.
     """
     if regime == "random":
         return RANDOM_CLICK_BY_HOUR
@@ -177,7 +179,7 @@ def _group_rows(
     names: tuple[str, ...],
     published: dict[str, tuple[float, ...]],
 ) -> list[GroupRow]:
-    """One row per group and published rate; groups without a view have no rate."""
+    """Make one row per group and published rate; groups without a view have no rate."""
     return [
         GroupRow(
             regime=regime,
@@ -185,26 +187,26 @@ def _group_rows(
             rate=rate,
             views=int(row[0]),
             compared=Compared.of(
-                float(row[1 + list(FIGURES).index(rate)] / row[0]) if row[0] else float("nan"), published[rate][at]
+                float(row[1 + list(FIGURES).index(rate)] / row[0]) if row[0] else float("nan"), published[rate][index]
             ),
         )
-        for at, (name, row) in enumerate(zip(names, sums, strict=True))
+        for index, (name, row) in enumerate(zip(names, sums, strict=True))
         for rate in published
     ]
 
 
-def _watch_time(bucket: str, ours: Float64[np.ndarray, " bins"], theirs: Float64[np.ndarray, " bins"]) -> WatchTime:
-    """One bucket's distributions, and how far apart they are."""
-    shares = [counts / max(1, counts.sum()) for counts in (ours, theirs)]
-    apart = float(np.abs(np.cumsum(shares[0]) - np.cumsum(shares[1])).max())
+def _watch_time(bucket: str, simulated: Float64[np.ndarray, " bins"], real: Float64[np.ndarray, " bins"]) -> WatchTime:
+    """Distributions of watch time in one bucket, and their distance."""
+    shares = [counts / max(1, counts.sum()) for counts in (simulated, real)]
+    ks = float(np.abs(np.cumsum(shares[0]) - np.cumsum(shares[1])).max())
     return WatchTime(
         bucket=bucket,
         edges_s=np.round(BINS_S, 4).tolist(),
         simulated=shares[0].tolist(),
         real=shares[1].tolist(),
-        simulated_views=int(ours.sum()),
-        real_views=int(theirs.sum()),
-        ks=apart if ours.sum() and theirs.sum() else None,
+        simulated_views=int(simulated.sum()),
+        real_views=int(real.sum()),
+        ks=ks if simulated.sum() and real.sum() else None,
     )
 
 
@@ -218,7 +220,7 @@ class ValidationSubject:
         source: The name or folder that it was loaded from; its predictor is there.
         data: KuaiRand folder that it was fitted on, or one like it.
         heldout: Folder of rows to predict, or None for the last days of `data`.
-        seed: Of whatever is drawn.
+        seed: Seed of all draws.
     """
 
     world: World
@@ -229,7 +231,7 @@ class ValidationSubject:
 
 
 def heldout_section(subject: ValidationSubject) -> HeldOutSection:
-    """Prediction of unseen rows."""
+    """Measure the prediction of held-out rows."""
     predictor = load_predictor(subject.source)
     if predictor is None:
         raise NotMeasuredError("this world carries no predictor of single rows; fit it again")
@@ -242,7 +244,7 @@ def heldout_section(subject: ValidationSubject) -> HeldOutSection:
         watch_spearman=scores.watch_spearman,
         pit=list(scores.pit),
         pit_max_deviation=scores.pit_max_deviation,
-        ks_by_duration={each.bucket: each.ks for each in scores.ks_by_duration},
+        ks_by_duration={bucket.bucket: bucket.ks for bucket in scores.ks_by_duration},
     )
 
 
@@ -252,7 +254,7 @@ def answering_section(subject: ValidationSubject) -> list[AnsweringRow]:
 
 
 def answering_row(row: answering.AnsweringSlopeResult) -> AnsweringRow:
-    """One strength of selection in the form of the report."""
+    """Report row of one strength of selection."""
     columns = vars(row)
     estimates = {
         name: AnsweringEstimate(estimate=columns[name], bias=columns[f"bias_{name}"], se=columns[f"se_{name}"])

@@ -1,7 +1,7 @@
-"""Targets that a world is measured against, and the gate that refuses it when it is plainly wrong.
+"""Targets for a world, and the gate that refuses a world that is clearly wrong.
 
-Targets say how near a good world comes; the gate is wider and asks only whether the world can be believed at all. It
-exists because a simulator with a hate rate of .53, where its log has .0003, went unnoticed for years.
+Targets are what a good world reaches. The gate is wider: it refuses only worlds that are not credible. It exists
+because a simulator with a hate rate of .53, where its log has .0003, went unnoticed for years.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,9 +20,9 @@ class Limits:
     """Tolerances of the checks that a sound world passes.
 
     Attributes:
-        factor: Any rate may be this many times too high or too low.
-        factor_of: Other factors, for rates so rare that a few users decide them.
-        least_auc: Of every held-out label.
+        factor: Factor by which a rate may be too high or too low.
+        factor_of: Factors of rare rates, which depend on a few users.
+        least_auc: Smallest AUC of a held-out label.
     """
 
     factor: float = 1.25
@@ -33,17 +33,17 @@ class Limits:
 
 
 def gate(validation: Validation, limits: Limits | None = None) -> list[str]:
-    """Why a world is refused, one line each; empty if it is sound."""
+    """Reasons to refuse a world, one line each; empty if it is sound."""
     limits = limits or Limits()
     return [*_rate_faults(validation, limits), *_auc_faults(validation, limits)]
 
 
 def checks(validation: Validation) -> list[Check]:
     """Build the check of every target; unmeasured ones have neither value nor verdict."""
-    parts: tuple[Callable[[Validation], Iterable[Check]], ...] = (
+    check_groups: tuple[Callable[[Validation], Iterable[Check]], ...] = (
         _heldout, _regimes, _groups, _separable, _users, _activity, _answering, _presets,
     )  # fmt: skip
-    return [check for part in parts for check in part(validation)]
+    return [check for check_group in check_groups for check in check_group(validation)]
 
 
 def _rate_faults(validation: Validation, limits: Limits) -> Iterator[str]:
@@ -64,18 +64,18 @@ def _auc_faults(validation: Validation, limits: Limits) -> Iterator[str]:
 
 
 def _heldout(validation: Validation) -> Iterator[Check]:
-    held = validation.heldout
+    section = validation.heldout
     for label, target in _HELDOUT_AUC.items():
-        yield _at_least(f"heldout.auc.{label}", held and held.auc.get(label), target)
-        reference = held.reference_log_loss.get(label) if held else None
-        loss = held.log_loss.get(label) if held else None
+        yield _at_least(f"heldout.auc.{label}", section and section.auc.get(label), target)
+        reference = section.reference_log_loss.get(label) if section else None
+        loss = section.log_loss.get(label) if section else None
         passed = None if loss is None or reference is None else loss <= reference
         target_text = "at most the reference's" + ("" if reference is None else f" {reference:.4f}")
         yield Check(name=f"heldout.log_loss.{label}", value=loss, target=target_text, passed=passed)
-    yield _at_least("heldout.watch_spearman", held and held.watch_spearman, 0.54)
-    yield _at_most("heldout.pit_max_deviation", held and held.pit_max_deviation, 0.01)
-    apart = [ks for ks in held.ks_by_duration.values() if ks is not None] if held else []
-    yield _at_most("heldout.ks_by_duration.largest", max(apart, default=None), 0.05)
+    yield _at_least("heldout.watch_spearman", section and section.watch_spearman, 0.54)
+    yield _at_most("heldout.pit_max_deviation", section and section.pit_max_deviation, 0.01)
+    distances = [ks for ks in section.ks_by_duration.values() if ks is not None] if section else []
+    yield _at_most("heldout.ks_by_duration.largest", max(distances, default=None), 0.05)
 
 
 def _regimes(validation: Validation) -> Iterator[Check]:
@@ -85,7 +85,7 @@ def _regimes(validation: Validation) -> Iterator[Check]:
 
 
 def _groups(validation: Validation) -> Iterator[Check]:
-    """The group that is furthest off, per grouping and regime."""
+    """Check the group that is furthest off, per grouping and logging policy."""
     for grouping, rows in validation.by_group.items():
         for regime in validation.regimes:
             off = [_off(row.compared) for row in rows if row.regime == regime and row.compared.ratio is not None]

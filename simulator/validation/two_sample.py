@@ -1,9 +1,8 @@
 """Classifier two-sample test of simulated against real views (Lopez-Paz and Oquab, ICLR 2017, arXiv:1610.06545).
 
-Both sides have the same columns and as many rows; the page of the app is no column, as worlds fold all pages together.
-The two sides have different videos, as different as two months of a catalogue: a length to the millisecond, or a
-topic with a length, would only name them. So lengths are in whole seconds, and trees are tested on users and videos
-of which they have seen neither.
+Both sides have the same columns and numbers of rows. The page of the app is no column, because worlds do not model it.
+The two sides have different videos, so a length to the millisecond would identify the side. So lengths are in whole
+seconds, and trees are tested on users and videos that they were not trained on.
 Axes: `rows` of both sides, the simulated ones first; `columns`.
 """
 
@@ -22,7 +21,7 @@ from simulator.validation.views import ASKING, ReservoirSample, ValidationViews
 FOLDS: Final = 3
 ROUNDS: Final = 120
 FEWEST: Final = 200
-"""Rows per side below which nothing can be told."""
+"""Smallest number of rows per side."""
 _EVENTS: Final = tuple(event for event in Event if event not in ASKING | Event.SKIP)
 _SETTINGS: Final = {
     "objective": "binary",
@@ -42,11 +41,11 @@ class TwoSampleTable:
     """Rows of both sides.
 
     Attributes:
-        x: One column per name.
-        names: What the columns are.
-        simulated: Which rows are.
-        user: Users of the two sides never share an id.
-        video: Neither do videos.
+        x: Features, one column per name.
+        names: Names of the columns.
+        simulated: Whether each row is simulated.
+        user: User of each row; the two sides share no id.
+        video: Video of each row; the two sides share no id.
     """
 
     x: Float32[np.ndarray, "rows columns"]
@@ -66,8 +65,8 @@ def two_sample(
         real: Views of the standard log.
         public: Names of the public user columns.
         tags: Whether topics have the same codes on both sides; if not, they are no column.
-        seed: Of the samples, folds and trees.
-        workers: Threads.
+        seed: Seed of the samples, folds and trees.
+        workers: Number of threads.
 
     Raises:
         NotMeasuredError: lightgbm is not installed, or there are too few rows.
@@ -92,26 +91,26 @@ def two_sample(
 def both_sides(
     simulated: ValidationViews, real: ValidationViews, public: tuple[str, ...], tags: bool, rng: np.random.Generator
 ) -> TwoSampleTable:
-    """Equal numbers of simulated and real rows, users numbered from 0."""
+    """Sample equal numbers of simulated and real rows, with users numbered from 0."""
     n = min(len(simulated), len(real))
     if n < FEWEST:
         raise NotMeasuredError(f"{n} rows on the smaller side, want at least {FEWEST}")
-    sides = [ReservoirSample.of(views, n, rng).views for views in (simulated, real)]
-    users, videos = (_apart(*(getattr(side, name) for side in sides)) for name in ("user", "video"))
-    names, x = _columns(ValidationViews.concatenate(sides), public, tags)
+    samples = [ReservoirSample.of(views, n, rng).views for views in (simulated, real)]
+    users, videos = (_disjoint_ids(*(getattr(sample, name) for sample in samples)) for name in ("user", "video"))
+    names, x = _columns(ValidationViews.concatenate(samples), public, tags)
     return TwoSampleTable(x, names, np.repeat([True, False], n), users, videos)
 
 
-def _apart(ours: Int64[np.ndarray, " n"], theirs: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " rows"]:
-    """Ids of both sides, numbered from 0 without sharing any."""
-    numbered = [np.unique(ids, return_inverse=True)[1] for ids in (ours, theirs)]
+def _disjoint_ids(simulated: Int64[np.ndarray, " n"], real: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " rows"]:
+    """Number the ids of both sides from 0, without common numbers."""
+    numbered = [np.unique(ids, return_inverse=True)[1] for ids in (simulated, real)]
     return np.concatenate([numbered[0], numbered[1] + numbered[0].max() + 1])
 
 
-def auc(truth: Bool[np.ndarray, " rows"], score: Float64[np.ndarray, " rows"]) -> float:
+def auc(is_true: Bool[np.ndarray, " rows"], score: Float64[np.ndarray, " rows"]) -> float:
     """Area under the ROC curve by ranks, ties counted half (Hanley and McNeil 1982)."""
-    n_true, n_false = int(truth.sum()), int((~truth).sum())
-    return float((rankdata(score)[truth].sum() - n_true * (n_true + 1) / 2) / max(1, n_true * n_false))
+    n_true, n_false = int(is_true.sum()), int((~is_true).sum())
+    return float((rankdata(score)[is_true].sum() - n_true * (n_true + 1) / 2) / max(1, n_true * n_false))
 
 
 def _columns(
@@ -120,14 +119,14 @@ def _columns(
     """Return the names and values of the columns that both samples have."""
     columns = {"hour": views.hour, "duration_s": np.round(views.duration_s), "watch_s": views.watch_s}
     columns |= {str(event.name).lower(): views.had(event) for event in _EVENTS}
-    columns |= {name: views.profile[:, at] for at, name in enumerate(public)}
+    columns |= {name: views.profile[:, index] for index, name in enumerate(public)}
     if tags:
         columns["tag"] = views.tag
     return tuple(columns), np.stack([np.asarray(column, np.float32) for column in columns.values()], axis=1)
 
 
 def _boost(table: TwoSampleTable, rows: Bool[np.ndarray, " rows"], seed: int, workers: int) -> Any:  # noqa: ANN401 (no types)
-    """Trees fitted to some rows."""
+    """Fit trees to the given rows."""
     try:
         import lightgbm
     except ImportError:

@@ -18,20 +18,20 @@ _LOG_SHARES: Final = np.log(_WEIGHTS / _WEIGHTS.sum())
 @final
 @dataclass(frozen=True)
 class EventCounts:
-    """Events out of views per user; users without a view are not among them."""
+    """Events and views per user, for users with a view."""
 
     events: Int64[np.ndarray, " users"]
     views: Int64[np.ndarray, " users"]
 
     @staticmethod
     def of(events: np.ndarray, views: np.ndarray) -> "EventCounts":
-        """Counts of the users with a view."""
+        """Select the users with a view."""
         has_views = views > 0
         return EventCounts(events[has_views].astype(np.int64), views[has_views].astype(np.int64))
 
 
 def logit_spread(counts: EventCounts) -> float:
-    """Standard deviation over users of the logit of their rate; NaN where there is no event or nothing else.
+    """Standard deviation over users of the logit of their rate; NaN if no view or every view has the event.
 
     events ~ Binomial(views, p), logit p ~ Normal(m, s): the logistic-normal binomial model (Williams, Applied
     Statistics 1982, https://doi.org/10.2307/2347977). m and s maximise the likelihood, the normal integrated out by
@@ -40,25 +40,29 @@ def logit_spread(counts: EventCounts) -> float:
     share = counts.events.sum() / max(1, counts.views.sum())
     if not 0 < share < 1:
         return float("nan")
-    pairs, times = np.unique(np.stack([counts.events, counts.views], axis=1), axis=0, return_counts=True)
+    pairs, multiplicity = np.unique(np.stack([counts.events, counts.views], axis=1), axis=0, return_counts=True)
 
-    def surprise(at: Float64[np.ndarray, " 2"]) -> float:
-        return -float(times @ _log_likelihood(pairs, float(at[0]), float(np.exp(at[1])))) / len(counts.views)
+    def negative_log_likelihood(parameters: Float64[np.ndarray, " 2"]) -> float:
+        return -float(multiplicity @ _log_likelihood(pairs, float(parameters[0]), float(np.exp(parameters[1])))) / len(
+            counts.views
+        )
 
-    optimum = minimize(surprise, np.array([logit(share), 0.0]), method="L-BFGS-B", bounds=[(-30, 30), (-5, 3)])
+    optimum = minimize(
+        negative_log_likelihood, np.array([logit(share), 0.0]), method="L-BFGS-B", bounds=[(-30, 30), (-5, 3)]
+    )
     return float(np.exp(optimum.x[1]))
 
 
 def thin(counts: EventCounts, views: Int64[np.ndarray, " others"], rng: np.random.Generator) -> EventCounts:
-    """Thin users' views to the numbers that others have: the busiest get the busiest's number.
+    """Thin users' views to the numbers of views of other users, matched by rank.
 
-    Which views are left out does not depend on what happened in them (hypergeometric draws). A user with fewer views
-    than wanted keeps them all.
+    Which views are left out does not depend on their events (hypergeometric draws). A user with fewer views than the
+    matched number keeps them all.
 
     Args:
-        counts: Of simulated users.
-        views: Of real users, each at least 1.
-        rng: Breaks ties and draws.
+        counts: Counts of simulated users.
+        views: Numbers of views of real users, each at least 1.
+        rng: Generator that breaks ties and draws.
     """
     rank = np.empty(len(counts.views), np.int64)
     rank[np.lexsort((rng.random(len(rank)), counts.views))] = np.arange(len(rank))
@@ -80,7 +84,7 @@ def concentration(events: Float64[np.ndarray, " users"]) -> Float64[np.ndarray, 
 def _log_likelihood(pairs: Int64[np.ndarray, "pairs 2"], centre: float, spread: float) -> Float64[np.ndarray, " pairs"]:
     """Log-probability of each (events, views)."""
     events, views = pairs[:, :1].astype(np.float64), pairs[:, 1:].astype(np.float64)
-    at = centre + spread * _NODES
+    logits = centre + spread * _NODES
     choose = gammaln(views + 1) - gammaln(events + 1) - gammaln(views - events + 1)
-    terms = choose + events * log_expit(at) + (views - events) * log_expit(-at)
+    terms = choose + events * log_expit(logits) + (views - events) * log_expit(-logits)
     return np.asarray(logsumexp(terms + _LOG_SHARES, axis=1))

@@ -38,20 +38,22 @@ def validate(subject: ValidationSubject, plan: SimulationPlan, progress: Progres
 
     Args:
         subject: The world and the folders.
-        plan: How much is simulated.
-        progress: Told of every stage.
+        plan: Size of the simulation.
+        progress: Called at every stage.
 
     Raises:
-        DataError: A missing or damaged folder.
+        DataError: A folder is missing or damaged.
     """
     world, attempt = subject.world, _Attempts(progress)
     progress("real rows", 0, 1)
     if subject.heldout is not None:
         open_folder(subject.heldout)
     real = read_real(subject.data, world)
-    seen = simulate_regimes(world, plan, progress)
+    reduction = simulate_regimes(world, plan, progress)
     fortnight = simulate_fortnight(world, plan, progress)
-    apart = attempt("two_sample", lambda: two_sample(*_sides(seen, real, world), plan.seed, plan.workers))
+    separability = attempt(
+        "two_sample", lambda: two_sample(*_two_sample_inputs(reduction, real, world), plan.seed, plan.workers)
+    )
     rng = np.random.default_rng(plan.seed)
     measured = Validation(
         world=world.name,
@@ -60,12 +62,12 @@ def validate(subject: ValidationSubject, plan: SimulationPlan, progress: Progres
         seed=plan.seed,
         real_rows=len(real.views),
         heldout=attempt("heldout", lambda: sections.heldout_section(subject)),
-        regimes=sections.regime_section(seen.days),
-        by_group=sections.group_section(seen, world),
-        watch_time=sections.watch_section(seen, real.views),
-        two_sample_auc=apart.auc if apart else None,
-        two_sample=apart,
-        per_user=sections.user_section(seen.days.lines["all:base"], fortnight, real.views, rng),
+        regimes=sections.regime_section(reduction.days),
+        by_group=sections.group_section(reduction, world),
+        watch_time=sections.watch_section(reduction, real.views),
+        two_sample_auc=separability.auc if separability else None,
+        two_sample=separability,
+        per_user=sections.user_section(reduction.days.timelines["all:base"], fortnight, real.views, rng),
         hate_concentration=concentration(fortnight.of_users("hates")).tolist(),
         activity=sections.activity_section(fortnight),
         answering=attempt("answering", lambda: sections.answering_section(subject)),
@@ -83,7 +85,7 @@ def judged(measured: Validation) -> Validation:
 
 
 def write_validation(folder: Path, validation: Validation, html: str) -> None:
-    """Keep the figures and the page.
+    """Write the figures and the page.
 
     Raises:
         RunFolderError: The folder cannot be written to.
@@ -94,25 +96,25 @@ def write_validation(folder: Path, validation: Validation, html: str) -> None:
     files.write(PAGE, lambda to: to.write_text(html, encoding="utf-8"))
 
 
-def _sides(
-    seen: Reduction, real: RealRows, world: World
+def _two_sample_inputs(
+    reduction: Reduction, real: RealRows, world: World
 ) -> tuple[ValidationViews, ValidationViews, tuple[str, ...], bool]:
     """Return the classifier's inputs: simulated and real views, public columns, and whether tags agree."""
-    if seen.sample is None:
+    if reduction.sample is None:
         raise NotMeasuredError("no simulated view was traced")
-    return seen.sample.views, real.views, tuple(column.name for column in world.columns), real.same_tags
+    return reduction.sample.views, real.views, tuple(column.name for column in world.columns), real.same_tags
 
 
 @final
 @dataclass(frozen=True)
 class _Attempts:
-    """Measures sections that may be out of reach, and notes why."""
+    """Measures sections, and notes the reason if one cannot be measured."""
 
     progress: Progress
     reasons: dict[str, str] = field(default_factory=dict[str, str])
 
     def __call__(self, name: str, measure: Callable[[], Section]) -> Section | None:
-        """A section, or None with the reason noted."""
+        """Measure a section; return None and note the reason if that is not possible."""
         self.progress(name.replace("_", " "), 0, 1)
         try:
             return measure()

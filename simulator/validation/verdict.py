@@ -1,6 +1,6 @@
 """Verdict of a validation, stored in the world, and the warning that runs print for a refused world.
 
-The verdict stands in the world's provenance, so that it is stored with the world and printed on its card.
+The verdict is part of the world's provenance, so it is stored with the world and printed on its card.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _SOUND: Final = "sound"
 
 
 def with_verdict(world: World, faults: Sequence[str]) -> World:
-    """The world with the verdict of the gate.
+    """Add the verdict of the gate to a world.
 
     >>> from user_models.testing import toy_world
     >>> with_verdict(toy_world(), ["hate under base: 3 times the real figure"]).provenance["validated"]

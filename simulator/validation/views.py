@@ -1,4 +1,4 @@
-"""Views in one form, simulated or real, so that both go through the same counting.
+"""Views in one form, simulated or real, for the same counting.
 
 Axes: `rows` views; `columns` public user columns of the world; `users`; `videos`.
 """
@@ -16,23 +16,23 @@ from simulator.experiment.runner import PreparedExperiment
 ASKING: Final = Event.ASKED | Event.ANSWERED | Event.SATISFIED | Event.DISSATISFIED | Event.ASKED_STRONGLY
 """Events of questionnaires, which no real log has."""
 TRACED: Final = tuple(event for event in Event if event not in ASKING | Event.SKIP)
-"""Events that a real log has too."""
+"""Events that real logs have."""
 
 
 @final
 @dataclass(frozen=True)
 class ValidationViews:
-    """Views of either kind.
+    """Simulated or real views.
 
     Attributes:
-        user: Which user; ids of one side only.
-        video: Which video; ids of one side only.
+        user: Id of the user, unique within one side.
+        video: Id of the video, unique within one side.
         hour: Hour of day.
         duration_s: Length of the video.
         watch_s: Seconds watched.
         events: `policies.base.Event` bits.
         tag: Code of the video's topic, -1 if not known.
-        profile: Codes of the user's public columns, -1 where the world knows no such level.
+        profile: Codes of the user's public columns, -1 for a level that the world lacks.
     """
 
     user: Int64[np.ndarray, " rows"]
@@ -47,19 +47,19 @@ class ValidationViews:
     def __len__(self) -> int:
         return len(self.user)
 
-    def take(self, chosen: Int64[np.ndarray, " chosen"] | Bool[np.ndarray, " rows"]) -> "ValidationViews":
-        """Some of the views."""
-        return ValidationViews(*(getattr(self, f.name)[chosen] for f in fields(self)))
+    def take(self, rows: Int64[np.ndarray, " chosen"] | Bool[np.ndarray, " rows"]) -> "ValidationViews":
+        """Select views."""
+        return ValidationViews(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     def had(self, event: Event) -> Bool[np.ndarray, " rows"]:
         """Return which views have an event."""
         return (self.events & np.uint16(event)) > 0
 
     @staticmethod
-    def concatenate(parts: "list[ValidationViews]") -> "ValidationViews":
-        """All the views of the parts, in order."""
+    def concatenate(views: "list[ValidationViews]") -> "ValidationViews":
+        """Concatenate views, in order."""
         return ValidationViews(
-            *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(ValidationViews))
+            *(np.concatenate([getattr(some_views, f.name) for some_views in views]) for f in fields(ValidationViews))
         )
 
 
@@ -69,8 +69,8 @@ class PublicFeatures:
     """Public features of a simulated experiment's videos and users.
 
     Attributes:
-        duration_s: Of each video.
-        tag: Of each video.
+        duration_s: Length of each video in seconds.
+        tag: Topic of each video.
         profile: Codes of each user's public columns.
     """
 
@@ -79,17 +79,17 @@ class PublicFeatures:
     profile: Int16[np.ndarray, "users columns"]
 
 
-def faces_of(setting: PreparedExperiment) -> PublicFeatures:
-    """The public side of an experiment; codes are read back from the indicators that policies get."""
-    stage = setting.course.stage
-    ends = np.cumsum([len(column.levels) for column in stage.world.columns])
-    indicators = np.split(stage.user_table.features[:, : ends[-1]], ends[:-1], axis=1)
-    profile = np.stack([part.argmax(axis=1) for part in indicators], axis=1).astype(np.int16)
-    return PublicFeatures(stage.video_table.duration_s, stage.video_table.tag, profile)
+def public_features(setting: PreparedExperiment) -> PublicFeatures:
+    """Read the public features of an experiment from the tables that policies get."""
+    platform = setting.rollout.platform
+    level_ends = np.cumsum([len(column.levels) for column in platform.world.columns])
+    indicators = np.split(platform.user_table.features[:, : level_ends[-1]], level_ends[:-1], axis=1)
+    profile = np.stack([levels.argmax(axis=1) for levels in indicators], axis=1).astype(np.int16)
+    return PublicFeatures(platform.video_table.duration_s, platform.video_table.tag, profile)
 
 
-def traced_views(table: pa.Table, faces: PublicFeatures) -> ValidationViews:
-    """A trace's rows as views; watch time in whole milliseconds, as logs have it."""
+def traced_views(table: pa.Table, features: PublicFeatures) -> ValidationViews:
+    """Turn a trace into views; watch time is in whole milliseconds, as in real logs."""
     user = np.asarray(table["user_id"]).astype(np.int64)
     video = np.asarray(table["video_id"])
     events = np.zeros(len(user), np.uint16)
@@ -99,11 +99,11 @@ def traced_views(table: pa.Table, faces: PublicFeatures) -> ValidationViews:
         user=user,
         video=video.astype(np.int64),
         hour=np.asarray(table["hour"]).astype(np.int16),
-        duration_s=faces.duration_s[video],
+        duration_s=features.duration_s[video],
         watch_s=np.round(np.asarray(table["watch_s"]).astype(np.float64), 3).astype(np.float32),
         events=events,
-        tag=faces.tag[video],
-        profile=faces.profile[user],
+        tag=features.tag[video],
+        profile=features.profile[user],
     )
 
 
@@ -113,7 +113,7 @@ class ReservoirSample:
     """Uniform reservoir sample of views (Efraimidis and Spirakis 2006, equal weights).
 
     Attributes:
-        views: Those with the smallest keys.
+        views: Views with the smallest keys.
         key: A uniform number per view.
     """
 
@@ -122,19 +122,19 @@ class ReservoirSample:
 
     @staticmethod
     def of(views: ValidationViews, size: int, rng: np.random.Generator) -> "ReservoirSample":
-        """At most `size` of the views."""
+        """Sample at most `size` views."""
         return ReservoirSample(views, rng.random(len(views))).smallest(size)
 
     def merge(self, other: "ReservoirSample", size: int) -> "ReservoirSample":
-        """A sample of all views behind both."""
-        both = ReservoirSample(
+        """Merge two samples into one of all their views."""
+        joined = ReservoirSample(
             ValidationViews.concatenate([self.views, other.views]), np.concatenate([self.key, other.key])
         )
-        return both.smallest(size)
+        return joined.smallest(size)
 
     def smallest(self, size: int) -> "ReservoirSample":
         """Return the `size` views with the smallest keys, in their original order."""
         if len(self.key) <= size:
             return self
-        chosen = np.sort(np.argpartition(self.key, size)[:size])
-        return ReservoirSample(self.views.take(chosen), self.key[chosen])
+        kept_rows = np.sort(np.argpartition(self.key, size)[:size])
+        return ReservoirSample(self.views.take(kept_rows), self.key[kept_rows])

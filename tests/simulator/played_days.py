@@ -12,7 +12,7 @@ from simulator.experiment.schedule import day_steps
 from simulator.experiment.setup import PreparedExperiment
 from simulator.experiment.training import read_logs
 from simulator.rollout.answer_model import constant_model
-from simulator.rollout.catalogue import RolloutSettings, make_stage
+from simulator.rollout.catalogue import RolloutSettings, draw_platform
 from simulator.rollout.population import make_blocks
 from simulator.rollout.user_day_table import Buckets
 from simulator.runs.checkpoint import Checkpoint
@@ -69,7 +69,7 @@ class Days:
 
 def prepared(world, size, policies, arm_of=None, seed=0, slate_size=6, rounds=2, block_users=None, **keys):
     """An experiment on 20 candidates whose arms `a` and `b` are served by these policies."""
-    stage, people = make_stage(world, size, seed)
+    platform, people = draw_platform(world, size, seed)
     names = ("a", "b")
     spec = ExperimentSpec(
         name="days",
@@ -80,8 +80,8 @@ def prepared(world, size, policies, arm_of=None, seed=0, slate_size=6, rounds=2,
     )
     nobody = np.zeros(size.users, np.int32)
     buckets = Buckets(names, nobody if arm_of is None else arm_of, ("all",), nobody)
-    settings = RolloutSettings(stage, seed, slate_size, 20, constant_model())
-    blocks = make_blocks(people, rounds, stage.rules, block_users)
+    settings = RolloutSettings(platform, seed, slate_size, 20, constant_model())
+    blocks = make_blocks(people, rounds, platform.rules, block_users)
     return PreparedExperiment(spec, settings, blocks, buckets, tuple(policies), policies[0])
 
 

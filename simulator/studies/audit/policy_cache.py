@@ -1,4 +1,4 @@
-"""Policies that are taught once, by the first test of an audit, and serve all tests after it as they are."""
+"""Policies that are trained once, in the first test of an audit, and serve all later tests unchanged."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,24 +16,24 @@ from simulator.runs.checkpoint import StoredFile
 from simulator.runs.folder import RunFolder
 
 _ANSWERS: Final = "answers"
-Taught = tuple[tuple[PackedPolicy, ...], AnswerWeights]
+TrainedPolicies = tuple[tuple[PackedPolicy, ...], AnswerWeights]
 
 
 @final
 class PolicyCache:
-    """What was taught, in files `policies/<who>.safetensors` of a folder."""
+    """Trained policies, in files `policies/<group>.safetensors` of a folder."""
 
     def __init__(self, folder: RunFolder) -> None:
-        """Look for files there."""
+        """Use the files of a folder."""
         self._folder = folder
 
-    def recall(self, who: str, n: int) -> Taught | None:
-        """What was taught to these `n` policies, or None if nothing was.
+    def recall(self, group: str, n: int) -> TrainedPolicies | None:
+        """Read the `n` trained policies of a group; None if they are not stored.
 
         Raises:
-            RunFolderError: A damaged file.
+            RunFolderError: The file is damaged.
         """
-        path = self._path(who)
+        path = self._path(group)
         try:
             with suppress(FileNotFoundError):
                 return _unpack(path.read_bytes(), n)
@@ -41,21 +41,21 @@ class PolicyCache:
             raise RunFolderError(f"{path}: damaged ({error}); delete it and the replications, and begin anew") from None
         return None
 
-    def keep(self, who: str, taught: Taught) -> None:
-        """Write down what was taught."""
-        weights, answers = taught
+    def keep(self, group: str, trained: TrainedPolicies) -> None:
+        """Store trained policies."""
+        weights, answers = trained
         arrays = {_ANSWERS: np.array(answers, np.float64)}
         for index, files in enumerate(weights):
             arrays |= {f"{index}/{name}": np.frombuffer(data, np.uint8) for name, data in files}
-        self._folder.put(self._path(who).relative_to(self._folder.path).as_posix(), save(arrays))
+        self._folder.put(self._path(group).relative_to(self._folder.path).as_posix(), save(arrays))
 
-    def _path(self, who: str) -> Path:
-        """The file of one lesson."""
-        return self._folder.path / "policies" / f"{who}.safetensors"
+    def _path(self, group: str) -> Path:
+        """Path of a group's file."""
+        return self._folder.path / "policies" / f"{group}.safetensors"
 
 
-def _unpack(data: bytes, n: int) -> Taught:
-    """What `PolicyCache.keep` wrote."""
+def _unpack(data: bytes, n: int) -> TrainedPolicies:
+    """Decode a file that `PolicyCache.keep` wrote."""
     arrays = load(data)
     answers = tuple(float(value) for value in arrays.pop(_ANSWERS))
     weights: list[list[tuple[str, bytes]]] = [[] for _ in range(n)]
@@ -67,12 +67,12 @@ def _unpack(data: bytes, n: int) -> Taught:
 
 @final
 class CachedTrainingEngine:
-    """An engine that teaches nothing which its school knows."""
+    """An engine that takes trained policies from a cache."""
 
-    def __init__(self, engine: Engine, school: PolicyCache) -> None:
-        """Let `engine` do the rest."""
+    def __init__(self, engine: Engine, cache: PolicyCache) -> None:
+        """Use `engine` for everything but cached training."""
         self._engine = engine
-        self._school = school
+        self._school = cache
 
     def open(self, context: RunContext) -> None:
         """See `Engine.open`."""
@@ -83,23 +83,23 @@ class CachedTrainingEngine:
         """See `Engine.load_users`."""
         self._engine.load_users(timeline, states)
 
-    def fork(self, source: str, lines: Sequence[str]) -> None:
+    def fork(self, source: str, timelines: Sequence[str]) -> None:
         """See `Engine.fork`."""
-        self._engine.fork(source, lines)
+        self._engine.fork(source, timelines)
 
     def play(self, step: SimulationStep, serving: ServingPolicies) -> StepResult:
         """See `Engine.play`."""
         return self._engine.play(step, serving)
 
-    def train(self, step: TrainingStep, logs: tuple[StoredFile, ...]) -> Taught:
-        """See `Engine.train`; a lesson is given once."""
+    def train(self, step: TrainingStep, logs: tuple[StoredFile, ...]) -> TrainedPolicies:
+        """See `Engine.train`; a group of policies is trained once."""
         setting = self._context.setting
-        known = self._school.recall(step.who, 1 if step.who == "pre" else len(setting.policies))
-        if known is not None:
-            return known
-        taught = self._engine.train(step, logs)
-        self._school.keep(step.who, taught)
-        return taught
+        cached = self._school.recall(step.who, 1 if step.who == "pre" else len(setting.policies))
+        if cached is not None:
+            return cached
+        trained = self._engine.train(step, logs)
+        self._school.keep(step.who, trained)
+        return trained
 
     def close(self) -> None:
         """See `Engine.close`."""

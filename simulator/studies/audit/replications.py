@@ -1,7 +1,7 @@
-"""An audit over fresh seeds: the whole test run again and again, one small file of readings per run.
+"""An audit over fresh seeds: the whole test is run many times, with one small file of readings per run.
 
-Each replication draws new users and new noise, and new videos and trained policies too, unless policies are kept:
-then one catalogue and the first run's policies serve all of them, and the treatment is one fixed thing.
+Each replication draws new users and new noise. It also draws new videos and trains new policies, unless policies are
+kept: then all replications use one catalogue and the policies of the first run, so the treatment is fixed.
 """
 
 import math
@@ -27,7 +27,7 @@ from simulator.statistics.resplits import Readings
 from simulator.studies.audit.methods import audited_metrics
 from simulator.studies.audit.policy_cache import CachedTrainingEngine, PolicyCache
 from simulator.studies.audit.readings import MethodReadings, SplitReader, join
-from simulator.studies.potential_outcomes import read_lives
+from simulator.studies.potential_outcomes import read_outcomes
 
 FOLDER: Final = "replications"
 
@@ -40,7 +40,7 @@ class _StoredRow(BaseModel):
 
 @final
 class MethodReading(_StoredRow):
-    """One method's reading of one replication: lift, its interval and p, of the A/A and of the A/B test."""
+    """Reading of one replication by one method: lift, its interval and p-value, of the A/A and of the A/B test."""
 
     metric: str
     arm: str
@@ -53,7 +53,7 @@ class MethodReading(_StoredRow):
 
 @final
 class Replication(_StoredRow):
-    """One run of the test with a seed of its own."""
+    """Readings of one run of the test with its own seed."""
 
     seed: int
     kept_policies: bool
@@ -62,7 +62,7 @@ class Replication(_StoredRow):
 
 @final
 class _Files:
-    """A sink that leaves user-days in a folder."""
+    """A sink that writes user-days into a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -75,103 +75,107 @@ class _Files:
 
 
 def replicate(spec: ExperimentSpec, out: RunFolder, index: int, keep_policies: bool, workers: int) -> None:
-    """Run the test with its `index`-th seed and keep what was read of it, unless that is done already.
+    """Run the test with its `index`-th seed and store its readings, unless they are stored already.
 
     Raises:
         SpecError: The spec cannot be run.
-        RunFolderError: A file of an earlier try that is damaged or of another audit, or that cannot be written.
+        RunFolderError: A file is damaged, belongs to another audit, or cannot be written.
     """
     seed = replication_seed(spec.seed, index)
     name = f"{FOLDER}/{index:05d}.json"
     if (out.path / name).is_file():
         load_replication(out.path / name, seed, keep_policies)
         return
-    again = spec.model_copy(update={"seed": seed, "truth": True, "trace": 0.0, "sweep": None})
+    seeded_spec = spec.model_copy(update={"seed": seed, "truth": True, "trace": 0.0, "sweep": None})
     catalogue = replication_seed(spec.seed, 0) if keep_policies else None
-    setting = prepare(again, world_of(again), catalogue)
+    setting = prepare(seeded_spec, world_of(seeded_spec), catalogue)
     local = LocalEngine(workers)
     engine = CachedTrainingEngine(local, PolicyCache(out)) if keep_policies else local
     with TemporaryDirectory() as folder:
         play_into(_Files(Path(folder)), setting, engine, _silent)
-        lives = read_lives(Path(folder), again)
-    readings = [_reading(found) for found in SplitReader(lives).read(lives.bucket[None, :])]
-    done = Replication(seed=seed, kept_policies=keep_policies, readings=readings)
-    out.put(name, (done.model_dump_json(indent=1) + "\n").encode())
+        outcomes = read_outcomes(Path(folder), seeded_spec)
+    readings = [_reading(method_readings) for method_readings in SplitReader(outcomes).read(outcomes.bucket[None, :])]
+    replication = Replication(seed=seed, kept_policies=keep_policies, readings=readings)
+    out.put(name, (replication.model_dump_json(indent=1) + "\n").encode())
 
 
 def replication_seed(seed: int, index: int) -> int:
-    """The seed of a replication: the same for every audit of that seed, whoever runs it and in which order."""
+    """Seed of a replication; it depends on the audit's seed and the index alone."""
     return int(seed_word(seed, f"audit {index}") >> np.uint64(1))
 
 
 def load_replication(path: Path, seed: int, kept_policies: bool) -> Replication:
-    """What `replicate` wrote.
+    """Read a file that `replicate` wrote.
 
     Raises:
-        RunFolderError: Damaged, or of another audit.
+        RunFolderError: The file is damaged or belongs to another audit.
     """
     try:
-        done = Replication.model_validate_json(path.read_bytes())
+        replication = Replication.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise RunFolderError(
             f"{path}: damaged ({type(error).__name__}); delete it, and --resume runs it anew"
         ) from None
-    if (done.seed, done.kept_policies) != (seed, kept_policies):
-        kept = "with" if done.kept_policies else "without"
+    if (replication.seed, replication.kept_policies) != (seed, kept_policies):
+        with_or_without = "with" if replication.kept_policies else "without"
         raise RunFolderError(
-            f"{path}: run with seed {done.seed} {kept} --keep-policies; resume with the same spec and options"
+            f"{path}: run with seed {replication.seed} {with_or_without} --keep-policies; "
+            "resume with the same spec and options"
         )
-    return done
+    return replication
 
 
 def gather(spec: ExperimentSpec, out: Path, n: int, keep_policies: bool) -> list[MethodReadings]:
-    """What the first `n` replications say together.
+    """Join the readings of the first `n` replications.
 
     Raises:
-        RunFolderError: A file that is missing, damaged or of another audit.
+        RunFolderError: A file is missing, damaged or of another audit.
     """
     metrics = {metric.key: metric for metric in audited_metrics(spec.days)}
-    done = [
+    replications = [
         load_replication(out / f"{FOLDER}/{index:05d}.json", replication_seed(spec.seed, index), keep_policies)
         for index in range(n)
     ]
-    return [join([_evidence(each.readings[place], metrics) for each in done]) for place in range(len(done[0].readings))]
+    return [
+        join([_method_readings(replication.readings[position], metrics) for replication in replications])
+        for position in range(len(replications[0].readings))
+    ]
 
 
-def _reading(found: MethodReadings) -> MethodReading:
-    """One test's evidence as it is written."""
+def _reading(readings: MethodReadings) -> MethodReading:
+    """Convert one test's readings for storage."""
     return MethodReading(
-        metric=found.metric.key,
-        arm=found.arm,
-        method=found.method,
-        a_a=_numbers(found.a_a),
-        a_b=_numbers(found.a_b),
-        truth=_number(found.truth[0]),
-        truth_se=_number(found.truth_se[0]),
+        metric=readings.metric.key,
+        arm=readings.arm,
+        method=readings.method,
+        a_a=_numbers(readings.a_a),
+        a_b=_numbers(readings.a_b),
+        truth=_number(readings.truth[0]),
+        truth_se=_number(readings.truth_se[0]),
     )
 
 
-def _evidence(reading: MethodReading, metrics: dict[str, Metric]) -> MethodReadings:
-    """One test's evidence as it was written."""
-    a_a, a_b = (Readings(*(_array(value) for value in four)) for four in (reading.a_a, reading.a_b))
+def _method_readings(reading: MethodReading, metrics: dict[str, Metric]) -> MethodReadings:
+    """Convert stored readings of one test back."""
+    a_a, a_b = (Readings(*(_array(value) for value in values)) for values in (reading.a_a, reading.a_b))
     truth, error = _array(reading.truth), _array(reading.truth_se)
     return MethodReadings(metrics[reading.metric], reading.arm, reading.method, a_a, a_b, truth, error)
 
 
 def _numbers(readings: Readings) -> tuple[Number, Number, Number, Number]:
-    """Lift, interval and p of one test."""
-    four = (readings.relative_effect, readings.ci_low, readings.ci_high, readings.p_value)
-    low = [_number(values[0]) for values in four]
-    return low[0], low[1], low[2], low[3]
+    """Lift, interval and p-value of one test."""
+    arrays = (readings.relative_effect, readings.ci_low, readings.ci_high, readings.p_value)
+    numbers = [_number(values[0]) for values in arrays]
+    return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
 def _number(value: float) -> Number:
-    """None for what is not a number."""
+    """The value, or None if it is not finite."""
     return float(value) if math.isfinite(value) else None
 
 
 def _array(value: Number) -> np.ndarray:
-    """An array of one."""
+    """Array of one value; NaN for None."""
     return np.array([np.nan if value is None else value])
 
 

@@ -1,7 +1,8 @@
-"""An audit: the test run again where the truth is known, to see how often each way of reading it is wrong.
+"""An audit: repeat a test with known truth, to measure how often each method of reading it is wrong.
 
-Two sources. Re-splits divide the users of one run anew, by the thousand and in seconds: what everybody would do under
-every arm is on disk. Fresh seeds run the whole test again: slower, but they draw users too, and serve arms that learn.
+There are two sources. Re-splits divide the users of one run again, thousands of times in seconds: all users' outcomes
+under every arm are on disk. Fresh seeds run the whole test again. This is slower, but draws users too, and works for
+arms that learn.
 """
 
 import json
@@ -23,20 +24,20 @@ from simulator.spec.experiment import ExperimentSpec
 from simulator.studies.audit.error_rates import audit_row
 from simulator.studies.audit.readings import resplit
 from simulator.studies.audit.replications import gather, replicate
-from simulator.studies.potential_outcomes import read_lives
+from simulator.studies.potential_outcomes import read_outcomes
 
 
 @final
 @dataclass(frozen=True)
 class AuditPlan:
-    """What to audit.
+    """Settings of an audit.
 
     Attributes:
-        spec: The test.
-        resplits: Times its users are split anew; 0 for never.
-        replications: Times it is run with a fresh seed; 0 for never.
+        spec: Spec of the test.
+        resplits: Number of re-splits of its users.
+        replications: Number of runs with a fresh seed.
         keep_policies: Whether the policies and videos of the first fresh seed serve all others.
-        run: A finished run of the spec, whose users are split anew; by default one is made.
+        run: A finished run of the spec for the re-splits; by default one is made.
     """
 
     spec: ExperimentSpec
@@ -47,19 +48,19 @@ class AuditPlan:
 
 
 def run_audit(plan: AuditPlan, out: Path, workers: int, progress: Progress, resume: bool = False) -> Audit:
-    """Audit a test into `out`: `audit.json`, a run to split anew in `run/`, one file per fresh seed.
+    """Audit a test and write `audit.json` into `out`, with the run for re-splits in `run/` and one file per fresh seed.
 
-    `audit-plan.json` is there from the beginning.
+    `audit-plan.json` is written first.
 
     Raises:
-        SpecError: The spec cannot be audited like this; nothing was written.
-        RunFolderError: The folder is taken, in use, damaged or of another audit, or cannot be written to.
+        SpecError: The spec cannot be audited with these settings; nothing was written.
+        RunFolderError: The folder is not empty, in use, damaged or of another audit, or cannot be written to.
     """
     _check(plan)
     folder = RunFolder.reopen(out, plan.spec) if resume else RunFolder.create(out)
     with locked(out):
         folder.begin(plan.spec)
-        folder.put(AUDIT_BEGUN, _begun(plan))
+        folder.put(AUDIT_BEGUN, _plan_json(plan))
         rows = [*_resplit_rows(plan, folder, workers, progress), *_seed_rows(plan, folder, workers, progress)]
         audit = Audit(
             name=plan.spec.name,
@@ -75,18 +76,18 @@ def run_audit(plan: AuditPlan, out: Path, workers: int, progress: Progress, resu
 
 
 def write_audit_page(out: Path, html: str) -> None:
-    """Keep the page beside `audit.json`."""
+    """Write the page next to `audit.json`."""
     RunFolder(out).put("audit.html", html.encode())
 
 
-def _begun(plan: AuditPlan) -> bytes:
-    """What tells an audit's folder from a run's before there is an `audit.json`: how often it splits and runs."""
-    how = {"resplits": plan.resplits, "replications": plan.replications, "keep_policies": plan.keep_policies}
-    return (json.dumps(how, indent=1) + "\n").encode()
+def _plan_json(plan: AuditPlan) -> bytes:
+    """Encode the numbers of re-splits and runs; this file marks the folder as an audit's before `audit.json` exists."""
+    options = {"resplits": plan.resplits, "replications": plan.replications, "keep_policies": plan.keep_policies}
+    return (json.dumps(options, indent=1) + "\n").encode()
 
 
 def _check(plan: AuditPlan) -> None:
-    """Refuse what cannot be audited."""
+    """Check that the plan can be audited."""
     spec = plan.spec
     if spec.sweep is not None:
         raise SpecError(f"{spec.name}: has a sweep; audit one of its values, with that value under world_values")
@@ -100,7 +101,7 @@ def _check(plan: AuditPlan) -> None:
         raise SpecError(
             f"{spec.name}: has `truth = false`, so only one world is on disk; re-splits want `truth = true`"
         )
-    if MIXED in prepare(spec, world_of(spec)).lines:
+    if MIXED in prepare(spec, world_of(spec)).timelines:
         raise SpecError(
             f"{spec.name}: has an arm that learns during the test, and what it learns hangs on who is in its bucket, "
             "so users cannot be split anew; use fresh seeds: --replications N"
@@ -108,21 +109,23 @@ def _check(plan: AuditPlan) -> None:
 
 
 def _resplit_rows(plan: AuditPlan, folder: RunFolder, workers: int, progress: Progress) -> list[AuditRow]:
-    """Users of one run, split anew."""
+    """Rows from re-splits of one run's users."""
     if not plan.resplits:
         return []
     run = plan.run or folder.path / "run"
     if plan.run is None and not (run / "report.json").is_file():
-        begun = (run / "spec.toml").is_file()
-        run_to_folder(plan.spec, run, workers, progress, resume=begun)
+        is_begun = (run / "spec.toml").is_file()
+        run_to_folder(plan.spec, run, workers, progress, resume=is_begun)
     progress("re-splits", 0, plan.resplits)
-    lives = read_lives(run, plan.spec)
-    readings = resplit(lives, plan.resplits, _rng(plan.spec), lambda done: progress("re-splits", done, plan.resplits))
-    return [audit_row(each, plan.spec.control.name, RESPLITS) for each in readings]
+    outcomes = read_outcomes(run, plan.spec)
+    readings = resplit(
+        outcomes, plan.resplits, _rng(plan.spec), lambda done: progress("re-splits", done, plan.resplits)
+    )
+    return [audit_row(reading, plan.spec.control.name, RESPLITS) for reading in readings]
 
 
 def _seed_rows(plan: AuditPlan, folder: RunFolder, workers: int, progress: Progress) -> list[AuditRow]:
-    """The test with fresh seeds."""
+    """Rows from runs with fresh seeds."""
     if not plan.replications:
         return []
     for index in range(plan.replications):
@@ -130,16 +133,16 @@ def _seed_rows(plan: AuditPlan, folder: RunFolder, workers: int, progress: Progr
         replicate(plan.spec, folder, index, plan.keep_policies, workers)
     progress("fresh seeds", plan.replications, plan.replications)
     readings = gather(plan.spec, folder.path, plan.replications, plan.keep_policies)
-    return [audit_row(each, plan.spec.control.name, SEEDS) for each in readings]
+    return [audit_row(reading, plan.spec.control.name, SEEDS) for reading in readings]
 
 
 def _rng(spec: ExperimentSpec) -> np.random.Generator:
-    """Draws re-splits; keyed to the spec's seed and to this use of it."""
+    """Generator of re-splits, keyed to the spec's seed and to this purpose."""
     return np.random.default_rng([spec.seed, *b"re-splits"])
 
 
 def audited_run(folder: Path) -> Path:
-    """A run folder whose users can be split anew.
+    """Check that a run folder is finished, and return it.
 
     Raises:
         RunFolderError: The run is not finished.

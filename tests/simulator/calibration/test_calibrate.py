@@ -8,7 +8,7 @@ from scipy.special import expit, logit
 
 from policies.base import Event
 from simulator.calibration.calibrate import UNCERTAIN_ANSWERS, cut_answers, gain, mean_world
-from simulator.calibration.exposure_mix import _mean_and_spread, by_degree, by_hour, composed, lack
+from simulator.calibration.exposure_mix import _mean_and_spread, by_degree, by_hour, match_exposure_mix, share_ratio
 from simulator.calibration.simulated_impressions import drawn_users, play
 from simulator.validation.views import ValidationViews
 from user_models.dynamics.watch_thresholds import threshold_seconds
@@ -50,7 +50,7 @@ def test_meetings_in_the_world_that_was_played_are_as_they_were(trial):
     seen = trial.samples["base"]
     met = seen.as_impressions_in(WORLD, WORLD)
     np.testing.assert_array_equal(met.appeal, seen.appeal)
-    clicks = trial.days.lines["all:base"].per("clicks", "views")
+    clicks = trial.days.timelines["all:base"].per("clicks", "views")
     assert outcome(WORLD, met).nested()[0].mean() == pytest.approx(clicks, abs=0.02)
 
 
@@ -71,7 +71,7 @@ def test_stretching_moves_one_latent_of_all_users():
 
 def test_a_log_like_the_simulation_changes_no_shares(trial):
     seen = trial.samples["base"]
-    same = composed(WORLD, seen, as_log(seen, WORLD), 1.0).tables
+    same = match_exposure_mix(WORLD, seen, as_log(seen, WORLD), 1.0).tables
     np.testing.assert_allclose(same.tag_share, WORLD.tables.tag_share, rtol=1e-6)
     np.testing.assert_allclose(same.length_share, WORLD.tables.length_share, rtol=1e-6)
     np.testing.assert_allclose(same.hour_share, WORLD.tables.hour_share, rtol=1e-6)
@@ -82,7 +82,7 @@ def test_what_the_log_has_more_of_comes_more_often(trial):
     seen = trial.samples["base"]
     log = as_log(seen, WORLD)
     log = log.take(np.flatnonzero((log.tag != 0) & (log.hour != 12)))
-    moved = composed(WORLD, seen, log, 0.5).tables
+    moved = match_exposure_mix(WORLD, seen, log, 0.5).tables
     assert moved.tag_share[0] < 0.9 * WORLD.tables.tag_share[0]
     assert moved.hour_share[12] < 0.9 * WORLD.tables.hour_share[12]
     assert moved.tag_share.sum() == pytest.approx(1)
@@ -94,7 +94,7 @@ def test_lengths_that_the_log_has_more_of_come_more_often(trial):
     long = log.duration_s > 60
     before, after = (
         world.draw_videos(4000, 1).latents.duration_s
-        for world in (WORLD, composed(WORLD, seen, log.take(np.flatnonzero(long)), 1.0))
+        for world in (WORLD, match_exposure_mix(WORLD, seen, log.take(np.flatnonzero(long)), 1.0))
     )
     assert (after > 60).mean() > (before > 60).mean() + 0.05
 
@@ -116,7 +116,7 @@ def test_hours_get_the_published_curve_of_clicks(trial):
 
 def test_a_kind_that_is_seldom_seen_hardly_moves():
     ours, theirs = np.repeat([0, 1], [10_000, 2]), np.repeat([0, 1], [10_002, 0])
-    assert lack(ours, theirs, 2) == pytest.approx([1, 1], abs=0.02)
+    assert share_ratio(ours, theirs, 2) == pytest.approx([1, 1], abs=0.02)
 
 
 def test_degrees_move_towards_their_published_clicks(trial):

@@ -99,7 +99,7 @@ def rollout_log(played_days, seed, days=3):
 
     policy, world = ByTaste(), WORLD.with_values(PRESETS["dense"])
     setting = played_days.prepared(world, Size(30, 300, 0.1), [policy], slate_size=4, rounds=ROUNDS_PER_DAY)
-    played_days.play(replace(setting, course=replace(setting.course, seed=seed)), days=range(days))
+    played_days.play(replace(setting, rollout=replace(setting.rollout, seed=seed)), days=range(days))
     return canonical(policy.updates)
 
 
@@ -148,7 +148,7 @@ def test_no_action_breaks_an_invariant(env, seed, action_seeds):
         best = sorted(range(20), key=lambda i, scores=action: (-scores[i], i))[:4]
         assert info["slate"].tolist() == [offered[i] for i in best]
         watch_s, viewed = info["watch_s"], info["viewed"]
-        length_s = env.ground.stage.videos.duration_s[info["slate"]]
+        length_s = env.settings.platform.videos.duration_s[info["slate"]]
         clicked = (info["events"] & Event.CLICK) > 0
         assert (watch_s >= 0).all()
         assert np.array_equal(clicked, viewed & ((watch_s > 7) | (watch_s >= length_s)))

@@ -14,7 +14,7 @@ from simulator.experiment.engine import FEWEST_SHARDS, SHARD_USERS, cut_shards
 from simulator.experiment.runner import prepare, run_experiment, world_of
 from simulator.experiment.schedule import SimulationStep, TrainingStep, plan_steps
 from simulator.experiment.shard import ShardState
-from simulator.rollout.catalogue import Size, make_stage
+from simulator.rollout.catalogue import Size, draw_platform
 from simulator.rollout.population import make_blocks
 from simulator.run import run_with
 from simulator.spec.experiment import parse_spec
@@ -139,8 +139,8 @@ def test_an_address_without_ray_is_refused():
 
 
 def test_parts_are_whole_blocks_in_order_and_about_even():
-    stage, people = make_stage(toy_world(), Size(2_300, 50, 0.1), 0)
-    blocks = make_blocks(people, 3, stage.rules, 100)
+    platform, people = draw_platform(toy_world(), Size(2_300, 50, 0.1), 0)
+    blocks = make_blocks(people, 3, platform.rules, 100)
     parts = cut_shards(blocks)
     assert len(parts) == FEWEST_SHARDS < len(blocks)
     assert [part.first for part in parts[1:]] == [part.last for part in parts[:-1]]
@@ -151,8 +151,8 @@ def test_parts_are_whole_blocks_in_order_and_about_even():
 
 
 def test_users_stand_after_unpacking_as_they_stood_before():
-    stage, people = make_stage(toy_world(), Size(250, 50, 0.1), 0)
-    blocks = make_blocks(people, 3, stage.rules, 100)
+    platform, people = draw_platform(toy_world(), Size(250, 50, 0.1), 0)
+    blocks = make_blocks(people, 3, platform.rules, 100)
     there = ShardState.fresh([block.copy() for block in blocks])
     rng = np.random.default_rng(1)
     for block in there.blocks:
@@ -166,10 +166,10 @@ def test_users_stand_after_unpacking_as_they_stood_before():
 
 
 def test_users_of_another_shape_are_refused():
-    stage, people = make_stage(toy_world(), Size(250, 50, 0.1), 0)
-    data = ShardState.fresh(make_blocks(people, 3, stage.rules, 100)).pack()
+    platform, people = draw_platform(toy_world(), Size(250, 50, 0.1), 0)
+    data = ShardState.fresh(make_blocks(people, 3, platform.rules, 100)).pack()
     with pytest.raises(ValueError, match=r"state\.sessions_left is int16\(100, 3\), want int16\(100, 4\)"):
-        ShardState.unpack(make_blocks(people, 4, stage.rules, 100), data)
+        ShardState.unpack(make_blocks(people, 4, platform.rules, 100), data)
 
 
 def test_a_learning_line_is_played_round_by_round_and_others_day_by_day(world):
@@ -177,7 +177,7 @@ def test_a_learning_line_is_played_round_by_round_and_others_day_by_day(world):
     steps = plan_steps(setting)
     scenes = [step for step in steps if isinstance(step, SimulationStep)]
     assert [step.who for step in steps if isinstance(step, TrainingStep)] == ["pre", "arms"]
-    by_line = {line: [scene.rounds for scene in scenes if scene.timeline == line] for line in setting.lines}
+    by_line = {line: [scene.rounds for scene in scenes if scene.timeline == line] for line in setting.timelines}
     assert by_line == {"all:control": [(0, 1, 2)], "all:treatment": [(0,), (1,), (2,)], "mixed": [(0,), (1,), (2,)]}
     assert scenes[0].launch
     assert not scenes[0].learns

@@ -14,7 +14,7 @@ from simulator.offline import evaluate as study_module
 from simulator.offline.evaluate import Study, compare, run_offline, trainable
 from simulator.offline.metrics import by_user, paired_p, standard_error
 from simulator.offline.protocol import ProtocolRules, draw_candidates, make_task
-from simulator.offline.ranking import TEACHING, RankingResult, ask
+from simulator.offline.ranking import EXTRA_OPTIONS, RankingResult, rank_held_out
 from simulator.offline.source import LogSource
 from simulator.offline.store import Protocol, ResultStore
 from simulator.reports.offline import METRICS, TRUE, TRUTH, load_offline, rows_json
@@ -78,8 +78,8 @@ def test_the_lead_is_tested_user_by_user():
 def test_popularity_finds_planted_hits(planted):
     """There are thirty hits; popularity puts them first, so a fan's test is among the first thirty, mostly sooner."""
     task = make_task(planted, ProtocolRules())
-    assert ask(task, "popular", 0).rank[:100].max() <= 30
-    chance = ask(task, "random", 0).rank
+    assert rank_held_out(task, "popular", 0).rank[:100].max() <= 30
+    chance = rank_held_out(task, "random", 0).rank
     assert abs(chance.mean() - 50.5) < 3.29 * np.sqrt((100**2 - 1) / 12 / len(chance))
 
 
@@ -87,28 +87,28 @@ def test_sequence_rankers_find_planted_hits(planted):
     """A fan's test is nearer to where it is if all hits come first than to where chance puts it."""
     task = make_task(planted, ProtocolRules())
     hits, chance = (1 + 30) / 2, (1 + 100) / 2
-    assert ask(task, "stamp", 0).rank[:100].mean() < (hits + chance) / 2
+    assert rank_held_out(task, "stamp", 0).rank[:100].mean() < (hits + chance) / 2
 
 
-@pytest.mark.parametrize("name", TEACHING)
+@pytest.mark.parametrize("name", EXTRA_OPTIONS)
 def test_what_is_taught_for_the_comparison_are_options(name):
-    policy, usual = build_policy(name, TEACHING[name]), build_policy(name, {})
-    assert {key: getattr(policy, key) for key in TEACHING[name]} == TEACHING[name]
-    assert all(getattr(usual, key) != value for key, value in TEACHING[name].items())
+    policy, usual = build_policy(name, EXTRA_OPTIONS[name]), build_policy(name, {})
+    assert {key: getattr(policy, key) for key in EXTRA_OPTIONS[name]} == EXTRA_OPTIONS[name]
+    assert all(getattr(usual, key) != value for key, value in EXTRA_OPTIONS[name].items())
 
 
 def test_a_plug_in_is_asked_by_its_address(planted):
     task = make_task(planted, ProtocolRules())
     candidates = draw_candidates(task, 0)
     larger = (candidates > task.tests.video_id[:, None]).sum(axis=1)
-    assert np.array_equal(ask(task, by_name(Backwards), 0).rank, 1 + larger)
+    assert np.array_equal(rank_held_out(task, by_name(Backwards), 0).rank, 1 + larger)
 
 
 def test_the_truth_ranks_by_itself_and_scores_one(planted):
     truth = lambda user, video: ((7 * video) % 50 + 0 * user[:, None]).astype(np.float32)  # noqa: E731
     task = make_task(replace(planted, satisfaction=truth), ProtocolRules())
-    assert ask(task, TRUTH, 0).true_gain == pytest.approx(1)
-    assert abs(ask(task, "random", 0).true_gain) < 0.2
+    assert rank_held_out(task, TRUTH, 0).true_gain == pytest.approx(1)
+    assert abs(rank_held_out(task, "random", 0).true_gain) < 0.2
 
 
 def test_no_policy_is_handed_the_truth(planted):
@@ -124,7 +124,7 @@ def test_no_policy_is_handed_the_truth(planted):
 )
 def test_a_policy_that_breaks_its_contract_is_named(planted, policy, message):
     with pytest.raises(OfflineError, match=message):
-        ask(make_task(planted, ProtocolRules()), by_name(policy), 0)
+        rank_held_out(make_task(planted, ProtocolRules()), by_name(policy), 0)
 
 
 @pytest.fixture
@@ -150,7 +150,9 @@ def test_nothing_is_computed_twice(read, tmp_path, monkeypatch):
     first = run_offline(LogSource("any"), Study(("popular",)), tmp_path / "out", silent)
     asked = []
     monkeypatch.setattr(
-        study_module, "ask", lambda task, name, seed: asked.append((name, seed)) or ask(task, name, seed)
+        study_module,
+        "rank_held_out",
+        lambda task, name, seed: asked.append((name, seed)) or rank_held_out(task, name, seed),
     )
     again = run_offline(LogSource("any"), Study(("popular", "random"), seeds=2), tmp_path / "out", silent)
     assert asked == [("random", 0), ("popular", 1), ("random", 1)]
@@ -161,12 +163,12 @@ def test_an_interrupted_evaluation_goes_on(read, tmp_path, monkeypatch):
     def interrupted(task, name, seed):
         if name == "random":
             raise KeyboardInterrupt
-        return ask(task, name, seed)
+        return rank_held_out(task, name, seed)
 
-    monkeypatch.setattr(study_module, "ask", interrupted)
+    monkeypatch.setattr(study_module, "rank_held_out", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_offline(LogSource("any"), Study(("popular", "random")), tmp_path / "out", silent)
-    monkeypatch.setattr(study_module, "ask", ask)
+    monkeypatch.setattr(study_module, "rank_held_out", ask)
     went_on = run_offline(LogSource("any"), Study(("popular", "random")), tmp_path / "out", silent)
     assert went_on == run_offline(LogSource("any"), Study(("popular", "random")), tmp_path / "other", silent)
 

@@ -4,30 +4,30 @@ from itertools import pairwise
 
 import numpy as np
 
-from simulator.rollout.catalogue import CatalogueSchedule, Size, make_stage
+from simulator.rollout.catalogue import CatalogueSchedule, Size, draw_platform
 from user_models.testing import toy_world
 
 WORLD = toy_world()
 
 
 def test_a_video_is_the_same_in_any_catalogue():
-    few, _ = make_stage(WORLD, Size(2, 50, 0.1), seed=4)
-    many, _ = make_stage(WORLD, Size(2, 500, 0.1), seed=4)
+    few, _ = draw_platform(WORLD, Size(2, 50, 0.1), seed=4)
+    many, _ = draw_platform(WORLD, Size(2, 500, 0.1), seed=4)
     for some, all_ in zip(few.videos, many.videos, strict=True):
         assert np.array_equal(some, all_[: len(some)])
 
 
 def test_another_seed_draws_another_crowd():
-    (one, a), (other, b) = (make_stage(WORLD, Size(10, 50, 0.1), seed=seed) for seed in (1, 2))
+    (one, a), (other, b) = (draw_platform(WORLD, Size(10, 50, 0.1), seed=seed) for seed in (1, 2))
     assert not np.array_equal(a.latents.taste, b.latents.taste)
     assert not np.array_equal(one.videos.topic, other.videos.topic)
 
 
 def test_public_faces_hold_nothing_latent():
-    stage, people = make_stage(WORLD, Size(200, 50, 0.1), seed=4)
-    assert stage.video_table.names == ("log_duration",)
-    assert np.array_equal(stage.user_table.features.sum(1), np.ones(200))
-    assert np.array_equal(stage.user_table.features.argmax(1), people.profile_code[:, 0])
+    platform, people = draw_platform(WORLD, Size(200, 50, 0.1), seed=4)
+    assert platform.video_table.names == ("log_duration",)
+    assert np.array_equal(platform.user_table.features.sum(1), np.ones(200))
+    assert np.array_equal(platform.user_table.features.argmax(1), people.profile_code[:, 0])
 
 
 def test_as_many_videos_are_on_offer_on_every_day_as_new_ones_replace_old_ones():

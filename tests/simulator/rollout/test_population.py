@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simulator.rollout.catalogue import Size, make_stage
+from simulator.rollout.catalogue import Size, draw_platform
 from simulator.rollout.population import block_size, make_blocks
 from user_models.testing import toy_world
 
@@ -11,8 +11,8 @@ WORLD = toy_world()
 
 
 def test_a_user_is_the_same_in_any_crowd():
-    _, few = make_stage(WORLD, Size(10, 50, 0.1), seed=4)
-    _, many = make_stage(WORLD, Size(500, 50, 0.1), seed=4)
+    _, few = draw_platform(WORLD, Size(10, 50, 0.1), seed=4)
+    _, many = draw_platform(WORLD, Size(500, 50, 0.1), seed=4)
     for some, all_ in zip(few.latents, many.latents, strict=True):
         assert np.array_equal(some, all_[:10])
     assert np.array_equal(few.profile_code, many.profile_code[:10])
@@ -20,8 +20,8 @@ def test_a_user_is_the_same_in_any_crowd():
 
 @pytest.mark.parametrize(("n", "size"), [(1, 4), (4, 4), (5, 4), (12, 4)])
 def test_blocks_hold_every_user_once_in_order(n, size):
-    stage, people = make_stage(WORLD, Size(n, 50, 0.1), seed=4)
-    blocks = make_blocks(people, 3, stage.rules, size)
+    platform, people = draw_platform(WORLD, Size(n, 50, 0.1), seed=4)
+    blocks = make_blocks(people, 3, platform.rules, size)
     assert np.concatenate([block.user_id for block in blocks]).tolist() == list(range(n))
     assert {len(block.user_id) for block in blocks[:-1]} <= {size}
     assert np.array_equal(np.concatenate([block.users.taste for block in blocks]), people.latents.taste)
@@ -37,8 +37,8 @@ def test_blocks_are_even_enough_for_eight_cores_and_small_enough_for_a_cache(n):
 
 
 def test_a_copy_of_a_block_takes_a_course_of_its_own():
-    stage, people = make_stage(WORLD, Size(5, 50, 0.1), seed=4)
-    block = make_blocks(people, 3, stage.rules)[0]
+    platform, people = draw_platform(WORLD, Size(5, 50, 0.1), seed=4)
+    block = make_blocks(people, 3, platform.rules)[0]
     copy = block.copy()
     copy.state.mood[:] = 9
     copy.past.n_seen[:] = 9

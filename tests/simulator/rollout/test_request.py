@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from policies.base import Event, top_k
 from simulator.rollout.answer_model import constant_model
-from simulator.rollout.catalogue import RolloutSettings, Size, day_ring, make_stage
+from simulator.rollout.catalogue import RolloutSettings, Size, day_ring, draw_platform
 from simulator.rollout.day import begin_day, end_day, in_session, request_batches
 from simulator.rollout.population import make_blocks
 from simulator.rollout.request import InvalidSlateError, clock, logged, observe, rank_checked, respond
@@ -34,30 +34,30 @@ class Stubborn:
 
 
 def start(world=WORLD, n_users=60, n_videos=300, n_candidates=20, slate_size=4, views_scale=0.1, seed=0):
-    stage, people = make_stage(world, Size(n_users, n_videos, views_scale), seed)
-    course = RolloutSettings(stage, seed, slate_size, n_candidates, constant_model())
-    block = make_blocks(people, 3, stage.rules)[0]
-    begin_day(course, block, 0)
-    return course, block
+    platform, people = draw_platform(world, Size(n_users, n_videos, views_scale), seed)
+    settings = RolloutSettings(platform, seed, slate_size, n_candidates, constant_model())
+    block = make_blocks(people, 3, platform.rules)[0]
+    begin_day(settings, block, 0)
+    return settings, block
 
 
-def requests(course, block, day=0, policy=None):
+def requests(settings, block, day=0, policy=None):
     """Play a day; yields every request with what became of it."""
-    ring = day_ring(course, day)
+    ring = day_ring(settings, day)
     for round_of_day in range(3):
-        while len(rows := in_session(course, block, day, round_of_day)):
-            obs = observe(course, block, ring, day, rows)
-            slates = rank_checked(course, block, policy or Noisy(), obs, rows)
+        while len(rows := in_session(settings, block, day, round_of_day)):
+            obs = observe(settings, block, ring, day, rows)
+            slates = rank_checked(settings, block, policy or Noisy(), obs, rows)
             request = block.state.request[rows]
-            response = respond(course, block, ring, day, rows, slates)
+            response = respond(settings, block, ring, day, rows, slates)
             yield obs, slates, response, logged(block, day, rows, block.state.hour[rows], request, slates, response)
             block.state.request[rows] += 1
 
 
 def test_candidates_do_not_repeat_before_the_catalogue_is_through():
-    course, block = start(n_users=10, views_scale=1.0)
+    settings, block = start(n_users=10, views_scale=1.0)
     offered = {}
-    for obs, *_ in requests(course, block):
+    for obs, *_ in requests(settings, block):
         for user, candidates in zip(obs.user_id.tolist(), obs.candidates.tolist(), strict=True):
             offered.setdefault(user, []).extend(candidates)
     assert max(len(videos) for videos in offered.values()) > 300
@@ -67,17 +67,17 @@ def test_candidates_do_not_repeat_before_the_catalogue_is_through():
 
 
 def test_every_video_is_offered_about_equally_often():
-    course, block = start(n_users=3000, n_videos=100, n_candidates=10)
+    settings, block = start(n_users=3000, n_videos=100, n_candidates=10)
     rows = np.arange(2048, dtype=np.int64)
-    counts = np.bincount(observe(course, block, day_ring(course, 0), 0, rows).candidates.ravel(), minlength=100)
+    counts = np.bincount(observe(settings, block, day_ring(settings, 0), 0, rows).candidates.ravel(), minlength=100)
     assert abs(counts.mean() - 204.8) < 1e-9
     assert counts.min() > 130
     assert counts.max() < 290
 
 
 def test_a_day_offers_the_catalogue_in_an_order_of_its_own():
-    course, _ = start()
-    first, second = day_ring(course, 0), day_ring(course, 1)
+    settings, _ = start()
+    first, second = day_ring(settings, 0), day_ring(settings, 1)
     assert sorted(first.order[:300].tolist()) == list(range(300))
     assert np.array_equal(first.order[300:], first.order[:20])
     assert not np.array_equal(first.order, second.order)
@@ -93,9 +93,9 @@ def test_the_clock_runs_on_over_days(day):
 
 def test_time_does_not_run_back_within_a_day():
     """Sessions of one round draw their hours apart, yet later ones must not come earlier."""
-    course, block = start(n_users=30)
+    settings, block = start(n_users=30)
     hours = {}
-    for obs, *_ in requests(course, block):
+    for obs, *_ in requests(settings, block):
         for user, hour in zip(obs.user_id.tolist(), obs.hour.tolist(), strict=True):
             hours.setdefault(user, []).append(hour)
         assert (obs.history.hours_ago >= 0).all()
@@ -107,15 +107,15 @@ def test_nobody_waits_for_the_others_rounds():
     """All rounds of a day at once bring every user the requests, the hours and the state that one by one would."""
     seen = []
     for parts in ([range(3)], [range(r, r + 1) for r in range(3)]):
-        course, block = start(n_users=300)
-        ring, calls = day_ring(course, 0), []
+        settings, block = start(n_users=300)
+        ring, calls = day_ring(settings, 0), []
         for rounds in parts:
-            for rows in request_batches(course, block, 0, rounds, np.arange(300)):
-                slates = rank_checked(course, block, Noisy(), observe(course, block, ring, 0, rows), rows)
+            for rows in request_batches(settings, block, 0, rounds, np.arange(300)):
+                slates = rank_checked(settings, block, Noisy(), observe(settings, block, ring, 0, rows), rows)
                 calls += zip(
                     rows.tolist(), block.state.request[rows].tolist(), block.state.hour[rows].tolist(), strict=True
                 )
-                respond(course, block, ring, 0, rows, slates)
+                respond(settings, block, ring, 0, rows, slates)
                 block.state.request[rows] += 1
         seen.append((sorted(calls), [array.tobytes() for array in block.state]))
     assert len(seen[0][0]) > 300
@@ -123,25 +123,25 @@ def test_nobody_waits_for_the_others_rounds():
 
 
 def test_a_repeat_in_a_slate_is_refused():
-    course, block = start()
+    settings, block = start()
     repeat = Stubborn(lambda candidates, k: candidates[:, [0, 1, 1, 2]])
     with pytest.raises(
         InvalidSlateError, match=r"Stubborn\.rank returned slate \[.*\] for user \d+, want 4 different ids"
     ):
-        next(requests(course, block, policy=repeat))
+        next(requests(settings, block, policy=repeat))
 
 
 def test_a_video_that_is_not_on_offer_is_refused():
-    course, block = start()
+    settings, block = start()
     stranger = Stubborn(lambda candidates, k: np.where(np.arange(k) == 2, 999, candidates[:, :k]))
     with pytest.raises(InvalidSlateError, match=r"999.*from that user's 20 candidates"):
-        next(requests(course, block, policy=stranger))
+        next(requests(settings, block, policy=stranger))
 
 
 def test_slates_of_another_shape_are_refused():
-    course, block = start()
+    settings, block = start()
     with pytest.raises(InvalidSlateError, match=r"Stubborn\.rank returned slates of shape \(\d+, 3\), want \(\d+, 4\)"):
-        next(requests(course, block, policy=Stubborn(lambda candidates, k: candidates[:, : k - 1])))
+        next(requests(settings, block, policy=Stubborn(lambda candidates, k: candidates[:, : k - 1])))
 
 
 world_values = st.fixed_dictionaries(
@@ -160,10 +160,10 @@ world_values = st.fixed_dictionaries(
 @settings(max_examples=15)
 @given(world_values, st.integers(0, 2**31), st.integers(1, 8))
 def test_views_keep_their_definitions_in_any_world(values, seed, slate_size):
-    course, block = start(WORLD.with_values(values), n_users=8, slate_size=slate_size, views_scale=0.1, seed=seed)
-    duration_s = course.stage.videos.duration_s
+    settings, block = start(WORLD.with_values(values), n_users=8, slate_size=slate_size, views_scale=0.1, seed=seed)
+    duration_s = settings.platform.videos.duration_s
     seen = 0
-    for obs, slates, response, log in requests(course, block):
+    for obs, slates, response, log in requests(settings, block):
         watch_s, length_s = log.watch_s, duration_s[log.video_id]
         complete = watch_s >= length_s
         assert np.isfinite(watch_s).all()
@@ -194,9 +194,9 @@ def test_a_user_and_a_video_meet_with_the_same_noise_whatever_came_before():
     still = WORLD.with_values({"drift.gain": 0.0})
     met = []
     for policy in (Noisy(), Stubborn(lambda candidates, k: candidates[:, :k])):
-        course, block = start(still, n_users=40)
+        settings, block = start(still, n_users=40)
         pairs = {}
-        for _, _, response, log in requests(course, block, policy=policy):
+        for _, _, response, log in requests(settings, block, policy=policy):
             keys = zip(log.user_id.tolist(), log.video_id.tolist(), (log.request // 15).tolist(), strict=True)
             pairs |= zip(keys, response.satisfaction[response.viewed].tolist(), strict=True)
         met.append(pairs)
@@ -206,19 +206,19 @@ def test_a_user_and_a_video_meet_with_the_same_noise_whatever_came_before():
 
 
 def test_the_same_video_on_another_day_is_another_view():
-    course, block = start(n_users=1, n_videos=20)
+    settings, block = start(n_users=1, n_videos=20)
     block.state.patience[:] = 1e6
     rows = np.zeros(1, np.int64)
     slate = np.arange(4, dtype=np.int32)[None]
-    a, b = (respond(course, block, day_ring(course, day), day, rows, slate).satisfaction for day in (0, 1))
+    a, b = (respond(settings, block, day_ring(settings, day), day, rows, slate).satisfaction for day in (0, 1))
     assert not np.isclose(a, b).any()
 
 
 def test_a_night_moves_the_mood_of_those_who_came_and_of_nobody_else():
-    course, block = start(n_users=400)
+    settings, block = start(n_users=400)
     before = block.state.mood.copy()
-    list(requests(course, block))
-    end_day(course, block)
+    list(requests(settings, block))
+    end_day(settings, block)
     came = block.state.views > 0
     assert 0 < came.sum() < 400
     assert (block.state.mood[came] != before[came]).all()

@@ -11,9 +11,9 @@ from simulator.statistics.answer_forms import (
     GroupEstimate,
     bounds,
     group_jackknife,
+    reason_without_value,
     satisfied_share,
     two_forms,
-    why_none,
 )
 from simulator.statistics.selection_probit import both_below
 
@@ -155,7 +155,7 @@ def test_one_group_has_no_error():
 def test_what_cannot_be_told_says_why(sums, estimator, said):
     sums = np.array(sums, np.float64)
     assert np.isnan(satisfied_share(sums, estimator))
-    assert said in why_none(sums, estimator)
+    assert said in reason_without_value(sums, estimator)
 
 
 def test_forms_are_told_apart():

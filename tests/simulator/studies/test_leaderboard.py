@@ -16,7 +16,7 @@ from simulator.offline.source import LogSource
 from simulator.reports.leaderboard import load_leaderboard
 from simulator.reports.offline import Offline, PolicyRow
 from simulator.studies import leaderboard
-from simulator.studies.leaderboard import Exam, check, examine
+from simulator.studies.leaderboard import EvaluationPlan, build_leaderboard, check
 
 ROOT = Path(__file__).parents[3]
 
@@ -115,22 +115,22 @@ def played(monkeypatch, run_folder, tmp_path):
 
     monkeypatch.setattr(leaderboard, "run_to_folder", play)
     monkeypatch.setattr(leaderboard, "run_offline", ask)
-    monkeypatch.setattr(leaderboard, "_examined", lambda out: [])
+    monkeypatch.setattr(leaderboard, "_tested_policies", lambda out: [])
     monkeypatch.setattr(leaderboard.RunFolder, "reopen", lambda path, spec: None)
     return calls
 
 
 def test_each_step_is_done_once(played, tmp_path):
-    exam = Exam(LogSource("made up"), users=800, days=3)
-    board = examine(by_name(Short), exam, tmp_path, silent)
+    plan = EvaluationPlan(LogSource("made up"), users=800, days=3)
+    board = build_leaderboard(by_name(Short), plan, tmp_path, silent)
     assert load_leaderboard(tmp_path) == board
     assert played == [by_name(Short), "offline of 1"]
-    examine(by_name(Short), exam, tmp_path, silent)
+    build_leaderboard(by_name(Short), plan, tmp_path, silent)
     assert played == [by_name(Short), "offline of 1", "offline of 1"]
 
 
 def test_the_leaderboard_holds_scores_and_effects(played, tmp_path):
-    board = examine(by_name(Short), Exam(LogSource("made up"), users=800, days=3), tmp_path, silent)
+    board = build_leaderboard(by_name(Short), EvaluationPlan(LogSource("made up"), users=800, days=3), tmp_path, silent)
     (entry,) = board.entries
     assert entry.offline["mrr"] == 0.1
     assert entry.effects["AUT"].true_lift == pytest.approx(0.05)
@@ -139,7 +139,9 @@ def test_the_leaderboard_holds_scores_and_effects(played, tmp_path):
 
 def test_all_shipped_policies_are_examined_on_request(played, tmp_path, monkeypatch):
     monkeypatch.setattr(leaderboard, "POLICIES", {"random": None, "popular": None})
-    board = examine("random", Exam(LogSource("made up"), users=800, days=3), tmp_path, silent, all_shipped=True)
+    board = build_leaderboard(
+        "random", EvaluationPlan(LogSource("made up"), users=800, days=3), tmp_path, silent, all_shipped=True
+    )
     assert {entry.policy for entry in board.entries} == {"random", "popular"}
 
 
@@ -148,8 +150,8 @@ def test_a_plug_in_is_evaluated_in_one_command(world, tmp_path, capsys, monkeypa
     small = lambda self, policy: original(self, policy).model_copy(  # noqa: E731
         update={"world": world, "videos": 600, "views_scale": 0.05, "pre_days": 1, "launch_days": 1}
     )
-    original = Exam.test_of
-    monkeypatch.setattr(Exam, "test_of", small)
+    original = EvaluationPlan.test_of
+    monkeypatch.setattr(EvaluationPlan, "test_of", small)
     words = ["evaluate", by_name(Short), "--out", str(tmp_path / "out"), "--users", "150", "--days", "2"]
     words += ["--data", world, "--max-users", "150", "--workers", "1"]
     main(words)
@@ -163,6 +165,6 @@ def test_a_plug_in_is_evaluated_in_one_command(world, tmp_path, capsys, monkeypa
 
 
 def test_an_address_that_no_spec_takes_is_refused_in_one_line():
-    exam = Exam(LogSource("kuairand-pure"), 100, 1)
+    plan = EvaluationPlan(LogSource("kuairand-pure"), 100, 1)
     with pytest.raises(SpecError, match=r"test of package\.x+:Ranker: arms\.1\.policy: .* at most 60 characters$"):
-        exam.test_of(f"package.{'x' * 60}:Ranker")
+        plan.test_of(f"package.{'x' * 60}:Ranker")

@@ -16,7 +16,7 @@ from simulator.reports.power import load_power
 from simulator.run import write_report
 from simulator.spec.experiment import load_spec, parse_spec
 from simulator.studies.clock import Clock
-from simulator.studies.potential_outcomes import read_lives
+from simulator.studies.potential_outcomes import read_outcomes
 from simulator.studies.power import PowerTarget, plan_power, run_power
 from simulator.studies.power import TestSizes as Sizes
 from simulator.studies.variance_components import Components, adjusted, components, influence
@@ -31,7 +31,7 @@ def spec(run_folder):
 
 @pytest.fixture(scope="module")
 def lives(run_folder, spec):
-    return read_lives(run_folder, spec)
+    return read_outcomes(run_folder, spec)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def test_arms_that_are_the_same_have_nothing_of_their_own_to_resolve(sample_run,
     same = sample_run.SamplePlan(users=80, policies=("base", "base"))
     folder = sample_run.write_sample_run(tmp_path, same)
     spec = load_spec(str(folder / "spec.toml"))
-    paired = plan_power(spec, PowerTarget(), read_lives(folder, spec), {"the test": 1.0}).paired
+    paired = plan_power(spec, PowerTarget(), read_outcomes(folder, spec), {"the test": 1.0}).paired
     assert paired.resolved_users is None
     assert paired.reasons["resolved_users"] == "the pilot's true effect is 0"
 
@@ -188,7 +188,7 @@ def test_the_clock_adds_up_a_stage(monkeypatch):
     show("play", 0, 2)
     show("train", 0, 1)
     show("play", 1, 2)
-    clock.tell("")
+    clock.start_stage("")
     assert clock.seconds == {"play": 1.5, "train": 3.0}
     assert shown == [("play", 0, 2), ("train", 0, 1), ("play", 1, 2)]
 

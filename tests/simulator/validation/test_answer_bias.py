@@ -17,7 +17,7 @@ from simulator.validation.answer_estimators import (
     fit_models,
     jackknife,
 )
-from simulator.validation.answer_log import Asked, ask_everybody
+from simulator.validation.answer_log import Asked, simulate_questionnaires
 from user_models.testing import toy_world
 from user_models.world.parameters import PRESETS
 
@@ -78,7 +78,7 @@ def test_the_same_views_are_asked_at_every_slope_and_as_many_answer(check):
 def test_naive_is_off_by_the_covariance_of_answering_and_saying(check):
     """E[Y | answered] - E[Y] = cov(p, Y) / E[p], with p the true propensities at this slope."""
     dense = toy_world().with_values(PRESETS["dense"] | {"questionnaire.fatigue": 0.0})
-    asked = ask_everybody(dense.with_values({"questionnaire.answer_satisfaction": 0.0}), SMALL, 0)
+    asked = simulate_questionnaires(dense.with_values({"questionnaire.answer_satisfaction": 0.0}), SMALL, 0)
     for row in check.rows:
         odds = np.log(asked.propensity / (1 - asked.propensity)) + shift(asked, row.slope)
         chance = expit(odds + row.slope * asked.satisfaction)

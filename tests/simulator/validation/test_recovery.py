@@ -7,7 +7,7 @@ import pytest
 
 from simulator.rollout.catalogue import Size
 from simulator.rollout.request import respond
-from simulator.validation.random_requests import random_course, requests
+from simulator.validation.random_requests import random_rollout, requests
 from simulator.validation.recovery import _regressors, act_truths, recover, watch, watch_truth
 from user_models.recovery.watch_likelihood import fit_watch
 from user_models.testing import toy_world
@@ -42,20 +42,20 @@ def test_rows_carry_the_world_s_own_values(recovery):
 
 def test_covariates_rebuild_the_appeal_that_the_kernel_used():
     world = toy_world()
-    course, (block,) = random_course(world, TINY, 1, seed=3)
+    settings, (block,) = random_rollout(world, TINY, 1, seed=3)
     truth = watch_truth(world, block.users)
-    for request in requests(course, block, range(1)):
-        context, _ = _regressors(course, request)
+    for request in requests(settings, block, range(1)):
+        context, _ = _regressors(settings, request)
         effects = truth.hour_effect[block.state.hour[request.rows]] + truth.user_appeal[request.rows]
         wanted = context @ truth.context + effects + request.ring.videos.appeal[request.slates[:, 0]]
-        response = respond(course, block, request.ring, request.day, request.rows, request.slates)
+        response = respond(settings, block, request.ring, request.day, request.rows, request.slates)
         np.testing.assert_allclose(response.appeal[:, 0], wanted, atol=1e-4)
 
 
 def test_a_wrong_parameter_is_found_out():
     """Views of a world with four times the momentum that is taken for the truth."""
-    course, (block,) = random_course(toy_world().with_values({"watch.momentum": 0.8}), TINY, 1, seed=4)
-    views = watch(course, block, range(2))
+    settings, (block,) = random_rollout(toy_world().with_values({"watch.momentum": 0.8}), TINY, 1, seed=4)
+    views = watch(settings, block, range(2))
     came, place = np.unique(views.user, return_inverse=True)
     users = type(block.users)(*(array[came] for array in block.users))
     truth = watch_truth(toy_world(), users)
@@ -66,7 +66,7 @@ def test_a_wrong_parameter_is_found_out():
 
 def test_truths_of_actions_are_base_plus_stage():
     world = toy_world()
-    _, (block,) = random_course(world, TINY, 1, seed=0)
+    _, (block,) = random_rollout(world, TINY, 1, seed=0)
     like = act_truths(world, block.users)[0]
     assert like.cell[0] == pytest.approx(-4.5 - 0.5)
     assert like.names[-1] == "like.satisfaction"

@@ -22,7 +22,7 @@ from simulator.validation.simulated_views import Reduction, SimulationPlan
 from simulator.validation.targets import checks, gate
 from simulator.validation.validate import judged, validate, write_validation
 from simulator.validation.verdict import warning, with_verdict
-from simulator.validation.views import faces_of
+from simulator.validation.views import public_features
 from user_models.data.layout import official_names
 from user_models.testing import toy_world
 
@@ -96,7 +96,7 @@ def reduced():
         update={"pre_days": 1, "launch_days": 1, "videos": 400, "trace": 1.0, "days": 1}
     )
     setting = prepare(spec, toy_world())
-    sink = Reduction(faces_of(setting), 2, np.random.default_rng(0))
+    sink = Reduction(public_features(setting), 2, np.random.default_rng(0))
     run_experiment(setting, sink, 2, silent)
     return sink
 
@@ -154,7 +154,7 @@ def test_topics_of_another_folder_are_not_compared(folder):
 
 def test_the_trace_adds_up_to_the_user_days(reduced):
     for regime in ("random", "base"):
-        line, seen = reduced.days.lines[f"all:{regime}"], reduced.tally_of(regime)
+        line, seen = reduced.days.timelines[f"all:{regime}"], reduced.tally_of(regime)
         columns = ["views", "clicks", "long_views", "completes"]
         for groups in (seen.by_duration, seen.by_activity, seen.by_hour):
             assert groups.sum(axis=0).tolist() == [line.total(column) for column in columns]

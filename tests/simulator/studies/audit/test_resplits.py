@@ -17,7 +17,7 @@ from simulator.statistics.resplits import Block, Readings, SplitDesign
 from simulator.studies.audit.error_rates import audit_row
 from simulator.studies.audit.methods import Z, apply_stopping_rule
 from simulator.studies.audit.readings import SplitReader, resplit
-from simulator.studies.potential_outcomes import AllPotentialOutcomes, PotentialOutcomes, read_lives
+from simulator.studies.potential_outcomes import AllPotentialOutcomes, PotentialOutcomes, read_outcomes
 
 FIELDS = ("relative_effect", "ci_low", "ci_high", "p_value")
 R = 3.29
@@ -30,7 +30,7 @@ def spec(run_folder):
 
 @pytest.fixture(scope="module")
 def lives(run_folder, spec):
-    return read_lives(run_folder, spec)
+    return read_outcomes(run_folder, spec)
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,7 @@ def test_the_same_generator_gives_the_same_splits(lives):
 def test_what_learning_arms_show_is_the_mixed_world(sample_run, tmp_path):
     plan = sample_run.SamplePlan(users=60, mixed=True)
     folder = sample_run.write_sample_run(tmp_path, plan)
-    lives = read_lives(folder, load_spec(str(folder / "spec.toml")))
+    lives = read_outcomes(folder, load_spec(str(folder / "spec.toml")))
     assert lives.shown["base"] is lives.shown["treatment"]
     assert lives.shown["base"] is not lives.truth["base"]
 
@@ -200,7 +200,7 @@ def test_what_learning_arms_show_is_the_mixed_world(sample_run, tmp_path):
 def test_a_run_without_truth_cannot_be_split_anew(sample_run, tmp_path):
     folder = sample_run.write_sample_run(tmp_path, sample_run.SamplePlan(users=60, truth=False, mixed=True))
     with pytest.raises(RunFolderError, match="truth = true"):
-        read_lives(folder, load_spec(str(folder / "spec.toml")))
+        read_outcomes(folder, load_spec(str(folder / "spec.toml")))
 
 
 def test_a_user_without_events_counts_in_aut(lives):
