@@ -21,11 +21,12 @@ def name_fault(name: str) -> str | None:
     return None if control_character is None else f"want no control characters, such as {control_character!r}"
 
 
-def nearest(name: str, choices: Iterable[str], otherwise: str) -> str:
+def nearest(name: str, choices: Iterable[object], otherwise: str) -> str:
     """Suggest the choice that is most similar to a name; `otherwise` if none is similar.
 
     >>> nearest("demmo", ["demo", "a_a"], "want demo or a_a"), nearest("x", ["demo"], "want demo")
     ("did you mean 'demo'?", 'want demo')
     """
-    matches = difflib.get_close_matches(name, list(choices), n=1)
-    return f"did you mean {matches[0]!r}?" if matches else otherwise
+    by_text = {str(choice): choice for choice in choices}
+    matches = difflib.get_close_matches(name, by_text, n=1)
+    return f"did you mean {by_text[matches[0]]!r}?" if matches else otherwise

@@ -3,7 +3,6 @@
 It works on simulated runs and on live tests alike, and does not use the true effect.
 """
 
-import difflib
 import math
 import warnings
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from simulator.analysis.health import before_warnings, p_values_of, srm_p_value,
 from simulator.analysis.scorecard import compare_arms
 from simulator.analysis.user_frame import ReadoutWarning, read_users
 from simulator.metrics import METRICS, PRE, Metric
+from simulator.names import nearest
 from simulator.reports.report import MetricRow
 from simulator.statistics.comparison import CONFIDENCE
 
@@ -99,8 +99,8 @@ def _metric(key: object) -> Metric:
     """Look up the metric of a key."""
     if isinstance(key, str) and key in METRICS:
         return METRICS[key]
-    near = difflib.get_close_matches(str(key), METRICS, n=1) or list(METRICS)
-    raise ValueError(f"metrics: {key!r} given, want a Metric or a key of METRICS: {' or '.join(near)}")
+    hint = nearest(str(key), METRICS, " or ".join(METRICS))
+    raise ValueError(f"metrics: {key!r} given, want a Metric or a key of METRICS; {hint}")
 
 
 def _arms(control: object, treatments: object) -> list[Hashable]:

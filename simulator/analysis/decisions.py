@@ -97,7 +97,7 @@ def _with_adjusted(row: MetricRow, adjusted: Iterator[float]) -> MetricRow:
     """Add the next adjusted p-value to a row, or the reason why there is none."""
     if row.p_value is not None:
         return row.model_copy(update={"adjusted_p_value": next(adjusted)})
-    return row.model_copy(update={"reasons": {**row.reasons, "adjusted_p_value": row.reasons["p_value"]}})
+    return row.updated({}, {"adjusted_p_value": row.reasons["p_value"]})
 
 
 def _guarded(row: MetricRow, margin: float | None) -> MetricRow:

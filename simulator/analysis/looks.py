@@ -114,9 +114,7 @@ def _with_last(row: MetricRow, look: LookRow, method: str) -> MetricRow:
     low, high = interval_by(look, method)
     ends = {"sequential_low": low, "sequential_high": high}
     reason = look.reasons.get("group_low", "")
-    return row.model_copy(
-        update={**ends, "reasons": {**row.reasons, **{name: reason for name, end in ends.items() if end is None}}}
-    )
+    return row.updated(ends, {name: reason for name, end in ends.items() if end is None})
 
 
 def interval_by(look: LookRow, method: str) -> tuple[float | None, float | None]:

@@ -78,10 +78,7 @@ def _rows(
     control, *treatments = zip(by_arm, moments, strict=True)
     rows = [metric_row(metric, control, treatment, confidence) for treatment in treatments]
     missing_before = _missing_before(metric, next(iter(by_arm.values())))
-    return [
-        _in_units(row.model_copy(update={"reasons": row.reasons | missing_before}), powers[0] - powers[1])
-        for row in rows
-    ]
+    return [_in_units(row.updated({}, missing_before), powers[0] - powers[1]) for row in rows]
 
 
 def _missing_before(metric: Metric, users: pd.DataFrame) -> dict[str, str]:
@@ -122,8 +119,8 @@ def _in_units(row: MetricRow, power: int) -> MetricRow:
     with np.errstate(over="ignore", under="ignore"):
         values = {name: None if (v := getattr(row, name)) is None else float(np.ldexp(v, power)) for name in _IN_UNITS}
     overflowing = [name for name, value in values.items() if value is not None and not np.isfinite(value)]
-    reasons = row.reasons | dict.fromkeys(overflowing, "beyond what a number can hold")
-    return row.model_copy(update=values | dict.fromkeys(overflowing) | {"reasons": reasons})
+    reasons = dict.fromkeys(overflowing, "beyond what a number can hold")
+    return row.updated(values | dict.fromkeys(overflowing), reasons)
 
 
 def metric_row(
@@ -188,7 +185,7 @@ def with_true_effect(row: MetricRow, effect: PairedEffect | None) -> MetricRow:
     fields = {name: None if effect is None else getattr(effect, attribute) for name, attribute in _TRUE.items()}
     reason = NO_TRUTH if effect is None else effect.reason
     reasons = {name: reason for name, value in fields.items() if value is None}
-    return row.model_copy(update={**fields, "reasons": {**row.reasons, **reasons}})
+    return row.updated(fields, reasons)
 
 
 def bucket_of(metric: Metric, arm: str, users: pd.DataFrame) -> ArmSample:

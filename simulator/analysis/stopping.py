@@ -29,7 +29,7 @@ def stop_after(spec: ExperimentSpec, folder: Path, days: int) -> Stop | None:
     rule = spec.stop_when
     if rule is None or days >= spec.days or days not in spec.looks.after(spec.days):
         return None
-    played = spec.model_copy(update={"days": days, "truth": False})
+    played = spec.first_days(days).without_truth()
     looks = look_at(gather(folder, played, ()), spec)
     last = next(row for row in looks.rows if (row.days, row.arm, row.metric) == (days, rule.arm, rule.metric))
     if not _leaves_out_zero(rule, last, spec.looks.method):

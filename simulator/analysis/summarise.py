@@ -48,7 +48,7 @@ from simulator.analysis.stopping import read_stop
 from simulator.analysis.training_variance import training_rows
 from simulator.errors import RunFolderError
 from simulator.metrics import MAIN, METRICS, day_metrics, scorecard_metrics
-from simulator.reports.report import ArmSummary, Health, MetricRow, Report
+from simulator.reports.report import ArmSummary, Health, MetricRow, Report, Stop
 from simulator.reports.sections import Answering
 from simulator.runs.user_day_slices import SLICE
 from simulator.runs.user_profiles import features_of, lost_features
@@ -67,19 +67,9 @@ def summarise(folder: Path) -> Report:
     """
     spec = _spec(folder)
     stop = read_stop(folder)
-    played = spec if stop is None else spec.model_copy(update={"days": stop.days})
+    played = spec if stop is None else spec.first_days(stop.days)
     tallies = gather(folder, played, features_of(folder, spec.segments), SLICE)
-    report = _report(folder, tallies)
-    looks = look_at(tallies, spec)
-    report = report.model_copy(
-        update={
-            "metrics": with_sequential(report.metrics, looks),
-            "multiplicity": spec.multiplicity,
-            "looks": looks,
-            "stopped": stop,
-            "second_opinion": tallies.second_opinion(),
-        }
-    )
+    report = _report(folder, tallies, spec, stop)
     judging = DecisionRules(spec.multiplicity, spec.guardrails, MAIN)
     return report.model_copy(update={"metrics": _judged(report, judging)})
 
@@ -110,9 +100,9 @@ def _first_point(folder: Path) -> str:
     return str(point_folders[0]) if point_folders else f"{folder}/VALUE"
 
 
-def _report(folder: Path, tallies: Tallies) -> Report:
-    """Every part of the report."""
-    spec = tallies.spec
+def _report(folder: Path, tallies: Tallies, planned: ExperimentSpec, stop: Stop | None) -> Report:
+    """Compute every part of the report, with the scorecard not judged yet; `planned` is the spec before a stop."""
+    spec, looks = tallies.spec, look_at(tallies, planned)
     rows = tallies.rows(TEST, scorecard_metrics(spec.days))
     answers = answering(tallies, folder)
     return Report(
@@ -124,7 +114,7 @@ def _report(folder: Path, tallies: Tallies) -> Report:
         world=spec.world,
         views_scale=spec.views_scale,
         arms=_arm_summaries(tallies),
-        metrics=rows,
+        metrics=with_sequential(rows, looks),
         daily=[row for day in range(spec.days) for row in _day_rows(tallies, day)],
         totals=day_totals(tallies),
         segments=segment_rows(tallies),
@@ -135,6 +125,10 @@ def _report(folder: Path, tallies: Tallies) -> Report:
         p2n=p2n_sides(tallies),
         distribution=distribution(tallies),
         worlds=world_rows(tallies, rows),
+        multiplicity=spec.multiplicity,
+        looks=looks,
+        stopped=stop,
+        second_opinion=tallies.second_opinion(),
         trainings=training_rows(spec.arms, rows),
     )
 

@@ -3,7 +3,6 @@
 Every fault is told in one line: what was given, what is wanted, what to do.
 """
 
-import difflib
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final, cast, final
 
@@ -14,6 +13,7 @@ from jaxtyping import Bool, Float64
 
 from simulator.analysis.health import MOST_MIXED, mixed_assignment
 from simulator.metrics import PRE, Metric
+from simulator.names import nearest
 
 LARGEST: Final = 1e300
 """Values from here on are refused: sums of them are beyond what a number can hold."""
@@ -168,10 +168,8 @@ def _equal(column: "pd.Series[Any]", arm: Hashable) -> Bool[np.ndarray, " users"
 def _unknown(arm: Hashable, column: "pd.Series[Any]") -> str:
     """That nobody is in an arm, and who is where."""
     arms_in_column = [_plain(value) for value in column.unique()]
-    by_name = {str(value): value for value in arms_in_column}
-    close_names = difflib.get_close_matches(str(arm), by_name, n=1)
-    suggestions = [by_name[name] for name in close_names] or arms_in_column[:5]
-    return f"arm {arm!r} has no users; did you mean {' or '.join(map(repr, suggestions))}?"
+    hint = nearest(str(arm), arms_in_column, f"did you mean {' or '.join(map(repr, arms_in_column[:5]))}?")
+    return f"arm {arm!r} has no users; {hint}"
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever the column holds)

@@ -116,7 +116,7 @@ class CalibrationStep:
 
 def play(world: World, seed: int, users: int, workers: int) -> CalibrationStep:
     """Simulate both logging policies, and sample views with their latents."""
-    spec = regime_spec(users, seed).model_copy(update={"trace": 1.0})
+    spec = regime_spec(users, seed).with_trace(1.0)
     setting = prepare(spec, world)
     sink = Sampler(np.random.default_rng(seed))
     run_experiment(setting, sink, workers, _silent)

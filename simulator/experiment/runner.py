@@ -116,27 +116,22 @@ class _Run:
     def _play(self, step: SimulationStep) -> Checkpoint:
         """Simulate a step and return the checkpoint after it."""
         results = self._engine.play(step, ServingPolicies(self._weights[step.timeline], self._now.answer_model))
-        checkpoint = self._now.lines[step.timeline].model_copy(update={"standing": results.states})
+        policies = self._now.lines[step.timeline].policies
         if step.learns:
             self._weights[step.timeline] = results.policies
             policies = self._stored(step.label, results.policies)
-            checkpoint = TimelineCheckpoint(standing=results.states, policies=policies)
-        return self._now.model_copy(
-            update={
-                "lines": self._now.at(step.timeline, checkpoint),
-                "logs": (*self._now.logs, *results.logs),
-                "tables": (*self._now.tables, *results.tables),
-            }
-        )
+        checkpoint = TimelineCheckpoint(standing=results.states, policies=policies)
+        return self._now.with_timeline(step.timeline, checkpoint).with_files(results.tables, results.logs)
 
     def _train(self, step: TrainingStep) -> Checkpoint:
         """Train policies, start the test's timelines after those of the arms, and return the checkpoint after it."""
         weights, answer_model = self._engine.train(step, self._now.logs)
+        states = self._now.lines[PRE].standing
         if step.who == "pre":
             self._weights[PRE] = weights
-            checkpoint = self._now.lines[PRE].model_copy(update={"policies": self._stored(PRE, weights)})
-            return self._now.model_copy(update={"lines": self._now.at(PRE, checkpoint)})
-        setting, states = self._context.setting, self._now.lines[PRE].standing
+            checkpoint = TimelineCheckpoint(standing=states, policies=self._stored(PRE, weights))
+            return self._now.with_timeline(PRE, checkpoint)
+        setting = self._context.setting
         stored = dict(zip(setting.buckets.arms, self._stored("arms", weights), strict=False))
         by_arm = dict(zip(setting.buckets.arms, weights, strict=True))
         self._engine.fork(PRE, setting.timelines)

@@ -4,6 +4,7 @@ Non-finite numbers are `null`, and `reasons` says why, under the field's name.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, final
 
@@ -146,6 +147,10 @@ class MetricRow(Row):
     guardrail: Literal["passed", "failed", "unclear"] | None = None
     sequential_low: Number = None
     sequential_high: Number = None
+
+    def updated(self, values: Mapping[str, object], reasons: Mapping[str, str]) -> "MetricRow":
+        """Replace fields, and add reasons for fields that are null."""
+        return self.model_copy(update={**values, "reasons": {**self.reasons, **reasons}})
 
     def over_all_looks(self) -> "MetricRow":
         """Replace the row's interval by that over all looks, if it has one."""

@@ -77,9 +77,13 @@ class Checkpoint(BaseModel):
             for policy in timeline.policies:
                 yield from policy
 
-    def at(self, timeline: str, checkpoint: TimelineCheckpoint) -> dict[str, TimelineCheckpoint]:
-        """Checkpoints of all timelines, with one of them replaced."""
-        return {**self.lines, timeline: checkpoint}
+    def with_timeline(self, timeline: str, checkpoint: TimelineCheckpoint) -> "Checkpoint":
+        """Replace the checkpoint of one timeline."""
+        return self.model_copy(update={"lines": {**self.lines, timeline: checkpoint}})
+
+    def with_files(self, tables: tuple[StoredFile, ...], logs: tuple[StoredFile, ...]) -> "Checkpoint":
+        """Add tables and logs."""
+        return self.model_copy(update={"tables": (*self.tables, *tables), "logs": (*self.logs, *logs)})
 
 
 def pack(checkpoint: Checkpoint) -> bytes:

@@ -216,6 +216,22 @@ class ExperimentSpec(BaseModel):
             if value is not None and defaults_of_newer_keys.get(key) != value
         }
 
+    def first_days(self, days: int) -> "ExperimentSpec":
+        """The test shortened to its first days, such as those before an early stop."""
+        return self.model_copy(update={"days": days})
+
+    def without_truth(self) -> "ExperimentSpec":
+        """The test without the timelines for the true effect."""
+        return self.model_copy(update={"truth": False})
+
+    def without_sweep(self) -> "ExperimentSpec":
+        """The test at its own value of the swept parameter."""
+        return self.model_copy(update={"sweep": None})
+
+    def with_trace(self, share: float) -> "ExperimentSpec":
+        """The test with the impressions of a share of the users stored."""
+        return self.model_copy(update={"trace": share})
+
     @property
     def control(self) -> ArmSpec:
         """Arm that the others are compared with."""

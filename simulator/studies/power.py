@@ -87,7 +87,7 @@ def run_power(
     users, workers = pilot
     if users < 2:
         raise SpecError(f"--pilot {users} given, want 2 users or more")
-    pilot_spec = spec.model_copy(update={"users": min(users, spec.users), "truth": True, "trace": 0.0})
+    pilot_spec = spec.with_trace(0.0).model_copy(update={"users": min(users, spec.users), "truth": True})
     folder = RunFolder(out) if resume else RunFolder.create(out)
     clock = Clock()
     run_to_folder(pilot_spec, out / "pilot", workers, clock.watch(progress), resume)

@@ -44,7 +44,7 @@ def plan_sweep(spec: ExperimentSpec) -> Sweep:
             name=sweep.parameter,
             meaning=parameter.meaning,
             source=parameter.source,
-            value=world_of(_without_sweep(spec)).value(sweep.parameter),
+            value=world_of(spec.without_sweep()).value(sweep.parameter),
             low=parameter.low,
             high=parameter.high,
         ),
@@ -62,7 +62,7 @@ def spec_at(spec: ExperimentSpec, value: float) -> ExperimentSpec:
     parameter = _sweep_of(spec).parameter
     setting = f"{parameter} = {value:g}"
     name = f"{spec.name[: _LONGEST_NAME - len(setting) - 2].rstrip()}: {setting}"
-    return _without_sweep(spec).model_copy(
+    return spec.without_sweep().model_copy(
         update={"name": name, "world_values": {**spec.world_values, parameter: value}}
     )
 
@@ -113,11 +113,6 @@ def _sweep_of(spec: ExperimentSpec) -> SweepSpec:
     if spec.sweep is None:
         raise SpecError(f"{spec.name}: has no sweep; add a table [sweep] with a parameter and its values")
     return spec.sweep
-
-
-def _without_sweep(spec: ExperimentSpec) -> ExperimentSpec:
-    """Spec without its sweep."""
-    return spec.model_copy(update={"sweep": None})
 
 
 def _assumed(parameters: dict[str, Parameter], name: str) -> Parameter:

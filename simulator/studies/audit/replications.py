@@ -86,7 +86,7 @@ def replicate(spec: ExperimentSpec, out: RunFolder, index: int, keep_policies: b
     if (out.path / name).is_file():
         load_replication(out.path / name, seed, keep_policies)
         return
-    seeded_spec = spec.model_copy(update={"seed": seed, "truth": True, "trace": 0.0, "sweep": None})
+    seeded_spec = spec.without_sweep().with_trace(0.0).model_copy(update={"seed": seed, "truth": True})
     catalogue = replication_seed(spec.seed, 0) if keep_policies else None
     setting = prepare(seeded_spec, world_of(seeded_spec), catalogue)
     local = LocalEngine(workers)

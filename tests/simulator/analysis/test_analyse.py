@@ -275,7 +275,7 @@ def test_metrics_and_treatments_may_come_one_by_one():
     ("arguments", "message"),
     [
         ({"metrics": ()}, "metrics: none given, want one at least"),
-        ({"metrics": ["AUTT"]}, "metrics: 'AUTT' given, want a Metric or a key of METRICS: AUT"),
+        ({"metrics": ["AUTT"]}, "metrics: 'AUTT' given, want a Metric or a key of METRICS; did you mean 'AUT'?"),
         ({"metrics": ["AUT", AUT]}, "metrics: 'AUT' is given twice, want each once"),
         ({"treatments": "treatment"}, r"treatments: 'treatment' given, want a list of arms: \['treatment'\]"),
         ({"treatments": "b"}, r"treatments: 'b' given, want a list of arms: \['b'\]"),

@@ -11,7 +11,6 @@ from simulator.validation.answer_estimators import (
     ESTIMATORS,
     Covariates,
     Models,
-    before,
     covariates,
     estimate,
     fit_models,
@@ -139,7 +138,7 @@ def test_shift_keeps_the_answer_rate(rng):
 def test_history_counts_only_what_came_before():
     user = np.array([3, 3, 3, 7, 7, 9])
     happened = np.array([True, False, True, True, True, False])
-    assert before(user, happened).tolist() == [0, 1, 1, 0, 1, 0]
+    assert count_earlier(user, happened).tolist() == [0, 1, 1, 0, 1, 0]
 
 
 def test_rare_acts_are_left_out(rng):
