@@ -1,6 +1,6 @@
-"""Whether the split can be trusted: bucket sizes, differences before the test, users in two arms, lifts too good.
+"""Health checks of a test: bucket sizes, differences before the test, users in two arms, suspicious lifts.
 
-Each check is a small function of counts or rows, beside the function that puts it into words.
+Each check is a function of counts or rows, next to the function that makes its warning.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,18 +16,18 @@ from simulator.spec.experiment import ArmSpec
 
 SUSPICIOUS_Z: Final = 10.0
 SUSPICIOUS_LIFT: Final = 0.2
-"""A lift that is both this large and this many standard errors from 0 is one to check: changes of a live product move
-such metrics by a few percent (Kohavi, Deng, Longbotham and Xu, KDD 2014, https://doi.org/10.1145/2623330.2623341); the
-two limits are ours."""
+"""A lift of at least this size and at least `SUSPICIOUS_Z` standard errors from 0 is suspicious: changes of a live
+product move such metrics by a few percent (Kohavi, Deng, Longbotham and Xu, KDD 2014,
+https://doi.org/10.1145/2623330.2623341). The two limits are ours."""
 MOST_MIXED: Final = 0.01
-"""Share of users in more than one arm from which on a test fails; below it is a warning."""
+"""Share of users in more than one arm from which a test fails; below it there is a warning."""
 _FEWEST_EXPECTED: Final = 5.0
-"""Expected users in an arm below which the chi-square test says nothing."""
+"""Smallest expected number of users in an arm for the chi-square test."""
 _SURE: Final = 1.959964
 
 
 def planned_users(arms: Sequence[ArmSpec], n: int) -> dict[str, float]:
-    """Expected users per arm of `n` in all."""
+    """Expected number of users per arm, of `n` users."""
     total = sum(arm.share for arm in arms)
     return {arm.name: n * arm.share / total for arm in arms}
 
@@ -45,7 +45,7 @@ def srm_p_value(n_users: dict[str, int], planned: dict[str, float]) -> float:
 
 
 def srm_warning(p_value: float, n_users: dict[str, int], planned: dict[str, float]) -> list[str]:
-    """One line if bucket sizes are off."""
+    """One line if bucket sizes differ from the plan."""
     if p_value >= SPLIT_ALARM:
         return []
     sizes = ", ".join(f"{arm} {n_users[arm]} of {planned[arm]:.0f} planned" for arm in n_users)
@@ -53,12 +53,12 @@ def srm_warning(p_value: float, n_users: dict[str, int], planned: dict[str, floa
 
 
 def p_values_of(rows: Sequence[MetricRow]) -> dict[str, float | None]:
-    """The p-value of each row, by `arm/metric`."""
+    """p-value of each row, by `arm/metric`."""
     return {f"{row.arm}/{row.metric}": row.p_value for row in rows}
 
 
 def before_warnings(p_values: dict[str, float | None]) -> list[str]:
-    """One line for each difference before the test that chance does not explain (Bonferroni)."""
+    """One line for each significant difference before the test (Bonferroni)."""
     return [
         f"{name} differed from control before the test (p = {p:.2g})"
         for name, p in p_values.items()
@@ -67,17 +67,17 @@ def before_warnings(p_values: dict[str, float | None]) -> list[str]:
 
 
 def notes_of(rows: Sequence[MetricRow]) -> list[str]:
-    """The notes on main metrics."""
+    """Notes on main metrics."""
     noted = [row for row in rows if row.metric in MAIN and "note" in row.reasons]
     return [f"{row.metric}, {row.arm} against {row.baseline}: {row.reasons['note']}" for row in noted]
 
 
 def split_checks(arms: Sequence[ArmSpec], slices: Mapping[str, Mapping[str, int]]) -> list[SplitCheck]:
-    """Sample ratio within each of several slices, with Bonferroni's alarm over them.
+    """Check the sample ratio within each slice, with an alarm by Bonferroni over the slices.
 
     Args:
-        arms: As planned, control first.
-        slices: Users per arm, by name of the slice.
+        arms: Planned arms, control first.
+        slices: Number of users per arm, by name of the slice.
     """
     checks = [_split_check(arms, name, users) for name, users in slices.items()]
     limit = split_alarm(checks)
@@ -85,7 +85,7 @@ def split_checks(arms: Sequence[ArmSpec], slices: Mapping[str, Mapping[str, int]
 
 
 def split_warnings(by_day: Sequence[SplitCheck], by_segment: Sequence[SplitCheck]) -> list[str]:
-    """One line for the days and one for the segments that raise an alarm."""
+    """One line for the days with an alarm, and one for the segments."""
     days_off = [check.within for check in by_day if check.alarm]
     segments_off = [check.within for check in by_segment if check.alarm]
     lines: list[str] = []
@@ -100,7 +100,7 @@ def split_warnings(by_day: Sequence[SplitCheck], by_segment: Sequence[SplitCheck
 
 
 def too_good(rows: Sequence[MetricRow]) -> list[TooGood]:
-    """Main metrics whose lift is beyond `SUSPICIOUS_LIFT` and `SUSPICIOUS_Z` (Twyman's law)."""
+    """Find main metrics whose lift is beyond `SUSPICIOUS_LIFT` and `SUSPICIOUS_Z` (Twyman's law)."""
     main = [(row, _z(row)) for row in rows if row.metric in MAIN]
     return [
         TooGood(metric=row.metric, arm=row.arm, lift=row.relative_effect, z=z)
@@ -111,7 +111,7 @@ def too_good(rows: Sequence[MetricRow]) -> list[TooGood]:
 
 
 def too_good_warnings(rows: Sequence[TooGood]) -> list[str]:
-    """One line each."""
+    """One line for each suspicious lift."""
     return [
         f"{row.metric}, {row.arm}: a lift of {row.lift:+.1%}, {abs(row.z):.0f} standard errors from 0, "
         "is unusually large; check before believing"
@@ -120,13 +120,13 @@ def too_good_warnings(rows: Sequence[TooGood]) -> list[str]:
 
 
 def significant(rows: Sequence[MetricRow]) -> list[str]:
-    """Main metrics that differ at 5%, as `arm/metric`."""
+    """Main metrics that are significant at 5%, as `arm/metric`."""
     main = (row for row in rows if row.metric in MAIN)
     return [f"{row.arm}/{row.metric}" for row in main if row.p_value is not None and row.p_value < 0.05]
 
 
 def mixed_assignment(mixed: int, users: int) -> MixedAssignment:
-    """The verdict on users in more than one arm: none pass, fewer than 1% are a warning.
+    """Judge the number of users in more than one arm: none pass, fewer than 1% are a warning.
 
     >>> [mixed_assignment(n, 1000).verdict for n in (0, 9, 10)]
     ['pass', 'warn', 'fail']
@@ -136,7 +136,7 @@ def mixed_assignment(mixed: int, users: int) -> MixedAssignment:
 
 
 def mixed_warnings(mixed: MixedAssignment) -> list[str]:
-    """One line if anybody was in two arms."""
+    """One line if there are users in two arms."""
     if mixed.verdict == "pass":
         return []
     remedy = "do not read the scorecard" if mixed.verdict == "fail" else "each is counted in one of them"
@@ -144,7 +144,7 @@ def mixed_warnings(mixed: MixedAssignment) -> list[str]:
 
 
 def _split_check(arms: Sequence[ArmSpec], within: str, n_users: Mapping[str, int]) -> SplitCheck:
-    """One slice, its alarm still off."""
+    """Check one slice, without its alarm."""
     users = {arm.name: n_users.get(arm.name, 0) for arm in arms}
     planned = planned_users(arms, sum(users.values()))
     if min(planned.values()) < _FEWEST_EXPECTED:
@@ -154,14 +154,14 @@ def _split_check(arms: Sequence[ArmSpec], within: str, n_users: Mapping[str, int
 
 
 def _z(row: MetricRow) -> float | None:
-    """Effect over its standard error, read off the 95% interval."""
+    """Effect over its standard error, from the 95% interval."""
     if row.effect is None or row.effect_low is None or row.effect_high is None or row.effect_high <= row.effect_low:
         return None
     return row.effect / ((row.effect_high - row.effect_low) / (2 * _SURE))
 
 
 def _verdict(share: float) -> Literal["pass", "warn", "fail"]:
-    """What a share of users in two arms means."""
+    """Verdict on a share of users in two arms."""
     if share == 0:
         return "pass"
     return "warn" if share < MOST_MIXED else "fail"

@@ -1,8 +1,8 @@
-"""All-arm worlds beside the mixed one: how far what arms learn from the test bends its result.
+"""Interference: bias of a test's result because arms learn from the test's data.
 
-Arms that learn from one pooled log borrow from each other, and even arms that learn from their own bucket see less than
-they would with everybody (symbiosis bias: arXiv 2309.07107). Both show in the same users' two lives: under their
-arm alone, and in the test. The split is the same in both, so its chance cancels.
+Arms that learn from one pooled log use each other's data, and arms that learn from their own bucket have less data than
+with all users (symbiosis bias: arXiv 2309.07107). Both are measured by comparing the same users in the mixed world and
+in their arm's own world. The split is the same in both, so its chance cancels.
 """
 
 import math
@@ -18,11 +18,11 @@ from simulator.statistics.moments import Moments
 
 
 def world_rows(tallies: Tallies, rows: Sequence[MetricRow]) -> list[WorldRow]:
-    """Every arm on the main metrics, control first; nothing where the truth was not run.
+    """Compare both worlds of every arm on the main metrics, control first; empty if the truth was not run.
 
     Args:
-        tallies: Of the run.
-        rows: Its scorecard, with what is true.
+        tallies: Sums of the run.
+        rows: Its scorecard, with true effects.
     """
     shifts = tallies.shifts
     if shifts is None:
@@ -32,11 +32,12 @@ def world_rows(tallies: Tallies, rows: Sequence[MetricRow]) -> list[WorldRow]:
 
 
 def interference(control: Moments, treatment: Moments) -> tuple[Number, Number]:
-    """Lift in the mixed world minus that of the same split of the arms' own worlds, and its standard error.
+    """Compute the lift in the mixed world minus that of the same split in the arms' own worlds, and its standard error.
 
     Args:
-        control: `simulator.statistics.paired.paired_spread` of its bucket: its own world, and what the mixed one adds.
-        treatment: The same of the treatment's bucket.
+        control: `simulator.statistics.paired.paired_spread` of control's bucket: its own world and the gain in the
+            mixed one.
+        treatment: The same moments of the treatment's bucket.
     """
     lift_alone, lift_mixed = _lift(_alone(control), _alone(treatment)), _lift(_mixed(control), _mixed(treatment))
     if lift_alone is None or lift_mixed is None:
@@ -49,7 +50,7 @@ def interference(control: Moments, treatment: Moments) -> tuple[Number, Number]:
 
 
 def _weights(control: Moments, treatment: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Influence of a user of each bucket on the bias, linear in own numerator and denominator and what they gain.
+    """Influence of a user of each bucket on the bias, linear in numerator and denominator and in their gains.
 
     A lift R1 / R0 - 1 gains (n - R1 d) / (D1 R0) from a user of treatment and loses R1 / R0 (n - R0 d) / (D0 R0) by
     one of control, with D the mean denominators. The bias is the mixed world's lift less that of the arms' own.
@@ -72,28 +73,28 @@ def _alone(bucket: Moments) -> tuple[float, float]:
 
 
 def _mixed(bucket: Moments) -> tuple[float, float]:
-    """The same in the mixed world."""
+    """Totals of numerator and denominator in the mixed world."""
     return float(bucket.total[0] + bucket.total[2]), float(bucket.total[1] + bucket.total[3])
 
 
 def _ratio(totals: tuple[float, float]) -> float:
-    """The metric."""
+    """Value of the metric."""
     return totals[0] / totals[1]
 
 
 def _value(totals: tuple[float, float]) -> Number:
-    """The metric, or None where its denominator is 0."""
+    """Value of the metric; None if its denominator is 0."""
     return totals[0] / totals[1] if totals[1] else None
 
 
 def _lift(control: tuple[float, float], treatment: tuple[float, float]) -> Number:
-    """Of treatment over control, None where that cannot be told."""
+    """Lift of treatment over control; None if it has no value."""
     a, b = _value(control), _value(treatment)
     return None if a is None or b is None or a == 0 else b / a - 1
 
 
 def _row(buckets: tuple[Moments, Moments], rows: Sequence[MetricRow], arm: str, key: str) -> WorldRow:
-    """One arm on one metric, from the buckets of control and of the arm."""
+    """Report row of one arm on one metric, from the buckets of control and of the arm."""
     control, bucket = buckets
     is_control = bucket is control
     metric_row = next(row for row in rows if row.metric == key and (is_control or row.arm == arm))

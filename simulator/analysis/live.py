@@ -1,7 +1,7 @@
-"""A live test from a file: its table, its metrics as text, and its readout as a report.
+"""Readout of a live test from a file: read the table, parse the metrics, make a report.
 
-A metric is written `NAME=NUMERATOR`, `NAME=NUMERATOR/DENOMINATOR`, either with `:down` or `:neither` behind it where
-more is not better. Both sides are columns, added up where `+` stands between them.
+A metric is written `NAME=NUMERATOR` or `NAME=NUMERATOR/DENOMINATOR`, with `:down` or `:neither` at the end if more is
+not better. Both sides are columns, or sums of columns with `+` between them.
 """
 
 import warnings
@@ -30,18 +30,18 @@ _FORM: Final = "want NAME=COLUMN or NAME=COLUMN/COLUMN, such as 'AUT=watch_s/day
 @final
 @dataclass(frozen=True)
 class LiveTest:
-    """How a table of users is to be read.
+    """Settings of a live test.
 
     Attributes:
         arm: Column of arms.
         user: Column of users' ids.
         control: Arm that the others are compared with, as text.
-        treatments: The others, as text; all that the column holds if empty.
-        metrics: As text; see the module.
-        shares: Planned share of the users per arm; equal ones if empty.
-        rules: How rows are judged.
-        confidence: Of all intervals.
-        covariates: More columns that were known before the test.
+        treatments: The other arms, as text; if empty, all others in the column.
+        metrics: Metrics as text; see the module.
+        shares: Planned share of the users per arm; equal if empty.
+        rules: Decision rules.
+        confidence: Confidence of all intervals.
+        covariates: Further columns that were known before the test.
     """
 
     arm: str
@@ -56,10 +56,10 @@ class LiveTest:
 
 
 def metric_of(text: str) -> Metric:
-    """Read a metric from text; the key of a known metric stands for itself.
+    """Parse a metric from text; the key of a known metric gives that metric.
 
     Raises:
-        ValueError: It is not written as the module says.
+        ValueError: The text has another form than the module describes.
 
     >>> metric_of("P2N=likes+follows/hates").denominator
     ('hates',)
@@ -84,7 +84,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """Read a table from a CSV, TSV or Parquet file.
 
     Raises:
-        ValueError: A file that is not there, of another kind, or damaged.
+        ValueError: The file is missing, of another kind, or damaged.
     """
     suffix = path.suffix.lower()
     if suffix != ".parquet" and suffix not in _SEPARATORS:
@@ -104,15 +104,15 @@ def live_report(name: str, table: pd.DataFrame, test: LiveTest) -> Report:
     """Analyse a live test.
 
     Args:
-        name: Of the test.
-        table: One row per user; columns `pre_` and a metric's columns are the same before the test.
-        test: How to read it.
+        name: Name of the test.
+        table: One row per user; a metric's columns with the prefix `pre_` hold the totals before the test.
+        test: Settings of the test.
 
     Returns:
-        A report without truth, days or questionnaires; its health holds the split and what was warned of.
+        A report without truth, days or questionnaires; its health holds the split and the warnings.
 
     Raises:
-        ValueError: A column that is missing, or what `analyse` refuses.
+        ValueError: A column is missing, or `analyse` refuses the table.
     """
     frame = _with_names(table, test)
     treatments = test.treatments or tuple(
@@ -120,7 +120,7 @@ def live_report(name: str, table: pd.DataFrame, test: LiveTest) -> Report:
     )
     arms = (test.control, *treatments)
     shares: dict[Hashable, float] = {**test.shares}
-    with warnings.catch_warnings(record=True) as readout_warnings:
+    with warnings.catch_warnings(record=True) as records:
         warnings.simplefilter("always", ReadoutWarning)
         rows = analyse(
             frame,
@@ -157,9 +157,7 @@ def live_report(name: str, table: pd.DataFrame, test: LiveTest) -> Report:
             users_seen=users,
             a_a=False,
             pre_period={},
-            warnings=[
-                str(warning.message) for warning in readout_warnings if issubclass(warning.category, ReadoutWarning)
-            ],
+            warnings=[str(record.message) for record in records if issubclass(record.category, ReadoutWarning)],
         ),
         questionnaire=[],
         multiplicity=test.rules.multiplicity,
@@ -167,7 +165,7 @@ def live_report(name: str, table: pd.DataFrame, test: LiveTest) -> Report:
 
 
 def _with_names(table: pd.DataFrame, test: LiveTest) -> pd.DataFrame:
-    """The table with its users and arms under the names that `analyse` reads; arms as text."""
+    """Rename the columns of users and arms for `analyse`, with arms as text."""
     columns: Sequence[str] = [str(column) for column in table.columns]
     for column, option in ((test.user, "--user"), (test.arm, "--arm")):
         if column not in columns:

@@ -1,11 +1,10 @@
-"""The test as it looked on each day that somebody looked: cumulative lifts, and intervals that bear looking early.
+"""Interim looks: cumulative lifts by day, and sequential intervals.
 
-Metrics are averaged per day over the same users, so a look adds information and never takes any away in expectation:
-with 1 / Var as the information of a look, increments are independent, and day 1 already holds the users' share of it.
-The covariates of CUPED are the same at every look: all of the time before the test.
+Metrics are averaged per day over the same users. The information of a look is 1 / Var of its estimate; in expectation
+it never falls, and its increments are independent. The covariates are the same at every look: the whole pre-period.
 
-Critical values are of the normal distribution, turned into those of Student's t that are exceeded as rarely, and
-widen the standard error of the logarithm of 1 + lift.
+Critical values of the normal distribution are converted to those of Student's t with the same tail probability, and
+multiply the standard error of the logarithm of 1 + lift.
 """
 
 import math
@@ -31,10 +30,10 @@ _OPEN: Final = ("group_low", "group_high", "always_low", "always_high", "crossed
 @final
 @dataclass(frozen=True)
 class LogLift:
-    """The logarithm of 1 + lift.
+    """Estimate of the logarithm of 1 + lift.
 
     Attributes:
-        middle: Estimate.
+        middle: The estimate.
         error: Its standard error.
         freedom: Degrees of freedom of Student's t.
     """
@@ -44,7 +43,7 @@ class LogLift:
     freedom: float
 
     def within(self, bound: float) -> tuple[Number, Number]:
-        """The lifts within a bound for a normal variable; None where they are beyond what a number can hold."""
+        """Interval of the lift for a bound of a normal variable; None if it is too large for a number."""
         reach = critical_value(bound, self.freedom) * self.error if self.error else 0.0
         if self.middle + reach > math.log(LARGEST):
             return None, None
@@ -57,9 +56,9 @@ class LookEstimate:
     """One look at one metric, before any correction.
 
     Attributes:
-        days: Days so far.
+        days: Number of days so far.
         difference: The main estimate.
-        lift: The same on a log scale; None without a lift.
+        lift: The estimate on a log scale; None without a lift.
         true: Cumulative true lift.
     """
 
@@ -70,11 +69,11 @@ class LookEstimate:
 
 
 def look_at(tallies: Tallies, spec: ExperimentSpec) -> Looks:
-    """All looks that there were, with the three intervals of each.
+    """Compute all looks, with three intervals each.
 
-    Error is spent by days of those planned, while looks are as correlated as their variances say. So what a look says
-    never depends on later days, whether the test stops early or is replayed; and heavy tails, which make variances
-    of early days small by luck, do not spend the error at once.
+    The error is spent by the share of planned days; the correlation of looks follows from their variances. So a look
+    never depends on later days. And early variances that are too small by chance, as with heavy tails, do not spend the
+    error at once.
     """
     look_days = spec.looks.after(tallies.spec.days)
     rows = [
@@ -87,7 +86,7 @@ def look_at(tallies: Tallies, spec: ExperimentSpec) -> Looks:
 
 
 def look_estimate(tallies: Tallies, days: int, arm: str, metric: str) -> LookEstimate:
-    """The cumulative estimate after some days."""
+    """Compute the cumulative estimate after `days` days."""
     control = tallies.arms[0]
     a, b = (tallies.bucket(of_look(days), name, metric) for name in (control, arm))
     main = compare(control, a, arm, b).main
@@ -101,7 +100,7 @@ def look_estimate(tallies: Tallies, days: int, arm: str, metric: str) -> LookEst
 
 
 def with_sequential(rows: Sequence[MetricRow], looks: Looks) -> list[MetricRow]:
-    """The scorecard with the interval of the method chosen, as it stands after the last look."""
+    """Add the sequential interval of the last look to the scorecard, by the chosen method."""
     last = {(row.arm, row.metric): row for row in looks.rows}
     return [
         _with_last(row, last[row.arm, row.metric], looks.method) if (row.arm, row.metric) in last else row
@@ -110,7 +109,7 @@ def with_sequential(rows: Sequence[MetricRow], looks: Looks) -> list[MetricRow]:
 
 
 def _with_last(row: MetricRow, look: LookRow, method: str) -> MetricRow:
-    """One row with its interval, or with the reason why there is none."""
+    """Add the interval to one row, or the reason why there is none."""
     low, high = interval_by(look, method)
     ends = {"sequential_low": low, "sequential_high": high}
     reason = look.reasons.get("group_low", "")
@@ -118,11 +117,11 @@ def _with_last(row: MetricRow, look: LookRow, method: str) -> MetricRow:
 
 
 def interval_by(look: LookRow, method: str) -> tuple[float | None, float | None]:
-    """The interval of a method.
+    """Interval of a look by one method.
 
     Args:
-        look: One look.
-        method: As the spec names it.
+        look: The look.
+        method: Method, as in the spec.
     """
     if method == "fixed":
         return look.ci_low, look.ci_high
@@ -132,7 +131,7 @@ def interval_by(look: LookRow, method: str) -> tuple[float | None, float | None]
 
 
 def _rows(arm: str, metric: str, looks: Sequence[LookEstimate], spec: ExperimentSpec) -> list[LookRow]:
-    """All looks at one metric; those without a lift are none, and spend nothing."""
+    """Report rows of all looks at one metric; looks without a lift spend no error."""
     bounds = iter(_bounds([(look.days, look.lift.error) for look in looks if look.lift is not None], spec))
     rows = [_without_intervals(arm, metric, look) for look in looks]
     return [
@@ -144,12 +143,12 @@ def _rows(arm: str, metric: str, looks: Sequence[LookEstimate], spec: Experiment
 @final
 @dataclass(frozen=True)
 class LookBoundary:
-    """What a look has to exceed.
+    """Critical values of a look.
 
     Attributes:
-        information: So far, relative to that of the last look.
-        group: Group-sequential critical value; infinite where no error is spent.
-        always: Always-valid one.
+        information: Information so far, relative to that of the last look.
+        group: Group-sequential critical value; infinite if no error is spent.
+        always: Always-valid critical value.
     """
 
     information: float
@@ -158,7 +157,7 @@ class LookBoundary:
 
 
 def _bounds(looks: Sequence[tuple[int, float]], spec: ExperimentSpec) -> list[LookBoundary]:
-    """Bounds of looks by their days and standard errors."""
+    """Critical values of looks, from their days and standard errors."""
     if not looks:
         return []
     days, errors = (np.array(column, np.float64) for column in zip(*looks, strict=True))
@@ -170,7 +169,7 @@ def _bounds(looks: Sequence[tuple[int, float]], spec: ExperimentSpec) -> list[Lo
 
 
 def _without_intervals(arm: str, metric: str, look: LookEstimate) -> LookRow:
-    """A look without the intervals that bear looking early."""
+    """Report row of a look, without sequential intervals."""
     main = look.difference
     return LookRow(
         metric=metric,
@@ -192,7 +191,7 @@ def _without_intervals(arm: str, metric: str, look: LookEstimate) -> LookRow:
 
 
 def _with_intervals(row: LookRow, lift: LogLift, bounds: LookBoundary, method: str) -> LookRow:
-    """The look with its intervals, and whether that of the method chosen leaves out 0."""
+    """Add the sequential intervals to a look, and whether that of the chosen method leaves out 0."""
     always = lift.within(bounds.always)
     group = lift.within(bounds.group) if math.isfinite(bounds.group) else (None, None)
     ends = dict(zip(_OPEN, (*group, *always), strict=False))

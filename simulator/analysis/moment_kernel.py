@@ -1,4 +1,4 @@
-"""Compiled loops over users: sides of metrics, their moments by bucket and hash group, and sums of re-splits.
+"""Compiled loops over users: sides of metrics, moments by bucket and hash group, and sums of re-splits.
 
 No sum is reordered, so results do not depend on the processor. Axes: `metrics`, `users`, `cells` buckets or segments by
 bucket, `groups` hash groups of users.
@@ -25,11 +25,11 @@ def add_sides(
 
     Args:
         totals: Whole numbers by column and user.
-        units: What a column is divided by.
-        columns: Columns that are added up, by metric and side; -1 is none.
+        units: Divisor of each column.
+        columns: Columns of the sum, by metric and side; -1 is none.
         of_users: Whether a side is 1 per user, by metric and side.
         scales: Factor on each metric's numerator.
-        sides: Written, by metric, side and user.
+        sides: Written: values by metric, side and user.
     """
     for metric in range(sides.shape[0]):
         for side in range(2):
@@ -65,11 +65,12 @@ def add_moments(
     Args:
         first: Sides of each metric by user: columns 0 and 1.
         second: Columns 2 and 3.
-        cell: Of each user; -1 for none.
-        group: Of each user.
-        centre: Of each metric and column.
-        sums: Added to, by cell, metric, group and term.
-        ends: Users whose value is not 0, least and greatest value, by cell, metric, kind and column.
+        cell: Cell of each user; -1 for none.
+        group: Hash group of each user.
+        centre: Centre of each metric and column.
+        sums: Added to: sums by cell, metric, group and term.
+        ends: Added to: number of users whose value is not 0, smallest and largest value, by cell, metric, kind and
+            column.
     """
     for metric in range(first.shape[0]):
         c0, c1, c2, c3 = centre[metric, 0], centre[metric, 1], centre[metric, 2], centre[metric, 3]
@@ -107,10 +108,10 @@ def add_splits(words: np.ndarray, values: np.ndarray, side: np.ndarray, heads: n
     """Add users to the sums of one side of every split.
 
     Args:
-        words: 64 coins each, by word and user.
-        values: What is added up, by column and user.
-        side: Room for one user's coins.
-        heads: Added to, by column and split.
+        words: Words of 64 coins each, by word and user.
+        values: Values by column and user.
+        side: Buffer for one user's coins.
+        heads: Added to: sums by column and split.
     """
     for user in range(words.shape[1]):
         for split in range(heads.shape[1]):

@@ -1,7 +1,7 @@
-"""Moments of many metrics and buckets at once, gathered slice by slice of users.
+"""Moments of many metrics and buckets at once, added up over slices of users.
 
-Axes: `cells` buckets, or segments by bucket; `metrics`; `g` hash groups of users. Columns of a metric: its two sides,
-then two more: the same before the test, or what they gain in another world.
+Axes: `cells` buckets, or segments by bucket; `metrics`; `g` hash groups of users. Columns of a metric are its two
+sides, then both sides before the test, or their gains in another world.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ _FULL: Final = np.array([[_PLACE[min(i, j), max(i, j)] for j in range(4)] for i 
 @final
 @dataclass(frozen=True)
 class MetricColumns:
-    """Where metrics find their columns in an array of totals.
+    """Columns of metrics in an array of totals.
 
     Attributes:
-        keys: Of the metrics.
-        units: What each column of totals is divided by.
-        columns: Places of the columns that are added up, by metric and side; -1 is none.
+        keys: Keys of the metrics.
+        units: Divisor of each column of totals.
+        columns: Indices of the columns of each sum, by metric and side; -1 is none.
         of_users: 1 where a side is one per user, by metric and side.
         scales: Factors on the numerators.
     """
@@ -44,7 +44,7 @@ class MetricColumns:
 
     @staticmethod
     def of(metrics: Sequence[Metric], names: Sequence[str]) -> "MetricColumns":
-        """Of metrics whose columns are among `names`."""
+        """Find the columns of metrics among `names`."""
         sides = [(metric.numerator, metric.denominator or ()) for metric in metrics]
         max_columns = max(len(side) for columns_by_side in sides for side in columns_by_side)
         columns = np.full((len(metrics), 2, max_columns), -1, np.int64)
@@ -60,7 +60,7 @@ class MetricColumns:
         )
 
     def sides(self, totals: Int64[np.ndarray, "columns users"]) -> Float64[np.ndarray, "metrics 2 users"]:
-        """Numerators and denominators of users, from their totals."""
+        """Compute numerators and denominators of users from their totals."""
         sides = np.empty((len(self.keys), 2, totals.shape[1]))
         add_sides(totals, self.units, self.columns, self.of_users, self.scales, sides)
         return sides
@@ -73,13 +73,13 @@ class MomentTable:
 
     Attributes:
         cells: Names of the cells.
-        metrics: Keys.
-        columns: How many columns mean anything, 2 or 4.
-        n: Users.
-        total: Sums.
+        metrics: Keys of the metrics.
+        columns: Number of columns in use, 2 or 4.
+        n: Number of users.
+        total: Sum of each column.
         scatter: Sums of products of distances from the group's means, upper triangle.
-        cubes: Of the first two columns.
-        ends: Users whose value is not 0, least and greatest value.
+        cubes: Sums of cubes of the first two columns.
+        ends: Number of users whose value is not 0, smallest and largest value.
     """
 
     cells: tuple[str, ...]
@@ -92,7 +92,7 @@ class MomentTable:
     ends: Float64[np.ndarray, "cells metrics 3 4"]
 
     def __add__(self, other: "MomentTable") -> "MomentTable":
-        """Of both sets of users together (Chan, Golub and LeVeque, The American Statistician 1983)."""
+        """Add the moments of other users (Chan, Golub and LeVeque, The American Statistician 1983)."""
         n = self.n + other.n
         n_here, n_there = (np.maximum(table.n, 1)[:, None, :, None] for table in (self, other))
         mean_difference = self.total / n_here - other.total / n_there
@@ -116,7 +116,7 @@ class MomentTable:
         )
 
     def take(self, cells: range) -> "MomentTable":
-        """Some of the cells."""
+        """Select a range of cells."""
         at = slice(cells.start, cells.stop)
         return replace(
             self,
@@ -129,7 +129,7 @@ class MomentTable:
         )
 
     def group_moments(self, cell: str, metric: str) -> GroupMoments:
-        """Of one bucket by hash group of users."""
+        """Moments of one bucket by hash group of users."""
         i, j, k = self.cells.index(cell), self.metrics.index(metric), self.columns
         n_nonzero, least, greatest = self.ends[i, j, :, :k]
         scatter = self.scatter[i, j][:, _FULL[:k, :k]]
@@ -137,25 +137,25 @@ class MomentTable:
         return GroupMoments(self.n[i], total, scatter, cubes, n_nonzero.astype(np.int64), least, greatest)
 
     def moments(self, cell: str, metric: str) -> Moments:
-        """Of one cell, where users are all in one group."""
+        """Moments of one cell whose users are all in one group."""
         i, j = self.cells.index(cell), self.metrics.index(metric)
         n_nonzero = tuple(int(users) for users in self.ends[i, j, 0])
         return Moments(int(self.n[i, 0]), self.total[i, j, 0], self.scatter[i, j, 0][_FULL], n_nonzero)
 
     def users(self, cell: str) -> int:
-        """Users of a cell."""
+        """Number of users of a cell."""
         return int(self.n[self.cells.index(cell)].sum())
 
 
 @final
 class MomentSums:
-    """Sums so far; products are of distances from the first users' means, which keeps their digits.
+    """Sums over users so far; products are of distances from the first users' means, which keeps precision.
 
-    Users have to come in order of id: then sums depend on nothing but who they are.
+    Users have to be added in order of id; then the sums depend on the users alone.
     """
 
     def __init__(self, metrics: tuple[str, ...], groups: int) -> None:
-        """Nothing so far, in no cell."""
+        """Start without cells."""
         self.metrics, self.groups = metrics, groups
         self.centre: Float64[np.ndarray, "metrics 4"] | None = None
         self.n = np.zeros((0, groups))
@@ -170,7 +170,7 @@ class MomentSums:
         group: Int64[np.ndarray, " users"],
         cells: int,
     ) -> None:
-        """Take in a slice of users, of so many cells in all."""
+        """Add a slice of users; `cells` is the number of all cells so far."""
         centre = self.centre
         if centre is None:
             centre = np.concatenate([first, second], axis=1).cumsum(axis=2)[:, :, -1] / first.shape[2]
@@ -181,7 +181,7 @@ class MomentSums:
         add_moments(first, second, cell, group, centre, self.sums, self.ends)
 
     def _grow(self, cells: int) -> None:
-        """Make room for more cells."""
+        """Add cells up to `cells`."""
         n_new_cells = cells - len(self.n)
         if n_new_cells <= 0:
             return
@@ -192,7 +192,7 @@ class MomentSums:
         self.ends = np.concatenate([self.ends, ends])
 
     def table(self, cells: tuple[str, ...], columns: int) -> MomentTable:
-        """The moments; `columns` is 2 where the second pair means nothing."""
+        """Compute the moments; `columns` is 2 if the second pair of columns is not used."""
         total, products, cubes = np.split(self.sums, [4, 14], axis=-1)
         centre = np.zeros((len(self.metrics), 4)) if self.centre is None else self.centre
         shift = total - self.n[:, None, :, None] * centre[None, :, None, :]

@@ -1,16 +1,12 @@
-"""What the treatment does to answering, and to the satisfied share by each estimator, from each user's sums.
+"""Effects on answer rates and on the satisfied share by each estimator, and the questionnaire funnel of each arm.
 
-Answer rates come first: where they differ, answers of the arms are of different users and views. Every share is a ratio
-of sums over users, so intervals are the delta method's with the user as unit; the models behind the weights were
-fitted before the test and are taken as given.
+If answer rates differ, the answers of the arms are of different users and views. Every share is a ratio of sums over
+users, so intervals have the user as unit; the models of the weights were fitted before the test and count as fixed.
 
-Users tire of questionnaires while a test runs, so that inverse propensities fitted before it come out too small all
-over. The doubly robust share therefore divides its correction by the sum of weights, as the weighted share does, and
-not by the number of questionnaires (Robins, Sued, Lei-Gomez and Rotnitzky, Statistical Science 22, 2007,
-https://doi.org/10.1214/07-STS227D): with m the expected share and w the weights of answers Y,
-sum(m) / asked + sum(w (Y - m)) / sum(w).
-
-What the questionnaire says and what it hides: its funnel, and the satisfied share by each way of counting.
+Fatigue grows while a test runs, so inverse propensities fitted before it are too small. Therefore the doubly robust
+share divides its correction by the sum of weights, as the weighted share does, and not by the number of questionnaires
+(Robins, Sued, Lei-Gomez and Rotnitzky, Statistical Science 22, 2007, https://doi.org/10.1214/07-STS227D): with m the
+expected share and w the weights of answers Y, sum(m) / asked + sum(w (Y - m)) / sum(w).
 """
 
 from collections.abc import Callable, Sequence
@@ -55,25 +51,25 @@ COLUMNS: Final = tuple(
 )
 """Totals of users that are read for questionnaires."""
 DIFFERS: Final = 0.01
-"""p-value below which answer rates are said to differ."""
+"""p-value below which answer rates differ."""
 
 
 def answer_spread(users: pd.DataFrame) -> GroupMoments:
-    """Asked, answered, satisfied; weights of answers and of the satisfied ones; what was expected, and its weights."""
+    """Moments of the columns `_COLUMNS`: counts, weights of answers, and expected answers."""
     columns = tuple(users[name].to_numpy(np.float64) for name in _COLUMNS)
     return GroupMoments.of(columns, group_of(users["user_id"].to_numpy()))
 
 
 def share(total: Float64[np.ndarray, " k"], estimator: Estimator) -> float | None:
-    """The satisfied share of one bucket from the sums of `_COLUMNS`; None where there are no answers."""
+    """Satisfied share of one bucket from the sums of `_COLUMNS`; None if there are no answers."""
     numerator, denominator = (_weights(total, estimator) * total).sum(axis=1)
     return float(numerator) / float(denominator) if total[1] and denominator else None
 
 
 def sides(moments: GroupMoments, estimator: Estimator) -> GroupMoments:
-    """Numerator and denominator of a bucket's share.
+    """Moments of the numerator and denominator of a bucket's share.
 
-    Those of the doubly robust share, a sum of two ratios, are such that their ratio is it and so is its linearisation.
+    The doubly robust share is a sum of two ratios; its sides have the same ratio and the same linearisation.
     """
     return moments.combined(_weights(moments.total.sum(axis=0), estimator))
 
@@ -90,12 +86,12 @@ def _weights(total: Float64[np.ndarray, " k"], estimator: Estimator) -> Float64[
 
 
 def true_side(users: pd.DataFrame) -> Ratio:
-    """Chances to say `satisfied` over asked views."""
+    """Ratio of the probabilities of the answer `satisfied` to asked views."""
     return Ratio(users["true_would_say"].to_numpy(np.float64), users["asked"].to_numpy(np.float64))
 
 
 def rate_rows(arms: Sequence[str], spread_of: Callable[[str], GroupMoments]) -> list[AnswerRates]:
-    """The answer rate of each treatment against control."""
+    """Compare the answer rate of each treatment with control's."""
     control = spread_of(arms[0])
     return [_rates(arms[0], control, arm, spread_of(arm)) for arm in arms[1:]]
 
@@ -103,7 +99,7 @@ def rate_rows(arms: Sequence[str], spread_of: Callable[[str], GroupMoments]) -> 
 def effect_rows(
     arms: Sequence[str], spread_of: Callable[[str], GroupMoments], pair_of: Callable[[str], Moments] | None
 ) -> list[AnswerEffect]:
-    """Each treatment's effect by each estimator; `pair_of` gives the `paired_spread` of `true_side`s, if known."""
+    """Effect of each treatment by each estimator; `pair_of` gives the `paired_spread` of `true_side`s, if known."""
     return [
         _effect(estimator, (arms[0], arm), (spread_of(arms[0]), spread_of(arm)), pair_of(arm) if pair_of else None)
         for arm in arms[1:]
@@ -112,7 +108,7 @@ def effect_rows(
 
 
 def bound_rows(arms: Sequence[str], spread_of: Callable[[str], GroupMoments]) -> list[LeeBounds]:
-    """Lee's bounds of each treatment's effect."""
+    """Compute Lee's bounds of each treatment's effect."""
     control = spread_of(arms[0]).whole.take((0, 1, 2))
     rows: list[LeeBounds] = []
     for arm in arms[1:]:
@@ -126,7 +122,7 @@ def bound_rows(arms: Sequence[str], spread_of: Callable[[str], GroupMoments]) ->
 
 
 def rate_warnings(rows: Sequence[AnswerRates]) -> list[str]:
-    """One line per arm whose users answer more or less than control's."""
+    """One line per arm whose answer rate differs from control's."""
     return [
         f"{row.arm} answers {row.treatment:.1%} of questionnaires, {row.baseline} {row.control:.1%} "
         f"(p = {row.p_value:.2g}): compare satisfied shares by their bounds"
@@ -136,7 +132,7 @@ def rate_warnings(rows: Sequence[AnswerRates]) -> list[str]:
 
 
 def _rates(baseline: str, control: GroupMoments, arm: str, treatment: GroupMoments) -> AnswerRates:
-    """One treatment's answer rate."""
+    """Report row of one treatment's answer rate."""
     rate = np.eye(len(_COLUMNS))[[1, 0]]
     rate_difference = compare(baseline, control.combined(rate), arm, treatment.combined(rate), error="jackknife").plain
     return AnswerRates(
@@ -156,7 +152,7 @@ def _rates(baseline: str, control: GroupMoments, arm: str, treatment: GroupMomen
 def _effect(
     estimator: Estimator, arms: tuple[str, str], spreads: tuple[GroupMoments, GroupMoments], pair: Moments | None
 ) -> AnswerEffect:
-    """One treatment's effect by one estimator."""
+    """Report row of one treatment's effect by one estimator."""
     control, treatment = (sides(spread, estimator) for spread in spreads)
     share_difference = compare(arms[0], control, arms[1], treatment, error="jackknife").plain
     true_effect = None if pair is None else paired_effect(pair)
@@ -179,18 +175,18 @@ def _effect(
 
 
 def _reasons(difference: Difference) -> dict[str, str]:
-    """Why there is no difference, or no interval of one."""
+    """Reasons why there is no difference or no interval, by field of a report row."""
     field_of_reason = {"effect": "effect", "effect_low": "low", "p_value": "p_value"}
     return {name: difference.reasons[key] for key, name in field_of_reason.items() if key in difference.reasons}
 
 
 def questionnaire_rows(users: pd.DataFrame, arms: Sequence[str]) -> list[QuestionnaireRow]:
-    """One row per arm, over the users of its bucket."""
+    """Make one row per arm, over the users of its bucket."""
     return [_row(users.loc[users["arm"] == arm], arm) for arm in arms]
 
 
 def _row(users: pd.DataFrame, arm: str) -> QuestionnaireRow:
-    """One bucket's funnel.
+    """Report row of one bucket's funnel and satisfied shares.
 
     The weighted share is Hajek's: inverse propensities over the satisfied answers, over those of all answers
     (Hajek 1971, comment on Basu, in Foundations of Statistical Inference). The doubly robust one is the mean over asked
@@ -223,6 +219,6 @@ def _row(users: pd.DataFrame, arm: str) -> QuestionnaireRow:
 
 
 def _share(users: pd.DataFrame, numerator: str, denominator: str) -> float | None:
-    """One column's total over another's; None where that is 0."""
+    """Ratio of the totals of two columns; None if the second is 0."""
     total = float(users[denominator].sum())
     return float(users[numerator].sum()) / total if total else None

@@ -1,4 +1,4 @@
-"""What a set of moments is about: the whole test, a part of it, or some of its users."""
+"""Scopes of moments: the whole test, a part of it, or a segment of users."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, final
@@ -9,13 +9,13 @@ Kind: TypeAlias = Literal["test", "before", "day", "look", "segment"]
 @final
 @dataclass(frozen=True)
 class Scope:
-    """Over which days, and of which users.
+    """Days and users of a set of moments.
 
     Attributes:
-        kind: What sort it is.
-        day: The day of a `day`, or the days so far of a `look`; else -1.
-        feature: By which users are divided, of a `segment`.
-        level: Theirs.
+        kind: Kind of the scope.
+        day: The day of a `day`, or the number of days of a `look`; else -1.
+        feature: Feature of a `segment`.
+        level: Level of that feature.
     """
 
     kind: Kind
@@ -29,15 +29,15 @@ BEFORE: Final = Scope("before")
 
 
 def of_day(day: int) -> Scope:
-    """One day."""
+    """Scope of one day."""
     return Scope("day", day)
 
 
 def of_look(days: int) -> Scope:
-    """The first days."""
+    """Scope of the first `days` days."""
     return Scope("look", days)
 
 
 def of_segment(feature: str, level: str) -> Scope:
-    """Users of one level."""
+    """Scope of the users of one level."""
     return Scope("segment", feature=feature, level=level)

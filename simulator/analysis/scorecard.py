@@ -1,4 +1,4 @@
-"""Rows of the scorecard: of frames of users, or of moments that stand for any number of them."""
+"""Rows of the scorecard, from frames of users or from moments."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
@@ -17,24 +17,24 @@ from simulator.statistics.paired import PairedEffect
 ArmMoments: TypeAlias = Callable[[str, str], GroupMoments]
 """Moments of an arm's users by arm and metric."""
 FEW_USERS: Final = 100
-"""Equal users below which the delta method's intervals are too narrow: see `effective_sample_size`."""
+"""Effective number of users below which the delta method's intervals are too narrow: see `effective_sample_size`."""
 NO_TRUTH: Final = "the truth was not run; set `truth = true` in the spec"
-"""Why a true value is null."""
+"""Reason why a true value is null."""
 _TRUE: Final = {
     "true_control": "control",
     "true_treatment": "treatment",
     "true_relative_effect": "relative_effect",
     "true_relative_effect_se": "standard_error",
 }
-"""A row's true values, and what they are called in a `PairedEffect`."""
+"""True fields of a row, and their names in a `PairedEffect`."""
 _FAR: Final = 300
-"""Powers of two beyond which values are scaled before they are squared."""
+"""Power of two beyond which values are scaled before they are squared."""
 _SIDES: Final = ("control", "treatment", "adjusted_control", "adjusted_treatment")
 _IN_UNITS: Final = (*_SIDES, "effect", "effect_low", "effect_high")
 
 
 def moment_rows(metrics: Sequence[Metric], arms: Sequence[str], moments: ArmMoments) -> list[MetricRow]:
-    """Each treatment against the control, which is the first of `arms`; treatments outermost."""
+    """Compare each treatment with control, the first of `arms`; treatments outermost."""
     return [
         metric_row(metric, (arms[0], moments(arms[0], metric.key)), (arm, moments(arm, metric.key)))
         for arm in arms[1:]
@@ -50,10 +50,10 @@ def compare_arms(
     confidence: float = CONFIDENCE,
     covariates: Sequence[str] = (),
 ) -> list[MetricRow]:
-    """`moment_rows` of a frame known to be sound; an arm without users gives rows without numbers.
+    """Compare arms from a checked frame; an arm without users gives rows without numbers.
 
     Raises:
-        ValueError: A metric whose values are beyond what a number can hold.
+        ValueError: The values of a metric are too large for a number.
     """
     by_arm = {arm: users.loc[users["arm"] == arm] for arm in (control, *treatments)}
     by_metric = {metric.key: _rows(metric, by_arm, confidence, covariates) for metric in metrics}
@@ -63,7 +63,7 @@ def compare_arms(
 def _rows(
     metric: Metric, by_arm: dict[str, pd.DataFrame], confidence: float, covariates: Sequence[str]
 ) -> list[MetricRow]:
-    """One metric of every treatment, the control being the first arm."""
+    """Rows of one metric, one per treatment; control is the first arm."""
     with np.errstate(over="ignore"):
         buckets = [bucket_of(metric, arm, users) for arm, users in by_arm.items()]
     groups = [group_of(users["user_id"].to_numpy()) for users in by_arm.values()]
@@ -82,7 +82,7 @@ def _rows(
 
 
 def _missing_before(metric: Metric, users: pd.DataFrame) -> dict[str, str]:
-    """Which column is missing before the test, where some of the metric's are there."""
+    """Note on a missing `pre_` column, if only some of the metric's are there."""
     missing_columns = [PRE + column for column in metric.columns if PRE + column not in users.columns]
     if len(missing_columns) in (0, len(metric.columns)):
         return {}
@@ -92,14 +92,14 @@ def _missing_before(metric: Metric, users: pd.DataFrame) -> dict[str, str]:
 def _columns(
     bucket: ArmSample, covariates: Sequence[Float64[np.ndarray, " users"]]
 ) -> tuple[Float64[np.ndarray, " users"], ...]:
-    """Both sides of the metric, during the test and, as known, before it."""
+    """Columns of both sides of the metric during the test and, if known, before it, then covariates."""
     ratios = [ratio for ratio in (bucket.test, bucket.before) if ratio is not None]
     sides = tuple(side for ratio in ratios for side in (ratio.numerator, ratio.denominator))
     return sides if bucket.before is None else (*sides, *covariates)
 
 
 def _power(metric: Metric, sides: tuple[Float64[np.ndarray, " _"], ...]) -> int:
-    """The power of two of the largest value of all arms, where it is far from 1; else 0."""
+    """Power of two of the largest value of all arms, if it is far from 1; else 0."""
     largest = max((float(np.abs(side).max()) for side in sides if len(side)), default=0.0)
     if not np.isfinite(largest):
         raise ValueError(f"metric {metric.key!r} is beyond what a number can hold; give its columns in larger units")
@@ -108,12 +108,12 @@ def _power(metric: Metric, sides: tuple[Float64[np.ndarray, " _"], ...]) -> int:
 
 
 def _scaled(side: Float64[np.ndarray, " users"], power: int) -> Float64[np.ndarray, " users"]:
-    """Values divided by a power of two, which loses no digit."""
+    """Divide values by a power of two, which is exact."""
     return np.ldexp(side, -power) if power else side
 
 
 def _in_units(row: MetricRow, power: int) -> MetricRow:
-    """A row of scaled values in the metric's unit; what is no number then is None, with a reason."""
+    """Convert a row of scaled values to the metric's unit; a value that overflows is None, with a reason."""
     if not power:
         return row
     with np.errstate(over="ignore", under="ignore"):
@@ -129,7 +129,7 @@ def metric_row(
     treatment: tuple[str, GroupMoments],
     confidence: float = CONFIDENCE,
 ) -> MetricRow:
-    """One row of the scorecard from two arms' names and moments, with the true effect still open."""
+    """Make a row of the scorecard from two arms' names and moments, without the true effect."""
     comparison = compare(*control, *treatment, confidence)
     main = comparison.main
     sides = {"control": control, "treatment": treatment}
@@ -168,7 +168,7 @@ def metric_row(
 
 
 def _not_adjusted(comparison: Comparison) -> dict[str, str]:
-    """Why the time before the test is not used, if it is not."""
+    """Reason why the time before the test is not used, if it is not."""
     reason = comparison.not_adjusted
     if not reason:
         return {}
@@ -176,11 +176,11 @@ def _not_adjusted(comparison: Comparison) -> dict[str, str]:
 
 
 def with_true_effect(row: MetricRow, effect: PairedEffect | None) -> MetricRow:
-    """The row with its true effect, and with the reason for each part of it that is not known.
+    """Add the true effect to a row, with a reason for each unknown part.
 
     Args:
         row: A row of the scorecard.
-        effect: Of the same metric and arms; None where the truth was not run.
+        effect: True effect of the same metric and arms; None if the truth was not run.
     """
     fields = {name: None if effect is None else getattr(effect, attribute) for name, attribute in _TRUE.items()}
     reason = NO_TRUTH if effect is None else effect.reason
@@ -189,13 +189,13 @@ def with_true_effect(row: MetricRow, effect: PairedEffect | None) -> MetricRow:
 
 
 def bucket_of(metric: Metric, arm: str, users: pd.DataFrame) -> ArmSample:
-    """One arm's users, for one metric; `pre_` columns as known."""
+    """Sample of one arm for one metric, with the `pre_` columns if they are there."""
     has_pre_columns = all(PRE + column in users.columns for column in metric.columns)
     return ArmSample(arm, metric.ratio(users), metric.ratio(users, PRE) if has_pre_columns else None)
 
 
 def _estimate(difference: Difference) -> Estimate:
-    """The part of a difference that is relative to control."""
+    """Relative part of a difference."""
     return Estimate(
         relative_effect=difference.relative_effect,
         ci_low=difference.ci_low,
@@ -207,7 +207,7 @@ def _estimate(difference: Difference) -> Estimate:
 
 
 def _note(metric: Metric, *sides: tuple[str, GroupMoments]) -> dict[str, str]:
-    """A warning where a side of the metric rests on fewer than `FEW_USERS` equal users."""
+    """Note if a side of the metric has an effective sample size below `FEW_USERS`."""
     counts = [
         (effective_sample_size(moments.whole, side), " + ".join(columns), arm)
         for arm, moments in sides
@@ -219,7 +219,7 @@ def _note(metric: Metric, *sides: tuple[str, GroupMoments]) -> dict[str, str]:
 
 
 def few_users_note(n: float, name: str, arm: str) -> str:
-    """Says that a figure rests on few users; empty where there are enough."""
+    """Note on an effective sample size that is too small; empty if it is large enough."""
     if n >= FEW_USERS:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""The sections of a report beyond its scorecard, from what was gathered of a run."""
+"""Sections of a report beyond its scorecard, from the sums of a run."""
 
 import math
 from collections.abc import Sequence
@@ -32,11 +32,11 @@ from simulator.statistics.novelty import FEWEST_DAYS, contrast, end_days, true_c
 from simulator.statistics.quantiles import LEVELS, SURE, BinCounts
 
 CLEAR: Final = 0.01
-"""p-value of a novelty contrast below which it is worth a warning."""
+"""p-value of a novelty contrast below which there is a warning."""
 
 
 def answering(tallies: Tallies, folder: Path) -> Answering:
-    """Answer rates, effects on the satisfied share, their bounds, and who truly answers."""
+    """Answer rates, effects on the satisfied share, their bounds, and answer rates by satisfaction."""
     arms = tallies.arms
     bins = read_bins(folder)
     pair_of = tallies.true_answers.__getitem__ if tallies.spec.truth else None
@@ -52,7 +52,7 @@ def answering(tallies: Tallies, folder: Path) -> Answering:
 
 
 def distribution(tallies: Tallies) -> list[QuantileEffect]:
-    """Quantiles of daily watch seconds, treatment by treatment."""
+    """Effects on quantiles of daily watch seconds, by treatment."""
     control = tallies.arms[0]
     rows: list[QuantileEffect] = []
     for arm in tallies.arms[1:]:
@@ -65,12 +65,12 @@ def distribution(tallies: Tallies) -> list[QuantileEffect]:
 def quantile_effects(
     arms: tuple[str, str], buckets: tuple[BinCounts, BinCounts], worlds: tuple[BinCounts, BinCounts] | None
 ) -> list[QuantileEffect]:
-    """One row per level.
+    """Make one row per quantile.
 
     Args:
         arms: Control and treatment.
-        buckets: What their users did.
-        worlds: What everybody did under each, or None where that was not run.
+        buckets: Histograms of their buckets.
+        worlds: Histograms of all users under each arm; None without truth.
     """
     levels = np.array(LEVELS)
     if min(bucket.n for bucket in buckets) == 0:
@@ -93,7 +93,7 @@ def _quantile_row(
     sides: tuple[tuple[float, float], tuple[float, float]],
     true: tuple[float, float] | None,
 ) -> QuantileEffect:
-    """One level, from each arm's quantile and its standard error, and from the true quantiles."""
+    """Report row of one quantile, from each arm's quantile and its standard error, and from the true quantiles."""
     (arms, level), ((control, error0), (treatment, error1)) = arms_and_level, sides
     half_width = SURE * math.hypot(error0, error1)
     lift, low, high = _quantile_lift(sides) if control > 0 and treatment > 0 else (None, None, None)
@@ -122,7 +122,7 @@ def _quantile_row(
 
 
 def _quantile_lift(sides: tuple[tuple[float, float], tuple[float, float]]) -> tuple[float, float, Number]:
-    """Ratio of two quantiles less 1, and its interval on a log scale; no upper end above what is read from a report."""
+    """Lift of a quantile, and its interval on a log scale; the upper end is None if it is too large for a report."""
     (control, error0), (treatment, error1) = sides
     ratio, half_width = treatment / control, SURE * math.hypot(error0 / control, error1 / treatment)
     high = ratio * math.exp(half_width) - 1 if math.log(ratio) + half_width < math.log(LARGEST) else None
@@ -130,12 +130,12 @@ def _quantile_lift(sides: tuple[tuple[float, float], tuple[float, float]]) -> tu
 
 
 def p2n_sides(tallies: Tallies) -> list[P2NSide]:
-    """Positives and negatives by themselves."""
+    """Effects on positives and on negatives."""
     return [_side(tallies, row) for row in tallies.rows(TEST, P2N_SIDES)]
 
 
 def _side(tallies: Tallies, row: MetricRow) -> P2NSide:
-    """One side of P2N of one treatment; warns where few users have any."""
+    """Report row of one side of P2N of one treatment, with a note if few users have any."""
     spreads = [tallies.bucket(TEST, arm, row.metric).whole for arm in (row.baseline, row.arm)]
     users = [spread.present[0] for spread in spreads]
     spread_and_arm = zip(spreads, (row.baseline, row.arm), strict=True)
@@ -161,11 +161,11 @@ def _side(tallies: Tallies, row: MetricRow) -> P2NSide:
 
 
 _RENAMED = (("lift", "relative_effect"), ("p_value", "p_value"), ("true_lift", "true_relative_effect"))
-"""A side's fields, and what they are called in a metric's row."""
+"""Fields of a side, and their names in a metric's row."""
 
 
 def novelty(tallies: Tallies) -> list[Novelty]:
-    """Whether the effects on main metrics fade."""
+    """Test whether the effects on main metrics fade."""
     control = tallies.arms[0]
     return [
         novelty_row(key, (control, arm), _ends(tallies, arm, key), tallies.spec.days, _true_contrast(tallies, arm, key))
@@ -177,14 +177,14 @@ def novelty(tallies: Tallies) -> list[Novelty]:
 def novelty_row(
     metric: str, arms: tuple[str, str], spreads: tuple[Moments, Moments] | None, days: int, true: float | None
 ) -> Novelty:
-    """One treatment's row.
+    """Report row of one treatment.
 
     Args:
         metric: A key of `METRICS`.
         arms: Control and treatment.
-        spreads: Theirs, or None where the test is too short.
-        days: Of the test.
-        true: Contrast with every user under both arms, if known.
+        spreads: Moments of both arms' first and last days; None if the test is too short.
+        days: Days of the test.
+        true: True contrast, with every user under both arms, if known.
     """
     estimate = contrast(*spreads) if spreads is not None else None
     reasons: dict[str, str] = {}
@@ -208,7 +208,7 @@ def novelty_row(
 
 
 def novelty_warnings(rows: Sequence[Novelty]) -> list[str]:
-    """One line for each effect that is not the same at both ends of the test."""
+    """One line for each effect that differs between the first and the last days."""
     return [
         f"{row.metric}, {row.arm}: the effect of the first {row.days} days is {row.contrast:+.3g} {row.unit} "
         f"against that of the last {row.days} (p = {row.p_value:.2g}): read it day by day"
@@ -218,13 +218,13 @@ def novelty_warnings(rows: Sequence[Novelty]) -> list[str]:
 
 
 def _ends(tallies: Tallies, arm: str, metric: str) -> tuple[Moments, Moments] | None:
-    """First and last days of both arms, if the test was long enough."""
+    """Moments of both arms' first and last days; None if the test is too short."""
     ends = tallies.ends
     return (ends.moments(tallies.arms[0], metric), ends.moments(arm, metric)) if ends else None
 
 
 def _true_contrast(tallies: Tallies, arm: str, metric: str) -> float | None:
-    """The contrast with every user under both arms."""
+    """True contrast, with every user under both arms; None without truth."""
     if not tallies.spec.truth:
         return None
     days = tallies.spec.days
@@ -232,7 +232,7 @@ def _true_contrast(tallies: Tallies, arm: str, metric: str) -> float | None:
 
 
 def split_by_day(tallies: Tallies) -> list[SplitCheck]:
-    """Active users per arm, day by day."""
+    """Check the active users per arm, by day."""
     return split_checks(
         tallies.spec.arms,
         {
@@ -245,7 +245,7 @@ def split_by_day(tallies: Tallies) -> list[SplitCheck]:
 
 
 def split_by_segment(tallies: Tallies) -> list[SplitCheck]:
-    """Users per arm within every level of every feature."""
+    """Check the users per arm within every level of every feature."""
     sizes = {
         f"{feature}={level}": users for feature in tallies.features for level, users in tallies.levels(feature).items()
     }
@@ -253,17 +253,17 @@ def split_by_segment(tallies: Tallies) -> list[SplitCheck]:
 
 
 def resplit_rows(tallies: Tallies) -> list[Resplits]:
-    """A/A tests of the users at hand."""
+    """A/A tests by re-splits, one per main metric."""
     return [resplits(key, tallies.splits[key]) for key in MAIN]
 
 
 def segment_rows(tallies: Tallies) -> list[MetricRow]:
-    """The rows of every level that is large enough, feature by feature."""
+    """Rows of every level that is large enough, by feature."""
     return [row for feature in tallies.features for row in with_adjusted(_feature_rows(tallies, feature))]
 
 
 def _feature_rows(tallies: Tallies, feature: str) -> list[MetricRow]:
-    """One feature's rows, in the order of its levels."""
+    """Rows of one feature, in the order of its levels."""
     metrics = [METRICS[key] for key in SEGMENT_METRICS]
     return [
         row.model_copy(update={"feature": feature, "segment": level})
@@ -273,13 +273,13 @@ def _feature_rows(tallies: Tallies, feature: str) -> list[MetricRow]:
 
 
 def heterogeneity(tallies: Tallies) -> list[Heterogeneity]:
-    """Whether effects differ between levels."""
+    """Test whether effects differ between levels."""
     levels = {feature: large_levels(tallies.levels(feature)) for feature in tallies.features}
     return heterogeneity_rows(levels, tallies.arms, tallies.bucket)
 
 
 def missing_segments(tallies: Tallies) -> Sequence[str]:
-    """Segments that are too small for rows of their own; those of the usual feature by their level alone."""
+    """Names of segments that are too small for rows; for the activity feature, its level alone."""
     return [
         level if feature == ACTIVITY else f"{feature} {level}"
         for feature in tallies.features

@@ -1,4 +1,4 @@
-"""Effects within segments of users: levels of a public feature, such as how active they were before the test."""
+"""Effects within segments of users: levels of a public feature, such as activity before the test."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -10,23 +10,23 @@ from simulator.statistics.groups import GroupMoments
 from simulator.statistics.heterogeneity import adjusted, joint_test
 
 FEWEST: Final = 100
-"""Users per arm below which a segment gets no rows."""
+"""Smallest number of users per arm for a segment."""
 SEGMENT_METRICS: Final = ("AUT", "AVT")
 
 
 def large_levels(sizes: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """Levels with enough users in every arm; `sizes` has the users per level and arm."""
+    """Levels with enough users in every arm; `sizes` has the number of users per level and arm."""
     return [level for level, users in sizes.items() if min(users.values()) >= FEWEST]
 
 
 def small_levels(sizes: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """The other levels."""
+    """Levels with too few users in an arm."""
     large = large_levels(sizes)
     return [level for level in sizes if level not in large]
 
 
 def with_adjusted(rows: Sequence[MetricRow]) -> list[MetricRow]:
-    """One feature's rows, with p-values adjusted over its levels, for each treatment and metric by itself."""
+    """Adjust one feature's p-values over its levels, for each treatment and metric separately."""
     adjusted_rows = list(rows)
     for arm, metric in dict.fromkeys((row.arm, row.metric) for row in rows):
         row_indices = [row_index for row_index, row in enumerate(rows) if (row.arm, row.metric) == (arm, metric)]
@@ -40,12 +40,12 @@ def with_adjusted(rows: Sequence[MetricRow]) -> list[MetricRow]:
 def heterogeneity_rows(
     levels: Mapping[str, Sequence[str]], arms: Sequence[str], spread_of: Callable[[Scope, str, str], GroupMoments]
 ) -> list[Heterogeneity]:
-    """The joint test of every feature, metric and treatment.
+    """Run the joint test of every feature, metric and treatment.
 
     Args:
         levels: Large levels by feature.
-        arms: Names, control first.
-        spread_of: Bucket spread by scope, arm and metric.
+        arms: Names of the arms, control first.
+        spread_of: Function from scope, arm and metric to the bucket's moments.
     """
     rows: list[Heterogeneity] = []
     for feature, names in levels.items():

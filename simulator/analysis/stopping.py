@@ -1,4 +1,4 @@
-"""Ending a test early by its rule: a look after a day, and the note in the run folder that the test ended there."""
+"""Early stopping: check the rule after a day, and read the note in the run folder of a stopped test."""
 
 from pathlib import Path
 from typing import Final
@@ -12,19 +12,19 @@ from simulator.reports.report import LookRow, Stop
 from simulator.spec.experiment import ExperimentSpec, StopRule
 
 FILE: Final = "stop.json"
-"""In the run folder of a test that ended early: a `Stop`."""
+"""File in the run folder of a test that ended early; it holds a `Stop`."""
 
 
 def stop_after(spec: ExperimentSpec, folder: Path, days: int) -> Stop | None:
-    """Whether the test ends here, by a look at the days played so far.
+    """Check whether the test ends after `days` days by its rule.
 
     Args:
-        spec: Of the run.
-        folder: Run folder with the user-days of the pre-period and the first `days`.
-        days: Days played; on the last one there is nothing left to stop.
+        spec: Spec of the run.
+        folder: Run folder with the user-days of the pre-period and the first `days` days.
+        days: Number of finished days; after the last day the test never stops early.
 
     Raises:
-        RunFolderError: User-days that cannot be read.
+        RunFolderError: The user-days cannot be read.
     """
     rule = spec.stop_when
     if rule is None or days >= spec.days or days not in spec.looks.after(spec.days):
@@ -40,10 +40,10 @@ def stop_after(spec: ExperimentSpec, folder: Path, days: int) -> Stop | None:
 
 
 def read_stop(folder: Path) -> Stop | None:
-    """The note of a run that ended early, None of one that did not.
+    """Read the note of a run that ended early; None for another run.
 
     Raises:
-        RunFolderError: A damaged note.
+        RunFolderError: The note is damaged.
     """
     path = folder / FILE
     if not path.is_file():
@@ -55,7 +55,7 @@ def read_stop(folder: Path) -> Stop | None:
 
 
 def _leaves_out_zero(rule: StopRule, look: LookRow, method: str) -> bool:
-    """Whether the interval leaves out 0 on the side that counts; every main metric is better when it is higher."""
+    """Whether the interval leaves out 0 on the side of the rule; for every main metric higher is better."""
     low, high = interval_by(look, method)
     if low is None or high is None:
         return False

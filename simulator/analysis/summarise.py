@@ -1,6 +1,6 @@
-"""From a run folder to its report: the one place where readout, truth, health and questionnaire come together.
+"""Compute the report of a run folder: estimates, truth, health and questionnaires.
 
-Users are taken in slices, so memory does not grow with their number.
+Users are read in slices, so memory does not grow with their number.
 """
 
 from collections.abc import Sequence
@@ -62,8 +62,8 @@ def summarise(folder: Path) -> Report:
     stopped early is reported over the days that were played.
 
     Raises:
-        RunFolderError: A file that is missing or damaged, or days that are not finished.
-        SpecError: A damaged `spec.toml`.
+        RunFolderError: A file is missing or damaged, or days are not finished.
+        SpecError: `spec.toml` is damaged.
     """
     spec = _spec(folder)
     stop = read_stop(folder)
@@ -75,14 +75,14 @@ def summarise(folder: Path) -> Report:
 
 
 def _judged(report: Report, judging: DecisionRules) -> list[MetricRow]:
-    """The scorecard, judged by the intervals to go by."""
+    """Judge the scorecard by its valid intervals."""
     judged_rows = judging.judge(report.valid_metrics())
     intervals = ({"ci_low": row.ci_low, "ci_high": row.ci_high} for row in report.metrics)
     return [row.model_copy(update=interval) for row, interval in zip(judged_rows, intervals, strict=True)]
 
 
 def _spec(folder: Path) -> ExperimentSpec:
-    """The spec as run."""
+    """Read the spec as run."""
     path = folder / "spec.toml"
     if (folder / "sweep.json").is_file():
         raise RunFolderError(
@@ -95,7 +95,7 @@ def _spec(folder: Path) -> ExperimentSpec:
 
 
 def _first_point(folder: Path) -> str:
-    """The first folder of a sweep's values, as far as there is one."""
+    """First run folder of a sweep, or a placeholder."""
     point_folders = sorted(path.parent for path in folder.glob("*/spec.toml"))
     return str(point_folders[0]) if point_folders else f"{folder}/VALUE"
 
@@ -139,12 +139,12 @@ def _funnel(tallies: Tallies) -> pd.DataFrame:
 
 
 def _day_rows(tallies: Tallies, day: int) -> list[MetricRow]:
-    """One day's scorecard."""
+    """Scorecard of one day."""
     return [row.model_copy(update={"day": day}) for row in tallies.rows(of_day(day), day_metrics())]
 
 
 def _arm_summaries(tallies: Tallies) -> list[ArmSummary]:
-    """Each bucket's users and planned share."""
+    """Number of users and planned share of each bucket."""
     shares = planned_users(tallies.spec.arms, 1)
     return [
         ArmSummary(name=arm.name, policy=arm.policy, users=tallies.sizes.get(arm.name, 0), share=shares[arm.name])
@@ -191,19 +191,19 @@ def _health(
 
 
 def _before(tallies: Tallies) -> dict[str, float | None]:
-    """p-values of differences before the test, by `arm/metric`; no entries where nothing is known from then."""
+    """p-values of differences before the test, by `arm/metric`; empty without a pre-period."""
     if BEFORE not in tallies.buckets:
         return {}
     return p_values_of(tallies.rows(BEFORE, [METRICS[key] for key in MAIN]))
 
 
 def _missing_users(tallies: Tallies) -> list[str]:
-    """One line if there are not as many users as planned."""
+    """One line if the number of users differs from the plan."""
     planned = tallies.spec.users
     return [] if tallies.users == planned else [f"{tallies.users} users have rows, {planned} were planned"]
 
 
 def _missing_segments(tallies: Tallies) -> list[str]:
-    """One line if segments are too small for rows of their own."""
+    """One line if segments are too small for rows."""
     small = missing_segments(tallies)
     return [f"segments left out, under {FEWEST} users in a bucket: {', '.join(small)}"] if small else []

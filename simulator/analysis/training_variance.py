@@ -1,8 +1,7 @@
-"""Chance in training: true lifts of arms that were trained several times, each over a control of the same training.
+"""Variance of training: true lifts of arms that were trained several times, each over a control of the same seed.
 
-An interval over users holds the effect of the weights that were served. Another training of the same policy is another
-draw: arms that differ in `training_seed` alone are such draws, and their spread is the error of a statement about the
-policy rather than about its weights.
+An interval over users is for the effect of the served weights. Another training of the same policy is another draw.
+Arms that differ only in `training_seed` are such draws, and their spread is the error of a statement on the policy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +25,8 @@ def training_rows(arms: Sequence[ArmSpec], rows: Sequence[MetricRow]) -> list[Tr
         arms: All arms, the control first.
         rows: Scorecard; rows without truth are left out.
 
-    A treatment is set beside the control's policy of the same `training_seed`; where the control was trained once,
-    beside that. What was trained under a seed that the control lacks is left out.
+    A treatment is compared with the control's policy of the same `training_seed`, or with the only control. Treatments
+    with a seed that the control lacks are left out.
     """
     (baseline, control), *treatments = trained_arms(arms).items()
     training_variance_rows: list[TrainingRow] = []
@@ -55,10 +54,10 @@ def training_rows(arms: Sequence[ArmSpec], rows: Sequence[MetricRow]) -> list[Tr
 
 
 def trained_arms(arms: Sequence[ArmSpec]) -> dict[str, dict[int, str]]:
-    """Arms that differ in nothing but their training, by training seed; of equal ones the first.
+    """Group arms that differ only in their training, by training seed; of equal arms, the first counts.
 
-    A set goes by what its arms' names have in common, or by the first one's where that is nothing or not unique. The
-    control's set comes first.
+    The name of a set is the common prefix of its arms' names, or the first arm's name if there is none or it is not
+    unique. The control's set comes first.
     """
     arm_sets: list[tuple[ArmSpec, dict[int, str]]] = []
     for arm in arms:
@@ -78,7 +77,7 @@ def trained_arms(arms: Sequence[ArmSpec]) -> dict[str, dict[int, str]]:
 
 
 def _common_prefix(arm_names: Sequence[str]) -> str:
-    """The beginning that all names share; nothing of a single one."""
+    """Common prefix of two or more names; empty for a single one."""
     return commonprefix(arm_names).rstrip("-_. ") if len(arm_names) > 1 else ""  # noqa: RUF071 (of names, not of paths)
 
 
@@ -94,7 +93,7 @@ def _lifts(rows: Sequence[MetricRow]) -> dict[tuple[str, str], dict[str, float]]
 def _lifts_over_control(
     control: Mapping[int, str], treatment: Mapping[int, str], lift: Mapping[str, float]
 ) -> dict[int, float]:
-    """Lifts of a treatment's trainings over the control's, by seed; `lift` is over the first arm."""
+    """True lifts of a treatment's trainings over the control's, by seed; `lift` is over the first arm."""
     lift_of_seed: dict[int, float] = {}
     for seed, arm in sorted(treatment.items()):
         control_arm = control.get(seed) if len(control) > 1 else next(iter(control.values()))

@@ -1,6 +1,6 @@
-"""A frame of users as anybody hands it over: read, checked, and each user in one arm.
+"""Read and check a frame of users from a caller, with each user in one arm.
 
-Every fault is told in one line: what was given, what is wanted, what to do.
+Every fault gives one line: what was given, what is wanted, what to do.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -16,13 +16,13 @@ from simulator.metrics import PRE, Metric
 from simulator.names import nearest
 
 LARGEST: Final = 1e300
-"""Values from here on are refused: sums of them are beyond what a number can hold."""
+"""Values from here on are refused, because their sums would overflow."""
 _IDS: Final = ("user_id", "arm")
 
 
 @final
 class ReadoutWarning(UserWarning):
-    """Something about a test that does not stop its readout but may make it wrong."""
+    """A property of a test that may make its readout wrong."""
 
 
 def read_users(
@@ -32,18 +32,18 @@ def read_users(
     names: Sequence[str],
     covariates: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The users of some arms, sound enough to be compared.
+    """Read and check the users of the compared arms.
 
     Args:
         users: A frame of pandas, polars, pyarrow, duckdb or anything else that narwhals reads, or a dict of columns.
-        metrics: What is to be compared.
+        metrics: Metrics to compare.
         arms: Values of the column `arm`, compared as they are: 1 is not "1".
-        names: What the arms are called.
-        covariates: More columns that were known before the test.
+        names: Names of the arms.
+        covariates: Further columns that were known before the test.
 
     Returns:
-        Columns `user_id`, `arm` (now the names) and those of the metrics, `pre_` ones as known; and what was left out,
-        one line each.
+        Columns `user_id`, `arm` (the names) and those of the metrics, with the `pre_` columns that are there; and one
+        line for each group of users that was left out.
 
     Raises:
         ValueError: See `simulator.analysis.analyse.analyse`.
@@ -64,7 +64,7 @@ def read_users(
 
 
 def _as_frame(users: object) -> pd.DataFrame:
-    """The same as a frame of pandas."""
+    """Convert the users to a frame of pandas."""
     if isinstance(users, pd.DataFrame):
         return users
     expectation = "want a frame with one row per user: pandas, polars, pyarrow, duckdb, or a dict of columns"
@@ -80,7 +80,7 @@ def _as_frame(users: object) -> pd.DataFrame:
 
 
 def _check_names(frame: pd.DataFrame, needed: Sequence[str]) -> None:
-    """Refuse frames without rows, and columns that are missing or there twice."""
+    """Refuse frames without rows, and columns that are missing or duplicated."""
     if frame.columns.nlevels > 1:
         raise ValueError(f"the columns have {frame.columns.nlevels} levels, want plain names: give them one each")
     for column in _IDS:
@@ -105,7 +105,7 @@ def _check_names(frame: pd.DataFrame, needed: Sequence[str]) -> None:
 
 
 def _with_an_arm(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The rows that have an arm; refuses rows without a user."""
+    """Select the rows that have an arm; refuse rows without a user."""
     n_without_user = int(frame["user_id"].isna().sum())
     if n_without_user:
         raise ValueError(
@@ -118,7 +118,7 @@ def _with_an_arm(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _in_one_arm(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The users who are in one arm only; a few in two are left out, many are refused, and so are two rows in one."""
+    """Select the users in one arm; refuse too many users in two arms, and users with two rows in one arm."""
     is_repeated = frame["user_id"].duplicated(keep=False).to_numpy(np.bool_)
     if not is_repeated.any():
         return frame, []
@@ -142,7 +142,7 @@ def _in_one_arm(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _of_arms(frame: pd.DataFrame, arms: Sequence[Hashable], names: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
-    """The users of the arms that are compared, the column `arm` now holding their names."""
+    """Select the users of the compared arms, and write the arms' names into the column `arm`."""
     arm_index = np.full(len(frame), -1)
     for index, arm in enumerate(arms):
         is_in_arm = _equal(frame["arm"], arm)
@@ -158,7 +158,7 @@ def _of_arms(frame: pd.DataFrame, arms: Sequence[Hashable], names: Sequence[str]
 
 
 def _equal(column: "pd.Series[Any]", arm: Hashable) -> Bool[np.ndarray, " users"]:
-    """Who is in an arm; nobody where the two cannot be compared."""
+    """Whether each user is in an arm; False if the values cannot be compared."""
     try:
         return (column == arm).to_numpy(np.bool_)
     except (TypeError, ValueError, NotImplementedError):
@@ -166,19 +166,19 @@ def _equal(column: "pd.Series[Any]", arm: Hashable) -> Bool[np.ndarray, " users"
 
 
 def _unknown(arm: Hashable, column: "pd.Series[Any]") -> str:
-    """That nobody is in an arm, and who is where."""
+    """Message on an arm without users, with a suggestion."""
     arms_in_column = [_plain(value) for value in column.unique()]
     hint = nearest(str(arm), arms_in_column, f"did you mean {' or '.join(map(repr, arms_in_column[:5]))}?")
     return f"arm {arm!r} has no users; {hint}"
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever the column holds)
-    """A number of numpy's as one of Python's, which is shown without its type."""
+    """Convert NumPy scalars to Python's, which print without their type."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _with_numbers(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """The columns as numbers of numpy's; refuses others, and gaps, which would silently change every p-value."""
+    """Convert the columns to NumPy numbers; refuse other values, and gaps, which would silently change p-values."""
     converted_columns: dict[str, np.ndarray] = {}
     for column in columns:
         values = _numbers(frame[column], column)
@@ -196,7 +196,7 @@ def _with_numbers(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _numbers(values: "pd.Series[Any]", column: str) -> Float64[np.ndarray, " users"]:
-    """The values as floats, not a number where they are missing."""
+    """Convert values to floats, NaN where they are missing."""
     refusal = f"column {column!r} is of type {values.dtype}, want numbers"
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_complex_dtype(values):
         raise ValueError(refusal)

@@ -88,8 +88,7 @@ class MetricRow(Row):
         p_value: Two-sided p-value, on the scale of the lift's interval; of the difference's without a lift.
         standard_error: Standard error of `effect`, in `unit`; None in reports of older versions.
         log_standard_error: Standard error of the logarithm of 1 + lift; None in reports of older versions.
-        method: `adjusted` (both sides of the metric before the test as covariates) or `plain`; `cuped` in reports of
-            older versions.
+        method: `adjusted` (by both sides of the metric before the test) or `plain`; `cuped` in older reports.
         plain: The estimate without covariates; equals the main one if `method` is `plain`.
         cuped: The estimate with one covariate, the ratio before the test; None without a pre-period.
         true_control: The metric with every user under control, or None without truth.
@@ -105,8 +104,7 @@ class MetricRow(Row):
         reasons: Reason why a number is null, by field; also warnings under `note`.
         adjusted_p_value: For main metrics: p-value adjusted for the number of main metrics and treatments.
         margin: For guardrails: the acceptable relative loss.
-        guardrail: Whether the lift's interval, after an early stop that over all looks, rules out a larger loss
-            (`passed`), a smaller one (`failed`), or neither.
+        guardrail: Whether the valid interval of the lift rules out a larger loss (`passed`) or a smaller one (`failed`).
         sequential_low: For main metrics and guardrails: lower end of the lift's interval over all looks.
         sequential_high: Upper end of that interval.
     """
@@ -210,8 +208,7 @@ class QuestionnaireRow(Row):
         weighted: Satisfied share of answers, weighted by inverse estimated answering propensities.
         doubly_robust: Weighted share, corrected by a model of the answers.
         true: Share of eligible views that truly satisfied; this is another quantity than the estimators'.
-        true_asked: Share of asked views that would be answered `satisfied` if all were answered; the estimators'
-            target.
+        true_asked: Share of asked views that would be answered `satisfied` if all were: the estimators' target.
         reasons: Reason why a number is null, by field.
     """
 
@@ -249,8 +246,7 @@ class DayTotal(Row):
 class WorldRow(Row):
     """Metric of one arm in the mixed world and in its own world, where it serves all users.
 
-    An arm that learns has less data in the mixed world than in its own. So the same users can have other values in the
-    two worlds. That difference is interference, which no split removes.
+    An arm that learns has less data in the mixed world, so the same users can differ between the worlds (interference).
 
     Attributes:
         all_arm: Value of all users under the arm.
