@@ -1,6 +1,7 @@
 """Which room may know which, how big a piece may be, and what no source file may do: read from the files."""
 
 import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -444,3 +445,9 @@ def test_the_page_on_the_architecture_names_files_that_are_there():
     paths = re.findall(r"`((?:simulator|policies|user_models|dashboards|tests)/[^`]*)`", page)
     assert len(paths) > 20
     complain([f"docs/architecture.md: {path} is not there" for path in paths if not (ROOT / path).exists()])
+
+
+def test_no_study_hides_a_library():
+    """A study's folder comes first on its path, so that a study called `coverage` would stand in for the library."""
+    studies = {file.stem for file in (ROOT / "docs" / "studies").glob("*.py")}
+    assert not {name for name in studies if importlib.util.find_spec(name) is not None}

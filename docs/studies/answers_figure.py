@@ -5,15 +5,13 @@ treatment: its true effects against its control, two standard errors over users 
 as a table. Where it is swept how often users are asked, what counts is the share of views that they answered.
 """
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 import plotly.graph_objects as go
-from playwright.sync_api import sync_playwright
+from picture import WIDTH, draw
 from plotly.subplots import make_subplots
 from share_effects import SHARES, WATCHED, users_of
 
@@ -25,7 +23,6 @@ from simulator.statistics.paired import PairedEffect, true_effect
 
 SHOWN = (WATCHED, METRICS["AVT"], SHARES[0])
 ASKING = "questionnaire.ask"
-WIDTH = 1000
 
 
 @dataclass(frozen=True)
@@ -107,16 +104,7 @@ def main(picture: Path, folders: list[Path]) -> None:
     lines = [line_of(folder) for folder in folders]
     sys.stdout.write(table_of(lines))
     figure = figure_of(lines)
-    with TemporaryDirectory() as aside, sync_playwright() as playwright:
-        html = Path(aside) / "figure.html"
-        figure.write_html(html, include_plotlyjs=True, config={"staticPlot": True})
-        path = os.environ.get("ASKEW_CHROMIUM", "/usr/bin/chromium")
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": WIDTH + 20, "height": int(figure.layout.height) + 20})
-        page.goto(html.as_uri())
-        page.locator(".main-svg").first.wait_for()
-        page.locator(".js-plotly-plot").screenshot(path=picture)
-        browser.close()
+    draw(figure, picture)
 
 
 if __name__ == "__main__":

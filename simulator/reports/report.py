@@ -104,7 +104,7 @@ class MetricRow(Row):
         reasons: Reason why a number is null, by field; also warnings under `note`.
         adjusted_p_value: For main metrics: p-value adjusted for the number of main metrics and treatments.
         margin: For guardrails: the acceptable relative loss.
-        guardrail: Whether the valid interval of the lift rules out a larger loss (`passed`) or a smaller one (`failed`).
+        guardrail: `passed` if the valid interval of the lift rules out a larger loss, `failed` if a smaller one.
         sequential_low: For main metrics and guardrails: lower end of the lift's interval over all looks.
         sequential_high: Upper end of that interval.
     """

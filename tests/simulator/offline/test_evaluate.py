@@ -168,7 +168,7 @@ def test_an_interrupted_evaluation_goes_on(read, tmp_path, monkeypatch):
     monkeypatch.setattr(study_module, "rank_held_out", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_offline(LogSource("any"), Study(("popular", "random")), tmp_path / "out", silent)
-    monkeypatch.setattr(study_module, "rank_held_out", ask)
+    monkeypatch.setattr(study_module, "rank_held_out", rank_held_out)
     went_on = run_offline(LogSource("any"), Study(("popular", "random")), tmp_path / "out", silent)
     assert went_on == run_offline(LogSource("any"), Study(("popular", "random")), tmp_path / "other", silent)
 
