@@ -245,6 +245,34 @@ class CountingPolicy(LearningPolicy, Protocol):
 
 
 @runtime_checkable
+class ScoringPolicy(Policy, Protocol):
+    """A policy that shows its scores; near-ties among them may come out in any order."""
+
+    def scores(self, obs: Observation) -> Float32[np.ndarray, "users n"]:
+        """Score every candidate; the slate holds the largest."""
+        ...
+
+
+@runtime_checkable
+class ExploringPolicy(Policy, Protocol):
+    """Policy that draws its slates and knows their chances, for off-policy evaluation; a trace keeps them."""
+
+    def rank_with_propensity(
+        self, obs: Observation, k: int, noise: Noise
+    ) -> tuple[Slates, Float64[np.ndarray, "users k"]]:
+        """The slates of `rank`, and the log-chance of each video at its place, given those above it."""
+        ...
+
+    def choice_propensity(self, obs: Observation, slates: Slates) -> Float64[np.ndarray, "users k n"]:
+        """Chances of every candidate at every place, given that the videos above it are those of `slates`."""
+        ...
+
+    def place_propensity(self, obs: Observation, slates: Slates) -> Float64[np.ndarray, "users k"]:
+        """Chances of the videos of `slates` at their places, whatever is above them."""
+        ...
+
+
+@runtime_checkable
 class ToldPropensity(Protocol):
     """Policy whose class also gives the chances of the slates it shows, for inverse propensity weighting."""
 

@@ -31,12 +31,14 @@ class Shipped:
         line: One line about it: the first of its docstring, unless options set it apart.
         draws: Whether chance decides what it shows; if not, there is one slate that it can show.
         options: Options of the class that this name stands for.
+        wraps: Whether it serves another policy's ranking in its own way, and is no ranker of its own.
     """
 
     address: str
     line: str
     draws: bool = False
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    wraps: bool = False
 
 
 POLICIES: Final[dict[str, Shipped]] = {
@@ -135,6 +137,18 @@ POLICIES: Final[dict[str, Shipped]] = {
         "policies.bandits.thompson:ThompsonPolicy",
         "Rank by linear regression with parameters drawn from what is known (Thompson sampling); learns by the round.",
         draws=True,
+    ),
+    "softmax": Shipped(
+        "policies.exploration.softmax:SoftmaxPolicy",
+        "Draw slates by a softmax of another ranker's scores (Plackett-Luce), with known chances.",
+        draws=True,
+        wraps=True,
+    ),
+    "epsilon": Shipped(
+        "policies.exploration.epsilon:EpsilonPolicy",
+        "Rank by another ranker's scores, with a random candidate at each place by a small chance, which is known.",
+        draws=True,
+        wraps=True,
     ),
 }
 """Shipped policies by name. The oracle has none here: who builds it hands it the truth."""

@@ -115,6 +115,7 @@ FLOORS: Final[dict[str, tuple[str, ...]]] = {
     "policies.storage": ("policies.options",),
     "policies.simple": ("policies.base", "policies.storage"),
     "policies.registry": ("policies.base", "policies.options"),
+    "policies.exploration": ("policies.registry", "policies.storage"),
     "policies.testing": ("policies.noise", "policies.histories"),
     "policies.torch_rankers": ("policies.histories", "policies.storage", "policies.checks"),
     "policies.bandits": ("policies.histories", "policies.storage", "policies.checks"),

@@ -20,6 +20,25 @@ class RandomPolicy:
         draw(obs.candidates, noise.uniform("random", k), slates)
         return slates
 
+    def rank_with_propensity(
+        self, obs: Observation, k: int, noise: Noise
+    ) -> tuple[Slates, Float64[np.ndarray, "users k"]]:
+        """See `policies.base.ExploringPolicy`."""
+        slates = self.rank(obs, k, noise)
+        chances = np.log(self.propensity(obs.candidates.shape[1], np.arange(k)))
+        return slates, np.tile(chances, (len(slates), 1))
+
+    def choice_propensity(self, obs: Observation, slates: Slates) -> Float64[np.ndarray, "users k n"]:
+        """See `policies.base.ExploringPolicy`."""
+        taken = (obs.candidates[:, None, :] == slates[:, :, None]).cumsum(axis=1) > 0
+        above = np.concatenate([np.zeros_like(taken[:, :1]), taken[:, :-1]], axis=1)
+        chances = self.propensity(obs.candidates.shape[1], np.arange(slates.shape[1]))
+        return np.where(above, 0.0, chances[:, None])
+
+    def place_propensity(self, obs: Observation, slates: Slates) -> Float64[np.ndarray, "users k"]:
+        """See `policies.base.ExploringPolicy`."""
+        return np.full(slates.shape, 1 / obs.candidates.shape[1])
+
     @staticmethod
     def propensity(n: int, position: Int[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
         """Return the chance of each shown video, given the videos above it.

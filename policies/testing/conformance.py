@@ -3,20 +3,23 @@
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from itertools import permutations
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias, final, runtime_checkable
+from typing import Final, TypeAlias, final
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Int64
 
 from policies.base import (
     Event,
+    ExploringPolicy,
     FixedHistory,
     History,
     LearningPolicy,
     Log,
     Observation,
     Policy,
+    ScoringPolicy,
     Slates,
     TrainablePolicy,
 )
@@ -27,17 +30,10 @@ MakePolicy: TypeAlias = Callable[[], object]
 """Builds the policy anew, unfitted: a class, or a function that calls it with options."""
 
 _K: Final = 4
+_FEW: Final = 5
+"""Candidates of which all slates are looked at."""
 _TIE: Final = 1e-5
 _SEED: Final = 7
-
-
-@runtime_checkable
-class Scoring(Protocol):
-    """A policy that can show its scores; near-ties among them may then come out in any order."""
-
-    def scores(self, obs: Observation) -> Float32[np.ndarray, "users n"]:
-        """One number per candidate; the slate holds the largest."""
-        ...
 
 
 @final
@@ -73,7 +69,8 @@ def check_policy(make_policy: MakePolicy) -> None:
     """Check that a policy keeps the contract of `policies.base`.
 
     Checks slates (shape, distinct ids from the row's candidates), independence of how rows are batched and ordered,
-    noise from `noise` alone, no change to what it is handed, nothing read beyond `Observation`. For one that is fitted
+    noise from `noise` alone, no change to what it is handed, nothing read beyond `Observation`. For one that explores:
+    that its chances add up and are those of its slates. For one that is fitted
     also: equal seeds give equal policies, logs without clicks, answers or a second user are enough, saving and loading
     keeps its slates. For one that learns: an update is accepted, and saved too.
 
@@ -89,6 +86,8 @@ def check_policy(make_policy: MakePolicy) -> None:
     _check_noise(policy, case)
     _check_batching(policy, case)
     _check_handed(policy, case)
+    if isinstance(policy, ExploringPolicy):
+        _check_propensity(policy, case)
     if isinstance(policy, TrainablePolicy):
         _check_seed(make_policy, case)
         _check_poor_logs(make_policy, case)
@@ -157,7 +156,7 @@ def _check_batching(policy: Policy, case: Case) -> None:
 
 def _tied(policy: Policy, case: Case, one: Slates, other: Slates) -> bool:
     """Return whether two sets of slates differ only among candidates with nearly equal scores."""
-    if not isinstance(policy, Scoring):
+    if not isinstance(policy, ScoringPolicy):
         return False
     order = np.argsort(case.obs.candidates, axis=1)
     sorted_ids = np.take_along_axis(case.obs.candidates, order, axis=1)
@@ -183,6 +182,34 @@ def _check_noise(policy: Policy, case: Case) -> None:
     slates = [policy.rank(case.obs, _K, case.noise) for _ in range(3)]
     same = all(np.array_equal(slates[0], again) for again in slates[1:])
     _want(same, "the same requests and noise give other slates the second time; draw from noise alone")
+
+
+def _check_propensity(policy: ExploringPolicy, case: Case) -> None:
+    """Check that the chances of all slates add up to 1, and that `rank_with_propensity` tells those of `rank`'s."""
+    slates, told = policy.rank_with_propensity(case.obs, _K, case.noise)
+    same = np.array_equal(slates, policy.rank(case.obs, _K, case.noise))
+    _want(same, "rank_with_propensity returns other slates than rank; draw both in the same way")
+    known = _log_chances(policy, case.obs, slates)
+    fits = told.shape == known.shape and np.allclose(told, known, rtol=1e-6, atol=1e-6)
+    _want(fits, "rank_with_propensity tells other chances than choice_propensity; want log-chances given those above")
+    few = replace(case.obs, candidates=np.ascontiguousarray(case.obs.candidates[:, :_FEW]))
+    total, first = np.zeros(len(few.user_id)), np.zeros((len(few.user_id), _FEW))
+    for order in permutations(range(_FEW), 2):
+        slates = few.candidates[:, list(order)]
+        chance = np.exp(_log_chances(policy, few, slates).sum(axis=1))
+        total += chance
+        first[:, order[1]] += chance
+    _want(np.allclose(total, 1, atol=1e-6), f"chances of all slates add up to {total.tolist()}, want 1")
+    second = [policy.place_propensity(few, few.candidates[:, [(c + 1) % _FEW, c]])[:, 1] for c in range(_FEW)]
+    marginal = np.allclose(np.stack(second, axis=1), first, atol=1e-6)
+    _want(marginal, "place_propensity is not the sum of the chances of all slates with the video there")
+
+
+def _log_chances(policy: ExploringPolicy, obs: Observation, slates: Slates) -> np.ndarray:
+    """Log-chances of slates by `choice_propensity`."""
+    place = (obs.candidates[:, None, :] == slates[:, :, None]).argmax(axis=2)
+    with np.errstate(divide="ignore"):
+        return np.log(np.take_along_axis(policy.choice_propensity(obs, slates), place[:, :, None], axis=2)[:, :, 0])
 
 
 def _check_handed(policy: Policy, case: Case) -> None:
@@ -240,7 +267,7 @@ def _check_storage(policy: Policy, case: Case) -> None:
         loaded = type(policy).load(folder)
         same = np.array_equal(loaded.rank(case.obs, _K, case.noise), policy.rank(case.obs, _K, case.noise))
         _want(same, "loaded from its folder, it ranks differently; save all that fit learns")
-        for path in sorted(folder.iterdir()):
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         try:
             type(policy).load(folder)

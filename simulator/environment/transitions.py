@@ -116,7 +116,7 @@ def read_transitions(folder: Path, arm: str | None, reward: str) -> Transitions:
         log, RolloutSettings(platform, spec.seed, spec.slate_size, spec.candidates, constant_model()), folder
     )
     observations, actions = _numbers(log, platform)
-    propensities = _propensity(policy, log, spec)
+    propensities = _propensity(policy, log, trace, spec)
     costs = log.has(Event.HATE).astype(np.float64)
     name = f"{spec.name}-{arm}"
     return Transitions(
@@ -254,9 +254,12 @@ def _candidates_of_requests(
     return candidates, request
 
 
-def _propensity(policy: str, log: Feedback, spec: ExperimentSpec) -> Float64[np.ndarray, " rows"]:
-    """Return the logging propensities of the shown videos; see `policies.registry.propensity`."""
+def _propensity(policy: str, log: Feedback, trace: pd.DataFrame, spec: ExperimentSpec) -> Float64[np.ndarray, " rows"]:
+    """Return the logging propensities of the shown videos: by the policy's name, else those that the trace keeps."""
     try:
-        return propensity(policy, spec.candidates, log.position)
+        chances = propensity(policy, spec.candidates, log.position)
     except ValueError as error:
         raise SpecError(str(error)) from None
+    if np.isnan(chances).any() and "log_propensity" in trace:
+        return np.exp(trace["log_propensity"].to_numpy(np.float64))
+    return chances

@@ -48,8 +48,9 @@ class Study:
 
 
 def trainable() -> tuple[str, ...]:
-    """Names of the shipped policies that are trained on a log."""
-    return tuple(name for name in POLICIES if issubclass(find_policy(name), TrainablePolicy))
+    """Shipped rankers that learn from a log."""
+    rankers = [name for name, shipped in POLICIES.items() if not shipped.wraps]
+    return tuple(name for name in rankers if issubclass(find_policy(name), TrainablePolicy))
 
 
 def run_offline(source: LogSource, study: Study, out: Path, progress: Progress) -> Offline:

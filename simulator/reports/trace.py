@@ -17,7 +17,7 @@ _STRONGLY: Final = "asked_strongly"
 """Column of traces of worlds that use the strong form."""
 _DAY_KEYS: Final = ("world", "user_id", "day")
 _WHOLE: Final = ("user_id", "day", "request", "position", "hour", "video_id", "answer")
-_REAL: Final = ("watch_s", "true_satisfaction", "true_appeal")
+_REAL: Final = ("watch_s", "log_propensity", "slate_log_propensity", "true_satisfaction", "true_appeal")
 
 
 @final

@@ -8,14 +8,14 @@ from jaxtyping import Float64, Int8, Int16, Int32, Int64
 from scipy.special import ndtr
 
 from policies.base import Event, Feedback, History, Observation, Policy, Slates
-from policies.noise import KeyedNoise
 from simulator.noise import row_keys, seed_word
 from simulator.rollout.answer_bins import AskedViews
 from simulator.rollout.answer_model import features
 from simulator.rollout.catalogue import DailyCatalogue, Platform, RolloutSettings
 from simulator.rollout.history_buffer import HistoryBuffer
-from simulator.rollout.loop_kernel import COUNT_COLUMNS, count_events, cut_windows, first_bad_slate
+from simulator.rollout.loop_kernel import COUNT_COLUMNS, count_events, cut_windows
 from simulator.rollout.population import Block, empty_response
+from simulator.rollout.ranking import rank
 from simulator.rollout.trace import TracePart, traced
 from simulator.user_days import COUNTS, STRONG_COUNTS, SUMS
 from user_models.dynamics.kernel import simulate_slates
@@ -99,10 +99,6 @@ class LiveHistory:
         return self.past.read(self.rows, _on_clock(self.hour, self.day))
 
 
-class InvalidSlateError(ValueError):
-    """A policy returned an invalid slate; the message names the policy, the slate and what was expected."""
-
-
 def serve(
     settings: RolloutSettings,
     block: Block,
@@ -115,12 +111,12 @@ def serve(
 ) -> None:
     """Serve one request per row: rank, respond, count, log."""
     obs = observe(settings, block, catalogue, day, rows)
-    slates = rank_checked(settings, block, policy, obs, rows)
+    slates, log_propensity = rank(settings, block, policy, obs, rows, traced=scope.trace is not None)
     response = respond(settings, block, catalogue, day, rows, slates)
     asked = count_feedback(settings, rows, slates, response, out.totals)
     if asked is not None:
         out.asked.append(asked)
-    _log_request(block, day, rows, slates, response, scope, out)
+    _log_request(block, day, rows, slates, log_propensity, response, scope, out)
     block.state.request[rows] += 1
 
 
@@ -168,30 +164,6 @@ def clock(block: Block, day: int, rows: Int64[np.ndarray, " rows"]) -> Int32[np.
 def _on_clock(hour: Int8[np.ndarray, " rows"], day: int) -> Int32[np.ndarray, " rows"]:
     """Hours since the start of day 0 at an hour of a day."""
     return hour.astype(np.int32) + np.int32(24 * day)
-
-
-def rank_checked(
-    settings: RolloutSettings, block: Block, policy: Policy, obs: Observation, rows: Int64[np.ndarray, " rows"]
-) -> Slates:
-    """Let the policy rank, and check its slates.
-
-    Raises:
-        InvalidSlateError: A slate has the wrong shape, a repeat, or a video that was not on offer.
-    """
-    request = block.state.request[rows].astype(np.int32)
-    noise = KeyedNoise(row_keys(seed_word(settings.seed, "policy"), block.user_id[rows], obs.day, request))
-    slates = np.ascontiguousarray(policy.rank(obs, settings.slate_size, noise), dtype=np.int32)
-    shape = (len(rows), settings.slate_size)
-    name = type(policy).__name__
-    if slates.shape != shape:
-        raise InvalidSlateError(f"{name}.rank returned slates of shape {slates.shape}, want {shape}")
-    bad_row = first_bad_slate(slates, obs.candidates)
-    if bad_row >= 0:
-        raise InvalidSlateError(
-            f"{name}.rank returned slate {slates[bad_row].tolist()} for user {obs.user_id[bad_row]}, want "
-            f"{settings.slate_size} different ids from that user's {settings.n_candidates} candidates"
-        )
-    return slates
 
 
 def respond(
@@ -274,6 +246,7 @@ def _log_request(
     day: int,
     rows: Int64[np.ndarray, " rows"],
     slates: Slates,
+    log_propensity: Float64[np.ndarray, "rows k"] | None,
     response: Response,
     scope: LoggingScope,
     out: BlockDay,
@@ -283,10 +256,10 @@ def _log_request(
         return
     log = logged(block, day, rows, block.state.hour[rows], block.state.request[rows], slates, response)
     if block.user_id[0] < scope.log_users:
-        is_whole_block = block.user_id[-1] < scope.log_users
-        out.log.append(log if is_whole_block else log.take(log.user_id < scope.log_users))
-    if scope.trace is not None:
-        out.trace.append(traced(log, response, scope.trace))
+        everybody = block.user_id[-1] < scope.log_users
+        out.log.append(log if everybody else log.take(log.user_id < scope.log_users))
+    if scope.trace is not None and log_propensity is not None:
+        out.trace.append(traced(log, response, log_propensity, scope.trace))
 
 
 def logged(

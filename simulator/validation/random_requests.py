@@ -13,7 +13,8 @@ from simulator.rollout.answer_model import constant_model
 from simulator.rollout.catalogue import DailyCatalogue, RolloutSettings, Size, day_ring, draw_platform
 from simulator.rollout.day import begin_day, end_day, in_session
 from simulator.rollout.population import Block, make_blocks
-from simulator.rollout.request import observe, rank_checked
+from simulator.rollout.ranking import rank_checked
+from simulator.rollout.request import observe
 from user_models.world.world import World
 
 _ROUNDS = 3

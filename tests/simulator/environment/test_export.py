@@ -31,6 +31,16 @@ class Lowest:
         return top_k(obs, -obs.candidates.astype(np.float32), k)
 
 
+class Shortest:
+    """Shorter videos first."""
+
+    def scores(self, obs):
+        return -obs.videos.duration_s[obs.candidates] / 100
+
+    def rank(self, obs, k, noise):
+        return top_k(obs, self.scores(obs), k)
+
+
 class Liar:
     """Tells chances that cannot be."""
 
@@ -96,6 +106,16 @@ def test_each_view_has_the_chance_that_its_policy_tells(folder, lowest, control)
     assert np.allclose(control.propensity, 1 / (12 - control.trace["position"]))
     assert (read_transitions(folder, "treatment", "p2n").propensity == 1).all()
     assert np.isnan(read_transitions(lowest, "treatment", "p2n").propensity).all()
+
+
+def test_chances_that_depend_on_scores_are_those_of_the_trace(play):
+    explorer = {"name": "treatment", "policy": "softmax", "options": {"ranker": f"{__name__}:Shortest"}}
+    path = play(arms=[{"name": "control", "policy": "random"}, explorer])
+    logged = read_transitions(path, "treatment", "watch_s")
+    kept = pd.read_parquet(path / "trace").query("world == 'all:treatment'")
+    kept = kept.sort_values(["user_id", "day", "request", "position"])
+    assert np.allclose(logged.propensity, np.exp(kept["log_propensity"]))
+    assert logged.propensity.std() > 0
 
 
 def test_candidates_are_those_that_the_policy_could_choose_from(lowest):

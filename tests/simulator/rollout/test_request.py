@@ -10,7 +10,8 @@ from simulator.rollout.answer_model import constant_model
 from simulator.rollout.catalogue import RolloutSettings, Size, day_ring, draw_platform
 from simulator.rollout.day import begin_day, end_day, in_session, request_batches
 from simulator.rollout.population import make_blocks
-from simulator.rollout.request import InvalidSlateError, clock, logged, observe, rank_checked, respond
+from simulator.rollout.ranking import InvalidSlateError, rank_checked
+from simulator.rollout.request import clock, logged, observe, respond
 from user_models.testing import toy_world
 
 WORLD = toy_world()

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from policies.simple.random import RandomPolicy
 from simulator.assignment import hash_share
 from simulator.rollout.catalogue import Size
+from simulator.rollout.ranking import InvalidSlateError
 from simulator.user_days import COUNTS, STRONG_COUNTS, SUMS
 from user_models.testing import toy_world
 from user_models.world.parameters import PRESETS
@@ -121,3 +123,28 @@ def test_files_say_nothing_of_a_strong_form_that_nobody_meets(played_days):
     assert set(STRONG_COUNTS).isdisjoint(days.user_days[0].columns)
     assert "asked_strongly" not in days.traces[0].columns
     assert days.traces[0]["asked"].any()
+
+
+def test_propensities_are_those_of_the_slates_shown(played_days):
+    world, size = toy_world(), Size(30, 300, 0.15)
+    random, noisy = (
+        pd.concat(played_days.play(played_days.prepared(world, size, [policy], trace=1.0), workers=1).traces)
+        for policy in (RandomPolicy(), played_days.Noisy())
+    )
+    n, k = 20, 6
+    np.testing.assert_allclose(np.exp(random["log_propensity"]), 1 / (n - random["position"]))
+    np.testing.assert_allclose(random["slate_log_propensity"], -np.log(n - np.arange(k)).sum())
+    assert (random.groupby(["user_id", "day", "request"]).size() < k).any()  # slates left early are among them
+    assert noisy[["log_propensity", "slate_log_propensity"]].isna().all(axis=None)
+
+
+class Overconfident(RandomPolicy):
+    def rank_with_propensity(self, obs, k, noise):
+        slates, chances = super().rank_with_propensity(obs, k, noise)
+        return slates, chances + 5
+
+
+def test_chances_above_one_are_refused(played_days):
+    setting = played_days.prepared(toy_world(), Size(30, 300, 0.15), [Overconfident()], trace=1.0)
+    with pytest.raises(InvalidSlateError, match="want finite numbers up to 0"):
+        played_days.play(setting, workers=1)

@@ -1,0 +1,1 @@
+"""Wrappers that make a ranker explore with known chances."""
