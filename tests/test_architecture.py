@@ -92,6 +92,16 @@ FLOORS: Final[dict[str, tuple[str, ...]]] = {
         "user_models.data",
         "user_models.fit",
     ),
+    "simulator.off_policy": (
+        "simulator.errors",
+        "simulator.experiment",
+        "simulator.rollout",
+        "simulator.runs",
+        "simulator.reports",
+        "simulator.spec",
+        "simulator.whole_file",
+        "policies.registry",
+    ),
     "simulator.validation": (
         "simulator.experiment",
         "simulator.rollout",
