@@ -94,13 +94,13 @@ FLOORS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "simulator.off_policy": (
         "simulator.errors",
+        "simulator.assignment",
+        "simulator.names",
         "simulator.experiment",
         "simulator.rollout",
         "simulator.runs",
         "simulator.reports",
         "simulator.spec",
-        "simulator.whole_file",
-        "policies.registry",
     ),
     "simulator.validation": (
         "simulator.experiment",

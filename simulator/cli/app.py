@@ -9,7 +9,7 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
-from simulator.cli import bench, environment, live, rankers, run, studies, worlds
+from simulator.cli import bench, environment, live, off_policy, rankers, run, studies, worlds
 from simulator.cli.failures import Interruption, Stopped, os_fault, refuse, word_fault
 
 app: Final = App(
@@ -27,6 +27,7 @@ for _command in (
     data,
     rankers.offline,
     rankers.evaluate,
+    off_policy.ope,
     run.run,
     studies.audit,
     studies.power,

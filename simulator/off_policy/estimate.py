@@ -24,6 +24,7 @@ class Estimate:
         low: Lower end of the 95% interval.
         high: Its upper end.
         effective: Effective sample size, in rows.
+        influence: Each user's part of the error, in order of the ids that occur; they add up to 0.
     """
 
     value: float
@@ -31,6 +32,11 @@ class Estimate:
     low: float
     high: float
     effective: float
+    influence: Float64[np.ndarray, " users"]
+
+    def error_of_difference(self, other: "Estimate") -> float:
+        """Standard error of the difference from an estimate on the same users; NaN of fewer than two."""
+        return _error(self.influence - other.influence)
 
 
 def effective_sample_size(weight: Float64[np.ndarray, " rows"]) -> float:
@@ -73,12 +79,17 @@ def clustered_mean(
     if not (np.isfinite(terms).all() and np.isfinite(divisor).all()):
         raise ValueError("terms that are not finite given, want numbers; look for propensities of 0 in the log")
     numerator, denominator = per_user(terms, user_id), per_user(divisor, user_id)
-    n, total = len(numerator), float(denominator.sum())
+    total = float(denominator.sum())
     if total == 0:
-        return Estimate(np.nan, np.nan, np.nan, np.nan, 0.0)
+        return Estimate(np.nan, np.nan, np.nan, np.nan, 0.0, np.full(len(numerator), np.nan))
     value = float(numerator.sum()) / total
-    if n < 2:
-        return Estimate(value, np.nan, np.nan, np.nan, effective_sample_size(weight))
-    se = float(np.sqrt(((numerator - value * denominator) ** 2).sum() * n / (n - 1))) / abs(total)
-    half = float(t.ppf((1 + _LEVEL) / 2, n - 1)) * se
-    return Estimate(value, se, value - half, value + half, effective_sample_size(weight))
+    influence = (numerator - value * denominator) / total
+    se = _error(influence)
+    half = float(t.ppf((1 + _LEVEL) / 2, max(len(influence) - 1, 1))) * se
+    return Estimate(value, se, value - half, value + half, effective_sample_size(weight), influence)
+
+
+def _error(influence: Float64[np.ndarray, " users"]) -> float:
+    """Standard error of a sum of independent parts with sum 0."""
+    n = len(influence)
+    return float(np.sqrt((influence**2).sum() * n / (n - 1))) if n > 1 else np.nan

@@ -19,7 +19,7 @@ from simulator.rollout.ranking import rank
 from simulator.rollout.trace import TracePart, traced
 from simulator.user_days import COUNTS, STRONG_COUNTS, SUMS
 from user_models.dynamics.kernel import simulate_slates
-from user_models.dynamics.state import Response
+from user_models.dynamics.state import Response, UserState
 
 _SATISFIED: Final = 3
 
@@ -175,14 +175,27 @@ def respond(
     slates: Slates,
 ) -> Response:
     """Simulate the users' responses to their slates; updates their state and histories."""
+    response = simulate(settings, block, catalogue, day, rows, slates, block.state)
+    block.past.add(rows, slates, response, clock(block, day, rows))
+    return response
+
+
+def simulate(
+    settings: RolloutSettings,
+    block: Block,
+    catalogue: DailyCatalogue,
+    day: int,
+    rows: Int64[np.ndarray, " rows"],
+    slates: Slates,
+    state: UserState,
+) -> Response:
+    """Simulate the responses from a given state of the block's users; updates that state, not the histories."""
     seed, offer_sizes = seed_word(settings.seed, "response"), (settings.n_candidates, catalogue.n_videos)
     response = empty_response(len(rows), slates.shape[1])
     rules = settings.platform.rules_row
     simulate_slates(
-        seed, block.user_id, rows, slates, day, offer_sizes, block.packed, catalogue.packed, block.state, rules,
-        response,
-    )  # fmt: skip
-    block.past.add(rows, slates, response, clock(block, day, rows))
+        seed, block.user_id, rows, slates, day, offer_sizes, block.packed, catalogue.packed, state, rules, response
+    )
     return response
 
 
