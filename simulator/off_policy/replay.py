@@ -79,9 +79,9 @@ class _Day:
     day: int
 
     @property
-    def course(self) -> RolloutSettings:
+    def rollout(self) -> RolloutSettings:
         """Settings of the rollout."""
-        return self.contestants.setting.course
+        return self.contestants.setting.rollout
 
     def log(self, some: Some) -> list[Logged]:
         """Users served by the logging policy, request by request."""
@@ -94,22 +94,22 @@ class _Day:
     def _play(self, some: Some, serve: Callable[[Block, Int64[np.ndarray, " rows"]], T]) -> list[T]:
         """Play the day."""
         block, users = some
-        begin_day(self.course, block, self.day)
+        begin_day(self.rollout, block, self.day)
         rounds = range(self.contestants.setting.spec.rounds_per_day)
-        batches = request_batches(self.course, block, self.day, rounds, users)
+        batches = request_batches(self.rollout, block, self.day, rounds, users)
         parts = [serve(block, rows) for rows in batches]
-        end_day(self.course, block)
+        end_day(self.rollout, block)
         return parts
 
     def _log(self, block: Block, rows: Int64[np.ndarray, " rows"]) -> Logged:
         """Requests served by the logging policy, with the evaluated policy beside it."""
         both = self.contestants
-        obs = observe(self.course, block, self.ring, self.day, rows)
-        slates, log_propensity = rank_traced(self.course, block, both.logging, obs, rows)
+        obs = observe(self.rollout, block, self.ring, self.day, rows)
+        slates, log_propensity = rank_traced(self.rollout, block, both.logging, obs, rows)
         target = choices_of(both.target, both.name, obs, slates)
         features, at = both.features.of(obs), target.places(obs, slates)
         place_propensity = choices_of(both.logging, both.name, obs, slates).at_place
-        truth = self._branch(block, rows, rank_checked(self.course, block, both.target, obs, rows))
+        truth = self._branch(block, rows, rank_checked(self.rollout, block, both.target, obs, rows))
         shown = self._live(block, rows, slates)  # last: what the policies see of a user changes with it
         return Logged(
             shown=shown,
@@ -124,20 +124,20 @@ class _Day:
 
     def _serve(self, block: Block, rows: Int64[np.ndarray, " rows"]) -> Shown:
         """Requests served by the evaluated policy."""
-        obs = observe(self.course, block, self.ring, self.day, rows)
-        return self._live(block, rows, rank_checked(self.course, block, self.contestants.target, obs, rows))
+        obs = observe(self.rollout, block, self.ring, self.day, rows)
+        return self._live(block, rows, rank_checked(self.rollout, block, self.contestants.target, obs, rows))
 
     def _live(self, block: Block, rows: Int64[np.ndarray, " rows"], slates: Slates) -> Shown:
         """Let users live through slates."""
         times = (block.state.request[rows], block.state.session[rows])
-        response = respond(self.course, block, self.ring, self.day, rows, slates)
+        response = respond(self.rollout, block, self.ring, self.day, rows, slates)
         block.state.request[rows] += 1
         return self._shown(block.user_id[rows], times, slates, response)
 
     def _branch(self, block: Block, rows: Int64[np.ndarray, " rows"], slates: Slates) -> Shown:
         """Let copies of users live through slates."""
         copies = UserState(*(array.copy() for array in block.state))
-        response = simulate(self.course, block, self.ring, self.day, rows, slates, copies)
+        response = simulate(self.rollout, block, self.ring, self.day, rows, slates, copies)
         times = (block.state.request[rows], block.state.session[rows])
         return self._shown(block.user_id[rows], times, slates, response)
 
@@ -184,7 +184,7 @@ def train(setting: PreparedExperiment, name: str, workers: int, progress: Progre
     finally:
         engine.close()
     logging, target = (unpack_policy(built, w) for built, w in zip(setting.policies, weights, strict=True))
-    stage = setting.course.stage
+    stage = setting.rollout.platform
     return Contestants(
         setting, logging, target, name, FeatureMap.build(stage.video_table, stage.user_table, (logging, target))
     )
@@ -209,7 +209,7 @@ def replay(
     with ThreadPoolExecutor(workers) as pool:
         for day in range(days):
             progress(_WAIT, day, days)
-            today = _Day(contestants, day_ring(setting.course, day), day)
+            today = _Day(contestants, day_ring(setting.rollout, day), day)
             for parts in pool.map(today.log, some):
                 logged.extend(parts)
             for shown in pool.map(today.own, others):
