@@ -240,6 +240,10 @@ def _import(name: str, entry: EntryPoint) -> type[Policy]:
     try:
         policy_class = getattr(importlib.import_module(module), attribute)
     except (ImportError, ValueError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+            raise ValueError(
+                f"policy {name!r} uses torch, not installed here; pip install 'askew[rankers]', or name another policy"
+            ) from None
         raise ValueError(f"policy {name!r}: module {module!r} cannot be imported: {error}") from error
     except AttributeError:
         raise ValueError(f"policy {name!r}: module {module!r} has no {attribute!r}; check the spelling") from None

@@ -10,6 +10,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from simulator.cli import bench, environment, live, off_policy, rankers, run, studies, worlds
+from simulator.cli.extras import absence_fault
 from simulator.cli.failures import Interruption, Stopped, os_fault, refuse, word_fault
 
 app: Final = App(
@@ -82,6 +83,10 @@ def _call(words: list[str]) -> None:
         sys.exit(1)
     except OSError as error:
         refuse(os_fault(error))
+    except ModuleNotFoundError as error:
+        if fault := absence_fault(error):
+            refuse(fault)
+        raise
     except Exception as error:
         if not type(error).__module__.startswith(_OURS):
             raise

@@ -2,6 +2,7 @@
 
 import sys
 
+from simulator.cli.extras import need
 from simulator.cli.options import Json, Switch, Users
 
 
@@ -22,6 +23,7 @@ def bench(
         grow: Measure instead how whole runs grow with users, days, arms and workers; takes many minutes.
         json_: Print rows of name, value, unit, machine.
     """
+    need("rankers")
     from rich.console import Console
 
     from simulator.bench.bench import bench_json, bench_table, run_bench, run_growth

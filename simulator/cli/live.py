@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from simulator.cli.extras import need
 from simulator.cli.failures import refuse
 from simulator.cli.options import Json
 
@@ -47,6 +48,8 @@ def analyse(
         out: HTML file to write.
         json_: Print the rows as JSON instead of a table.
     """
+    if out is not None:
+        need("dashboard")
     from simulator.analysis.decisions import DecisionRules
     from simulator.analysis.live import LiveTest, live_report, read_table
 

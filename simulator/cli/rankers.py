@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+from simulator.cli.extras import need
 from simulator.cli.options import Days, Json, Most, Switch, Users, Workers, whole, workers_or_all
 from simulator.cli.printing import print_table
 
@@ -34,6 +35,7 @@ def offline(
         workers: Threads of a simulation; all cores by default.
         json_: Print rows of policy, seed, hr@1, hr@5, hr@10, ndcg@5, ndcg@10, mrr; true@10 too if users are simulated.
     """
+    need("dashboard", "rankers")
     from simulator.cli.progress import progress_bars
     from simulator.offline.evaluate import Study, run_offline, trainable
     from simulator.offline.protocol import ProtocolRules
@@ -77,6 +79,7 @@ def evaluate(
         workers: Threads; all cores by default.
         json_: Print leaderboard.json instead of the table.
     """
+    need("dashboard", "rankers")
     from simulator.cli.progress import progress_bars
     from simulator.offline.source import LogSource
     from simulator.studies.leaderboard import EvaluationPlan, build_leaderboard

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+from simulator.cli.extras import install_words, missing, need
 from simulator.cli.failures import refuse
 from simulator.cli.options import EngineName, Json, Seed, Switch, Workers, whole, workers_or_all
 from simulator.cli.printing import warn_of
@@ -55,9 +56,11 @@ def run(
     from simulator.studies.sweep import plan_sweep, run_sweep
 
     sys.stderr.writelines(f"askew: {note}\n" for note in plan_sweep(experiment).notes)
+    drawn = _can_draw("sweep.html")
     for sweep in run_sweep(experiment, out, threads, progress_bars, resume):
-        _write_sweep_pages(out, sweep.points[-1].path)
-    _print_sweep(out, json_)
+        if drawn:
+            _write_sweep_pages(out, sweep.points[-1].path)
+    _print_sweep(out, json_, "sweep.html" if drawn else "sweep.json")
 
 
 def report(folder: Path, *, json_: Json = False) -> None:
@@ -80,6 +83,7 @@ def dashboard(runs: Path = Path("runs"), *, port: Annotated[int, whole(1, 65535)
         runs: A run folder, or a folder of run folders.
         port: Port to listen on; 8501 by default.
     """
+    need("dashboard")
     from dashboards.serve import command
 
     serve = command(runs, port)
@@ -88,21 +92,32 @@ def dashboard(runs: Path = Path("runs"), *, port: Annotated[int, whole(1, 65535)
 
 
 def print_report(folder: Path, as_json: bool) -> None:
-    """Write report.html and print what the run says."""
+    """Write report.html, where what draws it is installed, and print what the run says."""
     from rich.console import Console
 
-    from dashboards.html_pages.report import render_html
     from simulator.cli.tables.scorecard import scorecard
     from simulator.reports.report import load_report
-    from simulator.run import write_html
 
     result = load_report(folder)
-    write_html(folder, render_html(result))
+    drawn = _can_draw("report.html")
+    if drawn:
+        from dashboards.html_pages.report import render_html
+        from simulator.run import write_html
+
+        write_html(folder, render_html(result))
     if as_json:
         sys.stdout.write(result.to_json())
     else:
         Console().print(scorecard(result))
-        sys.stdout.write(f"\n{folder / 'report.html'}\n")
+        sys.stdout.write(f"\n{folder / ('report.html' if drawn else 'report.json')}\n")
+
+
+def _can_draw(page: str) -> bool:
+    """Whether pages can be drawn; if not, says so, for a run is worth having without."""
+    absent = missing("dashboard")
+    if absent:
+        sys.stderr.write(f"askew: {page} is left out: {absent[0]} is not installed; {install_words('dashboard')}\n")
+    return not absent
 
 
 def _write_sweep_pages(out: Path, newest: str) -> None:
@@ -118,8 +133,8 @@ def _write_sweep_pages(out: Path, newest: str) -> None:
     write_page(out, render_sweep(load_sweep(out)))
 
 
-def _print_sweep(out: Path, as_json: bool) -> None:
-    """Print what a sweep says."""
+def _print_sweep(out: Path, as_json: bool, file: str) -> None:
+    """Print what a sweep says, and which file says more."""
     from rich.console import Console
 
     from simulator.cli.tables.sweep import sweep_table
@@ -130,4 +145,4 @@ def _print_sweep(out: Path, as_json: bool) -> None:
         sys.stdout.write(result.to_json())
     else:
         Console().print(sweep_table(result))
-        sys.stdout.write(f"\n{out / 'sweep.html'}\n")
+        sys.stdout.write(f"\n{out / file}\n")

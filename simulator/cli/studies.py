@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from simulator.cli.extras import need
 from simulator.cli.options import Json, Seed, Switch, Times, Users, Workers, workers_or_all
 from simulator.cli.printing import warn_of
 
@@ -34,6 +35,7 @@ def audit(
         workers: Threads; all cores by default. Results do not depend on it.
         json_: Print rows of metric, method, replications, false_positive_rate, coverage, power, exaggeration.
     """
+    need("dashboard")
     from simulator.cli.progress import progress_bars
     from simulator.spec.experiment import load_spec
     from simulator.studies.audit.study import AuditPlan, audited_run, run_audit
@@ -74,6 +76,7 @@ def power(
         workers: Threads; all cores by default.
         json_: Print power.json instead of the tables.
     """
+    need("dashboard")
     from simulator.cli.progress import progress_bars
     from simulator.errors import SpecError
     from simulator.spec.experiment import load_spec

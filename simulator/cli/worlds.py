@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from simulator.cli.extras import need
 from simulator.cli.options import Json, Seed, Users, Workers, workers_or_all
 from simulator.cli.printing import print_table
 
@@ -30,6 +31,7 @@ def fit(
         seed: Seed of the fit.
         workers: Threads of the simulated tests; all cores by default.
     """
+    need("dashboard", "rankers")
     from policies.torch_rankers.matmul import use_openblas
     from simulator.calibration.calibrate import FitSettings, fit_and_calibrate
     from simulator.cli.progress import progress_bars
@@ -94,6 +96,7 @@ def validate(
         workers: Threads; all cores by default.
         json_: Print validation.json instead of the table of targets.
     """
+    need("dashboard", "rankers")
     validate_world(world, data, out, workers_or_all(workers), heldout=heldout, users=users, seed=seed, json_=json_)
 
 

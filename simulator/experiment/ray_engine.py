@@ -16,9 +16,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any, Final, final
-
-import torch
 
 from policies.base import Feedback
 from simulator.errors import EngineError
@@ -202,7 +201,10 @@ def _is_closed(host: str, port: int) -> bool:
 @lru_cache(maxsize=1)
 def _context(spec: str, store: Store) -> RunContext:
     """Rebuild the run context in a worker; it depends on the spec alone."""
-    torch.set_num_threads(1)
+    if find_spec("torch"):
+        import torch
+
+        torch.set_num_threads(1)
     experiment = ExperimentSpec.model_validate_json(spec)
     return RunContext(prepare(experiment, world_of(experiment)), store)
 

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, final
 from zlib import crc32
@@ -31,6 +31,7 @@ _PACKAGES: Final = (
     "tea-tasting",
     "torch",
 )
+"""What a run's numbers depend on; torch is there where rankers are."""
 
 
 @final
@@ -89,7 +90,7 @@ class RunFolder:
         if not (self.path / "spec.toml").is_file():
             self.put("spec.toml", tomli_w.dumps(spec.model_dump(mode="json")).encode())
         if not (self.path / "versions.json").is_file():
-            versions = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+            versions = _installed_versions() | {"python": platform.python_version()}
             self.put("versions.json", (json.dumps(versions, indent=1) + "\n").encode())
 
     def put(self, name: str, data: bytes) -> StoredFile:
@@ -186,6 +187,15 @@ class RunFolder:
                 f"{final_path}: cannot be written: {error.strerror or error}; make room and run it again, "
                 "with --resume where there is one"
             ) from None
+
+
+def _installed_versions() -> dict[str, str]:
+    """Versions of those packages that are installed."""
+    versions: dict[str, str] = {}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def _is_partial(path: Path) -> bool:
