@@ -75,7 +75,7 @@ clean:
 
 # What is installed is stamped, so that pip runs again only when these two files change.
 .venv/runtime: pyproject.toml constraints.txt | .venv/created
-	$(INSTALL) --editable .
+	$(INSTALL) --editable '.[dashboard,rankers]'
 	touch $@
 
 .venv/dev: pyproject.toml constraints.txt | .venv/created

@@ -18,7 +18,7 @@ EXTRAS: Final[dict[Extra, tuple[str, ...]]] = {
 
 def need(*extras: Extra) -> None:
     """End with one line unless all packages of these extras are installed; called before any work is begun."""
-    incomplete = [extra for extra in extras if missing(extra)]
+    incomplete: list[Extra] = [extra for extra in extras if missing(extra)]
     if incomplete:
         refuse(f"this command uses {_listed(missing(*incomplete))}, not installed here; {install_words(*incomplete)}")
 
