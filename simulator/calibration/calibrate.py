@@ -25,7 +25,7 @@ from simulator.validation.policy_rates import Regimes
 from simulator.validation.real_views import read_real
 from simulator.validation.user_spread import EventCounts, logit_spread, thin
 from simulator.validation.views import ValidationViews
-from user_models.data.folder import open_folder
+from user_models.data.log import open_log
 from user_models.dynamics.watch_thresholds import threshold_seconds
 from user_models.fit import RandomTargets, calibrate_random, check_world, fit_world, save_predictor
 from user_models.fit.matching.action_levels import match_actions
@@ -132,7 +132,7 @@ def fit_and_calibrate(settings: FitSettings, out: Path, workers: int, progress: 
         FitError: Its rows are so unlike KuaiRand's that no world fits them.
         WorldError: `out` is not empty or cannot be written.
     """
-    folder = open_folder(settings.data)
+    folder = open_log(settings.data)
     fitted = fit_world(folder, settings.name, settings.seed, exposures=settings.exposures)
     rows = read_rows(folder).rows
     views = read_real(settings.data, fitted.world).views

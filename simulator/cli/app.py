@@ -21,9 +21,10 @@ app: Final = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-data: Final = App(name="data", help="Get KuaiRand.")
+data: Final = App(name="data", help="Get KuaiRand, and check a log of your own.")
 _OURS: Final = ("simulator.", "user_models.", "policies.", "dashboards.")
 data.command(worlds.download)
+data.command(worlds.check)
 for _command in (
     data,
     rankers.offline,

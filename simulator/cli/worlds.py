@@ -21,10 +21,11 @@ def fit(
     seed: Seed = 0,
     workers: Workers | None = None,
 ) -> None:
-    """Fit a world on a KuaiRand folder: users, videos, watching, acting; match both regimes; then validate it.
+    """Fit a world on a log: users, videos, watching, acting; match both regimes; then validate it.
 
     Args:
-        data: A folder in the official layout of KuaiRand-Pure, -1K or -27K.
+        data: A mapping file (TOML) that says which columns of your files are which, or a folder of data that askew has
+            a mapping for, such as KuaiRand-Pure, -1K or -27K.
         out: Folder to create for the world.
         name: The world's name; that of OUT by default.
         exposures: Parquet file of earlier exposures of the same users and videos, from which more is foreseen of them.
@@ -88,8 +89,8 @@ def validate(
 
     Args:
         world: A bundled world's name or a folder.
-        data: A folder in the official layout of KuaiRand, such as the one that the world was fitted on.
-        heldout: Another such folder, whose rows are predicted; the last days of DATA by default.
+        data: A mapping file or a folder of data, such as the one that the world was fitted on.
+        heldout: Another such file or folder, whose rows are predicted; the last days of DATA by default.
         out: Folder for validation.json and validation.html; ./validation-NAME by default, NAME being the world's.
         users: Users to simulate.
         seed: Seed of the simulated tests.
@@ -98,6 +99,31 @@ def validate(
     """
     need("dashboard", "rankers")
     validate_world(world, data, out, workers_or_all(workers), heldout=heldout, users=users, seed=seed, json_=json_)
+
+
+def check(data: Path, *, json_: Json = False) -> None:
+    """Read a log as a fit would, and print what is in it, what is missing, and what a fit has to assume.
+
+    Args:
+        data: A mapping file (TOML), or a folder of data that askew has a mapping for.
+        json_: Print one JSON object instead of the tables.
+    """
+    from user_models.data.log import open_log
+    from user_models.data.summary import FEWEST_DAYS, summarise
+
+    summary = summarise(open_log(data))
+    if json_:
+        sys.stdout.write(json.dumps(vars(summary), indent=1) + "\n")
+        return
+    counts = [
+        (name, f"{value:,}") for name, value in vars(summary).items() if isinstance(value, int) and "day" not in name
+    ]
+    days = ("days", f"{summary.days} ({summary.first_day} to {summary.last_day})")
+    print_table(("read", ""), [*counts, days, *((name, f"{value:.4g}") for name, value in summary.rates.items())])
+    sys.stdout.write(f"missing: {', '.join(summary.missing) or 'nothing'}\n")
+    sys.stdout.write("a fit assumes:\n" + "".join(f"- {line}\n" for line in summary.assumed))
+    if summary.days < FEWEST_DAYS:
+        sys.stdout.write(f"too few days to fit on: {summary.days} given, at least {FEWEST_DAYS} wanted\n")
 
 
 def download(name: Archive, *, to: Path) -> None:

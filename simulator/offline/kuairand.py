@@ -17,10 +17,10 @@ from jaxtyping import Bool, Float32, Int64, UInt16
 from policies.base import Event, Feedback, Log, UserTable, VideoTable
 from simulator.errors import OfflineError
 from simulator.offline.dataset import Dataset
-from user_models.data.folder import KuaiRandFolder, open_folder
+from user_models.data.log import LogData, open_log
 from user_models.fit.prediction.exposures import Exposures, read_exposures
 from user_models.fit.prediction.feature_encoder import learn_coding
-from user_models.fit.rows.features import first_tag, user_categories, user_numbers, video_categories
+from user_models.fit.rows.features import first_topic, labels, user_categories, user_numbers, video_categories
 from user_models.fit.rows.log_rows import LogRows, read_rows
 
 SIBLING: Final = "kuairand-pure-sample"
@@ -30,15 +30,22 @@ _ACTS: Final = (Event.LIKE, Event.FOLLOW, Event.COMMENT, Event.FORWARD, Event.HA
 _VIEWS_A_DAY: Final = 3
 """Exposures per assumed day of the list, about as many as KuaiRand-Pure has per user and active day."""
 _LONG_S: Final = 18.0
+_NAMES: Final = {
+    "follow_user_num": "follows",
+    "fans_user_num": "fans",
+    "friend_user_num": "friends",
+    "register_days": "registered",
+}
+"""Names that features of KuaiRand's users have here."""
 
 
 def read_folder(path: Path) -> Dataset:
-    """Read the standard log of a KuaiRand folder, without exact duplicates and videos without length.
+    """Read a log without its random exposures, exact duplicates and videos without length.
 
     Raises:
         DataError: The folder is missing or damaged.
     """
-    folder = open_folder(path)
+    folder = open_log(path)
     rows = read_rows(folder).rows
     rows = rows.take(~rows.random)
     return Dataset(path.resolve().name, Log(_feedback(rows), *_tables(folder)))
@@ -55,14 +62,14 @@ def read_list(path: Path, features: Path | None) -> Dataset:
         DataError: The file or folder is missing or damaged.
         OfflineError: There is no folder of tables, or it lacks a user or video of the list.
     """
-    feature_folder = features or path.resolve().parent / SIBLING
-    if not feature_folder.is_dir():
-        raise OfflineError(f"{feature_folder}: no such folder; name a KuaiRand folder with --features")
-    folder = open_folder(feature_folder)
+    beside = features or path.resolve().parent / SIBLING
+    if not beside.is_dir():
+        raise OfflineError(f"{beside}: no such folder; name a KuaiRand folder with --features")
+    folder = open_log(beside)
     users, videos = _tables(folder)
     exposures = read_exposures(path)
-    user = _table_rows(exposures.user_id, folder.users(("user_id",))["user_id"], feature_folder)
-    video = _table_rows(exposures.video_id, folder.videos(("video_id",))["video_id"], feature_folder)
+    user = _table_rows(exposures.user_id, folder.users()["user"], beside)
+    video = _table_rows(exposures.video_id, folder.items()["item"], beside)
     order = np.argsort(user, kind="stable")
     return Dataset(path.stem, Log(_list_as_log(exposures, user, video, order, videos), users, videos))
 
@@ -153,18 +160,23 @@ def _bits(columns: list[tuple[Event, Bool[np.ndarray, " rows"]]]) -> UInt16[np.n
     return events
 
 
-def _tables(folder: KuaiRandFolder) -> tuple[UserTable, VideoTable]:
+def _tables(folder: LogData) -> tuple[UserTable, VideoTable]:
     """Build the public tables of users and videos: categories as indicators, numbers standardised."""
-    users, videos = folder.users(), folder.videos()
+    users, videos = folder.users(), folder.items()
     profile = user_categories(users)
     profile = profile[[name for name in profile.columns if not name.startswith("onehot")]]
-    video_profile = video_categories(videos)[["upload_type", "music_type", "video_type"]]
+    made = video_categories(videos).drop(columns=["topic", "first_topic", "upload_dt"], errors="ignore")
     seconds = videos["duration_s"].where(videos["duration_s"] > 0)
     duration_s = seconds.fillna(seconds.median()).fillna(60.0).to_numpy(np.float32)
-    tag = pd.factorize(first_tag(videos), use_na_sentinel=False)[0].astype(np.int32)
-    users_x, users_names = _indicators(profile, user_numbers(users), ("follows", "fans", "friends", "registered"))
-    videos_x, videos_names = _indicators(video_profile, np.log(duration_s)[:, None], ("log_duration",))
+    tag = pd.factorize(first_topic(videos), use_na_sentinel=False)[0].astype(np.int32)
+    users_x, users_names = _indicators(profile, user_numbers(users), _number_names(users))
+    videos_x, videos_names = _indicators(made, np.log(duration_s)[:, None], ("log_duration",))
     return UserTable(users_x, users_names), VideoTable(duration_s, tag, videos_x, videos_names)
+
+
+def _number_names(users: pd.DataFrame) -> tuple[str, ...]:
+    """Names of the numbers of users."""
+    return tuple(_NAMES.get(str(name), str(name)) for name in users if name != "user" and name not in labels(users))
 
 
 def _indicators(

@@ -34,7 +34,7 @@ from simulator.validation.recovery import recover
 from simulator.validation.simulated_views import FORTNIGHT, Reduction
 from simulator.validation.user_spread import EventCounts, concentration, logit_spread, thin
 from simulator.validation.views import ValidationViews
-from user_models.data.folder import open_folder
+from user_models.data.log import open_log
 from user_models.fit import check_heldout, load_predictor
 from user_models.published import (
     ACTIVITY_DEGREES,
@@ -235,8 +235,8 @@ def heldout_section(subject: ValidationSubject) -> HeldOutSection:
     predictor = load_predictor(subject.source)
     if predictor is None:
         raise NotMeasuredError("this world carries no predictor of single rows; fit it again")
-    heldout = None if subject.heldout is None else open_folder(subject.heldout)
-    scores = check_heldout(predictor, open_folder(subject.data), heldout, subject.seed)
+    heldout = None if subject.heldout is None else open_log(subject.heldout)
+    scores = check_heldout(predictor, open_log(subject.data), heldout, subject.seed)
     return HeldOutSection(
         auc=dict(scores.auc),
         log_loss=dict(scores.log_loss),

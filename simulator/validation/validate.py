@@ -25,7 +25,7 @@ from simulator.validation.targets import checks, gate
 from simulator.validation.two_sample import two_sample
 from simulator.validation.user_spread import concentration
 from simulator.validation.views import ValidationViews
-from user_models.data.folder import open_folder
+from user_models.data.log import open_log
 from user_models.world.parameters import PRESETS
 from user_models.world.world import World
 
@@ -47,7 +47,7 @@ def validate(subject: ValidationSubject, plan: SimulationPlan, progress: Progres
     world, attempt = subject.world, _Attempts(progress)
     progress("real rows", 0, 1)
     if subject.heldout is not None:
-        open_folder(subject.heldout)
+        open_log(subject.heldout)
     real = read_real(subject.data, world)
     reduction = simulate_regimes(world, plan, progress)
     fortnight = simulate_fortnight(world, plan, progress)

@@ -32,8 +32,8 @@ from simulator.reports.leaderboard import HEADLINE, Effect, Entry, Leaderboard, 
 from simulator.reports.offline import METRICS, TRUE
 from simulator.reports.report import load_report
 from simulator.reports.sweep import Sweep, SweepPoint, SweptParameter, load_sweep
-from user_models.data.folder import open_folder
-from user_models.data.layout import official_names
+from user_models.data.kuairand import official_names
+from user_models.data.log import open_log
 from user_models.testing import toy_world
 from user_models.world.store import save_world
 
@@ -264,7 +264,7 @@ def only_reads(monkeypatch):
         import_module("simulator.run"), "run_with", lambda start, spec, *rest: prepare(spec, world_of(spec))
     )
     monkeypatch.setattr(
-        "simulator.calibration.calibrate.fit_and_calibrate", lambda order, *rest: open_folder(order.data).check()
+        "simulator.calibration.calibrate.fit_and_calibrate", lambda order, *rest: open_log(order.data).check()
     )
     monkeypatch.setattr(worlds, "validate_world", lambda *words: None)
     monkeypatch.setattr(

@@ -1,1 +1,1 @@
-"""KuaiRand data: columns of its files, reading and checking of a folder, and download of the archives."""
+"""Anybody's log: the contract of its columns, mapping files, reading and checking; and KuaiRand's archives."""

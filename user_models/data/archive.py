@@ -10,7 +10,7 @@ from typing import IO, cast
 
 from tqdm import tqdm
 
-from user_models.data.folder import open_folder
+from user_models.data.log import open_log
 from user_models.errors import DownloadError
 
 
@@ -28,7 +28,7 @@ def unpack(archive: Path, folder: Path) -> None:
         unpacked = Path(scratch) / folder.name
         if not unpacked.is_dir():
             raise DownloadError(f"{archive}: holds no folder {folder.name}; remove it and download it again")
-        open_folder(unpacked)
+        open_log(unpacked)
         unpacked.rename(folder)
 
 

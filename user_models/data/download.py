@@ -16,7 +16,7 @@ from pooch.typing import Downloader
 from tqdm import tqdm
 
 from user_models.data.archive import no_room, unpack
-from user_models.data.folder import open_folder
+from user_models.data.log import open_log
 from user_models.errors import DownloadError
 
 ZENODO: Final = "https://zenodo.org/records/10439422/files"
@@ -61,7 +61,7 @@ def download(name: str, to: Path | str, base_url: str = ZENODO, known_hash: str 
         known_hash: Checksum of the archive, as "sha256:..." or "md5:..."; that of the authors by default.
 
     Returns:
-        The folder, which `open_folder` accepts.
+        The folder, which `open_log` accepts.
 
     Raises:
         ValueError: Another name.
@@ -72,7 +72,7 @@ def download(name: str, to: Path | str, base_url: str = ZENODO, known_hash: str 
     archive, to = _named(name), Path(to)
     folder = to / archive.folder
     if folder.exists():
-        open_folder(folder)
+        open_log(folder)
         return folder
     _make_room(to, archive)
     packed = _fetch(f"{base_url}/{archive.folder}.tar.gz", to, known_hash or archive.known_hash)

@@ -1,223 +1,260 @@
-"""Reading one file: every batch that is handed on has been checked, and a fault is named by line and column.
-
-Axes: `rows` of the files; `files` of one kind.
-"""
+"""Reading one file, CSV or Parquet: every batch that is handed on is checked, and a fault is named by its place."""
 
 import csv
+import gzip
 import os
 from collections.abc import Iterator
+from io import BufferedIOBase
+from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
-from jaxtyping import Int64
+import pyarrow.parquet as pq
 
-from user_models.data.columns import Column
-from user_models.data.layout import DataFile
+from user_models.data.cells import EMPTY, NO, YES, ArrowCells, Cell
 from user_models.errors import DataError
 
 ArrowBatch: TypeAlias = Any
 """A `pyarrow.RecordBatch`; pyarrow ships no types."""
-Stream: TypeAlias = Any
-"""A `pyarrow.csv.CSVStreamingReader`."""
+ParquetFile: TypeAlias = Any
+"""A `pyarrow.parquet.ParquetFile`."""
 _BLOCK_BYTES: Final = 4 << 20
+_BATCH_ROWS: Final = 1 << 17
 _LONGEST_LINE: Final = 1 << 16
-_REMEDY: Final = "mend the line or unpack the archive again"
+_REMEDY: Final = "mend the file or its mapping"
 
 
-def check_edges(file: DataFile) -> None:
-    """Check a file's header, and that its last line is complete, without reading the rest.
-
-    Columns may come in any order.
+def read_file(path: Path, cells: list[Cell], delimiter: str = ",") -> Iterator[ArrowBatch]:
+    """Read some columns of a file, each once, checked, a few megabytes at a time.
 
     Raises:
-        DataError: An empty file, no text, other columns, or a last line that was cut.
+        DataError: A file that cannot be read, a missing or repeated column, or a cell that is not allowed.
     """
     try:
-        with file.path.open("rb") as source:
-            first = source.readline(_LONGEST_LINE)
-            source.seek(-1 if first else 0, 2)
-            last = source.read()
+        if is_parquet(path):
+            yield from _parquet(path, cells)
+        else:
+            yield from _csv(path, cells, delimiter)
     except OSError as error:
-        raise _unreadable(file, error) from error
-    _check_header(file, first)
-    if last != b"\n":
-        line = sum(1 for _ in _lines(file))
-        raise DataError(f"{file.path}, line {line}: the last line is cut, it has no line break; {_REMEDY}")
+        raise _unreadable(path, error) from error
 
 
-def count_rows(file: DataFile) -> int:
-    """Rows below the header, counted without reading them.
+def count_rows(path: Path) -> int:
+    """Rows of a file, counted without reading their cells.
 
     Raises:
         DataError: The file cannot be read.
     """
     try:
-        with file.path.open("rb") as source:
-            return sum(block.count(b"\n") for block in iter(lambda: source.read(_BLOCK_BYTES), b"")) - 1
+        if is_parquet(path):
+            return int(_opened(path).metadata.num_rows)
+        with _bytes(path) as source:
+            blocks = iter(lambda: source.read(_BLOCK_BYTES), b"")
+            n_lines, last = 0, b"\n"
+            for block in blocks:
+                n_lines, last = n_lines + block.count(b"\n"), block[-1:]
+            return max(0, n_lines + (last != b"\n") - 1)
     except OSError as error:
-        raise _unreadable(file, error) from error
+        raise _unreadable(path, error) from error
 
 
-def read_once(files: tuple[DataFile, ...], names: tuple[str, ...], key: str) -> Iterator[ArrowBatch]:
-    """Read files like `read` and check at the end that no two rows have the same `key`; takes 8 bytes a row.
-
-    Raises:
-        DataError: As `read`; or a `key` that stands in two rows, of one file or of two.
-    """
-    ids: list[Int64[np.ndarray, " rows"]] = []
-    lengths: list[int] = []
-    for file in files:
-        before = sum(map(len, ids))
-        for batch in read(file, names):
-            ids.append(batch.column(key).to_numpy())
-            yield batch
-        lengths.append(sum(map(len, ids)) - before)
-    if ids:
-        _check_once(files, key, np.concatenate(ids), np.cumsum(lengths))
-
-
-def _check_once(
-    files: tuple[DataFile, ...], key: str, ids: Int64[np.ndarray, " rows"], ends: Int64[np.ndarray, " files"]
-) -> None:
-    """Raise if an id occurs in two rows; the files end before the rows `ends`."""
-    if (np.diff(ids) > 0).all():
-        return
-    order = np.argsort(ids, kind="stable")
-    again = order[1:][np.diff(ids[order]) == 0]
-    if not len(again):
-        return
-    second = int(again.min())
-    first = int(np.flatnonzero(ids == ids[second])[0])
-    (one, line), (other, earlier) = (_line_of(files, ends, row) for row in (second, first))
-    there = f"line {earlier}" if one is other else f"line {earlier} of {other.path.name}"
-    raise DataError(
-        f"{one.path}, line {line}, column {key}: {ids[second]} given, which {there} has already; "
-        "remove one of the two lines or unpack the archive again"
-    )
-
-
-def _line_of(files: tuple[DataFile, ...], ends: Int64[np.ndarray, " files"], row: int) -> tuple[DataFile, int]:
-    """The file and the line of a row, counted through all files; the header is line 1."""
-    at = int(np.searchsorted(ends, row, side="right"))
-    return files[at], row - (int(ends[at - 1]) if at else 0) + 2
-
-
-def read(file: DataFile, names: tuple[str, ...]) -> Iterator[ArrowBatch]:
-    """The columns `names` in the order of the file, checked, a few megabytes at a time.
+def column_names(path: Path, delimiter: str = ",") -> list[str]:
+    """Names of the columns of a file, in their order.
 
     Raises:
-        DataError: A line with too few or too many cells, or a cell of these columns that is not allowed.
+        DataError: A file that cannot be read, is empty, or has no names of columns.
     """
-    columns = [column for column in file.table.columns if column.name in names]
+    try:
+        if is_parquet(path):
+            return list(_opened(path).schema_arrow.names)
+        with _bytes(path) as source:
+            first = source.readline(_LONGEST_LINE)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not first:
+        raise DataError(f"{path}: the file is empty; {_REMEDY}")
+    try:
+        return _header(first, delimiter)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}, line 1: not UTF-8 text; {_REMEDY}") from error
+    except csv.Error as error:
+        raise DataError(f"{path}, line 1: {_short(first)} given, names of columns wanted; {_REMEDY}") from error
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether the name of a file says that it is Parquet."""
+    return path.suffix.lower() in (".parquet", ".pq")
+
+
+def check_columns(path: Path, cells: list[Cell], delimiter: str = ",") -> None:
+    """Refuse a file that lacks a column, or has one of its columns twice.
+
+    Raises:
+        DataError: As said; or the file cannot be read.
+    """
+    names = column_names(path, delimiter)
+    where = f"{path}" if is_parquet(path) else f"{path}, line 1"
+    wanted = dict.fromkeys(cell.column for cell in cells)
+    if missing := [name for name in wanted if name not in names]:
+        raise DataError(
+            f"{where}: column {', '.join(missing[:5])} is missing ({_short(', '.join(names))} given); {_REMEDY}"
+        )
+    if twice := [name for name in wanted if names.count(name) > 1]:
+        raise DataError(f"{where}: column {twice[0]} is there {names.count(twice[0])} times, once wanted; {_REMEDY}")
+
+
+def _csv(path: Path, cells: list[Cell], delimiter: str) -> Iterator[ArrowBatch]:
+    """Batches of a CSV file; nothing about the types is guessed from the rows."""
+    check_columns(path, cells, delimiter)
     n_read = 0
     try:
-        with _reader(file, columns) as reader:
+        with arrow_csv.open_csv(str(path.absolute()), **_options(cells, delimiter)) as reader:
             for batch in reader:
-                if not all(column.fits(batch.column(column.name)) for column in columns):
-                    _refuse(file, n_read, "a value is out of range")
+                if not all(cell.fits(batch.column(cell.column)) for cell in cells):
+                    _refuse(path, cells, delimiter, n_read, "a value is out of range")
                 yield batch
                 n_read += batch.num_rows
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        _refuse(file, n_read, " ".join(str(error).split()))
-    except OSError as error:
-        raise _unreadable(file, error) from error
+        _refuse(path, cells, delimiter, n_read, " ".join(str(error).split()))
 
 
-def _reader(file: DataFile, columns: list[Column]) -> Stream:
-    """A stream of batches with declared types; nothing about the types is guessed from the rows."""
-    return arrow_csv.open_csv(
-        str(file.path.absolute()),
-        read_options=arrow_csv.ReadOptions(block_size=_BLOCK_BYTES),
-        parse_options=arrow_csv.ParseOptions(ignore_empty_lines=False),
-        convert_options=arrow_csv.ConvertOptions(
-            column_types={column.name: column.arrow for column in columns},
-            include_columns=[column.name for column in columns],
-            null_values=[""],
+def _options(cells: list[Cell], delimiter: str) -> dict[str, Any]:
+    """Options of the streaming reader."""
+    types = {cell.column: cell.arrow for cell in cells}
+    return {
+        "read_options": arrow_csv.ReadOptions(block_size=_BLOCK_BYTES),
+        "parse_options": arrow_csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=False),
+        "convert_options": arrow_csv.ConvertOptions(
+            column_types=types,
+            include_columns=list(types),
+            null_values=list(EMPTY),
+            true_values=list(YES),
+            false_values=list(NO),
             strings_can_be_null=True,
         ),
+    }
+
+
+def _parquet(path: Path, cells: list[Cell]) -> Iterator[ArrowBatch]:
+    """Batches of a Parquet file, in the types of the cells."""
+    check_columns(path, cells)
+    n_read = 0
+    names = list(dict.fromkeys(cell.column for cell in cells))
+    try:
+        for batch in _opened(path).iter_batches(batch_size=_BATCH_ROWS, columns=names):
+            typed = [_typed(path, batch.column(name), _cell(cells, name)) for name in names]
+            for name, column in zip(names, typed, strict=True):
+                if not _cell(cells, name).fits(column):
+                    _refuse_row(path, _cell(cells, name), column, n_read)
+            yield pa.RecordBatch.from_arrays(typed, names=names)
+            n_read += batch.num_rows
+    except pa.ArrowException as error:
+        raise DataError(f"{path}: damaged ({_short(str(error))}); {_REMEDY}") from error
+
+
+def _opened(path: Path) -> ParquetFile:
+    """A Parquet file."""
+    try:
+        return pq.ParquetFile(path.absolute())
+    except pa.ArrowException as error:
+        raise DataError(f"{path}: is no Parquet file ({_short(str(error))}); {_REMEDY}") from error
+
+
+def _cell(cells: list[Cell], name: str) -> Cell:
+    return next(cell for cell in cells if cell.column == name)
+
+
+def _typed(path: Path, column: ArrowCells, cell: Cell) -> ArrowCells:
+    """A column of a Parquet file in the type of its cell; whole-number ids stay numbers, and times stay times."""
+    given = column.type
+    if pa.types.is_dictionary(given):
+        column = column.cast(given.value_type)
+    if (cell.kind == "id" and pa.types.is_integer(given)) or (cell.kind == "time" and pa.types.is_timestamp(given)):
+        return column
+    if cell.kind in ("id", "text") and pa.types.is_boolean(given):
+        column = column.cast(pa.int8())
+    try:
+        if cell.kind == "flag" and not pa.types.is_boolean(given):
+            numbers = column.cast(pa.float64())
+            if not set(numbers.unique().to_pylist()) <= {0.0, 1.0, None}:
+                raise pa.ArrowInvalid("values other than 0 and 1")
+            return numbers.cast(pa.bool_())
+        return column.cast(cell.arrow)
+    except pa.ArrowException as error:
+        raise DataError(
+            f"{path}, column {cell.column}: {given} given, {cell.wanted} wanted ({_short(str(error))})"
+        ) from error
+
+
+def _refuse_row(path: Path, cell: Cell, column: ArrowCells, n_read: int) -> NoReturn:
+    """Raise for the first row of a batch that a cell does not allow."""
+    at = next(at for at in range(len(column)) if not cell.fits(column.slice(at, 1)))
+    value = _short(column[at].as_py())
+    raise DataError(
+        f"{path}, row {n_read + at + 1}, column {cell.column}: {value} given, {cell.wanted} wanted; {_REMEDY}"
     )
 
 
-def _check_header(file: DataFile, first: bytes) -> None:
-    """Refuse a first line that does not name the columns of the table."""
-    if not first:
-        raise DataError(f"{file.path}: the file is empty; unpack the archive again")
-    try:
-        names = _header(first)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file.path}, line 1: not UTF-8 text; unpack the archive again") from error
-    except csv.Error as error:
-        raise DataError(f"{file.path}, line 1: {_short(first)} given, names of columns wanted; {_REMEDY}") from error
-    wanted = file.table.header
-    missing = [name for name in wanted if name not in names]
-    extra = [name for at, name in enumerate(names) if name not in wanted or name in names[:at]]
-    if missing:
-        given = f" ({_short(', '.join(extra))} given)" if extra else ""
-        raise DataError(f"{file.path}, line 1: column {', '.join(missing[:5])} is missing{given}; {_REMEDY}")
-    if extra:
-        raise DataError(f"{file.path}, line 1: column {_short(', '.join(extra))} is not wanted; {_REMEDY}")
-
-
-def _header(line: bytes) -> list[str]:
+def _header(line: bytes, delimiter: str) -> list[str]:
     """Names in a first line: a byte-order mark before them, and quotes around them, mean nothing.
 
     Raises:
         UnicodeDecodeError: No text.
         csv.Error: Quotes that do not close.
     """
-    return next(csv.reader([line.decode("utf-8-sig").rstrip("\r\n")], strict=True), [""])
+    text = line.decode("utf-8-sig").rstrip("\r\n")
+    return next(csv.reader([text], strict=True, delimiter=delimiter), [""])
 
 
-def _refuse(file: DataFile, n_read: int, reason: str) -> NoReturn:
+def _refuse(path: Path, cells: list[Cell], delimiter: str, n_read: int, reason: str) -> NoReturn:
     """Raise for the first fault below the first `n_read` rows, or for `reason` where no single cell is to blame."""
-    by_name = {column.name: column for column in file.table.columns}
-    header: list[Column] | None = None
-    for number, line in enumerate(_lines(file), start=1):
+    header: list[str] | None = None
+    for number, line in enumerate(_lines(path), start=1):
         if header is None:
-            header = [by_name[name] for name in _header(line)]
-        elif number > n_read + 1 and (fault := _fault(line, header)):
-            raise DataError(f"{file.path}, line {number}{fault}; {_REMEDY}")
-    raise DataError(f"{file.path}, below line {n_read + 1}: {_short(reason)}; {_REMEDY}")
+            header = _header(line, delimiter)
+        elif number > n_read + 1 and (fault := _fault(line, header, cells, delimiter)):
+            raise DataError(f"{path}, line {number}{fault}; {_REMEDY}")
+    raise DataError(f"{path}, below line {n_read + 1}: {_short(reason)}; {_REMEDY}")
 
 
-def _lines(file: DataFile) -> Iterator[bytes]:
+def _lines(path: Path) -> Iterator[bytes]:
     """Yield physical lines; a line longer than any real one is split."""
-    try:
-        with file.path.open("rb") as source:
-            yield from iter(lambda: source.readline(_LONGEST_LINE), b"")
-    except OSError as error:
-        raise _unreadable(file, error) from error
+    with _bytes(path) as source:
+        yield from iter(lambda: source.readline(_LONGEST_LINE), b"")
 
 
-def _fault(line: bytes, header: list[Column]) -> str:
+def _bytes(path: Path) -> BufferedIOBase:
+    """The bytes of a file, unpacked where it is packed."""
+    return gzip.GzipFile(path) if path.suffix == ".gz" else path.open("rb")
+
+
+def _fault(line: bytes, header: list[str], cells: list[Cell], delimiter: str) -> str:
     """Describe the fault of a line; empty if there is none."""
     try:
         text = line.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
         return f": {_short(line)} given, UTF-8 text wanted"
     try:
-        cells = next(csv.reader([text], strict=True), [""])
+        values = next(csv.reader([text], strict=True, delimiter=delimiter), [""])
     except csv.Error:
         return f": {_short(text)} given, quotes that close wanted"
-    for column, cell in zip(header, cells, strict=False):
-        if not column.reads(cell):
-            return f", column {column.name}: {_short(cell)} given, {column.wanted} wanted"
-    if len(cells) < len(header):
-        return f", column {header[len(cells)].name}: {len(cells)} cells given, {len(header)} wanted"
-    if len(cells) > len(header):
-        return f", column {header[-1].name}: {len(cells)} cells given, {len(header)} wanted"
+    by_name = {cell.column: cell for cell in cells}
+    for name, value in zip(header, values, strict=False):
+        if name in by_name and not by_name[name].reads(value):
+            return f", column {name}: {_short(value)} given, {by_name[name].wanted} wanted"
+    if len(values) != len(header):
+        return f": {len(values)} cells given, {len(header)} wanted"
     return ""
 
 
-def _short(value: str | bytes) -> str:
+def _short(value: object) -> str:
     """The value as one short printable line."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _unreadable(file: DataFile, error: OSError) -> DataError:
-    """A file that is there and cannot be read: the operating system's reason, without pyarrow's words around it."""
-    cause = os.strerror(error.errno) if error.errno else type(error).__name__
-    return DataError(f"{file.path}: cannot be read ({cause}); make it readable or unpack the archive again")
+def _unreadable(path: Path, error: OSError) -> DataError:
+    """A file that cannot be read: the operating system's reason, without pyarrow's words around it."""
+    cause = os.strerror(error.errno) if error.errno else " ".join(str(error).split()) or type(error).__name__
+    return DataError(f"{path}: cannot be read ({cause}); make it readable or name another file")

@@ -31,7 +31,7 @@ from user_models.fit.generators.video_quality import (
 )
 from user_models.fit.prediction.heldout import HeldOut
 from user_models.fit.rows.batches import Batch, as_batch, log_nodes
-from user_models.fit.rows.features import first_tag
+from user_models.fit.rows.features import first_topic
 from user_models.fit.rows.log_rows import LogReading
 from user_models.fit.watch_model.model import WatchModel
 from user_models.fit.watch_model.training import Trained
@@ -40,10 +40,6 @@ from user_models.world.parameters import DEFAULTS, Parameter
 from user_models.world.tables import USER_LATENTS, Tables
 from user_models.world.world import World
 
-ATTRIBUTION: Final = (
-    "Fitted on KuaiRand (Gao et al., CIKM 2022, https://kuairand.com), licensed CC BY-SA 4.0"
-    " (https://creativecommons.org/licenses/by-sa/4.0/). These parameters are adapted material under the same licence."
-)
 _PULL: Final = np.array([1.0, 1.0, 0.8, 1.0, -1.2, 0.8])
 """Pull of satisfaction on each action (assumed: no public data tell it from the pull of the match)."""
 
@@ -58,18 +54,22 @@ class Sources:
         users: User table.
         videos: Video table.
         statistics: Video statistics.
+        profile: Public columns whose combinations are the kinds of user.
         action_spread: Standard deviation over users of each action's effect.
         heldout: The check on later days.
         trained: How learning went.
+        attribution: Credit that the data ask for.
     """
 
     reading: LogReading
     users: pd.DataFrame
     videos: pd.DataFrame
     statistics: pd.DataFrame
+    profile: tuple[str, ...]
     action_spread: Float64[np.ndarray, " actions"]
     heldout: HeldOut
     trained: Trained
+    attribution: str
 
 
 def assemble(model: WatchModel, name: str, sources: Sources) -> World:
@@ -78,7 +78,7 @@ def assemble(model: WatchModel, name: str, sources: Sources) -> World:
     log_duration = _log_durations(sources.videos)
     batch = as_batch(rows)
     terms = world_terms(model, batch, log_duration)
-    kinds = profiles(sources.users)
+    kinds = profiles(sources.users, sources.profile)
     views = np.bincount(rows.user[~rows.random], minlength=len(sources.users))
     coming = activity(views, kinds.kinds.kind, kinds.kinds.share)
     hour_share = HOURLY_EXPOSURES / HOURLY_EXPOSURES.sum()
@@ -114,7 +114,7 @@ def assemble(model: WatchModel, name: str, sources: Sources) -> World:
         columns=kinds.columns,
         parameters={**DEFAULTS, "watch.momentum": _momentum(model, batch, terms.unit), **_satisfaction(read.weights)},
         provenance=_provenance(sources),
-        attribution=ATTRIBUTION,
+        attribution=sources.attribution,
         figures=_figures(terms, sources),
     )
 
@@ -167,7 +167,7 @@ def _read(
     model: WatchModel, batch: Batch, terms: Terms, sources: Sources, log_duration: Float64[np.ndarray, " videos"]
 ) -> _Read:
     """Quality and bait from the statistics, and their weights from who liked and who hated."""
-    statistics = sources.statistics.set_index("video_id").reindex(sources.videos["video_id"])
+    statistics = sources.statistics.set_index("item").reindex(sources.videos["item"])
     good = quality(statistics, terms.videos.appeal, log_duration)
     lure = bait(statistics, terms.videos.appeal, log_duration)
     rows = sources.reading.rows
@@ -214,7 +214,7 @@ def _videos(terms: Terms, sources: Sources, log_duration: Float64[np.ndarray, " 
     known = {**DEFAULTS, **_satisfaction(read.weights)}
     pleasing = known["satisfaction.quality"].value * read.quality - known["satisfaction.bait"].value * read.bait
     alone = replace(terms.videos, action=terms.videos.action - pleasing[:, None] * _PULL)
-    kinds = topics(first_tag(sources.videos), np.isfinite(log_duration))
+    kinds = topics(first_topic(sources.videos), np.isfinite(log_duration))
     lengths = length_shares(log_duration, kinds, log_nodes())
     return _Catalogue(kinds.share, lengths, mixture(video_latents(alone, log_duration, read.quality, read.bait), kinds))
 

@@ -1,54 +1,49 @@
-"""Checks that a folder has enough rows to fit on; errors name the file, the column and the remedy."""
+"""Checks that a log has enough rows to fit on; errors name the data, the column and the remedy."""
 
 from typing import Final
 
 import numpy as np
 
-from user_models.data.folder import KuaiRandFolder
-from user_models.data.layout import TableKind
+from user_models.data.log import LogData
 from user_models.errors import DataError
 from user_models.fit.prediction.views import FolderTables
-from user_models.fit.rows.features import USED_COUNTS
-from user_models.fit.rows.log_rows import LogRows
+from user_models.fit.rows.features import NEEDED_COUNTS
+from user_models.fit.rows.log_rows import MAIN, LogRows
 
 HELD_OUT_DAYS: Final = 2
 """The last days of the log are predicted from those before."""
 _FEWEST: Final = 2
-"""Users and videos: of one alone nothing tells how they differ."""
+"""Users and items: of one alone nothing tells how they differ."""
 
 
-def check_enough(folder: KuaiRandFolder, rows: LogRows, catalogue: FolderTables) -> None:
+def check_enough(data: LogData, rows: LogRows, catalogue: FolderTables) -> None:
     """Refuse rows from which no world can be fitted.
 
     Args:
-        folder: Where they are from.
-        rows: Of its logs, as the fit reads them.
+        data: Where they are from.
+        rows: Of its log, as the fit reads them.
         catalogue: Its other tables.
 
     Raises:
-        DataError: Too few users, videos, lengths, rows, days or counts; or no row of the main feed.
+        DataError: Too few users, items, lengths, rows, days or counts; or no row of the main feed.
     """
     if len(catalogue.users) < _FEWEST:
-        raise _poor(folder, "users", "user_id", f"{len(catalogue.users)} users given, at least {_FEWEST} wanted")
+        raise _poor(data, "user", f"{len(catalogue.users)} users given, at least {_FEWEST} wanted")
     lasting = int((catalogue.videos["duration_s"] > 0).sum())
     if lasting < _FEWEST:
-        given = f"{lasting} videos of known length given, at least {_FEWEST} wanted"
-        raise _poor(folder, "videos", "video_duration", given)
-    for name in USED_COUNTS:
-        if not catalogue.statistics[name].notna().any():
-            raise _poor(folder, "video_statistics", name, "no number given, that of one video at least wanted")
+        raise _poor(data, "duration_s", f"{lasting} items of known length given, at least {_FEWEST} wanted")
+    for name in catalogue.statistics:
+        if name in NEEDED_COUNTS and not catalogue.statistics[name].notna().any():
+            raise _poor(data, str(name), "no number given, that of one item at least wanted")
     if not len(rows):
-        raise _poor(folder, "standard", "user_id", "no row of a video of known length given")
+        raise _poor(data, "user", "no row of an item of known length given")
     days = len(np.unique(rows.date))
     if days <= HELD_OUT_DAYS:
-        raise _poor(folder, "standard", "date", f"{days} days given, at least {HELD_OUT_DAYS + 1} wanted")
-    if not (rows.tab == 0).any():
-        raise _poor(folder, "standard", "tab", "no row of the main feed, tab 1, given")
+        raise _poor(data, "time", f"{days} days given, at least {HELD_OUT_DAYS + 1} wanted")
+    if not (rows.tab == MAIN).any():
+        raise _poor(data, "surface", "no row of the main feed given")
 
 
-def _poor(folder: KuaiRandFolder, kind: TableKind, column: str, reason: str) -> DataError:
+def _poor(data: LogData, column: str, reason: str) -> DataError:
     """Build the error for a table that lacks data."""
-    names = ", ".join(file.path.name for file in folder.files[kind])
-    return DataError(
-        f"{folder.files[kind][0].path.parent}: {names}: column {column}: {reason}; give the complete folder"
-    )
+    return DataError(f"{data.path}: column {column}: {reason}; give the complete data")

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from user_models.data.folder import KuaiRandFolder
+from user_models.data.log import LogData
+from user_models.data.summary import check_units
 from user_models.dynamics.watch_thresholds import COMPLETE_THRESHOLD
 from user_models.errors import FitError
 from user_models.fit.assemble import Sources, assemble
@@ -26,7 +27,7 @@ from user_models.fit.matching.taste_strength import tune_strengths
 from user_models.fit.prediction.exposures import Exposures, read_exposures
 from user_models.fit.prediction.heldout import HeldOut, check_heldout
 from user_models.fit.prediction.predictor import Predictor, PredictorPlan, learn_predictor
-from user_models.fit.prediction.views import FolderTables
+from user_models.fit.prediction.views import tables_of
 from user_models.fit.rows.batches import as_batch
 from user_models.fit.rows.features import Features, user_features, video_features
 from user_models.fit.rows.log_rows import LogRows, read_rows
@@ -72,7 +73,7 @@ class _Public:
 
 
 def fit_world(
-    folder: KuaiRandFolder,
+    data: LogData,
     name: str,
     seed: int,
     schedule: WatchModelSchedule | None = None,
@@ -80,15 +81,15 @@ def fit_world(
     selector: Selector | None = None,
     exposures: Path | None = None,
 ) -> FitResult:
-    """Fit a world on a KuaiRand folder; progress bars go to the standard error stream.
+    """Fit a world on a log; progress bars go to the standard error stream.
 
     Rows of a random log, where there is one, are fitted with the standard ones and set the world's levels. Without
     one, levels are set to the published figures of random exposures.
 
     Args:
-        folder: With a standard log of at least three days.
+        data: With a log of at least three days.
         name: Of the world.
-        seed: The same folder and seed give the same world on the same machine.
+        seed: The same data and seed give the same world on the same machine.
         schedule: How the watch model is trained; good for Pure by default.
         plan: How the predictor is trained; good for Pure by default.
         selector: The stand-in ranker from which strengths start.
@@ -102,7 +103,7 @@ def fit_world(
     try:
         with _one_thread():
             schedules = (schedule or WatchModelSchedule(), plan or PredictorPlan())
-            return _fit(folder, name, _Settings(seed, *schedules, selector or Selector(), earlier))
+            return _fit(data, name, _Settings(seed, *schedules, selector or Selector(), earlier))
     except np.linalg.LinAlgError as error:
         raise FitError(f"{name}: users or videos do not differ in a way that can be told ({error}); {MORE}") from error
 
@@ -119,19 +120,24 @@ class _Settings:
     exposures: Exposures | None
 
 
-def _fit(folder: KuaiRandFolder, name: str, how: _Settings) -> FitResult:
+def _fit(data: LogData, name: str, how: _Settings) -> FitResult:
     """`fit_world` on one thread."""
-    reading = read_rows(folder)
-    catalogue = FolderTables(folder.users(), folder.videos(), folder.video_statistics())
-    check_enough(folder, reading.rows, catalogue)
+    reading = read_rows(data)
+    catalogue = tables_of(data)
+    check_enough(data, reading.rows, catalogue)
+    length_s = float(np.exp(reading.rows.log_duration.mean(dtype=np.float64)))
+    check_units(data, float(reading.rows.watch_s.mean(dtype=np.float64)), length_s, len(reading.rows))
     before = catalogue.views(_before(reading.rows))
     predictor = learn_predictor(before, catalogue, how.exposures, how.seed, how.plan)
-    heldout = check_heldout(predictor, folder)
+    heldout = check_heldout(predictor, data)
     users, videos, statistics = catalogue.users, catalogue.videos, catalogue.statistics
     spread = action_spreads(reading.rows, reading.rows.user)
     public = _Public(user_features(users), video_features(videos, statistics), _priors(reading.rows, spread))
     model, trained = _learn(reading.rows, public, how.seed, how.schedule)
-    world = assemble(model, name, Sources(reading, users, videos, statistics, spread, heldout, trained))
+    sources = Sources(
+        reading, users, videos, statistics, data.profile(), spread, heldout, trained, data.mapping.attribution
+    )
+    world = assemble(model, name, sources)
     check_world(world)
     random = random_figures(reading.rows)
     return FitResult(_levelled(world, random, how.selector), heldout, predictor, random)

@@ -9,7 +9,7 @@ from comparison import compare
 from learning import Schedule
 from table import as_json, as_table
 
-from user_models.data.folder import open_folder
+from user_models.data.log import open_log
 from user_models.errors import DataError
 
 
@@ -19,7 +19,7 @@ def main() -> int:
     # Sums on several threads depend on their number.
     torch.set_num_threads(1)
     try:
-        comparison = compare(open_folder(asked.data), asked.seed, Schedule())
+        comparison = compare(open_log(asked.data), asked.seed, Schedule())
     except (DataError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -22,7 +22,7 @@ from threshold_form import adaptive_thresholds
 from tree_form import quantile_tree
 from views import as_views
 
-from user_models.data.folder import KuaiRandFolder
+from user_models.data.log import LogData
 from user_models.fit.rows.log_rows import LogRows, read_rows
 
 HELD_OUT_DAYS: Final = 2
@@ -88,7 +88,7 @@ class _Made:
     forecast: Forecast
 
 
-def compare(folder: KuaiRandFolder, seed: int, schedule: Schedule, n_draws: int = N_DRAWS) -> FormComparison:
+def compare(folder: LogData, seed: int, schedule: Schedule, n_draws: int = N_DRAWS) -> FormComparison:
     """Fit and score all formulations.
 
     Args:

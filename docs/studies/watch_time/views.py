@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
-from user_models.fit.rows.log_rows import TABS, LogRows
+from user_models.fit.rows.log_rows import N_SURFACES, LogRows
 
-N_TABS: Final = len(TABS) + 1
+N_TABS: Final = N_SURFACES + 1
 TWO_COLUMNS: Final = 1
 """Code of the page where videos are chosen from a grid."""
 _NODES: Final = torch.tensor([5.0, 7, 9, 12, 18, 25, 35, 50, 75, 110, 160, 250, 450]).log()

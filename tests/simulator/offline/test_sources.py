@@ -13,7 +13,7 @@ from policies.base import Event
 from simulator.cli.app import main
 from simulator.errors import OfflineError
 from simulator.offline.source import LogSource, read_source
-from user_models.data.layout import official_names
+from user_models.data.kuairand import official_names
 
 ROWS = Path(__file__).parents[2] / "user_models" / "data" / "conftest.py"
 
@@ -113,7 +113,7 @@ def test_the_tables_are_looked_for_beside_the_list(folder, tmp_path):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"user_ids": (1, 1, 1, 1, 7)}, "user_id 7 of the list is not there"),
+        ({"user_ids": (1, 1, 1, 1, 7)}, "user 7 of the list is not there"),
         ({"long_view": [0, 2, 0, 1, 1]}, "long_view holds values other than 0 and 1"),
     ],
 )

@@ -23,7 +23,7 @@ from simulator.validation.targets import checks, gate
 from simulator.validation.validate import judged, validate, write_validation
 from simulator.validation.verdict import warning, with_verdict
 from simulator.validation.views import public_features
-from user_models.data.layout import official_names
+from user_models.data.kuairand import official_names
 from user_models.testing import toy_world
 
 N_USERS, N_VIDEOS, N_ROWS = 60, 40, 600

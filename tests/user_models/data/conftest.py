@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from user_models.data.layout import Variant, official_names
-from user_models.data.schema import TableSchema
+from user_models.data.kuairand import OfficialTable, Variant, official_names
 
 FEATURES = {
     "user_active_degree": "full_active",
@@ -28,7 +27,7 @@ FEATURES = {
 TAGS = ("39,2", "7", "")
 
 
-def made_up_row(table: TableSchema, at: int) -> dict[str, object]:
+def made_up_row(table: OfficialTable, at: int) -> dict[str, object]:
     """An allowed row; `at` tells rows apart."""
     flags = {"is_click", "is_like", "is_lowactive_period", "is_video_author", "long_view", "is_rand", "tab"}
     own = {
@@ -44,7 +43,7 @@ def made_up_row(table: TableSchema, at: int) -> dict[str, object]:
     return {name: own.get(name, FEATURES.get(name, at % 2 if name in flags else 0)) for name in table.header}
 
 
-def write_table(path: Path, table: TableSchema, rows: list[dict[str, object]], order: tuple[str, ...] = ()) -> None:
+def write_table(path: Path, table: OfficialTable, rows: list[dict[str, object]], order: tuple[str, ...] = ()) -> None:
     """Write rows as the archive does: plain commas, quotes where needed, Unix line ends."""
     with path.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, order or table.header, lineterminator="\n")

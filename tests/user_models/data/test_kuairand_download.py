@@ -15,7 +15,7 @@ import requests
 
 from user_models.data.archive import unpack
 from user_models.data.download import ARCHIVES, ZENODO, download
-from user_models.data.folder import open_folder
+from user_models.data.log import open_log
 from user_models.errors import DataError, DownloadError
 
 NAME = "KuaiRand-Pure.tar.gz"
@@ -125,7 +125,7 @@ def names(folder):
 def test_a_download_opens_and_leaves_nothing_else(server, tmp_path):
     folder = fetch(server, tmp_path / "new" / "data sets")
     assert folder == tmp_path / "new" / "data sets" / "KuaiRand-Pure"
-    assert open_folder(folder).n_rows() == 80_010
+    assert open_log(folder).n_rows() == 80_010
     assert names(folder.parent) == ["KuaiRand-Pure"]
     assert server.asked == [None]
 
@@ -147,7 +147,7 @@ def test_a_folder_that_is_there_is_not_fetched_again(server, tmp_path):
 
 def test_a_lost_connection_is_taken_up_where_it_broke(server, tmp_path):
     server.cuts = [200_000, 200_000]
-    assert open_folder(fetch(server, tmp_path)).n_rows() == 80_010
+    assert open_log(fetch(server, tmp_path)).n_rows() == 80_010
     first, second, third = server.asked
     assert first is None
     starts = [int(asked.removeprefix("bytes=").removesuffix("-")) for asked in (second, third)]
@@ -171,13 +171,13 @@ def test_a_part_of_an_earlier_call_is_resumed(server, tmp_path):
 def test_a_server_without_ranges_starts_again(server, tmp_path):
     server.ranges = False
     (tmp_path / f"{NAME}.part").write_bytes(server.body[:1000])
-    assert open_folder(fetch(server, tmp_path)).n_rows() == 80_010
+    assert open_log(fetch(server, tmp_path)).n_rows() == 80_010
 
 
 @pytest.mark.parametrize("beyond", [b"", b"left over from another file"])
 def test_a_part_that_is_whole_or_too_long_is_settled(server, tmp_path, beyond):
     (tmp_path / f"{NAME}.part").write_bytes(server.body + beyond)
-    assert open_folder(fetch(server, tmp_path)).n_rows() == 80_010
+    assert open_log(fetch(server, tmp_path)).n_rows() == 80_010
 
 
 def test_a_wrong_checksum_is_refused_and_removed(server, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from user_models.data.layout import official_names
+from user_models.data.kuairand import official_names
 from user_models.dynamics.watch_thresholds import N_THRESHOLDS, threshold_seconds
 from user_models.fit.rows.batches import NODES_S
 from user_models.fit.rows.log_rows import LogRows

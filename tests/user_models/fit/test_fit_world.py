@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from user_models.data.folder import open_folder
-from user_models.data.layout import official_names
+from user_models.data.kuairand import official_names
+from user_models.data.log import open_log
 from user_models.errors import DataError, FitError
 from user_models.fit import fit_world, fitting
 from user_models.fit.prediction import lightgbm_baseline
@@ -35,7 +35,7 @@ def untuned(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_folder_becomes_a_world_that_can_be_stored(small_folder, tmp_path, monkeypatch):
     untuned(monkeypatch)
-    result = fit_world(open_folder(small_folder), "small", 0, *QUICK)
+    result = fit_world(open_log(small_folder), "small", 0, *QUICK)
     save_world(result.world, tmp_path / "small")
     loaded = load_world(str(tmp_path / "small"))
     assert loaded.figures["heldout.n_test"] == result.heldout.n_test > 0
@@ -47,7 +47,7 @@ def test_a_folder_becomes_a_world_that_can_be_stored(small_folder, tmp_path, mon
 
 def test_without_a_random_log_the_card_says_so(small_folder, monkeypatch):
     untuned(monkeypatch)
-    result = fit_world(open_folder(small_folder), "small", 0, *QUICK)
+    result = fit_world(open_log(small_folder), "small", 0, *QUICK)
     assert result.random is None
     assert "no random log" in result.world.provenance["stage"]
     assert result.world.figures["rows.random"] == 0
@@ -60,8 +60,8 @@ def test_a_random_log_is_fitted_and_sets_the_levels(small_folder, tmp_path, monk
     standard = pd.read_csv(folder / "data" / "log_standard_4_22_to_5_08_pure.csv")
     shown = standard.assign(is_rand=1, tab=1, time_ms=standard["time_ms"] + 1)
     shown.to_csv(folder / "data" / "log_random_4_22_to_5_08_pure.csv", index=False)
-    result = fit_world(open_folder(folder), "both", 0, *QUICK)
-    rows = read_rows(open_folder(folder)).rows
+    result = fit_world(open_log(folder), "both", 0, *QUICK)
+    rows = read_rows(open_log(folder)).rows
     assert result.random is not None
     assert result.random.click == pytest.approx(rows.click[rows.random].mean())
     assert result.world.figures["rows.random"] == rows.random.sum() == len(shown)
@@ -70,14 +70,14 @@ def test_a_random_log_is_fitted_and_sets_the_levels(small_folder, tmp_path, monk
 
 def test_the_same_folder_and_seed_give_the_same_world(small_folder, monkeypatch):
     untuned(monkeypatch)
-    one, other = (fit_world(open_folder(small_folder), "small", 4, *QUICK).world for _ in range(2))
+    one, other = (fit_world(open_log(small_folder), "small", 4, *QUICK).world for _ in range(2))
     for name in table_names():
         np.testing.assert_array_equal(getattr(one.tables, name), getattr(other.tables, name))
 
 
 def test_match_of_random_pairs_has_unit_variance(small_folder, monkeypatch):
     untuned(monkeypatch)
-    world = fit_world(open_folder(small_folder), "small", 0, *QUICK).world
+    world = fit_world(open_log(small_folder), "small", 0, *QUICK).world
     users, videos = world.draw_users(np.arange(2_000), 0).latents, world.draw_videos(2_000, 0).latents
     assert (users.taste @ videos.topic.T).var() == pytest.approx(1, rel=0.25)
 
@@ -105,40 +105,40 @@ def first_rows(folder, root, kind, n):
 @pytest.mark.parametrize(
     ("kind", "columns", "message"),
     [
-        ("videos", {"video_duration": ""}, r"basic_pure.csv: column video_duration: 0 videos of known length given"),
-        ("videos", {"video_duration": "0"}, r"basic_pure.csv: column video_duration: 0 videos of known length given"),
-        ("standard", {"date": lambda dates: dates.max()}, "column date: 2 days given, at least 3"),
-        ("standard", {"tab": "5"}, r"_pure.csv: column tab: no row of the main feed, tab 1, given"),
-        ("video_statistics", {"like_cnt": ""}, r"statistic_pure.csv: column like_cnt: no number given"),
+        ("videos", {"video_duration": ""}, "column duration_s: 0 items of known length given"),
+        ("videos", {"video_duration": "0"}, "column duration_s: 0 items of known length given"),
+        ("standard", {"date": lambda dates: dates.max()}, "column time: 2 days given, at least 3"),
+        ("standard", {"tab": "5"}, "column surface: no row of the main feed given"),
+        ("video_statistics", {"show_cnt": ""}, "column shows: no number given"),
     ],
 )
 def test_too_little_is_refused_before_the_fit(small_folder, tmp_path, kind, columns, message):
     root = changed(small_folder, tmp_path / "poor", kind, **columns)
-    open_folder(root).check()
-    with pytest.raises(DataError, match=message + ".*; give the complete folder") as caught:
-        fit_world(open_folder(root), "small", 0, *QUICK)
+    open_log(root).check()
+    with pytest.raises(DataError, match=message + ".*; give the complete data") as caught:
+        fit_world(open_log(root), "small", 0, *QUICK)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("kind", "n", "message"),
     [
-        ("standard", 0, "column user_id: no row of a video of known length given"),
-        ("video_statistics", 0, "column show_cnt: no number given"),
+        ("standard", 0, "column user: no row of an item of known length given"),
+        ("video_statistics", 0, "column shows: no number given"),
     ],
 )
 def test_too_few_rows_are_refused_before_the_fit(small_folder, tmp_path, kind, n, message):
     root = first_rows(small_folder, tmp_path / "poor", kind, n)
     with pytest.raises(DataError, match=message):
-        fit_world(open_folder(root), "small", 0, *QUICK)
+        fit_world(open_log(root), "small", 0, *QUICK)
 
 
 def test_one_user_is_too_few_to_fit_on(small_folder, tmp_path):
     root = changed(small_folder, tmp_path / "one", "standard", user_id="0")
     path = root / "data" / "user_features_pure.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
-    with pytest.raises(DataError, match=r"user_features_pure.csv: column user_id: 1 users given, at least 2 wanted"):
-        fit_world(open_folder(root), "small", 0, *QUICK)
+    with pytest.raises(DataError, match=r"column user: 1 users given, at least 2 wanted"):
+        fit_world(open_log(root), "small", 0, *QUICK)
 
 
 @pytest.mark.parametrize(
@@ -148,10 +148,10 @@ def test_one_user_is_too_few_to_fit_on(small_folder, tmp_path):
         ("videos", {"video_duration": "20000", "music_type": ""}),
         ("standard", {"is_click": "1", "is_like": "1", "is_hate": "1"}),
         ("standard", {"play_time_ms": "0", "is_click": "0", "long_view": "0"}),
-        ("standard", {"user_id": "0", "tab": "1", "hourmin": "1200", "duration_ms": "1"}),
+        ("standard", {"user_id": "0", "tab": "1", "hourmin": "1200", "duration_ms": "200"}),
         ("video_statistics", dict.fromkeys(("like_cnt", "follow_cnt", "share_cnt", "collect_cnt", "play_cnt"), "0")),
     ],
-    ids=["no topic", "one length", "all clicks", "nothing watched", "one user, 1 ms", "no count"],
+    ids=["no topic", "one length", "all clicks", "nothing watched", "one user, 0.2 s", "no count"],
 )
 def test_rows_unlike_any_real_ones_give_a_world_that_can_be_read_again(
     small_folder, tmp_path, monkeypatch, kind, columns
@@ -159,7 +159,7 @@ def test_rows_unlike_any_real_ones_give_a_world_that_can_be_read_again(
     untuned(monkeypatch)
     root = changed(small_folder, tmp_path / "odd", kind, **columns)
     schedule = WatchModelSchedule(epochs=1, batch=512)
-    save_world(fit_world(open_folder(root), "odd", 0, schedule, QUICK[1]).world, tmp_path / "world")
+    save_world(fit_world(open_log(root), "odd", 0, schedule, QUICK[1]).world, tmp_path / "world")
     world = load_world(str(tmp_path / "world"))
     for drawn in (world.draw_users(np.arange(50), 0).latents, world.draw_videos(50, 0).latents):
         assert all(np.isfinite(values).all() for values in drawn)
@@ -171,7 +171,7 @@ def test_a_fit_that_runs_away_is_refused_before_anything_is_tuned(small_folder, 
         fitting, "assemble", lambda *parts: toy_world().with_tables(stage=toy_world().tables.stage * np.nan)
     )
     with pytest.raises(FitError, match=r"the fit ran away: stage .*; give a folder with more rows"):
-        fit_world(open_folder(small_folder), "small", 0, *QUICK)
+        fit_world(open_log(small_folder), "small", 0, *QUICK)
 
 
 def test_items_that_do_not_differ_are_refused_in_one_line(small_folder, monkeypatch):
@@ -180,26 +180,26 @@ def test_items_that_do_not_differ_are_refused_in_one_line(small_folder, monkeypa
 
     monkeypatch.setattr(fitting, "assemble", diverges)
     with pytest.raises(FitError, match=r"small: users or videos do not differ .* did not converge\); give a folder"):
-        fit_world(open_folder(small_folder), "small", 0, *QUICK)
+        fit_world(open_log(small_folder), "small", 0, *QUICK)
 
 
 def test_repeated_rows_are_left_out_and_counted(small_folder):
-    reading = read_rows(open_folder(small_folder))
+    reading = read_rows(open_log(small_folder))
     assert reading.n_read == len(reading.rows) + reading.n_duplicates + reading.n_lengthless
     by_user = np.diff(reading.rows.user)
     assert (by_user >= 0).all()
 
 
 def test_codes_of_different_columns_never_meet(small_folder):
-    folder = open_folder(small_folder)
-    for features in (user_features(folder.users()), video_features(folder.videos(), folder.video_statistics())):
+    folder = open_log(small_folder)
+    for features in (user_features(folder.users()), video_features(folder.items(), folder.counts())):
         highest = features.codes.max(axis=0)
         assert (features.codes[:, 1:].min(axis=0) > highest[:-1]).all()
         assert highest[-1] == features.n_codes - 1
 
 
 def test_a_view_follows_the_one_before_it_in_the_session(small_folder):
-    rows = read_rows(open_folder(small_folder)).rows
+    rows = read_rows(open_log(small_folder)).rows
     same = np.append(False, rows.user[1:] == rows.user[:-1])
     assert set(np.unique(rows.before)) <= {-0.5, 0.0, 0.5}
     assert (rows.before[~same] == 0).all()
@@ -209,6 +209,6 @@ def test_a_view_follows_the_one_before_it_in_the_session(small_folder):
 
 @pytest.mark.real
 def test_the_real_sample_is_read_whole(kuairand):
-    reading = read_rows(open_folder(kuairand / "kuairand-pure-sample"))
+    reading = read_rows(open_log(kuairand / "kuairand-pure-sample"))
     assert (reading.n_read, reading.n_lengthless) == (172_671, 2_665)
     assert reading.n_duplicates == 4_402

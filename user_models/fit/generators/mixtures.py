@@ -16,11 +16,8 @@ from jaxtyping import Float32, Float64, Int32, Int64
 from user_models.fit.generators.latents import Latents
 from user_models.world.tables import ACTIONS, N_LENGTHS, USER_LATENTS, VIDEO_LATENTS, PublicColumn
 
-PROFILE_COLUMNS: Final = (
-    *("user_active_degree", "is_video_author", "follow_user_num_range"),
-    *("fans_user_num_range", "register_days_range"),
-)
-"""Public columns whose combinations are the kinds of user."""
+UNKNOWN: Final = "unknown"
+"""Level of a public column of users where a cell says nothing."""
 FEWEST_USERS: Final = 5
 """Combinations with fewer users are left out."""
 FEWEST_VIDEOS: Final = 40
@@ -77,19 +74,19 @@ class Profiles:
     code: Int32[np.ndarray, "kinds columns"]
 
 
-def profiles(users: pd.DataFrame) -> Profiles:
+def profiles(users: pd.DataFrame, columns: tuple[str, ...]) -> Profiles:
     """Combinations of the public columns, as far as enough users share them."""
-    coded = [pd.factorize(users[name].astype(str), sort=True) for name in PROFILE_COLUMNS]
+    coded = [pd.factorize(users[name].fillna(UNKNOWN).astype(str), sort=True) for name in columns]
     codes = np.stack([code for code, _ in coded], axis=1)
     found, kind, counts = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
     kept = counts >= min(FEWEST_USERS, int(counts.max()))
     number = np.where(kept, np.cumsum(kept) - 1, -1)
-    columns = tuple(
+    public = tuple(
         PublicColumn(name, tuple(str(level) for level in levels))
-        for name, (_, levels) in zip(PROFILE_COLUMNS, coded, strict=True)
+        for name, (_, levels) in zip(columns, coded, strict=True)
     )
     kinds = Kinds(number[kind.ravel()], counts[kept] / counts[kept].sum())
-    return Profiles(kinds, columns, found[kept].astype(np.int32))
+    return Profiles(kinds, public, found[kept].astype(np.int32))
 
 
 def topics(tag: "pd.Series[str]", kept: np.ndarray) -> Kinds:

@@ -39,16 +39,16 @@ def quality(
     statistics: pd.DataFrame, appeal: Float64[np.ndarray, " videos"], log_duration: Float64[np.ndarray, " videos"]
 ) -> Float64[np.ndarray, " videos"]:
     """Approval per play beyond appeal; mean 0, standard deviation 1."""
-    counts = ("like_cnt", "follow_cnt", "share_cnt", "collect_cnt")
-    return _beyond([log_rate(statistics, name) for name in counts], appeal, log_duration)
+    counts = ("likes", "follows", "shares", "collects")
+    return _beyond([log_rate(statistics, name) for name in counts if name in statistics], appeal, log_duration)
 
 
 def bait(
     statistics: pd.DataFrame, appeal: Float64[np.ndarray, " videos"], log_duration: Float64[np.ndarray, " videos"]
 ) -> Float64[np.ndarray, " videos"]:
     """Regret per play beyond appeal; mean 0, standard deviation 1."""
-    regret = [log_rate(statistics, name) for name in ("reduce_similar_cnt", "report_cnt")]
-    unfinished = log_rate(statistics, "valid_play_cnt") - log_rate(statistics, "complete_play_cnt")
+    regret = [log_rate(statistics, name) for name in ("dislikes", "reports") if name in statistics]
+    unfinished = log_rate(statistics, "valid_plays") - log_rate(statistics, "complete_plays")
     return _beyond([*regret, unfinished], appeal, log_duration)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32
 
-from user_models.data.folder import KuaiRandFolder
+from user_models.data.log import LogData
 from user_models.errors import DataError
 from user_models.fit.prediction.distribution import (
     BUCKETS_S,
@@ -30,7 +30,7 @@ from user_models.fit.prediction.lightgbm_baseline import Reference, labels, plai
 from user_models.fit.prediction.predictor import Prediction, Predictor, forecast
 from user_models.fit.prediction.running_counts import EXPOSED, RunningCounts
 from user_models.fit.prediction.scores import auc, log_loss, spearman
-from user_models.fit.prediction.views import FolderTables, LoggedViews, merged, read_views
+from user_models.fit.prediction.views import FolderTables, LoggedViews, merged, read_views, tables_of
 from user_models.fit.rows.log_rows import LogRows
 
 LABELS: Final = ("click", "long_view", "like")
@@ -103,9 +103,7 @@ class HeldOut:
         return {name: value for name, value in {**single, **scores, **ks}.items() if np.isfinite(value)}
 
 
-def check_heldout(
-    predictor: Predictor, data: KuaiRandFolder, heldout: KuaiRandFolder | None = None, seed: int = 0
-) -> HeldOut:
+def check_heldout(predictor: Predictor, data: LogData, heldout: LogData | None = None, seed: int = 0) -> HeldOut:
     """Predict rows that a predictor has not learned from, and compare.
 
     Of users that the predictor does not carry, and of all that has held-out rows on days it has seen, what was seen is
@@ -126,7 +124,7 @@ def check_heldout(
 
 
 def _rows_of(
-    predictor: Predictor, data: KuaiRandFolder, heldout: KuaiRandFolder | None
+    predictor: Predictor, data: LogData, heldout: LogData | None
 ) -> tuple[LoggedViews, LoggedViews, FolderTables]:
     """Split views into earlier and held-out ones; the third value holds the tables of both."""
     known, catalogue = read_views(data)
@@ -136,7 +134,7 @@ def _rows_of(
             last = predictor.past.last_date
             raise DataError(f"the log has no usable rows after {last}, the last day learned from; give held-out rows")
         return known.take(~later), known.take(later), catalogue
-    own = FolderTables(heldout.users(), heldout.videos(), heldout.video_statistics())
+    own = tables_of(heldout)
     both = merged(catalogue, own)
     asked, _ = read_views(heldout, both)
     if not len(asked):

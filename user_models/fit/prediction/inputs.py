@@ -27,7 +27,7 @@ from user_models.fit.prediction.running_counts import (
 )
 from user_models.fit.prediction.views import LoggedViews
 from user_models.fit.rows.batches import log_nodes, place
-from user_models.fit.rows.log_rows import TABS
+from user_models.fit.rows.log_rows import N_SURFACES
 
 _TYPICAL: Final = {
     "click": 0.44,
@@ -179,7 +179,7 @@ def _moment(views: LoggedViews) -> Float32[np.ndarray, "rows numbers"]:
     hats = np.zeros((len(rows), len(log_nodes())), np.float32)
     at = np.arange(len(rows))
     hats[at, right - 1], hats[at, right] = 1 - part, part
-    page = np.eye(len(TABS) + 1, dtype=np.float32)[rows.tab]
+    page = np.eye(N_SURFACES + 1, dtype=np.float32)[rows.tab]
     length = (rows.log_duration - np.float32(_MIDDLE))[:, None]
     turn = 2 * np.pi * rows.hour[:, None] / 24
     round_the_clock = [np.sin(turn), np.cos(turn), np.sin(2 * turn), np.cos(2 * turn)]

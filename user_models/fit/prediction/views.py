@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int64
 
-from user_models.data.folder import KuaiRandFolder
+from user_models.data.log import LogData
 from user_models.fit.prediction.feature_encoder import Coding, learn_coding
+from user_models.fit.rows.counted_items import counted
 from user_models.fit.rows.features import user_categories, user_numbers, video_categories, video_numbers
 from user_models.fit.rows.log_rows import LogRows, read_rows
 
@@ -66,28 +67,37 @@ class FolderTables:
     def views(self, rows: LogRows) -> LoggedViews:
         """Rows that point into these tables, with their ids."""
         users, videos, authors = (
-            column.to_numpy(np.int64)
-            for column in (self.users["user_id"], self.videos["video_id"], self.videos["author_id"])
+            column.to_numpy(np.int64) for column in (self.users["user"], self.videos["item"], self.videos["author"])
         )
         return LoggedViews(rows, users[rows.user], videos[rows.video], authors[rows.video])
 
     def author_of(self) -> "pd.Series[int]":
         """Authors by video id."""
-        return self.videos.set_index("video_id")["author_id"]
+        return self.videos.set_index("item")["author"]
 
 
-def read_views(folder: KuaiRandFolder, catalogue: FolderTables | None = None) -> tuple[LoggedViews, FolderTables]:
-    """All usable views of a folder, standard and random.
+def tables_of(data: LogData) -> FolderTables:
+    """The tables of a log; items are counted in the log where nobody else counted them.
+
+    Raises:
+        DataError: Damage in the files.
+    """
+    counts = data.counts()
+    return FolderTables(data.users(), data.items(), counted(data) if counts is None else counts)
+
+
+def read_views(data: LogData, catalogue: FolderTables | None = None) -> tuple[LoggedViews, FolderTables]:
+    """All usable views of a log, those of random exposures too.
 
     Args:
-        folder: The logs.
-        catalogue: Tables to point into instead of the folder's own; they must name all of its users and videos.
+        data: The log.
+        catalogue: Tables to point into instead of the data's own; they must name all of its users and videos.
 
     Raises:
         DataError: Damage in the files, or a user or video without features.
     """
-    own = FolderTables(folder.users(), folder.videos(), folder.video_statistics())
-    views = own.views(read_rows(folder).rows)
+    own = tables_of(data)
+    views = own.views(read_rows(data).rows)
     if catalogue is None:
         return views, own
     return _repointed(views, catalogue), catalogue
@@ -96,9 +106,9 @@ def read_views(folder: KuaiRandFolder, catalogue: FolderTables | None = None) ->
 def merged(one: FolderTables, other: FolderTables) -> FolderTables:
     """Merge both catalogues; the first one's rows win."""
     return FolderTables(
-        _merged(one.users, other.users, "user_id"),
-        _merged(one.videos, other.videos, "video_id"),
-        _merged(one.statistics, other.statistics, "video_id"),
+        _merged(one.users, other.users, "user"),
+        _merged(one.videos, other.videos, "item"),
+        _merged(one.statistics, other.statistics, "item"),
     )
 
 
@@ -108,6 +118,6 @@ def _merged(one: pd.DataFrame, other: pd.DataFrame, key: str) -> pd.DataFrame:
 
 def _repointed(views: LoggedViews, catalogue: FolderTables) -> LoggedViews:
     """Re-index views to the rows of another folder's tables."""
-    user = pd.Index(catalogue.users["user_id"]).get_indexer(pd.Index(views.user_id))
-    video = pd.Index(catalogue.videos["video_id"]).get_indexer(pd.Index(views.video_id))
+    user = pd.Index(catalogue.users["user"]).get_indexer(pd.Index(views.user_id))
+    video = pd.Index(catalogue.videos["item"]).get_indexer(pd.Index(views.video_id))
     return catalogue.views(replace(views.rows, user=user.astype(np.int64), video=video.astype(np.int64)))

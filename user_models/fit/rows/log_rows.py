@@ -5,23 +5,31 @@ Axes: `rows` log rows; `thresholds` of watch time; `actions` as in `user_models.
 
 from dataclasses import dataclass, fields
 from typing import Final, final
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float32, Int64
 
-from user_models.data.folder import KuaiRandFolder
+from user_models.data.contract import ACTIONS
+from user_models.data.log import LogData
+from user_models.data.mapping import Surfaces
 from user_models.dynamics.watch_thresholds import threshold_seconds
 from user_models.errors import DataError
 
-TABS: Final = (1, 0, 2, 4, 6)
-"""Pages of the app with effects of their own, the main feed first; all others share one more code."""
+N_SURFACES: Final = 5
+"""Pages of the app with effects of their own: the main feed, the grid, and three; all others share one more code."""
+MAIN, GRID = 0, 1
+"""Codes of the main feed, and of the page where items are chosen from a grid."""
 SESSION_GAP_MS: Final = 30 * 60 * 1000
 """The view before counts if it is no older than this (ms)."""
-_LABELS: Final = ("is_like", "is_follow", "is_comment", "is_forward", "is_hate", "is_profile_enter")
+CLICK_S: Final = 7.0
+"""Seconds from which a view is called a click where the log has none."""
+LONG_VIEW_S: Final = 18.0
+"""Seconds from which a view is called long where the log does not say so."""
 _COLUMNS: Final = (
-    *("user_id", "video_id", "date", "hourmin", "time_ms", "tab", "play_time_ms", "duration_ms"),
-    *("is_click", "long_view", "is_rand", *_LABELS, "watch_s", "duration_s"),
+    *("user", "item", "time_ms", "day", "hour", "surface", "watch_s", "duration_s"),
+    *("click", "long_view", "is_random", *ACTIONS),
 )
 
 
@@ -34,8 +42,8 @@ class LogRows:
         user: Row of the user table.
         video: Row of the video table.
         date: Local day, yyyymmdd.
-        tab: Code of the page: place in `TABS`, or `len(TABS)` for the rest.
-        page: The page as logged, 0 to 14.
+        tab: Code of the page: `MAIN`, `GRID`, one of the next three, or `N_SURFACES` for the rest.
+        page: The page as logged, if that is a number, else one that stands for its name.
         hour: Hour of day.
         before: 0.5 if the view before in the session was clicked, -0.5 if not, 0 if there is none.
         log_duration: Log-seconds.
@@ -97,25 +105,23 @@ class LogReading:
         return int(self.rows.random.sum())
 
 
-def read_rows(folder: KuaiRandFolder) -> LogReading:
-    """The logs of a folder, the random one too if it has one; a length of 0 is looked up in the video table.
+def read_rows(data: LogData) -> LogReading:
+    """The log, that of random exposures too if there is one; a length of 0 is looked up in the table of items.
 
     Raises:
-        DataError: Damage in the files, or a user or video of the log without features.
+        DataError: Damage in the files, or a user or item of the log without features.
     """
-    logs = [log for log in (folder.standard(_COLUMNS), folder.random(_COLUMNS)) if log is not None and len(log)]
-    log = pd.concat(logs, ignore_index=True) if logs else folder.standard(_COLUMNS)
-    videos = folder.videos(("video_id", "duration_s"))
+    log = data.log([name for name in data.log_columns if name in _COLUMNS])
+    items = data.items()
     once = log.drop_duplicates()
-    table_duration_s = videos.set_index("video_id")["duration_s"].reindex(once["video_id"]).to_numpy()
-    duration_s = np.where(once["duration_s"] > 0, once["duration_s"], table_duration_s)
+    table_duration_s = items.set_index("item")["duration_s"].reindex(once["item"]).to_numpy()
+    logged_s = once["duration_s"].to_numpy() if "duration_s" in once else np.zeros(len(once))
+    duration_s = np.where(logged_s > 0, logged_s, table_duration_s)
     lasting = duration_s > 0
-    usable = once.assign(duration_s=duration_s)[lasting].sort_values(["user_id", "time_ms"], kind="stable")
-    users = folder.users(("user_id",))
+    usable = once.assign(duration_s=duration_s)[lasting].sort_values(["user", "time_ms"], kind="stable")
+    user, item = places(usable["user"], data.users()["user"]), places(usable["item"], items["item"])
     return LogReading(
-        rows=_rows(
-            usable, _places(usable["user_id"], users["user_id"]), _places(usable["video_id"], videos["video_id"])
-        ),
+        rows=_rows(usable, user, item, data.mapping.log.surfaces),
         n_read=len(log),
         n_duplicates=len(log) - len(once),
         n_lengthless=int((~lasting).sum()),
@@ -131,45 +137,82 @@ def passed_thresholds(
     return np.where(reached.all(axis=1), thresholds_s.shape[1], np.argmin(reached, axis=1))
 
 
-def _places(wanted: "pd.Series[int]", table: "pd.Series[int]") -> Int64[np.ndarray, " rows"]:
-    """Return the table row of each id."""
-    places = pd.Index(table.to_numpy()).get_indexer(pd.Index(wanted.to_numpy()))
-    if (places < 0).any():
-        missing = wanted.to_numpy()[places < 0][0]
-        raise DataError(f"{wanted.name} {missing} is in the log but not in its feature file; give the complete file")
-    return places.astype(np.int64)
+def places(wanted: "pd.Series[int]", table: "pd.Series[int]") -> Int64[np.ndarray, " rows"]:
+    """Return the table row of each id.
+
+    Raises:
+        DataError: An id that the table lacks.
+    """
+    rows = pd.Index(table.to_numpy()).get_indexer(pd.Index(wanted.to_numpy()))
+    if (rows < 0).any():
+        missing = wanted.to_numpy()[rows < 0][0]
+        raise DataError(
+            f"{wanted.name} {missing} is in the log but not in its table of features; give the complete table"
+        )
+    return rows.astype(np.int64)
 
 
-def _rows(log: pd.DataFrame, user: Int64[np.ndarray, " rows"], video: Int64[np.ndarray, " rows"]) -> LogRows:
+def _rows(
+    log: pd.DataFrame, user: Int64[np.ndarray, " rows"], item: Int64[np.ndarray, " rows"], surfaces: Surfaces | None
+) -> LogRows:
     """Columns of the sorted log in the units of the fit."""
     watch_s = log["watch_s"].to_numpy(np.float32)
     duration_s = log["duration_s"].to_numpy(np.float32)
     thresholds_s = threshold_seconds(duration_s)
-    page = log["tab"].to_numpy(np.int64)
-    places = {tab: code for code, tab in enumerate(TABS)}
+    tab, page = _surfaces(log, surfaces)
+    click = _flag(log, "click", CLICK_S)
     return LogRows(
         user=user,
-        video=video,
-        date=log["date"].to_numpy(np.int64),
-        tab=np.array([places.get(int(tab), len(TABS)) for tab in page], np.int64),
+        video=item,
+        date=log["day"].to_numpy(np.int64),
+        tab=tab,
         page=page,
-        hour=log["hourmin"].to_numpy(np.int64) // 100,
-        before=_before(log),
+        hour=log["hour"].to_numpy(np.int64),
+        before=_before(log, click),
         log_duration=np.log(duration_s),
         watch_s=watch_s,
         passed=passed_thresholds(watch_s, thresholds_s).astype(np.int64),
         exists=np.diff(thresholds_s, axis=1, prepend=-1) > 0,
-        acted=log[list(_LABELS)].to_numpy(np.float32),
-        click=log["is_click"].to_numpy(bool),
-        long_view=log["long_view"].to_numpy(bool),
+        acted=np.stack([_action(log, name) for name in ACTIONS], axis=1),
+        click=click,
+        long_view=_flag(log, "long_view", LONG_VIEW_S),
         time_ms=log["time_ms"].to_numpy(np.int64),
-        random=log["is_rand"].to_numpy(bool),
+        random=log["is_random"].to_numpy(bool),
     )
 
 
-def _before(log: pd.DataFrame) -> Float32[np.ndarray, " rows"]:
+def _flag(log: pd.DataFrame, name: str, least_s: float) -> Bool[np.ndarray, " rows"]:
+    """A flag of the log; where it has none, whether so many seconds, or all of a shorter item, were played."""
+    if name in log:
+        return log[name].to_numpy(bool)
+    return (log["watch_s"] >= np.minimum(log["duration_s"], least_s)).to_numpy(bool)
+
+
+def _action(log: pd.DataFrame, name: str) -> Float32[np.ndarray, " rows"]:
+    """Whether an action was taken; never where the log does not tell."""
+    return log[name].to_numpy(np.float32) if name in log else np.zeros(len(log), np.float32)
+
+
+def _surfaces(
+    log: pd.DataFrame, surfaces: Surfaces | None
+) -> tuple[Int64[np.ndarray, " rows"], Int64[np.ndarray, " rows"]]:
+    """Codes of the pages, and the pages as numbers; without a mapping the most frequent one is the main feed."""
+    if "surface" not in log:
+        return np.zeros(len(log), np.int64), np.ones(len(log), np.int64)
+    codes, texts = pd.factorize(log["surface"].astype(str), sort=True)
+    if surfaces is None:
+        often = [str(texts[at]) for at in np.argsort(-np.bincount(codes, minlength=len(texts)), kind="stable")]
+        surfaces = Surfaces(main=often[0] if often else "", other=tuple(often[1 : N_SURFACES - 1]))
+    named = {surfaces.main: MAIN, **{name: GRID + 1 + at for at, name in enumerate(surfaces.other)}}
+    if surfaces.grid:
+        named[surfaces.grid] = GRID
+    tab = np.array([named.get(text, N_SURFACES) for text in texts], np.int64)
+    page = np.array([int(text) if text.isdecimal() else crc32(text.encode()) for text in texts], np.int64)
+    return tab[codes], page[codes]
+
+
+def _before(log: pd.DataFrame, click: Bool[np.ndarray, " rows"]) -> Float32[np.ndarray, " rows"]:
     """The click of the same user's view before, centred; 0 where there is none within `SESSION_GAP_MS`."""
-    by_user = log.groupby("user_id", sort=False)
-    gap_ms = log["time_ms"] - by_user["time_ms"].shift(1)
-    clicked = by_user["is_click"].shift(1) - 0.5
+    gap_ms = log["time_ms"] - log.groupby("user", sort=False)["time_ms"].shift(1)
+    clicked = np.append(0.0, click[:-1])[: len(log)] - 0.5
     return np.where(gap_ms <= SESSION_GAP_MS, clicked, 0.0).astype(np.float32)

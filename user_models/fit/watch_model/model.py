@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from user_models.dynamics.watch_thresholds import N_SEGMENTS, N_THRESHOLDS, SEGMENT
 from user_models.fit.rows.batches import NODES_S, Batch
 from user_models.fit.rows.features import Features
-from user_models.fit.rows.log_rows import TABS
+from user_models.fit.rows.log_rows import N_SURFACES
 from user_models.fit.watch_model.effects import EffectTable, log_odds
 from user_models.world.tables import ACTIONS
 
-N_PAGES: Final = len(TABS) + 1
+N_PAGES: Final = N_SURFACES + 1
 TWO_COLUMNS: Final = 1
 """Code of page 0, where videos are chosen from a grid."""
 _APPEAL: Final = 0

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from user_models.data.folder import open_folder
+from user_models.data.log import open_log
 from user_models.errors import DataError, WorldError
 from user_models.fit.prediction import (
     HeldOut,
@@ -36,7 +36,7 @@ PLAN = PredictorPlan(QUICK, QUICK, networks=2)
 @pytest.fixture(scope="module")
 def predictor(small_folder) -> Predictor:
     """One that has not seen the last two days."""
-    views, catalogue = read_views(open_folder(small_folder))
+    views, catalogue = read_views(open_log(small_folder))
     days = np.unique(views.rows.date)
     return learn_predictor(views.take(views.rows.date < days[-2]), catalogue, None, 0, PLAN)
 
@@ -50,7 +50,7 @@ def stored(predictor, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def checked(predictor, small_folder) -> HeldOut:
-    return check_heldout(predictor, open_folder(small_folder))
+    return check_heldout(predictor, open_log(small_folder))
 
 
 def refusal(folder: Path) -> str:
@@ -68,7 +68,7 @@ def copied(stored: Path, to: Path) -> Path:
 
 
 def test_what_is_saved_is_loaded(predictor, stored, small_folder):
-    views, catalogue = read_views(open_folder(small_folder))
+    views, catalogue = read_views(open_log(small_folder))
     loaded = load_predictor(str(stored))
     assert loaded is not None
     numbers = [
@@ -124,7 +124,7 @@ def test_the_check_measures_all_it_promises(checked):
 
 def test_without_lightgbm_the_check_says_so(predictor, small_folder, monkeypatch):
     monkeypatch.setattr(lightgbm_baseline, "find_spec", lambda _: None)
-    found = check_heldout(predictor, open_folder(small_folder))
+    found = check_heldout(predictor, open_log(small_folder))
     assert set(found.reference_log_loss.values()) == {None}
     assert set(found.reference_reason.values()) == {lightgbm_baseline.ABSENT}
 
@@ -133,7 +133,7 @@ def test_users_that_are_not_carried_are_added_up_from_the_data(predictor, small_
     """With no user or video carried, all is added up again, and the forecast is the same."""
     monkeypatch.setattr(lightgbm_baseline, "find_spec", lambda _: None)
     bare = replace(predictor.past, users=empty_ledger(), videos=empty_ledger())
-    found = check_heldout(replace(predictor, past=bare), open_folder(small_folder))
+    found = check_heldout(replace(predictor, past=bare), open_log(small_folder))
     assert found.auc == pytest.approx(dict(checked.auc), abs=0.01)
     assert found.log_loss == pytest.approx(dict(checked.log_loss), abs=0.01)
 
@@ -141,7 +141,7 @@ def test_users_that_are_not_carried_are_added_up_from_the_data(predictor, small_
 def test_rows_of_another_folder_are_predicted(predictor, small_folder, monkeypatch):
     """A folder whose rows are also in the data: they are held out of it, and their users are added up again."""
     monkeypatch.setattr(lightgbm_baseline, "find_spec", lambda _: None)
-    folder = open_folder(small_folder)
+    folder = open_log(small_folder)
     found = check_heldout(predictor, folder, folder)
     assert found.n_test == len(read_views(folder)[0])
 
@@ -149,7 +149,7 @@ def test_rows_of_another_folder_are_predicted(predictor, small_folder, monkeypat
 def test_a_log_without_later_rows_is_refused(predictor, small_folder):
     late = replace(predictor, past=replace(predictor.past, last_date=20220508))
     with pytest.raises(DataError, match="no usable rows after 20220508"):
-        check_heldout(late, open_folder(small_folder))
+        check_heldout(late, open_log(small_folder))
 
 
 def test_exposures_are_read_and_damage_refused(tilde):
@@ -167,7 +167,7 @@ def test_exposures_are_read_and_damage_refused(tilde):
 
 
 def test_exposures_are_known_of_their_users(small_folder, tmp_path):
-    views, catalogue = read_views(open_folder(small_folder))
+    views, catalogue = read_views(open_log(small_folder))
     path = tmp_path / "exposures.parquet"
     pd.DataFrame({"user_id": [1] * 9, "video_id": [2] * 9, "long_view": 1, "is_like": 1}).to_parquet(path)
     found = learn_predictor(views, catalogue, read_exposures(path, 20220101), 0, PLAN)
@@ -179,7 +179,7 @@ def test_exposures_are_known_of_their_users(small_folder, tmp_path):
 @pytest.mark.slow
 def test_real_days_are_foreseen(kuairand):
     """Tolerances are three standard errors of the figures over 35,000 held-out views."""
-    data = open_folder(kuairand / "kuairand-pure-sample")
+    data = open_log(kuairand / "kuairand-pure-sample")
     views, catalogue = read_views(data)
     exposures = read_exposures(kuairand / "kuairand-pure-exposures-4_09_to_4_24.parquet")
     before = views.take(views.rows.date < 20220503)
