@@ -30,17 +30,11 @@ from user_models.dynamics.watch_thresholds import threshold_seconds
 from user_models.fit import RandomTargets, calibrate_random, check_world, fit_world, save_predictor
 from user_models.fit.matching.action_levels import match_actions
 from user_models.fit.matching.expected_outcomes import SampledImpressions, outcome
-from user_models.fit.matching.watch_levels import LevelTargets, match_watching, pass_counts
+from user_models.fit.matching.watch_levels import LevelTargets, match_watching, pass_counts, rates_by_length
 from user_models.fit.rows.log_rows import LogRows, read_rows
-from user_models.published import (
-    NEGATIVE_ANSWERS,
-    REGIMES,
-    RETURN_GAP,
-    VIEWS_PER_DAY,
-)
+from user_models.targets import Targets
 from user_models.world.parameters import PRESETS
 from user_models.world.store import save_world
-from user_models.world.tables import ACTIONS
 from user_models.world.world import World
 
 STEPS: Final = 6
@@ -82,15 +76,24 @@ class CalibrationTargets:
     views: ValidationViews
 
     @staticmethod
-    def of(rows: LogRows, views: ValidationViews, random: RandomTargets | None = None) -> "CalibrationTargets":
-        """Combine published figures with a log's: passes by duration, and the mix of exposures.
+    def of(
+        targets: Targets, rows: LogRows, views: ValidationViews, random: RandomTargets | None = None
+    ) -> "CalibrationTargets":
+        """Combine a world's targets with a log: passes by duration, and the mix of exposures.
 
         Args:
-            rows: The standard log.
-            views: The standard log as views, in the codes of the world.
-            random: Rates of the folder's own random log, which replace the published ones.
+            targets: Of the world.
+            rows: The log without random exposures.
+            views: The same, in the codes of the world.
+            random: Figures of the data's own random exposures, which take the place of the targets'.
         """
-        aims = LevelTargets(pass_counts(rows), _targets("base"), random or _targets("random"))
+        aims = LevelTargets(
+            pass_counts(rows),
+            RandomTargets.of(targets.base),
+            random or RandomTargets.of(targets.random),
+            rates_by_length(targets.base_by_duration),
+            rates_by_length(targets.random_by_duration),
+        )
         return CalibrationTargets(aims, np.array([aims.random.action, aims.base.action]), views)
 
     def counts(self, event: Event) -> EventCounts:
@@ -99,20 +102,13 @@ class CalibrationTargets:
         return EventCounts.of(np.bincount(user, self.views.had(event)), np.bincount(user))
 
 
-def _targets(regime: str) -> RandomTargets:
-    """Published overall rates under a logging policy."""
-    real = REGIMES[regime]
-    actions = tuple(real[name] for name in ACTIONS)
-    return RandomTargets(real["click"], real["long_view"], real["complete"], real["watch_s"], actions)
-
-
 @final
 @dataclass(frozen=True)
 class FitSettings:
     """Settings of a fit.
 
     Attributes:
-        data: A KuaiRand folder.
+        data: A mapping file, or a folder of data that askew has a mapping for.
         name: Name of the world.
         seed: Seed of the fit.
         exposures: Parquet file of earlier exposures of the same users and videos, or None.
@@ -136,7 +132,7 @@ def fit_and_calibrate(settings: FitSettings, out: Path, workers: int, progress: 
     fitted = fit_world(folder, settings.name, settings.seed, exposures=settings.exposures)
     rows = read_rows(folder).rows
     views = read_real(settings.data, fitted.world).views
-    targets = CalibrationTargets.of(rows.take(~rows.random), views, fitted.random)
+    targets = CalibrationTargets.of(fitted.world.targets, rows.take(~rows.random), views, fitted.random)
     world = calibrate(fitted.world, targets, workers, progress)
     check_world(world)
     save_world(world, out)
@@ -215,10 +211,11 @@ def _excess(step: CalibrationStep, column: str, logged: EventCounts) -> float:
 
 
 def _tune_activity(world: World, measured: Regimes) -> World:
-    """Tune patience and returning so that `base` gives the published views per day and share of active days."""
-    cost = world.value("leaving.cost_scale") * measured.views_per_user_day / VIEWS_PER_DAY
-    simulated_logit, published_logit = (math.log(p / (1 - p)) for p in (measured.return_share, RETURN_GAP[0]))
-    logits = world.tables.return_logit + np.float32(published_logit - simulated_logit)
+    """Tune patience and returning so that `base` gives the target's views per day and share of active days."""
+    cost = world.value("leaving.cost_scale") * measured.views_per_user_day / world.targets.views_per_day
+    shares = measured.return_share, world.targets.return_gap[0]
+    simulated_logit, target_logit = (math.log(p / (1 - p)) for p in shares)
+    logits = world.tables.return_logit + np.float32(target_logit - simulated_logit)
     return world.with_values({"leaving.cost_scale": cost}).with_tables(return_logit=logits)
 
 
@@ -240,7 +237,8 @@ def cut_answers(world: World, base: SampledImpressions) -> World:
 
         return float(np.asarray(brentq(excess, -10.0, 10.0)))
 
-    cuts = (cut(NEGATIVE_ANSWERS), cut(NEGATIVE_ANSWERS + UNCERTAIN_ANSWERS))
+    negative = world.targets.negative_answers
+    cuts = (cut(negative), cut(negative + UNCERTAIN_ANSWERS))
     return world.with_values(
         {
             "questionnaire.dissatisfied_below": cuts[0],
@@ -262,11 +260,17 @@ def _answering(world: World, satisfaction: Float32[np.ndarray, " n"]) -> Float64
     return expit(logits) @ (share / share.sum())
 
 
+def _negative(targets: Targets) -> str:
+    """Return the provenance of the share of negative answers."""
+    source = targets.sources.get("negative_answers", "SAQRec")
+    return f"{100 * targets.negative_answers:.1f}% of answers negative under `base` ({source})"
+
+
 def _with_provenance(world: World) -> World:
     """Add the provenance of the tuned values."""
     source = "simulated moments: `random` and `base` in this world give the published figures"
     cut_sources = {
-        "questionnaire.dissatisfied_below": "28.8% of answers negative under `base` (SAQRec)",
+        "questionnaire.dissatisfied_below": _negative(world.targets),
         "questionnaire.satisfied_above": "10% of answers uncertain under `base` (assumed)",
         "satisfaction.satisfied_above": "the cut of the answer `satisfied`, without slip",
     }

@@ -14,14 +14,6 @@ from scipy.special import logit
 from simulator.calibration.simulated_impressions import PolicySample, drawn_users
 from simulator.validation.views import ValidationViews
 from user_models.fit.matching.expected_outcomes import SampledImpressions, outcome
-from user_models.published import (
-    ACTIVITY_DEGREES,
-    RANDOM_BY_ACTIVITY,
-    RANDOM_CLICK_BY_HOUR,
-    REGIMES,
-    STANDARD_BY_ACTIVITY,
-    STANDARD_CLICK_BY_HOUR,
-)
 from user_models.world.tables import N_LENGTHS, USER_LATENTS
 from user_models.world.world import World
 
@@ -117,7 +109,7 @@ def by_degree(world: World, random: SampledImpressions, base: SampledImpressions
     mean, scale = tables.user_mean.copy(), tables.appeal_scale.copy()
     for code, level in enumerate(world.columns[0].levels):
         impressions = tuple(_without_mean_residual(sampled.take(sampled.group == code)) for sampled in (random, base))
-        if level in ACTIVITY_DEGREES and min(len(sampled) for sampled in impressions) > _FEWEST:
+        if level in world.targets.groups and min(len(sampled) for sampled in impressions) > _FEWEST:
             target_rates = np.array(
                 [_target_rate(world, random, "random", level), _target_rate(world, base, "base", level)]
             )
@@ -139,8 +131,10 @@ def _without_mean_residual(impressions: SampledImpressions) -> SampledImpression
 
 def _target_rate(world: World, impressions: SampledImpressions, regime: str, level: str) -> float:
     """Return the click rate at which a degree's ratio to the overall rate is the published one."""
-    published = {"random": RANDOM_BY_ACTIVITY, "base": STANDARD_BY_ACTIVITY}[regime]["click"]
-    return _click_rate(world, impressions) / REGIMES[regime]["click"] * published[ACTIVITY_DEGREES.index(level)]
+    targets = world.targets
+    by_group = {"random": targets.random_by_group, "base": targets.base_by_group}[regime].click
+    overall = targets.regimes()[regime]["click"]
+    return _click_rate(world, impressions) / overall * by_group[targets.groups.index(level)]
 
 
 def _mean_and_spread(
@@ -172,7 +166,7 @@ def by_hour(world: World, random: SampledImpressions, base: SampledImpressions) 
     An effect is the distance of an hour's logit from the mean, over the gain in the logit per unit of appeal. The two
     policies are averaged with weights that make both rates off by the same percentage.
     """
-    curves = ((random, RANDOM_CLICK_BY_HOUR), (base, STANDARD_CLICK_BY_HOUR))
+    curves = ((random, world.targets.random_click_by_hour), (base, world.targets.base_click_by_hour))
     steepness = [_steepness(world, impressions) for impressions, _ in curves]
     effects = [logit(np.array(rates)) / slope for slope, (_, rates) in zip(steepness, curves, strict=True)]
     weight = [

@@ -121,7 +121,7 @@ def play(world: World, seed: int, users: int, workers: int) -> CalibrationStep:
     sink = Sampler(np.random.default_rng(seed))
     run_experiment(setting, sink, workers, _silent)
     samples = {name: _sample(setting, pa.concat_tables(parts), sink.rng) for name, parts in sink.parts.items()}
-    return CalibrationStep(world, regimes_of(sink.days, spec), sink.days, samples)
+    return CalibrationStep(world, regimes_of(sink.days, spec, world.targets), sink.days, samples)
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:

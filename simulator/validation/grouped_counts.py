@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int64
 
 from policies.base import Event
 from simulator.validation.views import ValidationViews
-from user_models.published import DURATION_EDGES
+from user_models.targets import DURATION_EDGES
 
 FIGURES: Final = {"click": Event.CLICK, "long_view": Event.LONG_VIEW, "complete": Event.COMPLETE}
 """Rates with published values by group."""

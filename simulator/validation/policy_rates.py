@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float64
 from simulator.experiment.runner import Progress, prepare, run_experiment
 from simulator.spec.experiment import ArmSpec, ExperimentSpec
 from simulator.user_days import COUNTS, STRONG_COUNTS
-from user_models.published import REGIMES
+from user_models.targets import Targets
 from user_models.world.world import World
 
 RATES: Final = {
@@ -44,7 +44,7 @@ class RegimeRow:
         regime: `random` or `base`.
         figure: A rate, or `watch_s` in seconds.
         simulated: Value in this world.
-        real: Value in KuaiRand; that of `base` is from the standard log.
+        real: The world's target; that of `base` is the figure of the log's own ranker.
     """
 
     regime: str
@@ -138,15 +138,15 @@ def measure_regimes(world: World, spec: ExperimentSpec, workers: int, progress: 
     """Run a spec made by `regime_spec` in a world, and compare its figures with the real ones."""
     sums = DaySums()
     run_experiment(prepare(spec, world), sums, workers, progress)
-    return regimes_of(sums, spec)
+    return regimes_of(sums, spec, world.targets)
 
 
-def regimes_of(sums: DaySums, spec: ExperimentSpec) -> Regimes:
+def regimes_of(sums: DaySums, spec: ExperimentSpec, targets: Targets) -> Regimes:
     """Compute the rates of a finished run of a spec made by `regime_spec`."""
     totals_by_policy = {name.removeprefix("all:"): timeline for name, timeline in sums.timelines.items()}
     rows = [
-        RegimeRow(regime, figure, totals_by_policy[regime].per(column, "views"), REGIMES[regime][figure])
-        for regime in REGIMES
+        RegimeRow(regime, figure, totals_by_policy[regime].per(column, "views"), real[figure])
+        for regime, real in targets.regimes().items()
         for figure, column in RATES.items()
     ]
     pre = totals_by_policy["pre"]

@@ -36,35 +36,18 @@ from simulator.validation.user_spread import EventCounts, concentration, logit_s
 from simulator.validation.views import ValidationViews
 from user_models.data.log import open_log
 from user_models.fit import check_heldout, load_predictor
-from user_models.published import (
-    ACTIVITY_DEGREES,
-    HATE_SHARE_OF_TOP_TENTH,
-    HOURLY_EXPOSURES,
-    RANDOM_BY_ACTIVITY,
-    RANDOM_BY_DURATION,
-    RANDOM_CLICK_BY_HOUR,
-    REGIMES,
-    RETURN_GAP,
-    SESSIONS_PER_DAY,
-    STANDARD_BY_ACTIVITY,
-    STANDARD_BY_DURATION,
-    STANDARD_CLICK_BY_HOUR,
-    VIEWS_PER_DAY,
-)
 from user_models.recovery.newton import NoMaximumError
+from user_models.targets import Targets
 from user_models.world.world import World
 
 BOTH: Final[tuple[Regime, ...]] = ("random", "base")
-_BY_DURATION: Final = {"random": RANDOM_BY_DURATION, "base": STANDARD_BY_DURATION}
-_BY_ACTIVITY: Final = {"random": RANDOM_BY_ACTIVITY, "base": STANDARD_BY_ACTIVITY}
-_ACTIVITY: Final = "user_active_degree"
 
 
-def regime_section(sums: DaySums) -> dict[Regime, dict[str, Compared]]:
+def regime_section(sums: DaySums, targets: Targets) -> dict[Regime, dict[str, Compared]]:
     """Compare every rate per view and the seconds per view, under both logging policies."""
     return {
         regime: {
-            figure: Compared.of(sums.timelines[f"all:{regime}"].per(column, "views"), REGIMES[regime][figure])
+            figure: Compared.of(sums.timelines[f"all:{regime}"].per(column, "views"), targets.regimes()[regime][figure])
             for figure, column in RATES.items()
         }
         for regime in BOTH
@@ -72,19 +55,23 @@ def regime_section(sums: DaySums) -> dict[Regime, dict[str, Compared]]:
 
 
 def group_section(reduction: Reduction, world: World) -> dict[Grouping, list[GroupRow]]:
-    """Compare rates by class of duration, activity degree and hour; a world may have no activity degrees."""
+    """Compare rates by class of duration, group and hour; a world without groups of its targets has no such rows."""
+    targets = world.targets
     sections: dict[Grouping, list[GroupRow]] = {"duration": [], "activity": [], "hour": []}
     for regime in BOTH:
         tally = reduction.tally_of(regime)
-        sections["duration"] += _group_rows(regime, tally.by_duration, DURATION_CLASSES, _BY_DURATION[regime])
-        if world.columns[0].name == _ACTIVITY:
+        by_duration, by_group = (
+            (targets.random_by_duration, targets.random_by_group)
+            if regime == "random"
+            else (targets.base_by_duration, targets.base_by_group)
+        )
+        sections["duration"] += _group_rows(regime, tally.by_duration, DURATION_CLASSES, by_duration.figures())
+        if _degrees(world):
             level_index = [world.columns[0].levels.index(level) for level in _degrees(world)]
-            real = {
-                rate: tuple(values) for rate, values in _published_rates(_BY_ACTIVITY[regime], _degrees(world)).items()
-            }
+            real = {rate: tuple(values) for rate, values in _target_rates(by_group.figures(), world).items()}
             sections["activity"] += _group_rows(regime, tally.by_activity[level_index], _degrees(world), real)
         hours = tuple(f"{hour}" for hour in range(24))
-        sections["hour"] += _group_rows(regime, tally.by_hour, hours, {"click": _hourly(regime)})
+        sections["hour"] += _group_rows(regime, tally.by_hour, hours, {"click": _hourly(regime, targets)})
     return sections
 
 
@@ -95,7 +82,7 @@ def watch_section(reduction: Reduction, real: ValidationViews) -> list[WatchTime
 
 
 def user_section(
-    base: TimelineSums, fortnight: TimelineSums, real: ValidationViews, rng: np.random.Generator
+    base: TimelineSums, fortnight: TimelineSums, real: ValidationViews, rng: np.random.Generator, targets: Targets
 ) -> dict[str, Compared]:
     """Compare the spread of rates between users; simulated users are thinned to the real numbers of views.
 
@@ -109,16 +96,18 @@ def user_section(
         simulated = thin(EventCounts.of(base.of_users(column), base.of_users("views")), real_events.views, rng)
         compared[f"{name}_logit_sd"] = Compared.of(logit_spread(simulated), logit_spread(real_events))
     top_tenth = float(concentration(fortnight.of_users("hates"))[1])
-    return compared | {"hate_share_top_tenth": Compared.of(top_tenth, HATE_SHARE_OF_TOP_TENTH)}
+    return compared | {"hate_share_top_tenth": Compared.of(top_tenth, targets.hate_share_of_top_tenth)}
 
 
-def activity_section(fortnight: TimelineSums) -> dict[str, Compared]:
+def activity_section(fortnight: TimelineSums, targets: Targets) -> dict[str, Compared]:
     """Compare sessions per user and day, views per session, and the share of returns after one day."""
     per_day = fortnight.total("sessions") / (len(fortnight.by_user) * FORTNIGHT)
     return {
-        "sessions_per_user_day": Compared.of(per_day, SESSIONS_PER_DAY),
-        "views_per_session": Compared.of(fortnight.per("views", "sessions"), VIEWS_PER_DAY / SESSIONS_PER_DAY),
-        "return_next_day": Compared.of(_next_day(np.stack(fortnight.active)), RETURN_GAP[0]),
+        "sessions_per_user_day": Compared.of(per_day, targets.sessions_per_day),
+        "views_per_session": Compared.of(
+            fortnight.per("views", "sessions"), targets.views_per_day / targets.sessions_per_day
+        ),
+        "return_next_day": Compared.of(_next_day(np.stack(fortnight.active)), targets.return_gap[0]),
     }
 
 
@@ -150,26 +139,26 @@ def _next_day(active: np.ndarray) -> float:
 
 
 def _degrees(world: World) -> tuple[str, ...]:
-    """Activity degrees of the world with published rates."""
-    return tuple(level for level in ACTIVITY_DEGREES if level in world.columns[0].levels)
+    """Groups of users that the world has and of which its targets have rates."""
+    return tuple(level for level in world.targets.groups if level in world.columns[0].levels)
 
 
-def _published_rates(published: dict[str, tuple[float, ...]], degrees: tuple[str, ...]) -> dict[str, list[float]]:
-    """Published rates of the degrees."""
-    degree_index = [ACTIVITY_DEGREES.index(degree) for degree in degrees]
-    return {rate: [values[index] for index in degree_index] for rate, values in published.items()}
+def _target_rates(rates: dict[str, tuple[float, ...]], world: World) -> dict[str, list[float]]:
+    """Rates of the groups that the world has."""
+    level_index = [world.targets.groups.index(degree) for degree in _degrees(world)]
+    return {rate: [values[index] for index in level_index] for rate, values in rates.items()}
 
 
-def _hourly(regime: Regime) -> tuple[float, ...]:
-    """Published click rates by hour.
+def _hourly(regime: Regime, targets: Targets) -> tuple[float, ...]:
+    """Click rates by hour.
 
-    Those of `base` combine the shape over the day of KuaiRand-27K with the level of KuaiRand-Pure, whose videos are
-    clicked more.
+    A reconstruction for `base`: the shape over the day, at the level of the overall rate. KuaiRand's shape is that of
+    27K, its level that of Pure, whose videos are clicked more.
     """
     if regime == "random":
-        return RANDOM_CLICK_BY_HOUR
-    shape = np.array(STANDARD_CLICK_BY_HOUR)
-    level = REGIMES["base"]["click"] / (shape @ HOURLY_EXPOSURES / HOURLY_EXPOSURES.sum())
+        return targets.random_click_by_hour
+    shape, exposures = np.array(targets.base_click_by_hour), np.array(targets.hourly_exposures)
+    level = targets.base.click / (shape @ exposures / exposures.sum())
     return tuple((shape * level).tolist())
 
 

@@ -15,7 +15,7 @@ from simulator.reports.validation import (
     WatchTime,
 )
 from simulator.validation.targets import checks, gate
-from user_models.published import REGIMES
+from user_models.targets import KUAIRAND
 
 LABELS = ("click", "long_view", "like")
 
@@ -87,7 +87,8 @@ def sample_validation() -> Validation:
         real_rows=2000,
         heldout=held_out(),
         regimes={
-            regime: {rate: right(value) for rate, value in REGIMES[regime].items()} for regime in ("random", "base")
+            regime: {rate: right(value) for rate, value in KUAIRAND.regimes()[regime].items()}
+            for regime in ("random", "base")
         },
         by_group={
             "duration": group_rows(("0-15 s", "15-30 s"), ("click", "long_view", "complete")),

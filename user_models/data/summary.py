@@ -23,7 +23,7 @@ _FLAGS: Final = tuple(name for name, column in LOG.items() if column.kind == "fl
 _MISSING: Final = {
     "click": "a view of 7 s, or to the end, is called a click",
     "long_view": "a view of 18 s, or to the end, is called long",
-    **dict.fromkeys(ACTIONS, "its rate, its differences between users and its gap to random exposures are the prior's"),
+    **dict.fromkeys(ACTIONS, "its rates are the prior's, and how long was watched does not bear on it"),
     "author": "every item is its own author's",
     "topic": "all items are of one topic",
     "surface": "all views are of one feed",
@@ -161,6 +161,8 @@ def assumptions(data: LogData, n_random: int) -> tuple[str, ...]:
     said = [f"no {name}: {_MISSING[name]}" for name in data.lacks if name in _MISSING]
     if not n_random and not mapping.totals:
         said.append("no random exposures: the gap between them and the log's ranker is the prior's")
+    if mapping.totals:
+        said.append(f"levels and activity: set to totals that are known beside the rows ({mapping.totals})")
     if mapping.log.columns["time"].unit == "files":
         said.append(
             "no times: the rows of each file are spread evenly over its days, so hours and sessions say nothing"
@@ -171,6 +173,8 @@ def assumptions(data: LogData, n_random: int) -> tuple[str, ...]:
         said.append("no public columns of users: all users are of one kind")
     if mapping.counts is None:
         said.append("no counts of everybody's views: items are counted in the log, its last two days left out")
+        if {"like", "follow", "forward"} <= {*data.lacks}:
+            said.append("nothing tells the quality of items: it is drawn, and goes with nothing else")
     said.append("satisfaction: its weights and what it does to leaving are assumed; no log tells them")
     return tuple(said)
 

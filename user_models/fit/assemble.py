@@ -35,7 +35,7 @@ from user_models.fit.rows.features import first_topic
 from user_models.fit.rows.log_rows import LogReading
 from user_models.fit.watch_model.model import WatchModel
 from user_models.fit.watch_model.training import Trained
-from user_models.published import HOURLY_EXPOSURES, WEEKDAY_EXPOSURES
+from user_models.targets import KUAIRAND, Targets
 from user_models.world.parameters import DEFAULTS, Parameter
 from user_models.world.tables import USER_LATENTS, Tables
 from user_models.world.world import World
@@ -59,6 +59,8 @@ class Sources:
         heldout: The check on later days.
         trained: How learning went.
         attribution: Credit that the data ask for.
+        targets: Figures that the world is set to.
+        assumptions: What the data lack, and what is assumed instead.
     """
 
     reading: LogReading
@@ -70,6 +72,8 @@ class Sources:
     heldout: HeldOut
     trained: Trained
     attribution: str
+    targets: Targets
+    assumptions: tuple[str, ...]
 
 
 def assemble(model: WatchModel, name: str, sources: Sources) -> World:
@@ -80,8 +84,9 @@ def assemble(model: WatchModel, name: str, sources: Sources) -> World:
     terms = world_terms(model, batch, log_duration)
     kinds = profiles(sources.users, sources.profile)
     views = np.bincount(rows.user[~rows.random], minlength=len(sources.users))
-    coming = activity(views, kinds.kinds.kind, kinds.kinds.share)
-    hour_share = HOURLY_EXPOSURES / HOURLY_EXPOSURES.sum()
+    coming = activity(views, kinds.kinds.kind, kinds.kinds.share, sources.targets)
+    hourly, weekday = np.array(sources.targets.hourly_exposures), np.array(sources.targets.weekday_exposures)
+    hour_share = hourly / hourly.sum()
     hour = terms.unit * model.hour.detach().double().numpy()
     crowd = _users(terms, sources, kinds, coming)
     read = _read(model, batch, terms, sources, log_duration)
@@ -92,7 +97,7 @@ def assemble(model: WatchModel, name: str, sources: Sources) -> World:
         "slope": np.tile(terms.slope, (len(log_nodes()), 1)),
         "hour_effect": hour - hour_share @ hour,
         "hour_share": hour_share,
-        "weekday": WEEKDAY_EXPOSURES / WEEKDAY_EXPOSURES.mean(),
+        "weekday": weekday / weekday.mean(),
         "action_base": terms.action_base,
         "action_stage": model.action_stage.detach().numpy(),
         "action_satisfaction": _PULL,
@@ -116,6 +121,8 @@ def assemble(model: WatchModel, name: str, sources: Sources) -> World:
         provenance=_provenance(sources),
         attribution=sources.attribution,
         figures=_figures(terms, sources),
+        targets=sources.targets,
+        assumptions=sources.assumptions,
     )
 
 
@@ -247,22 +254,35 @@ def _figures(terms: Terms, sources: Sources) -> dict[str, float]:
     return {**counts, **learning, "fit.match_spread": terms.match_spread, **sources.heldout.figures()}
 
 
-def _level(n_random: int) -> str:
+def _level(n_random: int, targets: Targets) -> str:
     """Describe the source of the levels."""
     if n_random:
         return f"level fitted: {n_random:,} rows of the random log; the ranker's selection has terms of its own"
-    return "no random log in the folder: level set to the published random exposures (KuaiRand-Pure, 22 April to 8 May)"
+    if targets == KUAIRAND:
+        published = "the published random exposures (KuaiRand-Pure, 22 April to 8 May)"
+        return f"no random log in the folder: level set to {published}"
+    return f"no random exposures in the log: level set by {targets.sources.get('random', 'known totals')}"
 
 
 def _provenance(sources: Sources) -> dict[str, str]:
     """Describe the source of each table."""
     n_random = sources.reading.n_random
     n = f"{len(sources.reading.rows) - n_random:,} rows of the standard log"
-    fitted, random = f"fitted: {n}", _level(n_random)
+    fitted, random = f"fitted: {n}", _level(n_random, sources.targets)
+    known = sources.targets == KUAIRAND
+    activity_source = "published (KuaiRand-27K)" if known else "of the targets"
     users = (
-        f"fitted: {n}; spread of appeal and activity published (KuaiRand-27K) but for who is more active; loyalty and"
+        f"fitted: {n}; spread of appeal and activity {activity_source} but for who is more active; loyalty and"
         " answering assumed"
     )
+    told = {
+        "hour_share": "published: exposures by hour, KuaiRand-27K, 31 days",
+        "weekday": "published: exposures by day, KuaiRand-27K, 8 to 28 April",
+        "return_logit": "published: gaps between active days, KuaiRand-1K (26,637 returns)",
+    }
+    if not known:
+        names = {"hour_share": "hourly_exposures", "weekday": "weekday_exposures", "return_logit": "return_gap"}
+        told = {table: sources.targets.sources.get(name, "known totals") for table, name in names.items()}
     reading = (
         "quality (likes, follows, shares, collects per play) and bait (reduce-similar, reports, starts without a"
         " finish) are readings"
@@ -272,13 +292,13 @@ def _provenance(sources: Sources) -> dict[str, str]:
         "stage": f"{fitted}, main feed; {random}",
         "slope": fitted,
         "hour_effect": fitted,
-        "hour_share": "published: exposures by hour, KuaiRand-27K, 31 days",
-        "weekday": "published: exposures by day, KuaiRand-27K, 8 to 28 April",
+        "hour_share": told["hour_share"],
+        "weekday": told["weekday"],
         "action_base": f"{fitted}; {random}",
         "action_stage": fitted,
         "action_satisfaction": "assumed: no public data tell it from the pull of the match",
         "action_match": "assumed: none to begin with",
-        "return_logit": "published: gaps between active days, KuaiRand-1K (26,637 returns)",
+        "return_logit": told["return_logit"],
         "profile_code": f"fitted: public columns of {len(sources.users):,} users",
         "profile_share": f"fitted: public columns of {len(sources.users):,} users",
         "user_mean": users,

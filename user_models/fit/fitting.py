@@ -14,12 +14,13 @@ import torch
 from jaxtyping import Float64
 
 from user_models.data.log import LogData
-from user_models.data.summary import check_units
+from user_models.data.summary import assumptions, check_units
 from user_models.dynamics.watch_thresholds import COMPLETE_THRESHOLD
 from user_models.errors import FitError
 from user_models.fit.assemble import Sources, assemble
 from user_models.fit.enough_rows import HELD_OUT_DAYS, check_enough
 from user_models.fit.generators.rate_dispersion import action_spreads
+from user_models.fit.log_targets import targets_of
 from user_models.fit.matching.by_duration import shape_by_duration
 from user_models.fit.matching.random_exposure import RandomTargets, calibrate_random
 from user_models.fit.matching.standin_ranker import Selector
@@ -135,7 +136,17 @@ def _fit(data: LogData, name: str, how: _Settings) -> FitResult:
     public = _Public(user_features(users), video_features(videos, statistics), _priors(reading.rows, spread))
     model, trained = _learn(reading.rows, public, how.seed, how.schedule)
     sources = Sources(
-        reading, users, videos, statistics, data.profile(), spread, heldout, trained, data.mapping.attribution
+        reading,
+        users,
+        videos,
+        statistics,
+        data.profile(),
+        spread,
+        heldout,
+        trained,
+        data.mapping.attribution,
+        targets_of(data, reading.rows, users),
+        assumptions(data, reading.n_random),
     )
     world = assemble(model, name, sources)
     check_world(world)

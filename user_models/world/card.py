@@ -1,4 +1,4 @@
-"""World card: which tables are fitted, published or assumed, and the fit's accuracy."""
+"""World card: which tables are fitted, published or assumed, what the data lack, and the fit's accuracy."""
 
 from user_models.world.parameters import Parameter
 from user_models.world.world import World
@@ -14,6 +14,10 @@ def card(world: World) -> str:
         "## Tables\n",
         _table(("table", "where it comes from"), list(world.provenance.items())),
     ]
+    if world.targets.sources:
+        parts += ["## Targets\n", _table(("figure", "where it comes from"), list(world.targets.sources.items()))]
+    if world.assumptions:
+        parts += ["## What the data lack\n", "".join(f"- {line}\n" for line in world.assumptions)]
     for status in ("fitted", "published", "assumed"):
         rows = [_row(name, p) for name, p in sorted(world.parameters.items()) if p.status == status]
         parts += [f"## Parameters, {status}\n", _table(("parameter", "value", "range", "meaning", "source"), rows)]

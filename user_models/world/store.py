@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors.numpy import save as save_weights
 
 from user_models.errors import WorldError
+from user_models.targets import KUAIRAND, Targets
 from user_models.world.card import card
 from user_models.world.checked_files import read_description, read_weights
 from user_models.world.parameters import DEFAULTS, YOUNG, Parameter, faults
@@ -34,6 +35,8 @@ class _WorldFile(BaseModel):
     parameters: dict[str, Parameter]
     provenance: dict[str, str]
     figures: dict[str, float]
+    targets: Targets | None = None
+    assumptions: tuple[str, ...] = ()
 
 
 def save_world(world: World, folder: Path) -> None:
@@ -67,11 +70,14 @@ def rewrite_world(world: World, folder: Path) -> None:
         parameters=world.parameters,
         provenance=world.provenance,
         figures=world.figures,
+        targets=None if world.targets == KUAIRAND else world.targets,
+        assumptions=world.assumptions,
     )
+    silent = {name for name in ("targets", "assumptions") if not getattr(content, name)}
     try:
         (folder / "weights.safetensors").write_bytes(weights)
         (folder / "card.md").write_text(card(world), encoding="utf-8")
-        (folder / "world.json").write_text(content.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        (folder / "world.json").write_text(content.model_dump_json(indent=1, exclude=silent) + "\n", encoding="utf-8")
     except OSError as error:
         raise WorldError(f"{folder}: cannot be written: {error.strerror}; make room or give another folder") from None
 
@@ -105,6 +111,8 @@ def load_world(name: str) -> World:
         provenance=content.provenance,
         attribution=content.attribution,
         figures=content.figures,
+        targets=content.targets or KUAIRAND,
+        assumptions=content.assumptions,
     )
 
 

@@ -13,7 +13,7 @@ from scipy.special import ndtr
 from user_models.dynamics.kernel import fill_latents, fill_uniforms
 from user_models.dynamics.state import KernelParameters, Users, Videos
 from user_models.dynamics.watch_thresholds import threshold_seconds
-from user_models.published import VIEWS_PER_DAY
+from user_models.targets import KUAIRAND, Targets
 from user_models.world.parameters import DEFAULTS, Parameter, Status
 from user_models.world.tables import ACTIONS, USER_LATENTS, VIDEO_LATENTS, PublicColumn, Tables
 
@@ -65,6 +65,8 @@ class World:
         provenance: For each table, one line: fitted, published or assumed, and from what.
         attribution: Credit that the source data ask for.
         figures: What the fit measured, such as held-out AUCs, by name.
+        targets: Figures that it is set to.
+        assumptions: What the data lacked, and what was assumed instead; empty for worlds fitted earlier.
     """
 
     name: str
@@ -74,6 +76,8 @@ class World:
     provenance: dict[str, str] = field(default_factory=dict[str, str])
     attribution: str = ""
     figures: dict[str, float] = field(default_factory=dict[str, float])
+    targets: Targets = KUAIRAND
+    assumptions: tuple[str, ...] = ()
 
     def value(self, name: str) -> float:
         """Return a scalar by its name, such as `questionnaire.ask`."""
@@ -221,7 +225,7 @@ class World:
             views_scale: Share of real activity that is simulated, in (0, 1].
         """
         t, value = self.tables, self.value
-        views_per_day = VIEWS_PER_DAY * views_scale
+        views_per_day = self.targets.views_per_day * views_scale
         return KernelParameters(
             hour_effect=t.hour_effect,
             taste=value("watch.taste"),

@@ -13,11 +13,7 @@ from simulator.calibration.simulated_impressions import drawn_users, play
 from simulator.validation.views import ValidationViews
 from user_models.dynamics.watch_thresholds import threshold_seconds
 from user_models.fit.matching.expected_outcomes import outcome
-from user_models.published import (
-    NEGATIVE_ANSWERS,
-    RANDOM_CLICK_BY_HOUR,
-    STANDARD_CLICK_BY_HOUR,
-)
+from user_models.targets import KUAIRAND
 from user_models.testing import toy_world
 from user_models.world.table_checks import table_faults
 from user_models.world.tables import USER_LATENTS, PublicColumn
@@ -105,7 +101,7 @@ def test_hours_get_the_published_curve_of_clicks(trial):
     world = by_hour(WORLD, random, base)
     effect = world.tables.hour_effect
     assert world.tables.hour_share @ effect == pytest.approx(0, abs=1e-6)
-    for met, curve in ((random, RANDOM_CLICK_BY_HOUR), (base, STANDARD_CLICK_BY_HOUR)):
+    for met, curve in ((random, KUAIRAND.random_click_by_hour), (base, KUAIRAND.base_click_by_hour)):
         assert np.corrcoef(effect, np.array(curve))[0, 1] > 0.5
         noon, night = (
             outcome(WORLD, replace(met, appeal=met.appeal + effect[hour])).nested()[0].mean() for hour in (12, 22)
@@ -174,5 +170,5 @@ def test_answers_are_cut_where_their_published_shares_are(trial):
     answered = eligible & (rng.random(len(met)) < expit(0.3 * met.satisfaction + willing))
     felt = met.satisfaction[answered] + 0.5 * rng.normal(size=answered.sum())
     error = 3 * np.sqrt(0.25 / answered.sum())
-    assert (felt < low).mean() == pytest.approx(NEGATIVE_ANSWERS, abs=error)
-    assert (felt < high).mean() == pytest.approx(NEGATIVE_ANSWERS + UNCERTAIN_ANSWERS, abs=error)
+    assert (felt < low).mean() == pytest.approx(KUAIRAND.negative_answers, abs=error)
+    assert (felt < high).mean() == pytest.approx(KUAIRAND.negative_answers + UNCERTAIN_ANSWERS, abs=error)

@@ -3,7 +3,7 @@
 import pytest
 
 from simulator.validation.policy_rates import RATES, RegimeRow, measure_regimes, regime_spec
-from user_models.published import REGIMES
+from user_models.targets import KUAIRAND
 from user_models.testing import toy_world
 
 
@@ -38,4 +38,7 @@ def test_ratio_is_simulated_over_real():
 
 
 def test_real_figures_cover_what_is_measured():
-    assert {regime: set(figures) for regime, figures in REGIMES.items()} == {"random": set(RATES), "base": set(RATES)}
+    assert {regime: set(figures) for regime, figures in KUAIRAND.regimes().items()} == {
+        "random": set(RATES),
+        "base": set(RATES),
+    }

@@ -11,7 +11,7 @@ from user_models.fit.generators.activity import GAPS, RETURN_INTERCEPT_SPREAD, a
 from user_models.fit.generators.mixtures import Kinds, Uncertain, mixture
 from user_models.fit.generators.rate_dispersion import rate_spread
 from user_models.fit.rows.log_rows import passed_thresholds
-from user_models.published import SESSIONS_PER_DAY, VIEWS_PER_DAY
+from user_models.targets import KUAIRAND
 
 
 @given(duration_s=st.floats(20, 500), passed=st.integers(0, N_THRESHOLDS), u=st.floats(0.01, 0.99))
@@ -50,7 +50,7 @@ def test_counts_without_events_say_nothing():
 
 
 def test_users_of_all_loyalties_return_at_the_published_rates():
-    logits, active = return_logits()
+    logits, active = return_logits(KUAIRAND)
     rng = np.random.default_rng(0)
     return_intercept = RETURN_INTERCEPT_SPREAD * rng.normal(size=20_000)
     away, days = np.zeros(len(return_intercept), int), 120
@@ -63,20 +63,20 @@ def test_users_of_all_loyalties_return_at_the_published_rates():
             could += np.bincount(gap, minlength=GAPS)
             present += back.sum()
         away = np.where(back, 0, away + 1)
-    np.testing.assert_allclose(came / could, return_hazards(), atol=0.01)
+    np.testing.assert_allclose(came / could, return_hazards(KUAIRAND), atol=0.01)
     assert present / (90 * len(return_intercept)) == pytest.approx(active, abs=0.003)
 
 
 def test_activity_has_the_published_means():
     rng = np.random.default_rng(0)
     kind, share = rng.integers(0, 3, 3_000), np.full(3, 1 / 3)
-    coming = activity(rng.poisson(np.array([2, 5, 9])[kind]), kind, share)
+    coming = activity(rng.poisson(np.array([2, 5, 9])[kind]), kind, share, KUAIRAND)
     drawn = rng.integers(0, 3, 400_000)
     sessions = 1 + np.exp(coming.log_sessions_mean[drawn] + coming.log_sessions_spread * rng.normal(size=len(drawn)))
     views = np.exp(coming.log_views_mean[drawn] + coming.log_views_spread * rng.normal(size=len(drawn)))
-    active = return_logits()[1]
-    assert active * sessions.mean() == pytest.approx(SESSIONS_PER_DAY, rel=0.01)
-    assert active * (sessions * views).mean() == pytest.approx(VIEWS_PER_DAY, rel=0.02)
+    active = return_logits(KUAIRAND)[1]
+    assert active * sessions.mean() == pytest.approx(KUAIRAND.sessions_per_day, rel=0.01)
+    assert active * (sessions * views).mean() == pytest.approx(KUAIRAND.views_per_day, rel=0.02)
     assert (np.diff(coming.log_sessions_mean) > 0).all()
 
 

@@ -1,4 +1,4 @@
-"""Visit frequency and session length from published aggregates; differences between users from the rows.
+"""Visit frequency and session length from targets; differences between users from the rows.
 
 Axes: `kinds` profiles; `gaps` days away.
 """
@@ -10,12 +10,15 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from scipy.optimize import brentq
 
-from user_models.published import RETURN_GAP, SESSIONS_PER_DAY, SESSIONS_QUARTILE, VIEWS_PER_DAY, VIEWS_QUANTILES
+from user_models.targets import Targets
 
 RETURN_INTERCEPT_SPREAD: Final = 0.5
 """Standard deviation over users of the logit of coming back (assumed)."""
 GAPS: Final = 4
 """Days away that are told apart; the last stands for longer ones too."""
+_FEWEST_EXTRA: Final = 0.05
+"""Sessions beyond the first of an active day, at least."""
+_MANY_SESSIONS: Final = 2.0
 _TAIL: Final = 1.2815515655446004
 """Standard normal quantile of 0.9."""
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
@@ -45,45 +48,52 @@ class Activity:
 
 
 def activity(
-    views: Int64[np.ndarray, " users"], kind: Int64[np.ndarray, " users"], share: Float64[np.ndarray, " kinds"]
+    views: Int64[np.ndarray, " users"],
+    kind: Int64[np.ndarray, " users"],
+    share: Float64[np.ndarray, " kinds"],
+    targets: Targets,
 ) -> Activity:
-    """Activity with the published means and spreads.
+    """Activity with the means and spreads of the targets.
 
     Args:
         views: Rows of each user in the log; only how profiles compare in them is used.
         kind: Profile of each user, -1 for none.
         share: Of each profile.
+        targets: How often users come, and how many views they have.
     """
-    logits, active = return_logits()
+    logits, active = return_logits(targets)
     shift = _relative_activity(views, kind, len(share)) / 2
     between = share @ (shift - share @ shift) ** 2
-    sessions_spread, views_spread = (float(np.sqrt(max(0.01, s**2 - between))) for s in published_spreads())
+    sessions_spread, views_spread = (float(np.sqrt(max(0.01, s**2 - between))) for s in spreads(targets))
     extra = np.exp(shift + sessions_spread**2 / 2)
-    sessions_level = (SESSIONS_PER_DAY / active - 1) / (share @ extra)
+    sessions_level = max(_FEWEST_EXTRA, targets.sessions_per_day / active - 1) / (share @ extra)
     per_day = 1 + sessions_level * extra
     views = np.exp(shift + views_spread**2 / 2)
-    views_level = VIEWS_PER_DAY / SESSIONS_PER_DAY * (share @ per_day) / (share @ (per_day * views))
+    views_level = targets.views_per_day / targets.sessions_per_day * (share @ per_day) / (share @ (per_day * views))
     return Activity(np.log(sessions_level) + shift, sessions_spread, np.log(views_level) + shift, views_spread, logits)
 
 
-def published_spreads() -> tuple[float, float]:
+def spreads(targets: Targets) -> tuple[float, float]:
     """Spreads of log sessions (beyond the first of an active day) and of log views per session.
 
-    From medians and 90% quantiles as if lognormal: views = sessions * views per session, the two independent.
+    From medians and 90% quantiles as if lognormal: views = sessions * views per session, the two independent. Where
+    users hardly come twice a day, the spread of all sessions stands for that of those beyond the first.
     """
-    median, high = np.array(SESSIONS_QUARTILE) / SESSIONS_QUARTILE[0] * SESSIONS_PER_DAY
-    sessions = np.log((high - 1) / (median - 1)) / _TAIL
-    views = np.log(VIEWS_QUANTILES[1] / VIEWS_QUANTILES[0]) / _TAIL
+    median, high = np.array(targets.sessions_quantiles) / targets.sessions_quantiles[0] * targets.sessions_per_day
+    views = np.log(targets.views_quantiles[1] / targets.views_quantiles[0]) / _TAIL
     all_sessions = np.log(high / median) / _TAIL
-    return float(sessions), float(np.sqrt(views**2 - all_sessions**2))
+    if targets.sessions_per_day < _MANY_SESSIONS:
+        return float(all_sessions), float(np.sqrt(max(0.0, views**2 - all_sessions**2)))
+    sessions = np.log((high - 1) / (median - 1)) / _TAIL
+    return float(sessions), float(np.sqrt(max(0.0, views**2 - all_sessions**2)))
 
 
-def return_logits() -> tuple[Float64[np.ndarray, " gaps"], float]:
+def return_logits(targets: Targets) -> tuple[Float64[np.ndarray, " gaps"], float]:
     """Logits of coming back by days away at return intercept 0, and the share of days that a user is active.
 
-    Loyalty varies over users; each logit is such that those who are away so long come back at the published rate.
+    Loyalty varies over users; each logit is such that those who are away so long come back at the rate of the targets.
     """
-    hazards = return_hazards()
+    hazards = return_hazards(targets)
     logits = np.zeros(GAPS)
     weight = days = np.ones_like(_SHARES)
     for _ in range(50):
@@ -100,9 +110,9 @@ def return_logits() -> tuple[Float64[np.ndarray, " gaps"], float]:
     return logits, float(_SHARES @ (1 / days))
 
 
-def return_hazards() -> Float64[np.ndarray, " gaps"]:
+def return_hazards(targets: Targets) -> Float64[np.ndarray, " gaps"]:
     """Chance to come back on the next day after 0, 1, ... days away; the last pools all longer absences."""
-    gaps = np.array(RETURN_GAP)
+    gaps = np.array(targets.return_gap)
     left = 1 - np.concatenate([[0], np.cumsum(gaps)[:-1]])
     tail = gaps[GAPS - 1 :].sum() / left[GAPS - 1 :].sum()
     return np.append(gaps[: GAPS - 1] / left[: GAPS - 1], tail)

@@ -148,4 +148,6 @@ def video_latents(
     latents = np.concatenate([*first, videos.action, videos.taste], axis=1)
     added = np.zeros(latents.shape[1])
     added[VIDEO_LATENTS.index("appeal")] = videos.appeal_variance
+    if not quality.any():
+        added[VIDEO_LATENTS.index("quality")] = 1.0  # nothing tells it, but videos do differ in it
     return Uncertain(latents, added)

@@ -57,7 +57,9 @@ def _beyond(
     appeal: Float64[np.ndarray, " videos"],
     log_duration: Float64[np.ndarray, " videos"],
 ) -> Float64[np.ndarray, " videos"]:
-    """Mean of the standardised signals, less its regression on appeal and length, standardised."""
+    """Mean of the standardised signals, less its regression on appeal and length, standardised; 0 without signals."""
+    if not signals:
+        return np.zeros_like(appeal)
     length = _standardised(np.nan_to_num(log_duration, nan=float(np.nanmean(log_duration))))
     regressors = np.stack([np.ones_like(appeal), appeal, length, length**2], axis=1)
     signal = np.mean([_standardised(each.astype(np.float64)) for each in signals], axis=0)

@@ -1,4 +1,4 @@
-"""Pass logits by length of video: shifted until random exposures of each class of duration give its published rates.
+"""Pass logits by length of video: shifted until random exposures of each class of duration give its target rates.
 
 Axes: `knots` durations, one per class; `parts` of the thresholds; `classes` of duration; `thresholds`.
 """
@@ -11,7 +11,7 @@ from jaxtyping import Float32, Float64, Int64
 from user_models.dynamics.watch_thresholds import CLICK_THRESHOLD, COMPLETE_THRESHOLD, LONG_VIEW_THRESHOLD
 from user_models.fit.matching.expected_outcomes import expected_watching
 from user_models.fit.matching.random_exposure import PART, Crowd, draw_crowd
-from user_models.published import DURATION_EDGES, RANDOM_BY_DURATION
+from user_models.targets import DURATION_EDGES, RATES
 from user_models.world.world import World
 
 _KNOTS: Final = np.log([10.0, 25.0, 50.0, 100.0, 220.0])
@@ -25,14 +25,14 @@ _LEAST: Final = 0.05
 
 
 def shape_by_duration(world: World) -> World:
-    """Shift a world's pass logits by part and duration to the published random rates of each duration class.
+    """Shift a world's pass logits by part and duration to its targets' random rates of each duration class.
 
     Quasi-Newton: each part of the thresholds moves its own figure in its own class, by log(wanted / found) over the
     effect that shifting that part everywhere has. Deterministic.
     """
     crowd = draw_crowd(world, 20_000, 5)
     shift = np.zeros((len(_THRESHOLDS), len(_KNOTS)))
-    wanted = _nested(np.array([RANDOM_BY_DURATION[name] for name in ("click", "long_view", "complete")]))
+    wanted = _nested(np.array([world.targets.random_by_duration.figures()[name] for name in RATES]))
     for _ in range(_ROUNDS):
         now = _class_figures(world, crowd, shift)
         gains = [_class_figures(world, crowd, shift + _STEP * part[:, None]) - now for part in np.eye(len(_THRESHOLDS))]
@@ -58,7 +58,8 @@ def _class_figures(
         crowd.users, videos._replace(stop_odds=videos.stop_odds * moved), crowd.slates, rules
     ).stages
     kind = np.searchsorted(DURATION_EDGES, videos.duration_s)[crowd.slates]
-    counts = np.bincount(kind.ravel(), minlength=len(_KNOTS))
+    counts = np.bincount(kind.ravel(), minlength=len(_KNOTS)).astype(np.float64)
+    counts[counts == 0] = np.nan  # a class without videos stays as it is
     rates = [_by_class(stages[:, :, threshold + 1 :].sum(axis=2), kind) / counts for threshold in _THRESHOLDS]
     return _nested(np.array(rates))
 

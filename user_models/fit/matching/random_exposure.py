@@ -7,7 +7,7 @@ Each action's base answers for its rate.
 Axes: `users`; `k` videos of each; `thresholds`; `actions`; `levers`; `figures` click, long view, complete, seconds.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 import numpy as np
@@ -17,7 +17,7 @@ from user_models.dynamics.state import Users, Videos
 from user_models.dynamics.watch_thresholds import CLICK_THRESHOLD, COMPLETE_THRESHOLD, LONG_VIEW_THRESHOLD, N_THRESHOLDS
 from user_models.errors import FitError
 from user_models.fit.matching.expected_outcomes import Watching, expected_actions, expected_watching
-from user_models.published import REGIMES
+from user_models.targets import Rates
 from user_models.world.tables import ACTIONS
 from user_models.world.world import World
 
@@ -31,7 +31,7 @@ N_LEVERS: Final = 5
 _STEP: Final = 0.05
 _LARGEST: Final = 1.5
 _ROUNDS: Final = 20
-_NEARER: Final = "give a folder whose rows are nearer to KuaiRand's"
+_NEARER: Final = "give rows whose regimes differ less"
 _CLOSE: Final = 1e-3
 """Figures within this share of their targets are taken as met."""
 
@@ -39,7 +39,7 @@ _CLOSE: Final = 1e-3
 @final
 @dataclass(frozen=True)
 class RandomTargets:
-    """Target figures per view of random exposures; the defaults are KuaiRand-Pure's.
+    """Target figures per view of random exposures.
 
     Attributes:
         click: Share played over 7 s or to the end.
@@ -49,11 +49,18 @@ class RandomTargets:
         action: Rates in the order of `user_models.world.tables.ACTIONS`.
     """
 
-    click: float = REGIMES["random"]["click"]
-    long_view: float = REGIMES["random"]["long_view"]
-    complete: float = REGIMES["random"]["complete"]
-    watch_s: float = REGIMES["random"]["watch_s"]
-    action: tuple[float, ...] = field(default=tuple(REGIMES["random"][name] for name in ACTIONS))
+    click: float
+    long_view: float
+    complete: float
+    watch_s: float
+    action: tuple[float, ...]
+
+    @staticmethod
+    def of(rates: Rates) -> "RandomTargets":
+        """The figures of a regime."""
+        figures = rates.figures()
+        actions = tuple(figures[name] for name in ACTIONS)
+        return RandomTargets(rates.click, rates.long_view, rates.complete, rates.watch_s, actions)
 
     def watching(self) -> Float64[np.ndarray, " figures"]:
         """Logs of the four figures of watching, each as the share of the one before where it is one."""
@@ -89,7 +96,7 @@ def calibrate_random(world: World, targets: RandomTargets | None = None) -> Worl
     Raises:
         FitError: No shift within reason gives the targets.
     """
-    wanted = targets or RandomTargets()
+    wanted = targets or RandomTargets.of(world.targets.random)
     watched = calibrate_watching(world, wanted)
     return calibrate_actions(watched, np.array(wanted.action))
 

@@ -10,7 +10,6 @@ from user_models.dynamics.watch_thresholds import CLICK_THRESHOLD
 from user_models.fit.matching.expected_outcomes import Watching, expected_watching
 from user_models.fit.matching.random_exposure import Crowd, RandomTargets, calibrate_watching, draw_crowd
 from user_models.fit.matching.standin_ranker import Selector, selected_crowd
-from user_models.published import RANDOM_CLICK_RATE_SPREAD, REGIMES
 from user_models.world.world import World
 
 _USERS: Final = 8_000
@@ -34,22 +33,23 @@ def spread_users(world: World) -> World:
     The fit tells users apart by few rows each; its spread is a lower bound.
     """
     for _ in range(_ROUNDS):
-        world = calibrate_watching(world, RandomTargets())
+        world = calibrate_watching(world, RandomTargets.of(world.targets.random))
         crowd = draw_crowd(world, 2_000, 100)
         spread = _watch(world, crowd).passing(CLICK_THRESHOLD).std()
-        world = world.with_scaled_latent("appeal", _SPREAD_KEPT * RANDOM_CLICK_RATE_SPREAD / float(spread))
+        world = world.with_scaled_latent("appeal", _SPREAD_KEPT * world.targets.random_click_spread / float(spread))
     return world
 
 
 def _tune_taste(world: World, selector: Selector) -> World:
     """Bisect on taste until the stand-in reaches the standard click rate; return the nearer end if it cannot."""
+    wanted = RandomTargets.of(world.targets.random)
     low, high = _TASTE
     for _ in range(_ROUNDS):
         middle = (low + high) / 2
-        crowd_world = calibrate_watching(_with_taste(world, middle), RandomTargets())
+        crowd_world = calibrate_watching(_with_taste(world, middle), wanted)
         click = _watch(crowd_world, selected_crowd(crowd_world, _USERS, selector)).click
-        low, high = (middle, high) if click < REGIMES["base"]["click"] else (low, middle)
-    return calibrate_watching(_with_taste(world, (low + high) / 2), RandomTargets())
+        low, high = (middle, high) if click < world.targets.base.click else (low, middle)
+    return calibrate_watching(_with_taste(world, (low + high) / 2), wanted)
 
 
 def _with_taste(world: World, value: float) -> World:

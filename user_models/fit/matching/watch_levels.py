@@ -9,7 +9,7 @@ Axes: `classes` of duration; `lengths` classes of published figures; `parts` of 
 end); `thresholds`; `n` meetings.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
@@ -19,7 +19,7 @@ from user_models.dynamics.watch_thresholds import CLICK_THRESHOLD, COMPLETE_THRE
 from user_models.fit.matching.expected_outcomes import ExpectedOutcome, SampledImpressions, outcome
 from user_models.fit.matching.random_exposure import RandomTargets
 from user_models.fit.rows.log_rows import LogRows
-from user_models.published import DURATION_EDGES, RANDOM_BY_DURATION, STANDARD_BY_DURATION
+from user_models.targets import DURATION_EDGES, RATES, LengthRates
 from user_models.world.world import World
 
 EDGES: Final = np.array([7.0, 15.0, 18.0, 30.0, 60.0, 120.0, 300.0])
@@ -97,15 +97,15 @@ class LevelTargets:
     pass_counts: PassCounts
     base: RandomTargets
     random: RandomTargets
-    base_by_length: Float64[np.ndarray, "parts lengths"] = field(default_factory=lambda: _rates(STANDARD_BY_DURATION))
-    random_by_length: Float64[np.ndarray, "parts lengths"] = field(default_factory=lambda: _rates(RANDOM_BY_DURATION))
+    base_by_length: Float64[np.ndarray, "parts lengths"]
+    random_by_length: Float64[np.ndarray, "parts lengths"]
 
 
-def _rates(published: dict[str, tuple[float, ...]]) -> Float64[np.ndarray, "parts lengths"]:
-    """Return published rates; below 15 s a long view is a complete one, so the mean of both replaces both."""
-    rates = np.array([published[name] for name in ("click", "long_view", "complete")])
-    rates[1:, 0] = rates[1:, 0].mean()
-    return rates
+def rates_by_length(rates: LengthRates) -> Float64[np.ndarray, "parts lengths"]:
+    """Return rates by length; below 15 s a long view is a complete one, so the mean of both replaces both."""
+    by_length = np.array([rates.figures()[name] for name in RATES])
+    by_length[1:, 0] = by_length[1:, 0].mean()
+    return by_length
 
 
 def match_watching(
@@ -130,15 +130,16 @@ def match_watching(
     known = aims.pass_counts.reached >= _FEW
     log_odds = np.where(known, aims.pass_counts.log_odds(), np.nan)
     found, shift, replays = world, np.zeros((N_LENGTH_CLASSES, 3)), 0.0
+    met = _met(random, base)
     for _ in range(_ROUNDS):
         found = _level(found, base, log_odds + _by_threshold(shift, replays))
-        shift = np.clip(shift + _SLOWLY * (goals.base - _conditionals(found, base)), -_MOST, _MOST)
+        shift = np.clip(shift + _SLOWLY * met * (goals.base - _conditionals(found, base)), -_MOST, _MOST)
         replays += _SLOWLY * _short_of_seconds(found, base, aims.base)
         found = _steepen(found, random, base, goals, _short_of_lift(found, random, base, aims))
     found = found.with_tables(slope=_part_of_way(world, found, base, damping))
     for _ in range(_ROUNDS):
         found = _level(found, base, log_odds + _by_threshold(shift, replays))
-        shift = np.clip(shift + _SLOWLY * (goals.random - _conditionals(found, random)), -_MOST, _MOST)
+        shift = np.clip(shift + _SLOWLY * met * (goals.random - _conditionals(found, random)), -_MOST, _MOST)
         short = (_short_of_seconds(found, met, aim) for met, aim in ((random, aims.random), (base, aims.base)))
         replays += _SLOWLY * float(np.mean(list(short)))
     return found
@@ -205,6 +206,13 @@ def _conditionals(world: World, met: SampledImpressions) -> Float64[np.ndarray, 
     return _logit(_conditional(sums / count)).T
 
 
+def _met(*samples: SampledImpressions) -> Float64[np.ndarray, "lengths 1"]:
+    """1 for classes of length that all samples have, 0 for others, of which nothing is known."""
+    counts = np.stack([np.bincount(length_classes(met), minlength=N_LENGTH_CLASSES) for met in samples])
+    met_by_all = np.asarray((counts > 0).all(axis=0), np.float64)
+    return met_by_all[:, None]
+
+
 def _by_threshold(
     shift: Float64[np.ndarray, "lengths parts"], replays: float
 ) -> Float64[np.ndarray, "classes thresholds"]:
@@ -229,7 +237,8 @@ def _steepen(world: World, random: SampledImpressions, base: SampledImpressions,
     at_random, at_base = _conditionals(world, random), _conditionals(world, base)
     wanted, now = goals.base - goals.random, at_base - at_random
     size = np.maximum(np.maximum(np.abs(wanted), np.abs(now)), _SMALL_GAP)
-    ratio = np.exp(_SHRINK * np.clip((wanted - now) / size, -_LARGEST_TURN, _LARGEST_TURN))
+    turn = _met(random, base) * np.clip((wanted - now) / size, -_LARGEST_TURN, _LARGEST_TURN)
+    ratio = np.exp(_SHRINK * turn)
     by_segment = np.concatenate([ratio, np.full((N_LENGTH_CLASSES, 1), np.clip(lift, 0.8, 1.25))], axis=1)[_PUBLISHED][
         :, _PART_OF_SEGMENT
     ]

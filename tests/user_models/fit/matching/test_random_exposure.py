@@ -1,5 +1,7 @@
 """Expected figures against simulation, and calibration against its targets."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -86,7 +88,7 @@ def test_calibration_leaves_strengths_alone(calibrated):
 
 def test_targets_out_of_reach_are_refused():
     with pytest.raises(ValueError, match="no shift of pass logits"):
-        calibrate_watching(toy_world(), RandomTargets(click=0.3, long_view=0.29, complete=0.28, watch_s=0.5), 200)
+        calibrate_watching(toy_world(), replace(REACHABLE, long_view=0.29, complete=0.28, watch_s=0.5), 200)
 
 
 def test_a_reliable_selector_shows_what_users_click():
