@@ -73,6 +73,7 @@ FLOORS: Final[dict[str, tuple[str, ...]]] = {
         "simulator.whole_file",
         "simulator.reports",
         "policies.agents",
+        "user_models.data",
     ),
     "simulator.run": (
         "simulator.processor",

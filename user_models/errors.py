@@ -5,12 +5,12 @@ from typing import final
 
 @final
 class DataError(ValueError):
-    """A KuaiRand folder that is missing or damaged; the message names file, line, column and value."""
+    """Data that are missing or damaged, or a wrong mapping; the message names file, line, column and value."""
 
 
 @final
 class FitError(ValueError):
-    """Rows too unlike KuaiRand's to fit a world on; the message says why, and which data to give instead."""
+    """Rows that no world can be fitted on; the message says why, and which data to give instead."""
 
 
 @final

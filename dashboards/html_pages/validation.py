@@ -17,8 +17,8 @@ _RANDOM_CAPTION: Final = (
     " user, so a difference here lies in how users or videos were modelled, and not in the ranker."
 )
 _BASE_CAPTION: Final = (
-    "The same under `base`, beside the standard log that a production ranker filled. Rates by hour take their shape"
-    " from KuaiRand-27K and their level from KuaiRand-Pure."
+    "The same under `base`, beside the log that a production ranker filled. Rates by hour take their shape from"
+    " the world's targets, and their level from its overall rate."
 )
 _RATIO_CAPTION: Final = (
     "One world, two regimes: what its users do with random videos, and with what a ranker chose. A point on the line"
@@ -88,7 +88,7 @@ def facts(validation: Validation) -> str:
     """What was compared, in a line."""
     return (
         f"{validation.users:,} simulated users, seed {validation.seed}, beside {validation.real_rows:,} rows of the"
-        f" standard log in {validation.data} and published figures of KuaiRand."
+        f" log in {validation.data} and the world's targets."
     )
 
 

@@ -19,7 +19,7 @@ _FEED_CAPTION = (
     " asked. All of it is in a platform's log."
 )
 _ORIGINS = {
-    "fitted": "Fitted on KuaiRand",
+    "fitted": "Fitted on the log",
     "published": "Set from published figures",
     "assumed": "Assumed: no public data tell",
 }

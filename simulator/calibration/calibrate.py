@@ -124,8 +124,8 @@ def fit_and_calibrate(settings: FitSettings, out: Path, workers: int, progress: 
     """Fit a world, match both logging policies, validate it, and store it with its predictor and verdict.
 
     Raises:
-        DataError: The KuaiRand folder is damaged or has too few rows.
-        FitError: Its rows are so unlike KuaiRand's that no world fits them.
+        DataError: The data are damaged or have too few rows.
+        FitError: The rows are such that no world fits them.
         WorldError: `out` is not empty or cannot be written.
     """
     folder = open_log(settings.data)

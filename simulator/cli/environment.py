@@ -49,20 +49,25 @@ def export(
     run: Path,
     *,
     out: Path,
-    format_: Annotated[Literal["minari", "d4rl-npz", "parquet"], Parameter(name="--format")] = "parquet",
+    format_: Annotated[Literal["minari", "d4rl-npz", "parquet", "kuairand"], Parameter(name="--format")] = "parquet",
     arm: str | None = None,
     reward: str = "watch_s",
 ) -> None:
-    """Turn a run's trace into a dataset for offline reinforcement learning, with logging propensities.
+    """Turn a run's trace into a dataset for offline reinforcement learning, or into a log in KuaiRand's own files.
 
     Args:
         run: A run folder whose spec had `trace` above 0.
         out: Folder to write to.
-        format_: `parquet`, `d4rl-npz` (a NumPy archive with D4RL's keys) or `minari`.
+        format_: `parquet`, `d4rl-npz` (a NumPy archive with D4RL's keys) or `minari`, with logging propensities; or
+            `kuairand`, which `askew fit` and `askew data check` read.
         arm: Whose views; the control's by default.
-        reward: Of each view: watch_s, long_view, satisfied or p2n.
+        reward: Of each view: watch_s, long_view, satisfied or p2n; a log in KuaiRand's files has none.
     """
     from simulator.environment.export import export as write
+    from simulator.environment.kuairand_files import write_kuairand
     from simulator.environment.transitions import read_transitions
 
+    if format_ == "kuairand":
+        sys.stdout.write(f"{write_kuairand(run, arm, out)}\n")
+        return
     sys.stdout.write(f"{write(read_transitions(run, arm, reward), format_, out)}\n")

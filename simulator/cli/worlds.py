@@ -52,7 +52,7 @@ def regimes(
     workers: Workers | None = None,
     json_: Json = False,
 ) -> None:
-    """Set a world's users under random slates and under `base` beside KuaiRand's random and standard logs.
+    """Set a world's users under random slates and under `base` beside the figures that the world is set to.
 
     Args:
         world: A bundled world's name or a folder.

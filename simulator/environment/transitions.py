@@ -99,11 +99,8 @@ def read_transitions(folder: Path, arm: str | None, reward: str) -> Transitions:
     if reward not in REWARDS:
         raise SpecError(f"--reward: {reward!r} given, want one of {', '.join(REWARDS)}")
     spec = load_spec(str(folder / "spec.toml"))
-    arm_names = [each.name for each in spec.arms]
     arm = arm or spec.control.name
-    if arm not in arm_names:
-        raise SpecError(f"--arm: {arm!r} given, want one of {', '.join(arm_names)}")
-    trace = _trace(folder, spec, arm)
+    trace = read_trace(folder, spec, arm)
     log = _feedback(trace)
     rewards = REWARDS[reward](log)
     days = np.stack([log.user_id, log.day.astype(np.int32)])
@@ -124,8 +121,16 @@ def read_transitions(folder: Path, arm: str | None, reward: str) -> Transitions:
     )
 
 
-def _trace(folder: Path, spec: ExperimentSpec, arm: str) -> pd.DataFrame:
-    """Read the traced views of an arm, by user, then time, without latents."""
+def read_trace(folder: Path, spec: ExperimentSpec, arm: str) -> pd.DataFrame:
+    """Read the traced views of an arm, by user, then time, without latents.
+
+    Raises:
+        RunFolderError: There is no trace, or it is damaged.
+        SpecError: The arm is unknown.
+    """
+    arm_names = [each.name for each in spec.arms]
+    if arm not in arm_names:
+        raise SpecError(f"--arm: {arm!r} given, want one of {', '.join(arm_names)}")
     timeline = f"all:{arm}" if spec.truth else "mixed"
     if not (folder / "trace").is_dir():
         raise RunFolderError(f"{folder}: holds no trace; run the spec with trace = 1.0, or a share of the users")

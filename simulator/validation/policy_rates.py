@@ -1,7 +1,7 @@
 """Rates of one world under two logging policies: random slates and the production-like ranker.
 
-Real users click 45.1% of what the production ranker shows them and 17.6% of random videos (KuaiRand-Pure). A world
-is faithful when the same users give both figures.
+KuaiRand-Pure's users click 45.1% of what the production ranker shows them and 17.6% of random videos. A world is
+faithful when the same users give both figures of its targets.
 """
 
 from dataclasses import dataclass, field

@@ -207,7 +207,7 @@ class ValidationSubject:
     Attributes:
         world: The world.
         source: The name or folder that it was loaded from; its predictor is there.
-        data: KuaiRand folder that it was fitted on, or one like it.
+        data: Mapping file or folder that it was fitted on, or one like it.
         heldout: Folder of rows to predict, or None for the last days of `data`.
         seed: Seed of all draws.
     """

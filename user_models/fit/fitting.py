@@ -84,8 +84,8 @@ def fit_world(
 ) -> FitResult:
     """Fit a world on a log; progress bars go to the standard error stream.
 
-    Rows of a random log, where there is one, are fitted with the standard ones and set the world's levels. Without
-    one, levels are set to the published figures of random exposures.
+    Rows of random exposures, where there are some, are fitted with the others and set the world's levels. Without
+    them, levels are set to the targets, see `user_models.fit.log_targets`.
 
     Args:
         data: With a log of at least three days.
@@ -98,7 +98,7 @@ def fit_world(
 
     Raises:
         DataError: Damage in the files, or rows that are too few to fit on.
-        FitError: Rows so unlike KuaiRand's that no world gives their figures.
+        FitError: Rows such that no world gives their figures.
     """
     earlier = None if exposures is None else read_exposures(exposures)
     try:
