@@ -28,16 +28,61 @@ CLEAR: Final = "rgba(0,0,0,0)"
 @final
 @dataclass(frozen=True)
 class Look:
-    """Colours that depend on the background."""
+    """Colours that depend on the background.
+
+    Attributes:
+        paper: Background.
+        ink: Text.
+        grid: Lines of a grid and borders.
+        zero: The line at no change.
+        quiet: Text that explains.
+        wash: Background of a box.
+        better: Of what is good for a metric.
+        worse: Of what is bad for it.
+        mixed: Of what needs a look.
+        estimate: Of an interval that is not clear.
+        truth: Of the true effect and its text.
+    """
 
     paper: str
     ink: str
     grid: str
     zero: str
+    quiet: str
+    wash: str
+    better: str
+    worse: str
+    mixed: str
+    estimate: str
+    truth: str
 
 
-LIGHT: Final = Look(paper="#ffffff", ink="#24292f", grid="#e6e8eb", zero="#9aa1ab")
-DARK: Final = Look(paper="#171614", ink="#e8e6e3", grid="#34322f", zero="#77736d")
+LIGHT: Final = Look(
+    paper="#ffffff",
+    ink="#24292f",
+    grid="#e6e8eb",
+    zero="#9aa1ab",
+    quiet="#57606a",
+    wash="#f6f7f9",
+    better="#1a7f37",
+    worse="#b42318",
+    mixed="#855600",
+    estimate="#0064a0",
+    truth="#b04a00",
+)
+DARK: Final = Look(
+    paper="#171614",
+    ink="#e8e6e3",
+    grid="#34322f",
+    zero="#77736d",
+    quiet="#b0aca6",
+    wash="#22211f",
+    better="#5cc98d",
+    worse="#ff938a",
+    mixed="#e3b341",
+    estimate="#6db8ea",
+    truth="#ff9a5c",
+)
 
 
 def template(look: Look) -> go.layout.Template:

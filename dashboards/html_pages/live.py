@@ -6,7 +6,7 @@ from dashboards.html_pages.page import Line, Page, Section, render_page, section
 from dashboards.tables.live import HEADINGS, live_brief, live_facts, live_lines
 from dashboards.tables.scorecard import missing_notes
 from dashboards.tables.sections import SectionTable, methods
-from dashboards.text.verdict import split_is_off
+from dashboards.text.decision import split_is_off
 from simulator.reports.report import Report
 
 

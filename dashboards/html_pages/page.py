@@ -20,6 +20,7 @@ from plotly.offline import get_plotlyjs
 
 from dashboards.figures.panels import Panel
 from dashboards.figures.theme import DARK, LIGHT, template
+from dashboards.html_pages.decision_cards import card_style, colours
 from dashboards.tables.scorecard import TEXT_COLUMNS
 from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
@@ -95,6 +96,7 @@ class Page:
         sections: In reading order.
         alarm: Whether the box is in the colour of alarm.
         footer: Last line; none if empty.
+        cards: Decisions above the box, already HTML; None without.
     """
 
     title: str
@@ -103,6 +105,7 @@ class Page:
     sections: Sequence[Section]
     alarm: bool = False
     footer: str = ""
+    cards: Markup | None = None
 
 
 @final
@@ -145,6 +148,9 @@ def _template() -> "Template":
         "missing": formatting.MISSING,
         "policy": Markup(POLICY),  # noqa: S704 (our own words)
         "style": _source("page.css"),
+        "light": colours(LIGHT),
+        "dark": colours(DARK),
+        "card_style": card_style(),
         "script": _source("page.js"),
         "looks": _script_json(json.dumps(looks, sort_keys=True)),
         "library": _library(),

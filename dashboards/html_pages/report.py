@@ -4,12 +4,12 @@ from dataclasses import astuple
 from typing import Final
 
 from dashboards.figures.panels import panels
+from dashboards.html_pages.decision_cards import render_cards
 from dashboards.html_pages.page import Line, Page, Section, render_page, section_of, section_of_table
 from dashboards.tables import answer_forms, scorecard, sections
 from dashboards.tables.interference import interference
 from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
-from dashboards.text.verdict import split_is_off, verdict
 from simulator.reports.report import Report
 
 BESIDE_TABLE: Final = "satisfied"
@@ -20,10 +20,7 @@ PRINTED: Final = ("scorecard", "looks", BESIDE_TABLE)
 
 def render_html(report: Report) -> str:
     """Render the page; the same report gives the same text."""
-    box = [
-        *(Line(text) for text in verdict(report)),
-        *(Line(text, "warning") for text in report.health.warnings),
-    ]
+    box = [Line(text, "warning") for text in report.health.warnings]
     figures = {panel.key: section_of(panel, on_paper=panel.key in PRINTED) for panel in panels(report)}
     answers = (answer_forms.shares(report), answer_forms.sensitivity(report))
     details = [table for table in (*sections.tables(report), *answers, interference(report)) if table.lines]
@@ -34,7 +31,7 @@ def render_html(report: Report) -> str:
         *figures.values(),
     ]
     facts, footer = formatting.facts(report), formatting.footer(report)
-    return render_page(Page(report.name, facts, box, parts, alarm=split_is_off(report), footer=footer))
+    return render_page(Page(report.name, facts, box, parts, footer=footer, cards=render_cards(report)))
 
 
 def _main_tables(report: Report) -> list[Section]:

@@ -10,7 +10,8 @@ import streamlit as st
 from dashboards.run_control import launch
 from dashboards.run_control.found_runs import Fingerprint, fingerprint, run_label
 from dashboards.text import formatting
-from dashboards.text.verdict import brief, split_is_off
+from dashboards.text.decision import split_is_off
+from dashboards.text.verdict import brief
 from simulator.reports.report import LookRow, MetricRow, Report, RunFolderError, find_runs, load_report
 from simulator.runs.state import RunState, read_keys, run_state
 

@@ -8,7 +8,7 @@ from dashboards.figures import panels
 from dashboards.screens.widgets import show_drawn, show_section, show_table
 from dashboards.tables import scorecard, sections
 from dashboards.text import formatting
-from dashboards.text.verdict import split_is_off
+from dashboards.text.decision import split_is_off
 from simulator.reports.report import Report
 from simulator.reports.sections import SPLIT_ALARM
 

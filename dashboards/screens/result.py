@@ -6,17 +6,16 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.figures import panels
-from dashboards.screens.widgets import columns, show_drawn, show_notes, show_section, show_table
+from dashboards.html_pages.decision_cards import render_cards
+from dashboards.screens.widgets import columns, show_drawn, show_html, show_notes, show_section, show_table
 from dashboards.tables import scorecard, sections
 from dashboards.text import formatting
-from dashboards.text.verdict import split_is_off, verdict
 from simulator.reports.report import Report
 
 
 def show(run: Path, report: Report) -> None:
     """Verdict first, then the numbers, then the curves."""
-    sentences = "\n\n".join(formatting.in_markdown(line) for line in verdict(report))
-    (st.error if split_is_off(report) else st.info)(sentences)
+    show_html(render_cards(report))
     for warning in report.health.warnings:
         st.warning(formatting.in_markdown(warning))
     st.subheader("Scorecard", anchor=False)

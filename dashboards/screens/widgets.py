@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboards.figures.panels import Panel
 from dashboards.figures.theme import DARK, LIGHT, Look, apply_theme
+from dashboards.html_pages.decision_cards import card_style, colours
 from dashboards.tables.scorecard import TEXT_COLUMNS
 from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
@@ -23,6 +25,11 @@ _Result = TypeVar("_Result")
 def look() -> Look:
     """The look of the viewer's theme; light until the browser has told."""
     return DARK if st.context.theme.type == "dark" else LIGHT
+
+
+def show_html(html: Markup) -> None:
+    """Our own cards and tables, in the colours of the viewer's theme."""
+    st.html(f"<style>.cards {{ {colours(look())} }} {card_style()}</style><div class='cards'>{html}</div>")
 
 
 def show_panel(panel: Panel) -> None:

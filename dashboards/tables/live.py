@@ -3,7 +3,7 @@
 from typing import Final
 
 from dashboards.text import formatting
-from dashboards.text.verdict import change_of, split_is_off
+from dashboards.text.decision import change_of, split_is_off
 from simulator.reports.report import Report
 
 HEADINGS: Final = (

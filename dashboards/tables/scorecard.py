@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from dashboards.text import formatting
-from dashboards.text.verdict import change_of, truth_in_interval
+from dashboards.text.decision import findings, truth_in_interval
 from simulator.reports.report import MetricRow, Number, QuestionnaireRow, Report
 
 TEXT_COLUMNS: Final = frozenset(
@@ -77,11 +77,10 @@ SCORE_HEADINGS: Final = (
 
 def score_lines(report: Report) -> list[ScoreLine]:
     """Make the scorecard: headline metrics, guardrails, then the others; treatments in the order of the arms."""
-    order = formatting.metric_keys(report)
-    return [_score_line(row) for row in sorted(report.valid_metrics(), key=lambda row: order.index(row.metric))]
+    return [_score_line(finding.row, finding.change) for finding in findings(report)]
 
 
-def _score_line(row: MetricRow) -> ScoreLine:
+def _score_line(row: MetricRow, change: str) -> ScoreLine:
     return ScoreLine(
         metric=row.label,
         arm=row.arm,
@@ -89,7 +88,7 @@ def _score_line(row: MetricRow) -> ScoreLine:
         treatment=formatting.number(row.treatment),
         lift=formatting.lift(row.relative_effect),
         interval=formatting.interval(row.ci_low, row.ci_high),
-        change=change_of(row),
+        change=change,
         true_lift=with_error(row.true_relative_effect, row.true_relative_effect_se),
         truth=truth_in_interval(row),
         p_value=formatting.p_value(row.p_value),

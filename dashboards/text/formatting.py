@@ -64,6 +64,15 @@ def count(value: Number) -> str:
     return MISSING if value is None else f"{value:,.0f}"
 
 
+def plural(n: float, noun: str) -> str:
+    """A count with its noun.
+
+    >>> plural(1, "day"), plural(2, "day"), plural(1200, "user")
+    ('1 day', '2 days', '1,200 users')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def rounded_count(value: float) -> str:
     """A whole number to two digits, rounded up.
 
@@ -144,7 +153,7 @@ def facts(report: Report) -> str:
     """What was run, in a line."""
     before = f" after {report.pre_days} before it" if report.pre_days else ""
     return (
-        f"{report.users:,} users, {report.days} days of test{before}, world {report.world}, "
+        f"{plural(report.users, 'user')}, {plural(report.days, 'day')} of test{before}, world {report.world}, "
         f"{report.views_scale:.0%} of real activity, seed {report.seed}."
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from dashboards.text import formatting
-from dashboards.text.verdict import truth_in_interval
+from dashboards.text.decision import truth_in_interval
 from simulator.reports.report import MetricRow
 from simulator.reports.sweep import Sweep
 

@@ -6,7 +6,7 @@ from rich.console import Group
 
 from dashboards.tables.live import HEADINGS, live_brief, live_facts, live_lines
 from dashboards.tables.scorecard import missing_notes
-from dashboards.text.verdict import split_is_off
+from dashboards.text.decision import split_is_off
 from simulator.cli.tables.fitted import FittedTable, Sentence
 from simulator.reports.report import Report
 

@@ -9,7 +9,8 @@ from dashboards.tables import answer_forms, sections
 from dashboards.tables import scorecard as page
 from dashboards.tables.interference import interference
 from dashboards.text import formatting
-from dashboards.text.verdict import arm_and_policy, brief, split_is_off, verdict
+from dashboards.text.decision import arm_and_policy, split_is_off
+from dashboards.text.verdict import brief, verdict
 from simulator.cli.tables.fitted import FittedTable, Sentence
 from simulator.reports.report import Report
 

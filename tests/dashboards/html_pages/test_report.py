@@ -12,7 +12,8 @@ from plotly.offline import get_plotlyjs
 from dashboards.figures.panels import panels
 from dashboards.html_pages.report import render_html
 from dashboards.tables import scorecard
-from dashboards.text.verdict import verdict
+from dashboards.text.decision import decide
+from dashboards.text.verdict import how_computed
 
 EVIL = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 
@@ -59,8 +60,10 @@ def text(report) -> str:
 def test_it_says_what_the_report_says(report, text):
     page = Page(text)
     said = " ".join(page.words)
-    for line in verdict(report):
+    for line in how_computed(report):
         assert line in said
+    for decision in decide(report):
+        assert {decision.word, decision.title, decision.others, f" {decision.health}"} <= set(page.words)
     for score in scorecard.score_lines(report):
         assert {score.lift, score.interval, score.true_lift, score.control, score.treatment} <= set(page.cells)
     for row in report.questionnaire:
@@ -139,8 +142,8 @@ def test_what_is_missing_is_explained(samples):
 def test_a_broken_split_is_set_apart(report):
     health = report.health.model_copy(update={"srm_p_value": 1e-7})
     text = render_html(report.model_copy(update={"health": health}))
-    assert 'class="verdict alarm"' in text
-    assert 'class="verdict alarm"' not in render_html(report)
+    assert '<span class="word">Do not trust</span>' in text
+    assert "Do not trust" not in render_html(report)
 
 
 def test_names_like_tags_and_markup_stay_names_in_page_and_figures(samples):
