@@ -27,12 +27,12 @@ def shares_by_estimator(report: Report) -> go.Figure:
         at = names.index(ESTIMATORS[row.estimator]) + shift[row.arm]
         lanes.draw_interval(figure, report, row.arm, at, (row.low, row.high))
         lanes.draw_point(figure, report, row.arm, at, row.share, f"{row.arm}: {formatting.share(row.share)}")
-        lanes.draw_truth(figure, at, row.true, f"{row.arm}, true: {formatting.share(row.true)}")
+        lanes.draw_truth(figure, at, row.true, f"{row.arm}, true: {formatting.share(row.true)}", (row.low, row.high))
     for row in (each for each in forms.bounds if each.baseline is None):
         at = names.index(BOUNDS) + shift[row.arm]
         lanes.draw_interval(figure, report, row.arm, at, (row.low, row.high))
         lanes.draw_interval(figure, report, row.arm, at, (row.lower, row.upper), width=9)
-        lanes.draw_truth(figure, at, row.true, f"{row.arm}, true: {formatting.share(row.true)}")
+        lanes.draw_truth(figure, at, row.true, f"{row.arm}, true: {formatting.share(row.true)}", (row.low, row.high))
     title = "Share that would say satisfied, of all asked (%), with 95% interval"
     figure.update_xaxes(title_text=title, tickformat=".3~%", zeroline=False)
     return lanes.finish_lanes(figure, report, names, [*arms])

@@ -9,6 +9,7 @@ from dashboards.figures.interval_marks import Mark
 from dashboards.figures.small_multiples import PanelPosition, cell, day_grid, height, upright_line
 from dashboards.figures.theme import QUIET, TRUTH, arm_colour, frame, remark
 from dashboards.text import formatting
+from dashboards.text.decision import truth_in_interval
 from simulator.reports.report import DayTotal, MetricRow, Number, Report
 
 
@@ -26,6 +27,8 @@ def daily_lift(report: Report, metrics: Sequence[str]) -> go.Figure:
     interval_marks.add_legend(
         figure, report, interval_marks.treatments(report), interval_marks.symbols_in(rows, hollow=_any_plain(rows))
     )
+    if any(trace.name == "missed" for trace in interval_marks.traces_of(figure)):
+        figure.add_trace(interval_marks.missed_legend())
     return frame(figure, height(len(keys)))
 
 
@@ -43,16 +46,23 @@ def _draw_metric(figure: go.Figure, report: Report, metric: str, where: PanelPos
 
 
 def _draw_arm(figure: go.Figure, report: Report, rows: Sequence[MetricRow], where: PanelPosition) -> None:
-    """Intervals, then points (solid where adjusted, hollow where plain), then truth."""
+    """Truth, then intervals, then points (solid where adjusted, hollow where plain)."""
     if not rows:
         return
     colour = arm_colour(report, rows[0].arm)
     estimates = [interval_marks.main_mark(row, _place(row, report)) for row in rows]
     truth = [interval_marks.true_mark(row, _place(row, report)) for row in rows]
-    symbols = ["circle" if row.method != "plain" else "circle-open" for row in rows]
-    for trace in (_intervals(estimates, colour), _points(estimates, symbols, colour), _true_line(truth, colour)):
+    points = _points(estimates, ["circle" if row.method != "plain" else "circle-open" for row in rows], colour)
+    for trace in (*_rings(rows, truth), _true_line(truth, colour), _intervals(estimates, colour), points):
         trace.update(legendgroup=interval_marks.arm_group(report, rows[0].arm), showlegend=False, meta=rows[0].arm)
         figure.add_trace(trace, row=where.row, col=where.column)
+
+
+def _rings(rows: Sequence[MetricRow], truth: Sequence[Mark]) -> list[go.Scatter]:
+    """Rings around the days whose interval missed the truth."""
+    missed = [mark for row, mark in zip(rows, truth, strict=True) if truth_in_interval(row) == "missed"]
+    marks = interval_marks.missed_ring([mark.at for mark in missed], [mark.value for mark in missed], in_words=False)
+    return [marks] if missed else []
 
 
 def _place(row: MetricRow, report: Report) -> float:

@@ -137,7 +137,7 @@ def p2n_sides(report: Report) -> go.Figure:
         at = names.index(row.side) + interval_marks.offset(report, row.arm)
         lanes.draw_interval(figure, report, row.arm, at, (row.low, row.high))
         lanes.draw_point(figure, report, row.arm, at, row.lift, f"{row.side}, {row.arm}: {formatting.lift(row.lift)}")
-        lanes.draw_truth(figure, at, row.true_lift, f"true: {formatting.lift(row.true_lift)}")
+        lanes.draw_truth(figure, at, row.true_lift, f"true: {formatting.lift(row.true_lift)}", (row.low, row.high))
     title = f"Lift over {formatting.in_figure(report.arms[0].name, 24)} (%), with 95% interval"
     figure.update_xaxes(title_text=title, tickformat=".3~%", rangemode="tozero")
     return lanes.finish_lanes(figure, report, names)

@@ -10,8 +10,9 @@ from plotly.subplots import make_subplots
 from dashboards.figures import interval_marks
 from dashboards.figures.interval_marks import Mark, Symbol
 from dashboards.figures.small_multiples import PanelPosition
-from dashboards.figures.theme import QUIET, arm_colour, frame, remark
+from dashboards.figures.theme import arm_colour, frame, remark
 from dashboards.text import formatting
+from dashboards.text.decision import truth_in_interval, valid_rows
 from simulator.reports.report import MetricRow, Report
 
 EVERYBODY = "all users"
@@ -48,7 +49,7 @@ def scorecard(report: Report) -> go.Figure:
         rows=len(groups), cols=1, row_heights=heights, vertical_spacing=76 / _height(report, heights)
     )
     for block, group in enumerate(groups, start=1):
-        rows = [row for row in report.valid_metrics() if row.metric in group]
+        rows = [row for row in valid_rows(report) if row.metric in group]
         _draw(figure, report, Forest(group, rows, lambda row: row.metric, PanelPosition(block, 1)))
         names = [formatting.in_figure(formatting.describe(report, key).label, 34) for key in group]
         _name_lanes(figure, names, PanelPosition(block, 1))
@@ -56,10 +57,7 @@ def scorecard(report: Report) -> go.Figure:
     interval_marks.add_legend(
         figure, report, interval_marks.treatments(report), interval_marks.symbols_in(report.metrics, hollow=True)
     )
-    if any(row.sequential_low is not None for row in report.metrics):
-        figure.add_trace(
-            interval_marks.sequential_line(QUIET).update(x=[None], y=[None], name="interval over all looks")
-        )
+    _explain_misses(figure)
     return frame(figure, _height(report, heights))
 
 
@@ -74,14 +72,21 @@ def segments(report: Report, metrics: Sequence[str]) -> go.Figure:
     figure.update_annotations(font_size=13)
     lanes = [EVERYBODY, *names]
     for column, key in enumerate(keys, start=1):
-        rows = [row for row in (*report.valid_metrics(), *report.segments) if row.metric == key]
+        rows = [row for row in (*valid_rows(report), *report.segments) if row.metric == key]
         _draw(figure, report, Forest(lanes, rows, segment_name, PanelPosition(1, column)))
     _name_lanes(figure, [formatting.in_figure(name, 24) for name in lanes], PanelPosition(1, 1))
     _label_lifts(figure, report)
     interval_marks.add_legend(
         figure, report, interval_marks.treatments(report), interval_marks.symbols_in(report.segments, hollow=True)
     )
+    _explain_misses(figure)
     return frame(figure, _height(report, [len(lanes) + 1.0]))
+
+
+def _explain_misses(figure: go.Figure) -> None:
+    """Say what a ring is, where there is one."""
+    if any(trace.name == "missed" for trace in interval_marks.traces_of(figure)):
+        figure.add_trace(interval_marks.missed_legend())
 
 
 def segment_name(row: MetricRow) -> str:
@@ -117,19 +122,20 @@ def _draw(figure: go.Figure, report: Report, forest: Forest) -> None:
 def _draw_arm(
     figure: go.Figure, report: Report, arm: str, placed: list[tuple[MetricRow, float]], forest: Forest
 ) -> None:
-    """One treatment: plain under adjusted under truth."""
+    """One treatment: truth under plain under adjusted."""
     below = 0.22 * interval_marks.lane_step(report)
     cuped = [interval_marks.main_mark(row, at) for row, at in placed if row.method != "plain"]
     plain = [interval_marks.plain_mark(row, at + below) for row, at in placed if row.method != "plain"]
     plain += [interval_marks.main_mark(row, at) for row, at in placed if row.method == "plain"]
     truth = [interval_marks.true_mark(row, at) for row, at in placed]
     colour, group = arm_colour(report, arm), interval_marks.arm_group(report, arm)
-    looked = interval_marks.spans([interval_marks.sequential_mark(row, at) for row, at in placed])
+    missed = [(row.true_relative_effect, at) for row, at in placed if truth_in_interval(row) == "missed"]
+    rings = [interval_marks.missed_ring([x for x, _ in missed], [y for _, y in missed])] if missed else []
     traces = [
-        *([interval_marks.sequential_line(colour).update(x=looked.value, y=looked.at)] if looked.at else []),
+        *rings,
+        *_traces(truth, "star", colour, 0.0),
         *_traces(plain, "circle-open", colour, 1.0),
         *_traces(cuped, "circle", colour, 3.0),
-        *_traces(truth, "star", colour, 0.0),
     ]
     for trace in traces:
         trace.update(legendgroup=group, showlegend=False, meta=arm)

@@ -1,12 +1,15 @@
-"""Points with intervals, as every figure draws them: hollow is plain, solid is adjusted, a star is the truth."""
+"""Points with intervals, as every figure draws them: hollow is plain, solid is adjusted, a star is the truth.
+
+Stars are hollow, so that they hide neither an interval nor its end; a ring is around those that their interval missed.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, final
+from typing import Final, Literal, cast, final
 
 import plotly.graph_objects as go
 
-from dashboards.figures.theme import QUIET, TRUTH, arm_colour
+from dashboards.figures.theme import MISSED, QUIET, TRUTH, arm_colour
 from dashboards.text import formatting
 from simulator.reports.report import Estimate, MetricRow, Number, Report
 
@@ -103,16 +106,6 @@ def plain_mark(row: MetricRow, at: float) -> Mark:
     return Mark(at, plain.relative_effect, plain.ci_low, plain.ci_high, hover(row, plain, "not adjusted"))
 
 
-def sequential_mark(row: MetricRow, at: float) -> Mark:
-    """The interval that holds over all looks, without a point."""
-    return Mark(at, None, row.sequential_low, row.sequential_high, "")
-
-
-def sequential_line(colour: str) -> go.Scatter:
-    """Its style: a thick pale bar under the thin one."""
-    return interval_line(9.0, colour).update(opacity=0.3, name="over all looks")
-
-
 def true_mark(row: MetricRow, at: float) -> Mark:
     """The true effect, without an interval."""
     return Mark(at, row.true_relative_effect, None, None, hover(row, row, "estimate"))
@@ -120,12 +113,45 @@ def true_mark(row: MetricRow, at: float) -> Mark:
 
 def marker(symbol: Symbol, colour: str) -> go.scatter.Marker:
     """Stars are larger and in the colour of truth; circles take the arm's."""
-    if symbol == "star-open":
-        return go.scatter.Marker(symbol="star-open", size=13, color=TRUTH, line={"width": 1.6, "color": TRUTH})
     if symbol == "star":
-        return go.scatter.Marker(symbol="star", size=13, color=TRUTH, line={"width": 1, "color": "#ffffff"})
+        return go.scatter.Marker(symbol="star-open", size=12, color=TRUTH, line={"width": 1.8, "color": TRUTH})
+    if symbol == "star-open":
+        return go.scatter.Marker(symbol="hexagram-open", size=13, color=TRUTH, line={"width": 1.2, "color": TRUTH})
     line = {"width": 1.6, "color": colour}
     return go.scatter.Marker(symbol=symbol, size=9, color=colour, line=line)
+
+
+def is_missed(value: Number, low: Number, high: Number) -> bool:
+    """Whether an interval that is known leaves out a truth that is known."""
+    return value is not None and low is not None and high is not None and not low <= value <= high
+
+
+def missed_ring(x: Sequence[Number], y: Sequence[Number], *, in_words: bool = True) -> go.Scatter:
+    """Rings around true effects that their intervals missed, with the word beside them where there is room."""
+    return go.Scatter(
+        x=list(x),
+        y=list(y),
+        mode="markers+text" if in_words else "markers",
+        text=["missed"] * len(x) if in_words else None,
+        textposition="top center",
+        textfont={"size": 11},
+        marker={"symbol": "circle-open", "size": 19, "color": MISSED, "line": {"width": 2, "color": MISSED}},
+        hoverinfo="skip",
+        name="missed",
+        showlegend=False,
+        cliponaxis=False,
+    )
+
+
+def traces_of(figure: go.Figure) -> tuple[go.Scatter, ...]:
+    """What is drawn in a figure."""
+    return cast("tuple[go.Scatter, ...]", figure.data)
+
+
+def missed_legend() -> go.Scatter:
+    """What a ring means."""
+    ring = {"symbol": "circle-open", "size": 13, "color": MISSED, "line": {"width": 2, "color": MISSED}}
+    return go.Scatter(x=[None], y=[None], mode="markers", marker=ring, name="true effect missed by the interval")
 
 
 def add_legend(figure: go.Figure, report: Report, arms: Sequence[str], symbols: Sequence[tuple[Symbol, str]]) -> None:

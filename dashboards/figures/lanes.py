@@ -38,8 +38,12 @@ def draw_point(figure: go.Figure, report: Report, arm: str, at: float, value: fl
     )
 
 
-def draw_truth(figure: go.Figure, at: float, value: float | None, hover: str) -> None:
-    """Draw a true effect as a star; nothing where it was not simulated."""
+def draw_truth(
+    figure: go.Figure, at: float, value: float | None, hover: str, ends: tuple[float | None, float | None]
+) -> None:
+    """Draw a true effect as a star, ringed where the interval misses it; nothing where it was not simulated."""
+    if interval_marks.is_missed(value, *ends):
+        figure.add_trace(interval_marks.missed_ring([value], [at]))
     if value is not None:
         marker = interval_marks.marker("star", TRUTH)
         figure.add_scatter(
@@ -67,4 +71,6 @@ def finish_lanes(
     )
     figure.update_yaxes(showgrid=False, zeroline=False)
     interval_marks.add_legend(figure, report, shown, [("circle", "estimate"), ("star", f"true {of}")])
+    if any(trace.name == "missed" for trace in interval_marks.traces_of(figure)):
+        figure.add_trace(interval_marks.missed_legend())
     return frame(figure, (36 + 16 * (len(shown) - 1)) * len(names) + 150)

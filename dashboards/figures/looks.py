@@ -148,7 +148,7 @@ def _truth(rows: Sequence[LookRow]) -> go.Scatter:
         y=[row.true_relative_effect for row in rows],
         mode="lines" if len(rows) > 1 else "markers",
         line={"dash": "dot", "width": 2, "color": TRUTH},
-        marker={"symbol": "star", "size": 11, "color": TRUTH},
+        marker={"symbol": "star-open", "size": 11, "color": TRUTH},
         hoverinfo="skip",
         name="true lift so far",
     )

@@ -39,7 +39,8 @@ def scorecard_forest(report: Report) -> Panel:
         "Each lane is one metric; each block has its own scale. The bar is the 95% interval of the lift over"
         " control; a bar that crosses the line at 0 shows no clear change. Solid points are adjusted by the"
         " pre-period, hollow ones are not. The star is the true effect, from running every user under both arms; across"
-        " many tests, 95 of 100 bars should contain it. A thick pale bar is the interval that holds over all looks."
+        " many tests, 95 of 100 bars should contain it; a ring is around one that its bar missed. Where"
+        " a metric is looked at during the test, its bar holds over all looks."
     )
     notes = scorecard.missing_notes(report.metrics)
     return Panel("scorecard", "Lift per metric", caption, forest.scorecard(report), tuple(notes))
@@ -60,7 +61,8 @@ def daily_lift(report: Report, metrics: Sequence[str]) -> Panel:
     """Lift per day beside the true one."""
     caption = (
         "The lift of each day on its own, with its 95% interval. Stars on the dotted line are the true effect of that"
-        " day. An effect that fades is novelty; one that grows is learning. One day is noisy: read the trend."
+        " day, ringed where the day's interval missed it. An effect that fades is novelty; one that grows is learning."
+        " One day is noisy: read the trend."
     )
     rows = [row for row in report.daily if row.metric in metrics]
     notes = scorecard.missing_notes(rows)
@@ -102,9 +104,9 @@ def satisfied_shares(report: Report) -> Panel:
     caption = (
         "The share of satisfied views, each way. Who answers is not a random sample of who watches, so the share of"
         " the answers can miss the truth; weighting by the estimated chance of answering corrects for what a platform"
-        " can see, and no more; the doubly robust share also fills in what would have been said. The solid star is"
-        " what all who were asked would say, which these estimate. The hollow one is another quantity: the share of the"
-        " views that may be asked about that truly satisfied, without a slip in saying so."
+        " can see, and no more; the doubly robust share also fills in what would have been said. The star is"
+        " what all who were asked would say, which these estimate. The one with six points is another quantity:"
+        " the share of the views that may be asked about that truly satisfied, without a slip in saying so."
     )
     notes = scorecard.answer_notes(report)
     return Panel("satisfied", "Satisfied share", caption, questionnaire.satisfied_shares(report), tuple(notes))

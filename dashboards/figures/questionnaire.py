@@ -124,19 +124,21 @@ def answer_effects(report: Report) -> go.Figure:
         at = names.index(ESTIMATORS[row.estimator]) + interval_marks.offset(report, row.arm)
         lanes.draw_interval(figure, report, row.arm, at, (row.low, row.high))
         lanes.draw_point(figure, report, row.arm, at, row.effect, f"{row.arm}: {points(row.effect)}")
-        lanes.draw_truth(figure, at, row.true_effect, f"true: {points(row.true_effect)}")
+        lanes.draw_truth(figure, at, row.true_effect, f"true: {points(row.true_effect)}", (row.low, row.high))
         true_effects[row.arm] = row.true_effect
     for row in report.answering.bounds:
         at = names.index(_BOUNDS) + interval_marks.offset(report, row.arm)
         lanes.draw_interval(figure, report, row.arm, at, (row.low, row.high))
         lanes.draw_interval(figure, report, row.arm, at, (row.lower, row.upper), width=9)
-        lanes.draw_truth(figure, at, true_effects.get(row.arm), f"true: {points(true_effects.get(row.arm))}")
+        lanes.draw_truth(
+            figure, at, true_effects.get(row.arm), f"true: {points(true_effects.get(row.arm))}", (row.low, row.high)
+        )
     for row in report.answering.forms.bounds if report.answering.forms else []:
         if row.baseline is not None:
             at = names.index(BOUNDS) + interval_marks.offset(report, row.arm)
             lanes.draw_interval(figure, report, row.arm, at, (row.low, row.high))
             lanes.draw_interval(figure, report, row.arm, at, (row.lower, row.upper), width=9)
-            lanes.draw_truth(figure, at, row.true, f"true: {points(row.true)}")
+            lanes.draw_truth(figure, at, row.true, f"true: {points(row.true)}", (row.low, row.high))
     title = "Difference of satisfied shares (percentage points), with 95% interval"
     figure.update_xaxes(title_text=title, tickformat=".3~%", ticksuffix="", rangemode="tozero")
     return lanes.finish_lanes(figure, report, names)

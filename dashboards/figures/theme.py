@@ -19,6 +19,8 @@ TREATMENTS: Final = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 """Blue, bluish green, reddish purple, sky blue, orange; a sixth treatment begins anew."""
 TRUTH: Final = "#D55E00"
 """Vermilion: stars, and nothing else."""
+MISSED: Final = "#E0404A"
+"""Red: the ring around a true effect that its interval missed."""
 QUIET: Final = "#8a8f98"
 """Lines and remarks that stay in the background, light or dark."""
 _NARROW_PX: Final = 640

@@ -59,7 +59,7 @@ def render_cards(report: Report) -> Markup:
     """Render one card per treatment, and below them how they were computed."""
     cards = [_card(decision) for decision in decide(report)]
     before = [*stop(report), *over_trainings(report)]
-    html = _template().render(cards=cards, before=before, computed=how_computed(report))
+    html = card_template("cards.html").render(cards=cards, before=before, computed=how_computed(report))
     return Markup(html)  # noqa: S704 (the template escapes)
 
 
@@ -84,7 +84,7 @@ def _number(finding: Finding) -> _Number:
     row = finding.row
     missing = finding.change == "missing"
     field = "relative_effect" if row.relative_effect is None else "sequential_low"
-    p = f"; {finding.p_name} = {formatting.p_value(finding.p_value)}" if finding.p_name else ""
+    p = f"; {formatting.equals_p(finding.p_name, finding.p_value)}" if finding.p_name else ""
     return _Number(
         name=short_name(row),
         explained=row.label.partition(", ")[2],
@@ -100,11 +100,12 @@ def _number(finding: Finding) -> _Number:
 
 
 @cache
-def _template() -> "Template":
+def card_template(name: str) -> "Template":
+    """Load a template of our own HTML, which escapes every text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("dashboards.html_pages")
     environment = Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    return environment.get_template("cards.html")
+    return environment.get_template(name)

@@ -73,6 +73,7 @@ class Section:
         table: Its title is not shown.
         notes: Remarks below.
         links: To other files.
+        html: Our own HTML below the title; None without.
         on_paper: False where it is shown on screen and not printed.
     """
 
@@ -81,6 +82,7 @@ class Section:
     table: SectionTable | None = None
     notes: Sequence[str] = ()
     links: Sequence[Link] = ()
+    html: Markup | None = None
     on_paper: bool = True
 
 

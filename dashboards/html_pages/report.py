@@ -6,6 +6,7 @@ from typing import Final
 from dashboards.figures.panels import panels
 from dashboards.html_pages.decision_cards import render_cards
 from dashboards.html_pages.page import Line, Page, Section, render_page, section_of, section_of_table
+from dashboards.html_pages.scorecards import render_scorecard
 from dashboards.tables import answer_forms, scorecard, sections
 from dashboards.tables.interference import interference
 from dashboards.tables.sections import SectionTable
@@ -29,6 +30,7 @@ def render_html(report: Report) -> str:
         figures.pop(BESIDE_TABLE),
         *(section_of_table(table, on_paper=False) for table in details),
         *figures.values(),
+        _all_columns(report),
     ]
     facts, footer = formatting.facts(report), formatting.footer(report)
     return render_page(Page(report.name, facts, box, parts, footer=footer, cards=render_cards(report)))
@@ -36,15 +38,21 @@ def render_html(report: Report) -> str:
 
 def _main_tables(report: Report) -> list[Section]:
     """Make scorecard, arms and, where there is one, questionnaire."""
-    scores = [astuple(line) for line in scorecard.score_lines(report)]
     buckets = [astuple(line) for line in scorecard.bucket_lines(report)]
     answers = [astuple(line) for line in scorecard.answer_lines(report)]
     made = [
-        _section("Scorecard", scorecard.SCORE_HEADINGS, scores, scorecard.score_notes(report)),
+        Section("Scorecard", html=render_scorecard(report)),
         _section("Arms", scorecard.BUCKET_HEADINGS, buckets, []),
         _section("Questionnaire", scorecard.ANSWER_HEADINGS, answers, scorecard.answer_notes(report)),
     ]
     return made if answers else made[:2]
+
+
+def _all_columns(report: Report) -> Section:
+    """Make the scorecard with levels, corrections and method, for the screen."""
+    scores = [astuple(line) for line in scorecard.score_lines(report)]
+    table = SectionTable("Scorecard, all columns", scorecard.SCORE_HEADINGS, scores, "")
+    return Section(table.title, table=table, notes=scorecard.score_notes(report), on_paper=False)
 
 
 def _section(title: str, headings: tuple[str, ...], lines: list[tuple[str, ...]], notes: list[str]) -> Section:

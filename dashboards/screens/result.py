@@ -2,24 +2,28 @@
 
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 
 from dashboards.figures import panels
 from dashboards.html_pages.decision_cards import render_cards
-from dashboards.screens.widgets import columns, show_drawn, show_html, show_notes, show_section, show_table
+from dashboards.html_pages.scorecards import render_scorecard
+from dashboards.screens.navigation import go_to
+from dashboards.screens.widgets import show_drawn, show_html, show_notes, show_section, show_table
 from dashboards.tables import scorecard, sections
 from dashboards.text import formatting
+from dashboards.text.truth import has_truth
 from simulator.reports.report import Report
 
 
 def show(run: Path, report: Report) -> None:
     """Verdict first, then the numbers, then the curves."""
     show_html(render_cards(report))
+    if has_truth(report) and st.button("Did this test get it right?", icon=":material/target:", key="to-truth"):
+        go_to("truth_lab")
     for warning in report.health.warnings:
         st.warning(formatting.in_markdown(warning))
     st.subheader("Scorecard", anchor=False)
-    show_brief(report)
+    show_html(render_scorecard(report))
     with st.expander("All columns: levels, corrections, method"):
         show_table(scorecard.SCORE_HEADINGS, scorecard.score_lines(report))
     with st.expander("One effect by each method"):
@@ -37,18 +41,6 @@ def show(run: Path, report: Report) -> None:
     from dashboards.screens import watch_time  # brings duckdb, which the figures above need not wait for
 
     watch_time.show(run, report)
-
-
-def show_brief(report: Report) -> None:
-    """The columns of the scorecard that a narrow window holds; the arm where there are several."""
-    several = len(report.arms) > 2
-    headings = ("Metric", *(("Arm",) if several else ()), "Lift", "95% interval", "True lift", "p")
-    lines = [
-        (line.metric, *((line.arm,) if several else ()), line.lift, line.interval, line.true_lift, line.p_value)
-        for line in scorecard.score_lines(report)
-    ]
-    frame = pd.DataFrame(lines, columns=list(headings))
-    st.dataframe(frame, hide_index=True, height="content", column_config=columns(frame))
 
 
 def choose_metrics(report: Report) -> list[str]:

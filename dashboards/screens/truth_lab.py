@@ -8,9 +8,10 @@ from dashboards.figures import looks
 from dashboards.figures.audit import quantiles, rates, shown_rows
 from dashboards.figures.panels import Panel
 from dashboards.html_pages.audit import HEADINGS, QUANTILES_CAPTION, RATES_CAPTION, cells, facts, verdict
-from dashboards.screens.widgets import choose_result, show_panel, show_rows
+from dashboards.html_pages.scorecards import render_scorecard
+from dashboards.screens.widgets import choose_result, show_html, show_panel, show_rows
 from dashboards.tables import interference
-from dashboards.text import formatting
+from dashboards.text import formatting, truth
 from simulator.reports.audit import Audit, load_audit
 from simulator.reports.report import Report
 
@@ -21,14 +22,25 @@ _REPLAY_CAPTION = (
 
 
 def show(folder: Path, run: Path | None, report: Report | None) -> None:
-    """An audit, then the chosen run's looks, then its worlds."""
-    st.header("Audit", anchor=False)
+    """Whether the chosen run was right, its looks, its worlds, then an audit of many tests."""
+    if report is None:
+        st.info("Choose a finished run to see whether it was right and to play its looks again.")
+    else:
+        _show_run(report)
+    st.header("How often is each method right?", anchor=False)
     audit = choose_result(folder, "audit.json", load_audit, _command(folder, run))
     if audit is not None:
         _show_audit(audit)
-    if report is None:
-        st.info("Choose a finished run in the sidebar to play its looks again.")
-        return
+
+
+def _show_run(report: Report) -> None:
+    """The run's estimates beside the truth, its looks, its worlds."""
+    st.header("Did this test get it right?", anchor=False)
+    st.caption(formatting.in_markdown(f"{report.name}: {formatting.facts(report)}"))
+    for line in truth.held(report):
+        st.markdown(formatting.in_markdown(line))
+    if truth.has_truth(report):
+        show_html(render_scorecard(report))
     st.header("Peeking, played again", anchor=False)
     _show_replay(report)
     st.header("All-control and all-treatment worlds", anchor=False)

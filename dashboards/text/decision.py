@@ -152,8 +152,8 @@ def _decide(report: Report, arm: str) -> Decision:
 def _fault(report: Report, headline: Sequence[Finding]) -> str:
     """Why nothing can be concluded; empty if it can."""
     if split_is_off(report):
-        p = formatting.p_value(report.health.srm_p_value)
-        return f"Bucket sizes differ from plan (sample ratio p = {p}): find out why before reading any effect."
+        p = formatting.equals_p("sample ratio p", report.health.srm_p_value)
+        return f"Bucket sizes differ from plan ({p}): find out why before reading any effect."
     mixed = report.health.mixed_assignment
     if mixed is not None and mixed.verdict == "fail":
         return f"{formatting.plural(mixed.users, 'user')} met more than one arm, so the arms are not apart."
@@ -209,12 +209,10 @@ def _health(report: Report) -> tuple[str, bool]:
     clauses: list[tuple[str, bool]] = []
     if health.a_a:
         clauses.append(("A/A test: all arms run the same policy", True))
-    p = formatting.p_value(health.srm_p_value)
+    p = formatting.equals_p("p", health.srm_p_value)
     off = split_is_off(report)
     known = health.srm_p_value is not None
-    clauses.append(
-        (f"users split {'not ' if off else ''}as planned (p = {p})" if known else "split not checked", not off)
-    )
+    clauses.append((f"users split {'not ' if off else ''}as planned ({p})" if known else "split not checked", not off))
     days = sum(check.alarm for check in health.split_by_day)
     if days:
         clauses.append((f"split off plan on {formatting.plural(days, 'day')}", False))

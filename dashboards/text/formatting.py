@@ -94,6 +94,16 @@ def p_value(value: Number) -> str:
     return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
 
 
+def equals_p(name: str, value: Number) -> str:
+    """A p-value with its name.
+
+    >>> equals_p("p", 0.03125), equals_p("adjusted p", 1e-9)
+    ('p = 0.0312', 'adjusted p < 0.0001')
+    """
+    text = p_value(value)
+    return f"{name} {text}" if text.startswith("<") else f"{name} = {text}"
+
+
 def why(reasons: Mapping[str, str], field: str) -> str:
     """Why a number is null.
 

@@ -68,8 +68,8 @@ def measured_as(finding: Finding) -> str:
     if finding.change != "unclear":
         return f"{span}, {finding.change}"
     if lost_among_several(row) and not (row.ci_low or 0) <= 0 <= (row.ci_high or 0):
-        p = formatting.p_value(row.adjusted_p_value)
-        return f"{span}, no clear change among several metrics (adjusted p = {p})"
+        p = formatting.equals_p("adjusted p", row.adjusted_p_value)
+        return f"{span}, no clear change among several metrics ({p})"
     return f"{span}, no clear change"
 
 
@@ -106,7 +106,7 @@ def _split(report: Report) -> str:
         return "The split was not checked."
     sizes = ", ".join(f"{arm} {formatting.count(n)}" for arm, n in health.users_seen.items())
     plan = "not as planned" if split_is_off(report) else "as planned"
-    return f"Users split {plan}: {sizes} (sample ratio p = {formatting.p_value(health.srm_p_value)})."
+    return f"Users split {plan}: {sizes} ({formatting.equals_p('sample ratio p', health.srm_p_value)})."
 
 
 def _corrections(report: Report) -> list[str]:

@@ -82,10 +82,8 @@ def test_the_result_shows_the_reports_numbers(open_app, runs, report):
     assert words(app.title) == "demo"
     cards = " ".join(element.proto.body for element in app.get("html"))
     assert all(decision.word in cards and decision.others in cards for decision in decide(report))
-    brief = app.dataframe[0].value
-    assert brief.columns.tolist() == ["Metric", "Lift", "95% interval", "True lift", "p"]
-    assert brief["Lift"].tolist() == [line.lift for line in scorecard.score_lines(report)]
-    assert app.dataframe[1].value.to_numpy().tolist() == [
+    assert all(line.lift in cards and line.interval in cards for line in scorecard.score_lines(report))
+    assert app.dataframe[0].value.to_numpy().tolist() == [
         [getattr(line, field) for field in line.__dataclass_fields__] for line in scorecard.score_lines(report)
     ]
     assert figures_of(app)["scorecard"] == data_of(panels.scorecard_forest(report))

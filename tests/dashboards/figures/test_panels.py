@@ -94,13 +94,40 @@ def test_ticks_are_whole_days_and_few(report, days, step):
     assert figure.layout.xaxis.dtick == step
 
 
-def test_the_interval_over_all_looks_is_a_thick_bar(samples):
-    figure = panels.scorecard_forest(samples.stopped_report()).figure
-    bars = [trace for trace in traces(figure) if trace.name == "over all looks"]
-    assert {value for bar in bars for value in bar.x if value is not None} == {-0.031, 0.052}
-    thin = next(trace for trace in traces(figure) if trace.name == "interval")
-    assert bars[0].line.width > 2 * thin.line.width
-    assert "interval over all looks" in {trace.name for trace in figure.data}
+def test_the_bar_holds_over_all_looks_where_a_metric_is_looked_at(samples):
+    """The interval for one look is drawn neither for AUT nor for what else was looked at."""
+    report = samples.stopped_report()
+    looked = next(row for row in report.metrics if row.sequential_low is not None)
+    drawn_ends = ends(panels.scorecard_forest(report).figure, "x")
+    assert {looked.sequential_low, looked.sequential_high} <= drawn_ends
+    assert looked.ci_low not in drawn_ends
+
+
+def moved_truth(report, key, truth):
+    """The report with one metric's true effect elsewhere."""
+    rows = [
+        row.model_copy(update={"true_relative_effect": truth}) if row.metric == key else row for row in report.metrics
+    ]
+    return report.model_copy(update={"metrics": rows})
+
+
+def test_a_missed_truth_is_ringed_and_said(report):
+    aut = next(row for row in report.metrics if row.metric == "AUT")
+    just_outside = aut.ci_high + 1e-6
+    figure = panels.scorecard_forest(moved_truth(report, "AUT", just_outside)).figure
+    rings = [trace for trace in traces(figure) if trace.name == "missed"]
+    assert [(ring.x, ring.text) for ring in rings] == [((just_outside,), ("missed",))]
+    assert "true effect missed by the interval" in {trace.name for trace in figure.data}
+    held = panels.scorecard_forest(moved_truth(report, "AUT", aut.ci_high)).figure
+    assert "missed" not in {trace.name for trace in held.data}
+
+
+def test_stars_are_hollow_and_lie_under_the_intervals(report):
+    for figure in (panels.scorecard_forest(report).figure, panels.daily_lift(report, KEYS).figure):
+        names = [trace.name for trace in figure.data]
+        star = figure.data[names.index("star")]
+        assert star.marker.symbol == "star-open"
+        assert names.index("star") < names.index("interval")
 
 
 def test_look_curves_draw_every_look_with_its_bands(report):
