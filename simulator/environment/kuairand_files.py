@@ -18,7 +18,7 @@ from jaxtyping import Int64
 from policies.base import VideoTable
 from simulator.environment.export import ExportError
 from simulator.environment.transitions import read_trace
-from simulator.experiment.setup import stage_of, world_of
+from simulator.experiment.setup import platform_of, world_of
 from simulator.spec.experiment import load_spec
 from user_models.data.kuairand import (
     LOG_HEADER,
@@ -95,14 +95,14 @@ def write_kuairand(folder: Path, arm: str | None, out: Path) -> Path:
     arm = arm or spec.control.name
     trace = read_trace(folder, spec, arm)
     world = world_of(spec)
-    stage, people = stage_of(spec, world)
+    platform, people = platform_of(spec, world)
     policy = next(each.policy for each in spec.arms if each.name == arm)
-    log = _log(trace, stage.video_table, random=policy == "random")
+    log = _log(trace, platform.video_table, random=policy == "random")
     frames = {
         "standard": log,
         "users": _users(world, people),
-        "videos": _videos(stage.video_table),
-        "video_statistics": _statistics(log, len(stage.video_table.duration_s)),
+        "videos": _videos(platform.video_table),
+        "video_statistics": _statistics(log, len(platform.video_table.duration_s)),
     }
     files = {
         name: _part(frames[kind], table) if kind == "standard" else frames[kind]
