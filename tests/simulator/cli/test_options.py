@@ -21,6 +21,8 @@ USUAL = {
     "regimes": {"world": "world", "users": "40"},
     "validate": {"world": "world", "data": "data"},
     "data download": {"name": "kuairand-pure", "to": "out"},
+    "data check": {"data": "data"},
+    "ope": {"run": "run", "policy": "popular"},
     "policies": {},
     "render": {"out": "out.gif", "world": "world", "views": "1"},
     "export": {"run": "run", "out": "out"},
@@ -92,7 +94,9 @@ def stopped_at_work(monkeypatch):
     monkeypatch.setattr("simulator.validation.policy_rates.run_experiment", reached)
     monkeypatch.setattr(import_module("simulator.run"), "play", reached)
     monkeypatch.setattr("simulator.analysis.summarise._report", reached)
-    monkeypatch.setattr("simulator.environment.transitions._trace", reached)
+    monkeypatch.setattr("simulator.environment.transitions.read_trace", reached)
+    monkeypatch.setattr("simulator.off_policy.evaluate._target", reached)
+    monkeypatch.setattr("user_models.data.log.open_log", reached)
     monkeypatch.setattr("simulator.validation.validate.validate", reached)
     monkeypatch.setattr("user_models.data.download._make_room", reached)
 
