@@ -12,12 +12,12 @@ SEEDS: Final = 2**63
 """Limit of seeds."""
 
 
-def whole(name: str, given: object, low: int, high: int) -> int:
+def whole(name: str, value: object, low: int, high: int) -> int:
     """Check a whole number, Python's or NumPy's.
 
     Args:
         name: Name in messages.
-        given: Value to check.
+        value: Value to check.
         low: Smallest allowed value.
         high: Largest allowed value.
 
@@ -27,30 +27,30 @@ def whole(name: str, given: object, low: int, high: int) -> int:
     >>> whole("users", 3, 1, 10)
     3
     """
-    number = None if isinstance(given, bool) or not isinstance(given, Integral) else int(given)
+    number = None if isinstance(value, bool) or not isinstance(value, Integral) else int(value)
     if number is None or not low <= number <= high:
-        raise ValueError(f"{name}: {given!r} given, want a whole number from {low} to {high}")
+        raise ValueError(f"{name}: {value!r} given, want a whole number from {low} to {high}")
     return number
 
 
-def share(name: str, given: object) -> float:
+def share(name: str, value: object) -> float:
     """Check a number above 0 and at most 1.
 
     Raises:
         ValueError: The value is something else, such as nan.
     """
-    number = 0.0 if isinstance(given, bool) or not isinstance(given, Real) else float(given)
+    number = 0.0 if isinstance(value, bool) or not isinstance(value, Real) else float(value)
     if not 0 < number <= 1:
-        raise ValueError(f"{name}: {given!r} given, want a number above 0 and at most 1")
+        raise ValueError(f"{name}: {value!r} given, want a number above 0 and at most 1")
     return number
 
 
-def switch(name: str, given: object) -> bool:
+def switch(name: str, value: object) -> bool:
     """Check a switch.
 
     Raises:
         ValueError: The value is neither True nor False, such as 1 or "no".
     """
-    if not isinstance(given, bool):
-        raise ValueError(f"{name}: {given!r} given, want True or False")
-    return given
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}: {value!r} given, want True or False")
+    return value

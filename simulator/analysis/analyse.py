@@ -80,7 +80,7 @@ def analyse(
     covariate_names = (covariates,) if isinstance(covariates, str) else tuple(covariates)
     _refuse_twice("covariates", covariate_names)
     frame, notices = read_users(users, compared_metrics, arms, names, covariate_names)
-    for message in (*notices, *_split(frame, planned), *_before(frame, names, compared_metrics)):
+    for message in (*notices, *_split(frame, planned), *_difference_messages(frame, names, compared_metrics)):
         warnings.warn(message, ReadoutWarning, stacklevel=2)
     return judging.judge(compare_arms(frame, compared_metrics, names[0], names[1:], confidence, covariate_names))
 
@@ -148,12 +148,12 @@ def _split(users: pd.DataFrame, shares: Mapping[str, float]) -> list[str]:
     ]
 
 
-def _before(users: pd.DataFrame, arms: Sequence[str], metrics: Sequence[Metric]) -> list[str]:
+def _difference_messages(users: pd.DataFrame, arms: Sequence[str], metrics: Sequence[Metric]) -> list[str]:
     """One line per metric in which arms differed before the test more than chance explains.
 
     Metrics that lack a `pre_` column are left out.
     """
     measured = [metric for metric in metrics if all(PRE + column in users.columns for column in metric.columns)]
     columns = dict.fromkeys(column for metric in measured for column in metric.columns)
-    before = users[["user_id", "arm"]].assign(**{name: users[PRE + name] for name in columns})
-    return before_warnings(p_values_of(compare_arms(before, measured, arms[0], arms[1:])))
+    totals_before = users[["user_id", "arm"]].assign(**{name: users[PRE + name] for name in columns})
+    return before_warnings(p_values_of(compare_arms(totals_before, measured, arms[0], arms[1:])))

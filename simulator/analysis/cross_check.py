@@ -35,7 +35,7 @@ def second_opinion(
         for metric in metrics:
             a, b = (moments(name, metric) for name in (arms[0], arm))
             if compare(arms[0], a, arm, b).plain.standard_error is not None:
-                differences.append(_apart(a, b))
+                differences.append(_differences(a, b))
     if not differences:
         reason = "nothing to compare: no metric has an interval"
         return SecondOpinion(engine=engine, rows=0, effect_difference=None, error_difference=None, reason=reason)
@@ -43,7 +43,7 @@ def second_opinion(
     return SecondOpinion(engine=engine, rows=len(differences), effect_difference=effect, error_difference=error)
 
 
-def _apart(a: GroupMoments, b: GroupMoments) -> tuple[float, float]:
+def _differences(a: GroupMoments, b: GroupMoments) -> tuple[float, float]:
     """Distance of the two libraries: effects in standard errors, errors relative to each other."""
     with np.errstate(all="ignore"):
         difference_here = difference(a, b, "none", "delta")

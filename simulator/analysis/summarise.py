@@ -160,7 +160,7 @@ def _health(
     planned = planned_users(arms, tallies.users)
     n_users = {arm.name: tallies.sizes.get(arm.name, 0) for arm in arms}
     srm = srm_p_value(n_users, planned)
-    p_values_before = _before(tallies)
+    p_values_before = _p_values_before(tallies)
     by_day, by_segment = split_by_day(tallies), split_by_segment(tallies)
     mixed, suspicious_lifts = mixed_assignment(tallies.mixed, tallies.users), too_good(rows)
     a_a = all(arm.same_policy(arms[0]) for arm in arms)
@@ -190,7 +190,7 @@ def _health(
     )
 
 
-def _before(tallies: Tallies) -> dict[str, float | None]:
+def _p_values_before(tallies: Tallies) -> dict[str, float | None]:
     """p-values of differences before the test, by `arm/metric`; empty without a pre-period."""
     if BEFORE not in tallies.buckets:
         return {}

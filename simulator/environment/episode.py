@@ -69,7 +69,7 @@ def gone_for_good(
     last_day: Int32[np.ndarray, " rows"],
 ) -> Bool[np.ndarray, " rows"]:
     """Return which users, after their last day, stay away for the next `LONGEST_WAIT` days."""
-    words = np.array([seed_word(each, "arrivals") for each in seed.tolist()], np.uint64)
+    words = np.array([seed_word(user_seed, "arrivals") for user_seed in seed.tolist()], np.uint64)
     gone = np.empty(len(rows), bool)
     find_gone(
         words, block.user_id, rows, last_day, LONGEST_WAIT, block.packed,

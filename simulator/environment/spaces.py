@@ -48,7 +48,7 @@ def observation_space(platform: Platform, n_candidates: int, horizon_days: int) 
             "candidate_id": spaces.Box(0, n_videos - 1, (n_candidates,), i32),
             "candidate_tag": spaces.Box(0, int(videos.tag.max()), (n_candidates,), i32),
             "candidate_features": spaces.Box(
-                _each(features.min(0), n_candidates), _each(features.max(0), n_candidates), dtype=f32
+                _repeated(features.min(0), n_candidates), _repeated(features.max(0), n_candidates), dtype=f32
             ),
             "day": spaces.Discrete(horizon_days),
             "hour": spaces.Discrete(24),
@@ -97,5 +97,5 @@ def encode_rows(
     }
 
 
-def _each(row: Float32[np.ndarray, " f"], n: int) -> Float32[np.ndarray, "n f"]:
+def _repeated(row: Float32[np.ndarray, " f"], n: int) -> Float32[np.ndarray, "n f"]:
     return np.repeat(row[None], n, axis=0)

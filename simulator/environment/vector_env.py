@@ -124,7 +124,7 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
             self._settings.rollout_settings(0), self._settings.population, self.num_envs, ROUNDS_PER_DAY
         )
         self._begin(self._episodes, everyone, users, seeds)
-        return self._look(self._episodes), self._who(self._episodes)
+        return self._look(self._episodes), self._user_info(self._episodes)
 
     @override
     def step(
@@ -142,12 +142,12 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
         if len(begun):
             self._begin(episodes, begun, *self._queue.take(begun))
         slates = self._slates(scores)
-        rewards, info, is_truncated = np.zeros(self.num_envs), self._who(episodes), np.zeros(self.num_envs, bool)
+        rewards, info, is_truncated = np.zeros(self.num_envs), self._user_info(episodes), np.zeros(self.num_envs, bool)
         if len(served):
             response = show(episodes, served, slates[served])
             rewards[served] = self._paid(episodes, served, slates, response)
             advance(episodes, served, self._settings.horizon_days)
-            info |= self._told(episodes, served, slates, response)
+            info |= self._step_info(episodes, served, slates, response)
             is_truncated = self._count(episodes, served)
         observations = self._look(episodes)
         return observations, rewards, episodes.gone.copy(), (episodes.over & ~episodes.gone) | is_truncated, info
@@ -239,13 +239,13 @@ class FeedVectorEnv(VectorEnv[Observed, Float32[np.ndarray, "envs n"], np.ndarra
             feedback, truth_of(response, settings.satisfied_above), slate_of_view, len(rows)
         )
 
-    def _who(self, episodes: Episodes) -> Infos:
+    def _user_info(self, episodes: Episodes) -> Infos:
         """Build the `info` on users and seeds."""
         all_true = np.ones(self.num_envs, bool)
         infos = {"user_id": episodes.block.user_id.copy(), "seed": episodes.seed.copy()}
         return infos | {f"_{name}": all_true for name in infos}
 
-    def _told(
+    def _step_info(
         self, episodes: Episodes, rows: Int64[np.ndarray, " rows"], slates: Slates, response: Response
     ) -> dict[str, Any]:
         """Build the `info` of a step: the log of the slates, position by position, and the truth if it is revealed."""

@@ -203,8 +203,10 @@ class MemoryStore:
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Pass on a step's tables with all users in order, and drop logs that are no longer needed."""
-        for day, parts in self.waiting.items():
-            self.sink.write_parquet(f"{day}.parquet", pa.concat_tables([parts[name] for name in sorted(parts)]))
+        for day, tables_of_day in self.waiting.items():
+            self.sink.write_parquet(
+                f"{day}.parquet", pa.concat_tables([tables_of_day[name] for name in sorted(tables_of_day)])
+            )
         self.waiting.clear()
         needed = {stored.name for stored in checkpoint.logs}
         self.logs = {name: data for name, data in self.logs.items() if name in needed}

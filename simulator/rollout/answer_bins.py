@@ -26,12 +26,12 @@ class AskedViews:
     answered: Bool[np.ndarray, " rows"]
 
 
-def bin_table(parts: Sequence[AskedViews], world: str, day: int) -> pa.Table:
+def bin_table(asked_views: Sequence[AskedViews], world: str, day: int) -> pa.Table:
     """Count questionnaires by scale and bin; bin b is from b to b + 1 bin widths."""
-    estimated = np.concatenate([views.estimated for views in parts])
-    true = np.concatenate([views.true for views in parts]).astype(np.float64)
-    answered = np.concatenate([views.answered for views in parts])
-    satisfaction = np.concatenate([views.satisfaction for views in parts]).astype(np.float64)
+    estimated = np.concatenate([views.estimated for views in asked_views])
+    true = np.concatenate([views.true for views in asked_views]).astype(np.float64)
+    answered = np.concatenate([views.answered for views in asked_views])
+    satisfaction = np.concatenate([views.satisfaction for views in asked_views]).astype(np.float64)
     tables: list[pa.Table] = []
     for scale, values in ((BY_SATISFACTION, satisfaction), (BY_ESTIMATE, estimated)):
         bins, bin_of = np.unique(np.floor(values / BIN_WIDTH[scale]).astype(np.int64), return_inverse=True)

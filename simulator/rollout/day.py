@@ -98,7 +98,7 @@ def open_requests(
     return open_rows[:n]
 
 
-def canonical(parts: Sequence[Feedback]) -> Feedback:
+def canonical(feedback: Sequence[Feedback]) -> Feedback:
     """Join parts, each in order of time, into one log by user, then time."""
-    log = Feedback.concatenate(list(parts))
+    log = Feedback.concatenate(list(feedback))
     return log.take(np.argsort(log.user_id, kind="stable"))

@@ -55,7 +55,7 @@ class RunFolder:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            names = sorted(each.name for each in path.iterdir() if each.name != LOCK and not _is_partial(each))
+            names = sorted(entry.name for entry in path.iterdir() if entry.name != LOCK and not _is_partial(entry))
         except OSError as error:
             raise RunFolderError(f"{path}: cannot be made: {error.strerror}; give another --out") from None
         if names:

@@ -44,7 +44,7 @@ def run_state(run: Path) -> RunState:
     read_keys(run)
     checkpoint = _read_checkpoint(run)
     stage: Stage = "running" if holder else "stopped"
-    return RunState(stage, checkpoint.done, checkpoint.steps, _part(checkpoint), holder)
+    return RunState(stage, checkpoint.done, checkpoint.steps, _next_part(checkpoint), holder)
 
 
 def read_keys(run: Path) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _read_checkpoint(run: Path) -> Checkpoint:
     raise RunFolderError(f"{path}: damaged checkpoint ({fault}); {remedy}") from None
 
 
-def _part(checkpoint: Checkpoint) -> str:
+def _next_part(checkpoint: Checkpoint) -> str:
     """Part of the run that follows a checkpoint."""
     if checkpoint.steps and checkpoint.done == checkpoint.steps:
         return "the report"

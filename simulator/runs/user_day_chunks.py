@@ -98,19 +98,26 @@ def _list_group(path: Path, file: pq.ParquetFile, group: int, chunks: list[Chunk
         group_metadata.column(i).path_in_schema: group_metadata.column(i).statistics
         for i in range(group_metadata.num_columns)
     }
-    known = columns["user_id"]
-    if known is not None and known.has_min_max:
-        first, last = int(known.min), int(known.max)
+    column_statistics = columns["user_id"]
+    if column_statistics is not None and column_statistics.has_min_max:
+        first, last = int(column_statistics.min), int(column_statistics.max)
     else:
         ids = file.read_row_group(group, columns=["user_id"])["user_id"].to_numpy()
         first, last = int(ids.min()), int(ids.max())
-    known = columns["world"]
-    if known is not None and known.has_min_max and known.min == known.max:
-        worlds.add(str(known.min))
+    column_statistics = columns["world"]
+    if (
+        column_statistics is not None
+        and column_statistics.has_min_max
+        and column_statistics.min == column_statistics.max
+    ):
+        worlds.add(str(column_statistics.min))
     else:
         worlds.update(file.read_row_group(group, columns=["world"])["world"].unique().to_pylist())
     chunks.append(Chunk(path, group, group_metadata.num_rows, first, last))
-    return all(known is not None and known.has_null_count and not known.null_count for known in columns.values())
+    return all(
+        column_statistics is not None and column_statistics.has_null_count and not column_statistics.null_count
+        for column_statistics in columns.values()
+    )
 
 
 def chunk_user_ids(chunk: Chunk) -> np.ndarray:

@@ -71,10 +71,10 @@ def estimate(a: GroupMoments, b: GroupMoments, adjustment: Adjustment, error: Er
 
 
 def _errors_by_groups(
-    a: GroupMoments, b: GroupMoments, whole: tuple[Samples, Samples], ratio: Values | None, *, log: bool
+    a: GroupMoments, b: GroupMoments, samples: tuple[Samples, Samples], ratio: Values | None, *, log: bool
 ) -> tuple[tuple[Values, Values], tuple[Values, Values]]:
     """Standard error and degrees of freedom of the logarithm and of the difference, by leaving out groups."""
-    whole_samples = whole[0].with_axis(), whole[1].with_axis()
+    whole_samples = samples[0].with_axis(), samples[1].with_axis()
     left_out_samples = a.without_each(), b.without_each()
     if ratio is not None:
         by_group = np.asarray(ratio)[..., None]
@@ -100,9 +100,9 @@ def _errors_by_groups(
     )
 
 
-def _emptied(without: Samples, whole: Samples) -> Bool[np.ndarray, "*r g"]:
+def _emptied(without: Samples, samples: Samples) -> Bool[np.ndarray, "*r g"]:
     """Whether a group holds all of a side, up to rounding, so that there is no value without it."""
-    is_near_zero = np.abs(without.mean[..., :2]) <= ROUNDING * np.abs(whole.mean[..., :2])
+    is_near_zero = np.abs(without.mean[..., :2]) <= ROUNDING * np.abs(samples.mean[..., :2])
     return is_near_zero[..., 0] | is_near_zero[..., 1]
 
 
@@ -211,11 +211,11 @@ def _projected(sample: Samples, ratio: Values) -> Samples:
     return Samples(sample.n, mean, (left_product[..., :, None, :] * weights[..., None, :, :]).sum(axis=-1))
 
 
-def _jackknife(values: Values, chosen: Bool[np.ndarray, "*r g"]) -> tuple[Values, Values]:
+def _jackknife(values: Values, used_groups: Bool[np.ndarray, "*r g"]) -> tuple[Values, Values]:
     """Squared error from estimates that each leave out one group of those chosen, and its degrees of freedom."""
-    groups = np.asarray(chosen.sum(axis=-1), np.float64)
-    mean = np.where(chosen, values, 0.0).sum(axis=-1) / groups
-    squares = np.where(chosen, values - mean[..., None], 0.0) ** 2
+    groups = np.asarray(used_groups.sum(axis=-1), np.float64)
+    mean = np.where(used_groups, values, 0.0).sum(axis=-1) / groups
+    squares = np.where(used_groups, values - mean[..., None], 0.0) ** 2
     return (groups - 1) / groups * squares.sum(axis=-1), groups - 1
 
 

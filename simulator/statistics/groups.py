@@ -179,10 +179,12 @@ class GroupMoments:
         return n, centre, first, second
 
 
-def metric_moments(test: Ratio, before: Ratio | None, group: Int64[np.ndarray, " users"]) -> GroupMoments:
+def metric_moments(test: Ratio, ratio_before: Ratio | None, group: Int64[np.ndarray, " users"]) -> GroupMoments:
     """Moments of a metric's sides, during the test and before it, by group of users."""
     sides = (test.numerator, test.denominator)
-    return GroupMoments.of(sides if before is None else (*sides, before.numerator, before.denominator), group)
+    return GroupMoments.of(
+        sides if ratio_before is None else (*sides, ratio_before.numerator, ratio_before.denominator), group
+    )
 
 
 @final

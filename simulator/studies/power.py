@@ -197,13 +197,13 @@ class TestSizes:
     """Users and effects of a two-sided test of two independent buckets.
 
     Attributes:
-        wanted: Effect, power and alpha.
+        target: Effect, power and alpha.
         control: Share of control in the two buckets' users.
         treatment: Share of treatment in the two buckets' users.
         both: Share of the two buckets in all users.
     """
 
-    wanted: PowerTarget
+    target: PowerTarget
     control: float
     treatment: float
     both: float
@@ -214,7 +214,7 @@ class TestSizes:
         >>> TestSizes(PowerTarget(effect=0.02), 0.5, 0.5, 1.0).users(0.25)
         19623
         """
-        return math.ceil(self._unit * variance / self.wanted.effect**2 / self.control / self.both)
+        return math.ceil(self._unit * variance / self.target.effect**2 / self.control / self.both)
 
     def effect(self, variance: float, users: int) -> float:
         """Smallest lift that `users` over all arms detect."""
@@ -223,7 +223,7 @@ class TestSizes:
     @property
     def _unit(self) -> float:
         """Users of control that detect a lift of one standard deviation."""
-        target = self.wanted
+        target = self.target
         n = NormalIndPower().solve_power(
             effect_size=1.0, nobs1=None, alpha=target.alpha, power=target.power, ratio=self._ratio
         )

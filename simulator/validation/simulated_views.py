@@ -60,12 +60,12 @@ class SimulationPlan:
         return CROWDS if self.users >= CROWDS * FEWEST_IN_CROWD else 1
 
     @property
-    def few(self) -> int:
+    def full_activity_users(self) -> int:
         """Users of the runs at full activity."""
         return min(1_500, self.users // 5)
 
     @property
-    def some(self) -> int:
+    def preset_users(self) -> int:
         """Users of the presets' runs: enough for a ranker as good as in the other runs."""
         return min(5_000, self.users // 3)
 
@@ -129,13 +129,13 @@ def _crowd(world: World, plan: SimulationPlan, number: int, progress: Progress) 
 
 def simulate_fortnight(world: World, plan: SimulationPlan, progress: Progress) -> TimelineSums:
     """Simulate fourteen days of `base` at full activity, for a part of the users."""
-    spec = _base_spec(plan, plan.few, FORTNIGHT).model_copy(update={"views_scale": 1.0, "pre_days": 1})
+    spec = _base_spec(plan, plan.full_activity_users, FORTNIGHT).model_copy(update={"views_scale": 1.0, "pre_days": 1})
     return _run(world, spec, plan.workers, _with_prefix(progress, "fortnight"))
 
 
 def simulate_preset(world: World, preset: str, plan: SimulationPlan, progress: Progress) -> TimelineSums:
     """Simulate a few days of `base` under a preset of the questionnaire, at a spec's default activity."""
-    spec = _base_spec(plan, plan.some, 5)
+    spec = _base_spec(plan, plan.preset_users, 5)
     return _run(world.with_values(PRESETS[preset]), spec, plan.workers, _with_prefix(progress, f"preset {preset}"))
 
 

@@ -97,16 +97,16 @@ def _fit(cells: dict[str, tuple[str, ...]], essential: int, room: int) -> dict[s
         for heading in (*_SHRINK_FIRST, *headings[:n]):
             excess = sum(widths.values()) + n - 1 - room
             if excess > 0 and heading in widths:
-                widths[heading] = max(*map(_half, (heading, *cells[heading])), widths[heading] - excess)
+                widths[heading] = max(*map(_two_line_width, (heading, *cells[heading])), widths[heading] - excess)
         if sum(widths.values()) + n - 1 <= room:
             return widths
     return {heading: min(natural[heading], room) for heading in headings[:1]}
 
 
-def _half(text: str) -> int:
+def _two_line_width(text: str) -> int:
     """The least width at which a text takes two lines.
 
-    >>> _half("+0.57% to +3.07%"), _half("word")
+    >>> _two_line_width("+0.57% to +3.07%"), _two_line_width("word")
     (9, 4)
     """
     words = text.split()

@@ -61,5 +61,10 @@ def _answer_table(report: Report) -> FittedTable:
 def _form_tables(report: Report) -> list[FittedTable]:
     """Shares by estimator where some questionnaires had the strong form; then how safe the sign of the effect is."""
     shares, signs = answer_forms.shares(report), answer_forms.sensitivity(report)
-    both = report.answering is not None and report.answering.forms is not None and report.answering.forms.asks_strongly
-    return [FittedTable(table.title, table.headings, table.lines) for table in ((shares, signs) if both else (signs,))]
+    has_strong_form = (
+        report.answering is not None and report.answering.forms is not None and report.answering.forms.asks_strongly
+    )
+    return [
+        FittedTable(table.title, table.headings, table.lines)
+        for table in ((shares, signs) if has_strong_form else (signs,))
+    ]

@@ -169,7 +169,7 @@ def test_feeds_side_by_side_are_those_of_single_wrapped_environments(action, sla
     feeds.seed(9)
     observed = feeds.reset()
     rng = np.random.default_rng(0)
-    who = feeds._envs._who(feeds._envs._episodes)
+    who = feeds._envs._user_info(feeds._envs._episodes)
     first, _ = single.reset(seed=int(who["seed"][2]), options={"user_id": int(who["user_id"][2])})
     assert np.array_equal(observed[2], first)
     ended = False
