@@ -11,6 +11,7 @@ from simulator.validation.answer_estimators import (
     ESTIMATORS,
     Covariates,
     Models,
+    count_earlier,
     covariates,
     estimate,
     fit_models,
