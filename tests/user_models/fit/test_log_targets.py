@@ -162,7 +162,7 @@ def test_half_the_clicks_of_the_log_are_half_the_clicks_under_its_ranker(tmp_pat
     monkeypatch.setattr(calibrate, "WATCHED", 3_000)
     clicks = []
     for share in (1.0, 0.5):
-        order = calibrate.Order(write(tmp_path / f"log-{share}", views(share)), "own", 0)
+        order = calibrate.FitSettings(write(tmp_path / f"log-{share}", views(share)), "own", 0)
         world = calibrate.fit_and_calibrate(order, tmp_path / f"world-{share}", 1, lambda *words: None)
         rows = measure_regimes(world, regime_spec(300, 1), 1, lambda *words: None).rows
         clicks.append(next(row.simulated for row in rows if (row.regime, row.figure) == ("base", "click")))
