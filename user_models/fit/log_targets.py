@@ -54,7 +54,7 @@ def targets_of(data: LogData, rows: LogRows, users: pd.DataFrame, prior: Targets
     ranked, shown = rows.take(~rows.random), rows.take(rows.random)
     missing = [ours for ours, logged in zip(ACTIONS, LOGGED_ACTIONS, strict=True) if logged in data.lacks]
     base = _rates(ranked, missing, prior.base)
-    random = _rates(shown, missing, prior.random) if len(shown) else _shifted(base, missing, prior)
+    random = _rates(shown, missing, prior.random) if len(shown) else _shifted(ranked, base, missing, prior)
     split = shown if len(shown) >= _FEWEST_RANDOM else None
     came = visits(rows) if data.mapping.complete and data.mapping.log.columns["time"].unit != "files" else None
     label = users[data.profile()[0]].fillna(UNKNOWN).astype(str).to_numpy(object)
@@ -95,12 +95,26 @@ def _rates(rows: LogRows, missing: list[str], prior: Rates) -> Rates:
     return Rates(**{**rates, **told, "watch_s": max(float(rows.watch_s.mean(dtype=np.float64)), least)})
 
 
-def _shifted(base: Rates, missing: list[str], prior: Targets) -> Rates:
+def _shifted(ranked: LogRows, base: Rates, missing: list[str], prior: Targets) -> Rates:
     """Figures of random exposures from those of the log's ranker, by the prior's gap between the two."""
     gap = {name: _gap(name, prior) for name in prior.base.figures() if name != "watch_s"}
     rates = {name: float(expit(logit(base.figures()[name]) + gap[name])) for name in gap}
     told = {name: prior.random.figures()[name] for name in missing}
-    return Rates(**{**rates, **told, "watch_s": base.watch_s * prior.random.watch_s / prior.base.watch_s})
+    return Rates(**{**rates, **told, "watch_s": _seconds(ranked, rates, base.watch_s)})
+
+
+def _seconds(ranked: LogRows, rates: dict[str, float], overall: float) -> float:
+    """Mean seconds at other rates: those of views that got as far, weighted by how many then do.
+
+    How far: not to a click, to a click, to a long view, to the end.
+    """
+    had = _outcomes(ranked)
+    far = np.max([(at + 1) * had[name] for at, name in enumerate(RATES)], axis=0)
+    passed = np.array([1.0, *(rates[name] for name in RATES), 0.0])
+    share = np.maximum(passed[:-1] - passed[1:], 0)
+    watch_s = ranked.watch_s.astype(np.float64)
+    seconds = [watch_s[far == at].mean() if (far == at).any() else overall for at in range(len(share))]
+    return float(share @ seconds / share.sum())
 
 
 def _gap(name: str, prior: Targets) -> float:
@@ -223,6 +237,7 @@ def _sources(data: LogData, rows: LogRows, missing: list[str], visited: bool, ti
     return {
         "base": log,
         "random": random,
+        **({} if n_random else {"random.watch_s": f"{log}: their seconds by how far was watched, at those rates"}),
         **lacking,
         **{f"base_{name}": log for name in by_split},
         **{f"random_{name}": split for name in by_split},

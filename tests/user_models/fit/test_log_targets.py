@@ -83,6 +83,7 @@ def test_without_random_exposures_the_gap_is_the_priors(tmp_path):
     gap = logit(KUAIRAND.random.click) - logit(KUAIRAND.base.click)
     assert logit(found.random.click) - logit(found.base.click) == pytest.approx(gap)
     assert "prior: KuaiRand's gap" in found.sources["random"]
+    assert 7 * found.random.click < found.random.watch_s < found.base.watch_s
 
 
 def test_random_exposures_set_their_own_rates(tmp_path):
@@ -154,8 +155,7 @@ def test_the_card_names_what_was_lacking_and_the_world_keeps_its_targets(tmp_pat
 
 
 @pytest.mark.slow
-def test_half_the_clicks_of_the_log_are_half_the_clicks_under_its_ranker(tmp_path, monkeypatch):
-    monkeypatch.setattr(lightgbm_baseline, "find_spec", lambda _: None)
+def test_half_the_clicks_of_the_log_are_half_the_clicks_under_its_ranker(tmp_path, quick, monkeypatch):
     monkeypatch.setattr(calibrate, "fit_world", partial(fitting.fit_world, schedule=QUICK[0], plan=QUICK[1]))
     monkeypatch.setattr(calibrate, "USERS", 300)
     monkeypatch.setattr(calibrate, "STEPS", 2)
