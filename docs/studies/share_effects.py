@@ -27,7 +27,11 @@ SHARES = (
     Metric("answers dissatisfied", "Answers: dissatisfied", "share", "down", ("answers_dissatisfied",), ("answered",)),
 )
 WATCHED = Metric("AUT", "Watch time per user", "s", "up", ("watch_s",))
-SHOWN = (*SHARES, WATCHED, *(METRICS[key] for key in ("AVT", "P2N", "click_rate", "skip_rate", "like_rate", "hates_per_1000_views")))
+SHOWN = (
+    *SHARES,
+    WATCHED,
+    *(METRICS[key] for key in ("AVT", "P2N", "click_rate", "skip_rate", "like_rate", "hates_per_1000_views")),
+)
 
 
 def users_of(run: Path, world: str, metrics: Sequence[Metric] = SHOWN) -> pd.DataFrame:

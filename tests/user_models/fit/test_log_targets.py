@@ -1,14 +1,10 @@
 """Targets come from the log; what it lacks comes from the prior, and the world's card says so."""
 
-from functools import partial
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import logit
 
-from simulator.calibration import calibrate
-from simulator.validation.policy_rates import measure_regimes, regime_spec
 from user_models.data.log import open_log
 from user_models.fit import fit_world, fitting
 from user_models.fit.log_targets import targets_of
@@ -152,18 +148,3 @@ def test_the_card_names_what_was_lacking_and_the_world_keeps_its_targets(tmp_pat
     assert "| base.hate | prior: KuaiRand; not in the log |" in card
     assert "no random exposures in the log: level set by prior" in card
     assert load_world(str(tmp_path / "world")).targets == world.targets != KUAIRAND
-
-
-@pytest.mark.slow
-def test_half_the_clicks_of_the_log_are_half_the_clicks_under_its_ranker(tmp_path, quick, monkeypatch):
-    monkeypatch.setattr(calibrate, "fit_world", partial(fitting.fit_world, schedule=QUICK[0], plan=QUICK[1]))
-    monkeypatch.setattr(calibrate, "USERS", 300)
-    monkeypatch.setattr(calibrate, "STEPS", 2)
-    monkeypatch.setattr(calibrate, "WATCHED", 3_000)
-    clicks = []
-    for share in (1.0, 0.5):
-        order = calibrate.FitSettings(write(tmp_path / f"log-{share}", views(share)), "own", 0)
-        world = calibrate.fit_and_calibrate(order, tmp_path / f"world-{share}", 1, lambda *words: None)
-        rows = measure_regimes(world, regime_spec(300, 1), 1, lambda *words: None).rows
-        clicks.append(next(row.simulated for row in rows if (row.regime, row.figure) == ("base", "click")))
-    assert clicks[1] / clicks[0] == pytest.approx(0.5, abs=0.12)
