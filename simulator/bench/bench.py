@@ -7,33 +7,23 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, TypeVar, final
+from typing import Final, final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from rich.table import Table
 from rich.text import Text
 
-from policies.registry import POLICIES, build_policy
+from policies.registry import POLICIES
 from simulator.analysis.summarise import summarise
 from simulator.bench.growth import GrowthRun, run_trial, run_trials, trials
 from simulator.bench.made_up_run import make_run_folder
+from simulator.bench.policy_speeds import BenchError, policy_speeds, timed
 from simulator.environment.env import FeedEnv
 from simulator.environment.vector_env import FeedVectorEnv
-from simulator.experiment.engine import RunContext, ServingPolicies, StepResult
-from simulator.experiment.local_engine import LocalEngine
-from simulator.experiment.schedule import TrainingStep, day_steps
-from simulator.experiment.setup import PRE, PreparedExperiment, prepare
-from simulator.runs.checkpoint import Checkpoint, StoredFile
-from simulator.runs.folder import RunFolder
-from simulator.spec.experiment import ArmSpec, ExperimentSpec
 from user_models.world.store import load_world
 from user_models.world.world import World
 
@@ -67,13 +57,8 @@ def vector_rate(world: World, num_envs: int, seconds: float) -> float:
     return views / spent
 
 
-Out = TypeVar("Out")
-
-_USUAL: Final = ("random", "popular", "base", "saqrec")
+_USUAL: Final = ("random", "popular", "base", "easq", "inf", "saqrec", "sasrec", "gru4rec")
 _SEED: Final = 0
-_SLATE_SIZE: Final = 6
-_TRAINING_USERS: Final = 2_000
-"""Users whose views of one random day train a policy; its speed does not depend on its quality."""
 _FEWEST_USERS: Final = 2
 _ENV_SECONDS: Final = 2.0
 _NUM_ENVS: Final = (256, 1_024, 4_096)
@@ -81,11 +66,6 @@ _READOUT_USERS: Final = 20_000
 _SMALL_RUN: Final = GrowthRun(users=1_000)
 _GROWTH: Final = GrowthRun(workers=os.cpu_count() or 1)
 _GROWN_USERS: Final = (10_000, 100_000, 1_000_000)
-
-
-@final
-class BenchError(ValueError):
-    """The benchmark cannot be run; the message names the given and the expected value."""
 
 
 @final
@@ -106,45 +86,13 @@ class BenchRow:
     machine: str
 
 
-@final
-@dataclass(frozen=True)
-class BenchStore:
-    """A store for benchmarks: tables and training logs are written, users and policies are not.
-
-    Attributes:
-        folder: Folder to write to.
-    """
-
-    folder: RunFolder
-    durable: bool = False
-
-    def put_table(self, name: str, table: pa.Table) -> StoredFile:
-        """Write user-days, as a run does."""
-        return self.folder.put_table(name, table)
-
-    def put(self, name: str, data: bytes) -> StoredFile:
-        """Write a log."""
-        return self.folder.put(name, data)
-
-    def get(self, stored: StoredFile) -> bytes:
-        """Read a log."""
-        return self.folder.get(stored)
-
-    def read_checkpoint(self) -> Checkpoint | None:
-        """Return None: there is nothing to resume."""
-        return None
-
-    def write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write nothing."""
-
-
 def usual_policies() -> tuple[str, ...]:
     """Return the policies that are timed by default."""
     return tuple(name for name in _USUAL if name in POLICIES)
 
 
 def run_bench(policies: tuple[str, ...], users: int, world: str | World = "kuairand-pure") -> list[BenchRow]:
-    """Run all measurements; takes about ten seconds per policy.
+    """Run all measurements; takes about ten seconds per policy, and the time of its fit.
 
     Args:
         policies: Names as in a spec, or none for the usual ones; trainable ones are trained on a small log.
@@ -159,9 +107,12 @@ def run_bench(policies: tuple[str, ...], users: int, world: str | World = "kuair
     torch.set_num_threads(1)
     loaded = load_world(world) if isinstance(world, str) else world
     machine = describe_machine()
-    rows = [
-        BenchRow(f"rollout, {name}", rate, "impressions/s", machine)
-        for name, rate in rollout_rates(policies or usual_policies(), users, loaded)
+    speeds = policy_speeds(policies or usual_policies(), users, loaded)
+    rows = [BenchRow(f"rollout, {speed.policy}", speed.views_per_s, "impressions/s", machine) for speed in speeds]
+    rows += [
+        BenchRow(f"fit on {speed.training_views:,} views, {speed.policy}", speed.fit_s, "s", machine)
+        for speed in speeds
+        if speed.fit_s is not None
     ]
     rows.append(BenchRow("environment", env_rate(FeedEnv(loaded), _ENV_SECONDS), "steps/s", machine))
     for num_envs in _NUM_ENVS:
@@ -207,26 +158,12 @@ def bench_json(rows: list[BenchRow]) -> str:
     return json.dumps([asdict(row) for row in rows], indent=1)
 
 
-def rollout_rate(context: RunContext, logs: tuple[StoredFile, ...]) -> float:
-    """Measure views per second of wall time in a day of all users, writing of user-days included.
-
-    Args:
-        context: Run context with the initial users, which are not changed; the pre-period's policy is timed.
-        logs: Training logs of that policy.
-    """
-    with _engine(context) as engine:
-        policies, answer_model = engine.train(TrainingStep("pre"), logs)
-        serving = ServingPolicies(policies, answer_model)
-        seconds, tables = _timed(lambda: _play_day(engine, context, serving, day=0).tables)
-    return _views(context, tables) / seconds
-
-
 def readout_rate(users: int) -> float:
     """Measure user-days per second of wall time from Parquet to report, of a made-up run."""
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) / "run"
         user_days = make_run_folder(folder, users, np.random.default_rng(_SEED))
-        seconds, _ = _timed(lambda: summarise(folder))
+        seconds, _ = timed(lambda: summarise(folder))
     return user_days / seconds
 
 
@@ -243,7 +180,7 @@ def startup_s() -> float:
     def start() -> object:
         return subprocess.run(command, capture_output=True, check=True)  # noqa: S603 # our own command line
 
-    return min(_timed(start)[0] for _ in range(3))
+    return min(timed(start)[0] for _ in range(3))
 
 
 def describe_machine() -> str:
@@ -253,74 +190,3 @@ def describe_machine() -> str:
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     model = models[0] if models else platform.processor() or platform.machine()
     return f"{os.cpu_count() or 1} × {model}"
-
-
-def rollout_rates(policies: tuple[str, ...], users: int, world: World) -> list[tuple[str, float]]:
-    """Measure impressions per second under each policy.
-
-    Raises:
-        BenchError: A policy is unknown.
-    """
-    with TemporaryDirectory() as temporary:
-        context = RunContext(_random_slates(users, world), BenchStore(RunFolder(Path(temporary))))
-        logs = _random_log(context)  # also compiles
-        return [(name, rollout_rate(_served_by(context, name), logs)) for name in policies]
-
-
-def _random_slates(users: int, world: World) -> PreparedExperiment:
-    """Prepare a test with the defaults of a spec, and random slates in the pre-period."""
-    arms = tuple(ArmSpec(name=name, policy="random") for name in ("control", "treatment"))
-    return prepare(
-        ExperimentSpec(name="bench", users=users, training_users=_TRAINING_USERS, pre_policy="random", arms=arms), world
-    )
-
-
-def _served_by(context: RunContext, name: str) -> RunContext:
-    """Replace the policy that serves the users."""
-    try:
-        return RunContext(replace(context.setting, pre_policy=build_policy(name, {})), context.store)
-    except ValueError as error:
-        raise BenchError(f"policies: {error}") from None
-
-
-def _random_log(context: RunContext) -> tuple[StoredFile, ...]:
-    """Simulate a day of random slates for some users."""
-    with _engine(context) as engine:
-        return _play_day(engine, context, ServingPolicies(((),), ()), day=-1).logs
-
-
-@contextmanager
-def _engine(context: RunContext) -> Generator[LocalEngine]:
-    """Open an engine on all processors with the initial users."""
-    blocks = [block.copy() for block in context.setting.blocks]
-    engine = LocalEngine(os.cpu_count() or 1)
-    try:
-        engine.open(RunContext(replace(context.setting, blocks=blocks), context.store))
-        engine.load_users(PRE, ())
-        yield engine
-    finally:
-        engine.close()
-
-
-def _play_day(engine: LocalEngine, context: RunContext, serving: ServingPolicies, day: int) -> StepResult:
-    """Simulate a day of all users, and return the last step's result with the files of all steps."""
-    tables: tuple[StoredFile, ...] = ()
-    logs: tuple[StoredFile, ...] = ()
-    for step in day_steps(context.setting, PRE, PRE, day):
-        result = engine.play(step, serving)
-        serving = replace(serving, policies=result.policies)
-        tables, logs = (*tables, *result.tables), (*logs, *result.logs)
-    return StepResult((), tables, logs, serving.policies)
-
-
-def _views(context: RunContext, tables: tuple[StoredFile, ...]) -> int:
-    """Count the views in user-days."""
-    user_days = [context.store.get(table) for table in tables if table.name.startswith("user_days/")]
-    return sum(int(pq.read_table(pa.BufferReader(data))["views"].to_numpy().sum()) for data in user_days)
-
-
-def _timed(work: Callable[[], Out]) -> tuple[float, Out]:
-    """Return the wall time of a call in seconds, and its result."""
-    start = time.perf_counter()
-    result = work()
-    return time.perf_counter() - start, result

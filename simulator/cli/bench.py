@@ -17,7 +17,7 @@ def bench(
     """Measure speed and memory on this machine.
 
     Args:
-        policy: Policies to time; repeat the option for several. By default random, popular, base and saqrec.
+        policy: Policies to time; repeat the option for several. By default eight that differ in cost.
         users: Users in the rollout.
         world: A bundled world's name or a folder.
         grow: Measure instead how whole runs grow with users, days, arms and workers; takes many minutes.

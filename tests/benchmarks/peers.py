@@ -14,7 +14,8 @@ from typing import Final, final
 
 from rich.console import Console
 
-from simulator.bench.bench import BenchRow, bench_table, describe_machine, env_rate, rollout_rates, vector_rate
+from simulator.bench.bench import BenchRow, bench_table, describe_machine, env_rate, vector_rate
+from simulator.bench.policy_speeds import policy_speeds
 from simulator.environment.env import FeedEnv
 from user_models.world.store import load_world
 
@@ -201,7 +202,7 @@ def compare(cache: Path, users: int = _USERS, peers: tuple[Peer, ...] = PEERS) -
     machine, world = describe_machine(), load_world("kuairand-pure")
     env = FeedEnv(world)
     rates = [
-        *(("askew, rollout", rate) for _, rate in rollout_rates(("random",), users, world)),
+        *(("askew, rollout", speed.views_per_s) for speed in policy_speeds(("random",), users, world)),
         ("askew, environment, slates of 6", 6 * env_rate(env, _ENV_SECONDS)),
         (f"askew, {_NUM_ENVS:,} environments at once", vector_rate(world, _NUM_ENVS, _ENV_SECONDS)),
         *((r.peer.name + (f" ({r.fault})" if r.fault else ""), r.impressions_per_s) for r in peer_rates(cache, peers)),

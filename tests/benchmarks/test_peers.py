@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+from simulator.bench.policy_speeds import PolicySpeed
 from user_models.testing import toy_world
 
 _SPEC = importlib.util.spec_from_file_location("peers", Path(__file__).parent / "peers.py")
@@ -37,7 +38,7 @@ def test_a_peer_that_cannot_be_installed_is_a_row_that_says_so(tmp_path, monkeyp
     (tmp_path / "fast").write_text("in the way")
     monkeypatch.setattr(peers, "_ENV_SECONDS", 0.2)
     monkeypatch.setattr(peers, "_NUM_ENVS", 32)
-    monkeypatch.setattr(peers, "rollout_rates", lambda policies, users, world: [("random", 5.0)])
+    monkeypatch.setattr(peers, "policy_speeds", lambda policies, users, world: [PolicySpeed("random", 5.0, 100, None)])
     monkeypatch.setattr(peers, "load_world", lambda name: toy_world())
     rows = peers.compare(tmp_path, 10, (FAST,))
     assert [row.name for row in rows[:3]] == [

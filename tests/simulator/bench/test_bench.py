@@ -9,9 +9,8 @@ from rich.console import Console
 
 from policies.registry import POLICIES
 from simulator.analysis.summarise import summarise
-from simulator.bench import bench
+from simulator.bench import bench, policy_speeds
 from simulator.bench.bench import (
-    BenchError,
     BenchRow,
     bench_json,
     bench_table,
@@ -22,6 +21,7 @@ from simulator.bench.bench import (
 )
 from simulator.bench.growth import Cost, GrowthRun, trials
 from simulator.bench.made_up_run import make_run_folder
+from simulator.bench.policy_speeds import BenchError
 from user_models.testing import toy_world
 
 ROWS = [
@@ -35,7 +35,7 @@ def quick(monkeypatch):
     """A bench of a few users, without a new process."""
     monkeypatch.setattr(bench, "_ENV_SECONDS", 0.2)
     monkeypatch.setattr(bench, "_NUM_ENVS", (16, 32))
-    monkeypatch.setattr(bench, "_TRAINING_USERS", 10)
+    monkeypatch.setattr(policy_speeds, "TRAINING_USERS", 10)
     monkeypatch.setattr(bench, "_READOUT_USERS", 400)
     monkeypatch.setattr(bench, "startup_s", lambda: 0.5)
     monkeypatch.setattr(bench, "run_trial", lambda trial, world: Cost(trial, 3.0, 100.0))
@@ -56,6 +56,14 @@ def test_every_figure_is_measured(quick):
     ]
     assert all(row.value > 0 for row in rows)
     assert {row.machine for row in rows} == {describe_machine()}
+
+
+def test_a_trained_policy_has_the_time_of_its_fit_and_of_what_it_read(quick):
+    names = {row.name: row for row in run_bench(("thompson",), 40, toy_world())}
+    (fit,) = (row for name, row in names.items() if name.startswith("fit on "))
+    assert fit.name.endswith(" views, thompson")
+    assert int(fit.name.split()[2].replace(",", "")) >= 10
+    assert (fit.unit, fit.value > 0) == ("s", True)
 
 
 def test_growth_gives_time_and_memory_of_every_run(quick):
