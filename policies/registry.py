@@ -125,6 +125,13 @@ POLICIES: Final[dict[str, Shipped]] = {
         "policies.agents.agent_policy:AgentPolicy",
         "Rank by what a trained network says of each request, read as a flat vector of numbers.",
     ),
+    "onnx": Shipped(
+        "policies.external.onnx_policy:OnnxPolicy", "Rank by the scores of an ONNX graph, trained anywhere."
+    ),
+    "http": Shipped(
+        "policies.external.http_policy:HttpPolicy",
+        "Rank by the scores that a server gives over HTTP; answers can be stored, and a run played again without it.",
+    ),
     "inf": Shipped(
         "policies.inf.policy:InfPolicy",
         "Rank by expected watch time, against predicted skips and hates (implicit negative feedback).",

@@ -24,5 +24,10 @@ class OfflineError(ValueError):
 
 
 @final
+class ExportError(ValueError):
+    """A dataset that cannot be written; says where and why."""
+
+
+@final
 class NotMeasuredError(ValueError):
     """A section of the validation that could not be measured; the message is its reason."""

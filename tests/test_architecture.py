@@ -75,6 +75,15 @@ FLOORS: Final[dict[str, tuple[str, ...]]] = {
         "policies.agents",
         "user_models.data",
     ),
+    "simulator.exports": (
+        "simulator.errors",
+        "simulator.spec",
+        "simulator.runs",
+        "simulator.experiment",
+        "simulator.environment",
+        "user_models.data",
+        "user_models.world",
+    ),
     "simulator.run": (
         "simulator.processor",
         "simulator.spec",
@@ -132,6 +141,7 @@ FLOORS: Final[dict[str, tuple[str, ...]]] = {
     "policies.bandits": ("policies.histories", "policies.storage", "policies.checks"),
     "policies.two_tower": ("policies.torch_rankers",),
     "policies.sequential": ("policies.torch_rankers",),
+    "policies.external": ("policies.base",),
     "policies.agents": ("policies.torch_rankers",),
     "policies.flat": ("policies.agents",),
     "policies.saqrec": ("policies.two_tower",),  # families never import each other

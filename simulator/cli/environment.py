@@ -45,29 +45,49 @@ def render(
     sys.stdout.write(f"{out}\n")
 
 
+Format = Literal["parquet", "d4rl-npz", "minari", "kuairand", "recbole", "lenskit", "exposures", "user-days"]
+
+
 def export(
     run: Path,
     *,
     out: Path,
-    format_: Annotated[Literal["minari", "d4rl-npz", "parquet", "kuairand"], Parameter(name="--format")] = "parquet",
+    format_: Annotated[Format, Parameter(name="--format")] = "parquet",
     arm: str | None = None,
     reward: str = "watch_s",
 ) -> None:
-    """Turn a run's trace into a dataset for offline reinforcement learning, or into a log in KuaiRand's own files.
+    """Write a run for other tools: for offline reinforcement learning, recommenders, experiment platforms, SQL.
 
     Args:
-        run: A run folder whose spec had `trace` above 0.
+        run: A run folder; its spec had `trace` above 0, but for `exposures` and `user-days`.
         out: Folder to write to.
-        format_: `parquet`, `d4rl-npz` (a NumPy archive with D4RL's keys) or `minari`, with logging propensities; or
-            `kuairand`, which `askew fit` and `askew data check` read.
-        arm: Whose views; the control's by default.
-        reward: Of each view: watch_s, long_view, satisfied or p2n; a log in KuaiRand's files has none.
+        format_: `parquet`, `d4rl-npz` (a NumPy archive with D4RL's keys) or `minari`: transitions with logging
+            propensities; `kuairand`: a log that `askew fit` and `askew data check` read; `recbole`: RecBole's atomic
+            files; `lenskit`: a LensKit data set; `exposures`: the tables of exposures and facts that GrowthBook, Eppo
+            and Statsig read; `user-days`: a data set in folders timeline=NAME/day=N.
+        arm: Whose views; the control's by default. `exposures` and `user-days` have all arms.
+        reward: Of each transition: watch_s, long_view, satisfied or p2n.
     """
-    from simulator.environment.export import export as write
-    from simulator.environment.kuairand_files import write_kuairand
+    sys.stdout.write(f"{_write(run, out, format_, arm, reward)}\n")
+
+
+def _write(run: Path, out: Path, format_: Format, arm: str | None, reward: str) -> Path:
+    """Write a run in a format, and return what was written."""
+    if format_ in ("exposures", "user-days"):
+        from simulator.errors import ExportError
+        from simulator.exports.warehouse_tables import write_user_days, write_warehouse_tables
+
+        if arm is not None:
+            raise ExportError(f"--arm: {arm!r} given with --format {format_}, which has all arms; leave it out")
+        return write_user_days(run, out) if format_ == "user-days" else write_warehouse_tables(run, out)
+    if format_ in ("kuairand", "recbole", "lenskit"):
+        from simulator.exports.kuairand_files import write_kuairand
+        from simulator.exports.lenskit_dataset import write_lenskit
+        from simulator.exports.recbole_files import write_recbole
+
+        writers = {"kuairand": write_kuairand, "recbole": write_recbole, "lenskit": write_lenskit}
+        return writers[format_](run, arm, out)
+    from simulator.environment.export import export as write_transitions
     from simulator.environment.transitions import read_transitions
 
-    if format_ == "kuairand":
-        sys.stdout.write(f"{write_kuairand(run, arm, out)}\n")
-        return
-    sys.stdout.write(f"{write(read_transitions(run, arm, reward), format_, out)}\n")
+    return write_transitions(read_transitions(run, arm, reward), format_, out)

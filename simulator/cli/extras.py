@@ -5,10 +5,11 @@ from typing import Final, Literal, TypeAlias
 
 from simulator.cli.failures import refuse
 
-Extra: TypeAlias = Literal["dashboard", "rankers", "rl", "scale"]
+Extra: TypeAlias = Literal["dashboard", "onnx", "rankers", "rl", "scale"]
 
 EXTRAS: Final[dict[Extra, tuple[str, ...]]] = {
     "dashboard": ("jinja2", "markupsafe", "plotly", "streamlit"),
+    "onnx": ("onnxruntime",),
     "rankers": ("torch",),
     "rl": ("minari", "stable_baselines3", "torchrl"),
     "scale": ("ray",),

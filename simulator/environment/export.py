@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, Literal, TypeAlias, final, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from gymnasium import spaces
 
 from simulator.environment.transitions import Transitions
+from simulator.errors import ExportError
 from simulator.whole_file import whole_file
 
 Format: TypeAlias = Literal["minari", "d4rl-npz", "parquet"]
@@ -30,11 +31,6 @@ _ROW_BYTES: Final = 80
 _EPISODE_BYTES: Final = 50_000
 """Bytes that HDF5 needs per episode, without its numbers; 34,000 were measured."""
 _CHUNK_BYTES: Final = 1 << 20
-
-
-@final
-class ExportError(ValueError):
-    """The dataset cannot be written; the message says where and why."""
 
 
 def export(transitions: Transitions, format_name: Format, out: Path) -> Path:

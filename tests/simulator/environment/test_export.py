@@ -11,10 +11,10 @@ import pytest
 from policies.base import top_k
 from simulator.cli.app import main
 from simulator.cli.engines import choose_engine
-from simulator.environment.export import ExportError, export
+from simulator.environment.export import export
 from simulator.environment.phone_render import PictureError, write_gif
 from simulator.environment.transitions import read_transitions
-from simulator.errors import RunFolderError, SpecError
+from simulator.errors import ExportError, RunFolderError, SpecError
 from simulator.run import run_with
 from simulator.spec.experiment import parse_spec
 from user_models.testing import toy_world

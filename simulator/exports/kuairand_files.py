@@ -1,9 +1,8 @@
 """A simulated log in the files of KuaiRand-Pure: what reads KuaiRand, reads it.
 
-Days keep their day of the week: the first is in the week of 11 April 2022. Requests of a user and hour are spread
-evenly over it; the rows of one have one timestamp. What a world has not is 0, or "not known" where KuaiRand has a code
-for that: stays on profiles and in comments, authors other than one of each video, and numbers behind the ranges of
-users. Counts of videos are those of the exported rows.
+For days and times of day see `simulator.exports.traced_views`. What a world has not is 0, or "not known" where KuaiRand
+has a code for that: stays on profiles and in comments, authors other than one of each video, and numbers behind the
+ranges of users. Counts of videos are those of the exported rows.
 
 Axes: `rows` views, by user, then time.
 """
@@ -13,13 +12,11 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int64
 
 from policies.base import VideoTable
-from simulator.environment.export import ExportError
-from simulator.environment.transitions import read_trace
-from simulator.experiment.setup import platform_of, world_of
-from simulator.spec.experiment import load_spec
+from simulator.errors import ExportError
+from simulator.exports.new_folder import new_folder
+from simulator.exports.traced_views import TracedViews, read_views
 from user_models.data.kuairand import (
     LOG_HEADER,
     STATISTIC_HEADER,
@@ -28,16 +25,11 @@ from user_models.data.kuairand import (
     OfficialTable,
     official_names,
 )
-from user_models.world.world import Population, World
 
-_MONDAY: Final = np.datetime64("2022-04-11", "D")
 _LAST: Final = np.datetime64("2022-05-08", "D")
 """The last day in the names of KuaiRand's files."""
 _LATE: Final = 20220422
 """The first day of the later file."""
-_HOUR_MS: Final = 3_600_000
-_UTC_HOURS: Final = 8
-"""Hours by which local time is ahead of UTC."""
 _EVENTS: Final = {
     "is_click": "click",
     "is_like": "like",
@@ -91,18 +83,13 @@ def write_kuairand(folder: Path, arm: str | None, out: Path) -> Path:
         SpecError: An unknown arm.
         ExportError: More days than KuaiRand's files have names for, or `out` holds something or cannot be written.
     """
-    spec = load_spec(str(folder / "spec.toml"))
-    arm = arm or spec.control.name
-    trace = read_trace(folder, spec, arm)
-    world = world_of(spec)
-    platform, people = platform_of(spec, world)
-    policy = next(each.policy for each in spec.arms if each.name == arm)
-    log = _log(trace, platform.video_table, random=policy == "random")
+    views = read_views(folder, arm)
+    log = _log(views)
     frames = {
         "standard": log,
-        "users": _users(world, people),
-        "videos": _videos(platform.video_table),
-        "video_statistics": _statistics(log, len(platform.video_table.duration_s)),
+        "users": _users(views),
+        "videos": _videos(views.videos),
+        "video_statistics": _statistics(log, len(views.videos.duration_s)),
     }
     files = {
         name: _part(frames[kind], table) if kind == "standard" else frames[kind]
@@ -110,20 +97,10 @@ def write_kuairand(folder: Path, arm: str | None, out: Path) -> Path:
         for name, table in tables.items()
         if kind in frames
     }
-    return _write(files, out / "data")
-
-
-def _write(files: dict[str, pd.DataFrame], to: Path) -> Path:
-    """Write files into a new folder."""
-    try:
-        to.mkdir(parents=True, exist_ok=True)
-        if any(to.iterdir()):
-            raise ExportError(f"{to}: is not empty; give another --out or remove it")
+    with new_folder(out / "data") as data:
         for name, frame in files.items():
-            frame.to_csv(to / name, index=False, lineterminator="\n")
-    except OSError as error:
-        raise ExportError(f"{to}: cannot be written: {error.strerror}; make room or give another --out") from None
-    return to
+            frame.to_csv(data / name, index=False, lineterminator="\n")
+    return out / "data"
 
 
 def _part(log: pd.DataFrame, table: OfficialTable) -> pd.DataFrame:
@@ -131,53 +108,37 @@ def _part(log: pd.DataFrame, table: OfficialTable) -> pd.DataFrame:
     return log[(log["date"] >= _LATE) == (table.first_date >= _LATE)]
 
 
-def _log(trace: pd.DataFrame, videos: VideoTable, *, random: bool) -> pd.DataFrame:
+def _log(views: TracedViews) -> pd.DataFrame:
     """Views in KuaiRand's columns."""
+    _check_calendar(views.date)
+    trace = views.trace
     video = trace["video_id"].to_numpy(np.int64)
-    day, hour = trace["day"].to_numpy(np.int64), trace["hour"].to_numpy(np.int64)
-    date = _dates(day)
-    start_ms = date.astype("datetime64[ms]").astype(np.int64) + (hour - _UTC_HOURS) * _HOUR_MS
     columns = {
         "user_id": trace["user_id"].to_numpy(np.int64),
         "video_id": video,
-        "date": np.char.replace(date.astype(str), "-", "").astype(np.int64),
-        "hourmin": 100 * hour,
-        "time_ms": start_ms + _within_hour_ms(trace),
+        "date": np.char.replace(views.date.astype(str), "-", "").astype(np.int64),
+        "hourmin": 100 * trace["hour"].to_numpy(np.int64),
+        "time_ms": views.time_ms,
         "play_time_ms": np.rint(1000 * trace["watch_s"].to_numpy(np.float64)).astype(np.int64),
-        "duration_ms": np.rint(1000 * videos.duration_s[video].astype(np.float64)).astype(np.int64),
-        "is_rand": np.full(len(trace), int(random)),
+        "duration_ms": np.rint(1000 * views.videos.duration_s[video].astype(np.float64)).astype(np.int64),
+        "is_rand": np.full(len(trace), int(views.random)),
         "tab": np.ones(len(trace), np.int64),
         **{ours: trace[event].to_numpy(np.int64) for ours, event in _EVENTS.items()},
     }
     return pd.DataFrame({name: columns.get(name, 0) for name in LOG_HEADER})
 
 
-def _dates(day: Int64[np.ndarray, " rows"]) -> np.ndarray:
-    """Days of the calendar."""
-    date = _MONDAY + (day - 7 * (day.min() // 7))
+def _check_calendar(date: np.ndarray) -> None:
+    """Check that KuaiRand's files have a name for the last day."""
     if date.max() > _LAST:
         room = int((_LAST - date.min()).astype(np.int64)) + 1
-        given = int(day.max() - day.min()) + 1
+        given = int((date.max() - date.min()).astype(np.int64)) + 1
         raise ExportError(f"{given} days given, KuaiRand's files have room for {room}; run fewer days")
-    return date
 
 
-def _within_hour_ms(trace: pd.DataFrame) -> Int64[np.ndarray, " rows"]:
-    """Time within the hour, ms: requests of a user and hour are spread evenly."""
-    hours = trace.groupby(["user_id", "day", "hour"], sort=False)["request"]
-    nth, n = hours.rank("dense").to_numpy() - 1, hours.transform("nunique").to_numpy()
-    return (nth * _HOUR_MS // n).astype(np.int64)
-
-
-def _users(world: World, people: Population) -> pd.DataFrame:
+def _users(views: TracedViews) -> pd.DataFrame:
     """Public columns of all users."""
-    codes = people.profile_code
-    told = {
-        column.name: np.asarray(column.levels, object)[codes[:, at]]
-        for at, column in enumerate(world.columns)
-        if column.name in USER_HEADER
-    }
-    columns = {**_USER, **told, "user_id": np.arange(len(codes))}
+    columns = {**_USER, **views.user_columns, "user_id": np.arange(len(views.users.profile_code))}
     return pd.DataFrame({name: columns.get(name, 0) for name in USER_HEADER})
 
 

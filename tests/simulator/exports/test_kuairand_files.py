@@ -7,37 +7,19 @@ import pandas as pd
 import pytest
 
 from simulator.cli.app import main
-from simulator.cli.engines import choose_engine
-from simulator.environment.export import ExportError
-from simulator.environment.kuairand_files import write_kuairand
 from simulator.environment.transitions import read_trace
-from simulator.run import run_with
-from simulator.spec.experiment import load_spec, parse_spec
+from simulator.errors import ExportError
+from simulator.exports.kuairand_files import write_kuairand
+from simulator.spec.experiment import load_spec
 from user_models.data.log import open_log
 from user_models.fit.rows.log_rows import read_rows
-from user_models.testing import toy_world
-from user_models.world.store import save_world
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Two days of 40 users, everybody traced."""
-    folder = tmp_path_factory.mktemp("traced")
-    save_world(toy_world(), folder / "world")
-    spec = {
-        "name": "small", "world": str(folder / "world"), "users": 40, "videos": 60, "candidates": 12, "slate_size": 3,
-        "days": 2, "pre_days": 1, "launch_days": 1, "trace": 1.0,
-        "arms": [{"name": "control", "policy": "random"}, {"name": "treatment", "policy": "popular"}],
-    }  # fmt: skip
-    run_with(choose_engine("local", 1, None), parse_spec(spec, "test"), folder / "run", lambda *_: None)
-    return folder / "run"
-
-
-def test_what_is_written_is_read_again(run, tmp_path):
-    write_kuairand(run, "treatment", tmp_path / "out")
+def test_what_is_written_is_read_again(traced_run, tmp_path):
+    write_kuairand(traced_run, "treatment", tmp_path / "out")
     data = open_log(tmp_path / "out")
     data.check()
-    log, trace = data.log(), read_trace(run, load_spec(str(run / "spec.toml")), "treatment")
+    log, trace = data.log(), read_trace(traced_run, load_spec(str(traced_run / "spec.toml")), "treatment")
     assert data.mapping.name == "kuairand-pure"
     assert len(log) == len(trace)
     for ours, theirs in (("click", "click"), ("like", "like"), ("hate", "hate"), ("profile_visit", "profile_enter")):
@@ -51,10 +33,10 @@ def test_what_is_written_is_read_again(run, tmp_path):
     assert data.counts()["shows"].sum() == len(log)
 
 
-def test_requests_days_and_hours_keep_their_order(run, tmp_path):
-    write_kuairand(run, "control", tmp_path / "out")
+def test_requests_days_and_hours_keep_their_order(traced_run, tmp_path):
+    write_kuairand(traced_run, "control", tmp_path / "out")
     data = open_log(tmp_path / "out")
-    log, trace = data.log(), read_trace(run, load_spec(str(run / "spec.toml")), "control")
+    log, trace = data.log(), read_trace(traced_run, load_spec(str(traced_run / "spec.toml")), "control")
     assert (log["is_random"] == 1).all()
     local = pd.to_datetime(log["time_ms"], unit="ms") + pd.Timedelta(hours=8)
     assert local.dt.hour.tolist() == log["hour"].tolist()
@@ -66,24 +48,24 @@ def test_requests_days_and_hours_keep_their_order(run, tmp_path):
     assert len(read_rows(data).rows) == len(log.drop_duplicates())
 
 
-def test_the_command_writes_what_the_check_reads(run, tmp_path, capsys):
-    main(["export", str(run), "--format", "kuairand", "--out", str(tmp_path / "out")])
+def test_the_command_writes_what_the_check_reads(traced_run, tmp_path, capsys):
+    main(["export", str(traced_run), "--format", "kuairand", "--out", str(tmp_path / "out")])
     assert capsys.readouterr().out.strip() == str(tmp_path / "out" / "data")
     main(["data", "check", str(tmp_path / "out"), "--json"])
     assert json.loads(capsys.readouterr().out)["days"] == 2
 
 
-def test_a_folder_that_holds_something_is_refused(run, tmp_path):
+def test_a_folder_that_holds_something_is_refused(traced_run, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mine.csv").write_text("")
     with pytest.raises(ExportError, match="is not empty; give another --out"):
-        write_kuairand(run, None, tmp_path)
+        write_kuairand(traced_run, None, tmp_path)
 
 
-def test_more_days_than_the_files_have_names_for_are_refused(run, tmp_path, monkeypatch):
-    trace = read_trace(run, load_spec(str(run / "spec.toml")), "control")
+def test_more_days_than_the_files_have_names_for_are_refused(traced_run, tmp_path, monkeypatch):
+    trace = read_trace(traced_run, load_spec(str(traced_run / "spec.toml")), "control")
     monkeypatch.setattr(
-        "simulator.environment.kuairand_files.read_trace", lambda *words: trace.assign(day=np.arange(len(trace)) % 40)
+        "simulator.exports.traced_views.read_trace", lambda *words: trace.assign(day=np.arange(len(trace)) % 40)
     )
     with pytest.raises(ExportError, match="40 days given, KuaiRand's files have room for 28; run fewer days"):
-        write_kuairand(run, None, tmp_path / "out")
+        write_kuairand(traced_run, None, tmp_path / "out")
