@@ -86,7 +86,7 @@ def drawn(figure, **wanted):
 def test_estimates_and_truths_stand_at_their_values(sweep):
     figure = effect_against_value(sweep)
     dots = drawn(figure, mode="markers")
-    stars = [trace for trace in drawn(figure, mode="lines+markers") if trace.marker.symbol == "star"]
+    stars = [trace for trace in drawn(figure, mode="lines+markers") if trace.marker.symbol == "star-open"]
     for key, dot, star in zip(SHOWN, dots, stars, strict=True):
         rows = [row for point in sweep.points for row in point.metrics if row.metric == key]
         assert dot.x == star.x == (0.0, 0.1, 0.3)

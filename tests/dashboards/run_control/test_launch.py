@@ -137,5 +137,5 @@ def test_many_runs_are_listed_and_searched(tmp_path, report, add_run):
     assert [line.label for line in lines if line.matches("HALF stopped")] == ["half"]
     done = next(line for line in lines if line.label == "run-7")
     assert done.kind == "finished"
-    assert done.outcome.verdict == "AUT better, P2N unclear, AVT worse"
+    assert done.outcome.verdict == "Mixed: AUT better, P2N unclear, AVT worse"
     assert done.outcome.effect
