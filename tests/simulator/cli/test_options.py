@@ -83,7 +83,7 @@ def stopped_at_work(monkeypatch):
     monkeypatch.setattr("os.execv", reached)
     monkeypatch.setattr("simulator.studies.audit.study._resplit_rows", reached)
     monkeypatch.setattr("simulator.studies.audit.study._seed_rows", reached)
-    monkeypatch.setattr("simulator.bench.bench._random_log", reached)
+    monkeypatch.setattr("simulator.bench.policy_speeds._random_log", reached)
     monkeypatch.setattr("simulator.bench.bench.run_trials", reached)
     monkeypatch.setattr("simulator.calibration.calibrate.fit_and_calibrate", reached)
     monkeypatch.setattr("simulator.experiment.ray_engine.RayEngine", reached)
