@@ -88,7 +88,7 @@ def unpack(upload: io.BytesIO, file_name: str, folder: Path) -> Path:
                 os.rename(unpacked, run)  # noqa: PTH104 (fails on a folder that holds something)
     except ArchiveError:
         raise
-    except (*_DAMAGE, EOFError, RuntimeError, ValueError) as error:
+    except (*_DAMAGE, EOFError, IndexError, RuntimeError, ValueError) as error:
         raise ArchiveError(f"{file_name}: not a .zip that can be read ({error}); export the run anew") from None
     except OSError as error:
         raise ArchiveError(f"{file_name}: cannot be unpacked: {error.strerror or error}") from None

@@ -107,6 +107,12 @@ def test_what_is_no_archive_is_refused(tmp_path):
     refused(zipped({}), tmp_path, "holds no spec.toml")
 
 
+def test_an_entry_without_a_name_is_refused(tmp_path):
+    data = zipped({"a": b"x"}).getvalue()
+    end = data.index(b"PK\x01\x02")
+    refused(io.BytesIO(data[:end] + data[end:].replace(b"a", b"\0", 1)), tmp_path, "in.zip")
+
+
 @settings(max_examples=150)
 @given(
     at_the_end=st.booleans(),
