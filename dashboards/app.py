@@ -5,7 +5,7 @@ A page is imported when it is first shown, so that the list of runs appears befo
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,11 +35,13 @@ class DashboardPage:
     Attributes:
         title: In the menu.
         module: Its module.
+        group: Heading in the menu.
         free: Shown with or without a report, as `show(folder, run, report)`.
     """
 
     title: str
     module: str
+    group: str
     free: bool = False
 
     @property
@@ -48,42 +50,49 @@ class DashboardPage:
         return self.title.lower().replace(" ", "-")
 
 
+ALL_RUNS: Final = "All runs"
+THIS_RUN: Final = "This run"
 PAGES: Final = (
-    DashboardPage("Runs", HOME, free=True),
-    DashboardPage("New run", "new_run", free=True),
-    DashboardPage("Result", "result"),
-    DashboardPage("Questionnaire", "questionnaire"),
-    DashboardPage("Segments", "segments"),
-    DashboardPage("Health", "health"),
-    DashboardPage("Truth lab", "truth_lab", free=True),
-    DashboardPage("Users", "users", free=True),
-    DashboardPage("Policies", "rankers", free=True),
-    DashboardPage("Planner", "planner", free=True),
+    DashboardPage("Runs", HOME, ALL_RUNS, free=True),
+    DashboardPage("New run", "new_run", ALL_RUNS, free=True),
+    DashboardPage("Planner", "planner", ALL_RUNS, free=True),
+    DashboardPage("Policies", "rankers", ALL_RUNS, free=True),
+    DashboardPage("Result", "result", THIS_RUN),
+    DashboardPage("Questionnaire", "questionnaire", THIS_RUN),
+    DashboardPage("Segments", "segments", THIS_RUN),
+    DashboardPage("Health", "health", THIS_RUN),
+    DashboardPage("Truth lab", "truth_lab", THIS_RUN, free=True),
+    DashboardPage("Users", "users", THIS_RUN, free=True),
 )
 
 
 def main() -> None:
-    """Sidebar, then the page; whatever cannot be shown is said in a sentence."""
+    """Menu, then the page; whatever cannot be shown is said in a sentence."""
     st.set_page_config(page_title="askew", layout="wide")
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs")
-    run = choose_run(folder)
     pages = {
         entry.module: st.Page(
-            partial(show_page, entry, folder, run),
+            partial(show_page, entry, folder),
             title=entry.title,
             url_path=entry.address,
             default=entry.module == HOME,
         )
         for entry in PAGES
     }
-    current = st.navigation(list(pages.values()), position="top")
+    groups = {group: [pages[entry.module] for entry in PAGES if entry.group == group] for group in (ALL_RUNS, THIS_RUN)}
+    current = st.navigation(groups, position="top")
     if (target := st.session_state.pop(_GO, None)) in pages:
         st.switch_page(pages[target])
     current.run()
 
 
-def choose_run(folder: Path) -> Path | None:
-    """The run picked in the sidebar, opened from the list or named in the address; None without one."""
+def choose_run(folder: Path, *, pick: bool) -> Path | None:
+    """The run opened from the list, named in the address or picked above the page; None without one.
+
+    Args:
+        folder: Where runs are.
+        pick: Whether there is a box to pick another one.
+    """
     runs = {run_label(run, folder): run for run in find_runs(folder)}
     if not runs:
         return None
@@ -92,21 +101,28 @@ def choose_run(folder: Path) -> Path | None:
     opened = memory.pop(_OPENED, None)
     if opened in runs:
         asked, memory[_BOX] = opened, memory.get(_BOX, 0) + 1
-    labels = list(runs)
-    missing = bool(asked) and asked not in runs
-    index = None if missing else labels.index(asked) if asked else 0
-    label = st.sidebar.selectbox("Run", labels, index, key=f"run-{memory.get(_BOX, 0)}", placeholder="Choose a run")
+    labels, missing = list(runs), bool(asked) and asked not in runs
+    label = None if missing else asked or newest_finished(runs)
+    if pick:
+        index = None if label is None else labels.index(label)
+        key = f"run-{memory.get(_BOX, 0)}"
+        label = st.selectbox("Run", labels, index, key=key, placeholder="Choose a run", width=420)
     if label is None:
-        st.error(
-            formatting.in_markdown(f"{asked}: no run of that name in {folder}; choose another one in the sidebar.")
-        )
+        st.error(formatting.in_markdown(f"{asked}: no run of that name in {folder}; choose another one."))
         return None
     memory[_CHOSEN] = st.query_params["run"] = label  # so that an address can be kept and shared
     return runs.get(label)
 
 
-def show_page(page: DashboardPage, folder: Path, run: Path | None) -> None:
-    """One page."""
+def newest_finished(runs: Mapping[str, Path]) -> str:
+    """Name of the run whose report is newest; the first run where none has one."""
+    reports = {name: version.mtime_ns for name, run in runs.items() if (version := fingerprint(run))}
+    return max(reports, key=reports.__getitem__) if reports else next(iter(runs))
+
+
+def show_page(page: DashboardPage, folder: Path) -> None:
+    """One page, below the box to pick a run where it is about one."""
+    run = choose_run(folder, pick=page.group == THIS_RUN)
     show: Callable[..., Any] = importlib.import_module(f"dashboards.screens.{page.module}").show
     if page.module == HOME:
         st.title(page.title, anchor=False)

@@ -93,7 +93,8 @@ def segment_name(row: MetricRow) -> str:
     """The level alone of the usual feature, feature and level of any other."""
     if row.segment is None:
         return EVERYBODY
-    return row.segment if row.feature in (None, USUAL_FEATURE) else f"{row.feature}: {row.segment}"
+    is_usual = row.feature in (None, USUAL_FEATURE)
+    return formatting.segment_words(row.segment if is_usual else f"{row.feature} {row.segment}")
 
 
 def _groups(keys: Sequence[str]) -> list[list[str]]:

@@ -11,6 +11,7 @@ from dashboards.tables import answer_forms, scorecard, sections
 from dashboards.tables.interference import interference
 from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
+from dashboards.text.remarks import remarks_of
 from simulator.reports.report import Report
 
 BESIDE_TABLE: Final = "satisfied"
@@ -21,7 +22,8 @@ PRINTED: Final = ("scorecard", "looks", BESIDE_TABLE)
 
 def render_html(report: Report) -> str:
     """Render the page; the same report gives the same text."""
-    box = [Line(text, "warning") for text in report.health.warnings]
+    remarks = remarks_of(report)
+    box = [Line(text, "warning") for text in remarks.urgent] + [Line(text) for text in remarks.notes]
     figures = {panel.key: section_of(panel, on_paper=panel.key in PRINTED) for panel in panels(report)}
     answers = (answer_forms.shares(report), answer_forms.sensitivity(report))
     details = [table for table in (*sections.tables(report), *answers, interference(report)) if table.lines]

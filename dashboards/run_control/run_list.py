@@ -11,6 +11,7 @@ from dashboards.run_control import launch
 from dashboards.run_control.found_runs import Fingerprint, fingerprint, run_label
 from dashboards.text import formatting
 from dashboards.text.decision import split_is_off
+from dashboards.text.remarks import remarks_of
 from dashboards.text.verdict import brief
 from simulator.reports.report import LookRow, MetricRow, Report, RunFolderError, find_runs, load_report
 from simulator.runs.state import RunState, read_keys, run_state
@@ -126,8 +127,7 @@ def _planned(run: Path) -> str:
 def _health(report: Report) -> str:
     if split_is_off(report):
         return f"alarm: sample ratio p = {formatting.p_value(report.health.srm_p_value)}"
-    n = len(report.health.warnings)
-    summary = "fine" if n == 0 else f"{n} warning{'s' if n > 1 else ''}"
+    summary = remarks_of(report).summary
     return f"A/A, {summary}" if report.health.a_a else summary
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboards.figures import panels
-from dashboards.screens.widgets import show_drawn, show_section, show_table
+from dashboards.screens.widgets import show_drawn, show_remarks, show_section, show_table
 from dashboards.tables import scorecard, sections
 from dashboards.text import formatting
 from dashboards.text.decision import split_is_off
@@ -24,8 +24,7 @@ def show(run: Path, report: Report) -> None:  # noqa: ARG001 (as every page of a
         st.success(f"Sample ratio check: p = {p}; an alarm would be below {SPLIT_ALARM}.")
     if report.health.a_a:
         st.info("A/A test: all arms run the same policy, so every true effect is zero.")
-    for warning in report.health.warnings:
-        st.warning(formatting.in_markdown(warning))
+    show_remarks(report)
     show_table(scorecard.BUCKET_HEADINGS, scorecard.bucket_lines(report))
     show_section(sections.health_checks(report))
     show_drawn(panels.bucket_sizes, report)

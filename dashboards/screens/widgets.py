@@ -16,6 +16,7 @@ from dashboards.html_pages.decision_cards import card_style, colours
 from dashboards.tables.scorecard import TEXT_COLUMNS
 from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
+from dashboards.text.remarks import remarks_of
 from simulator.reports.report import Report, RunFolderError
 from simulator.runs.search import find_results
 
@@ -95,6 +96,16 @@ def show_notes(notes: Sequence[str]) -> None:
     """Remarks as a list; nothing where there are none."""
     if notes:
         st.caption("\n".join(f"- {formatting.in_markdown(note)}" for note in notes))
+
+
+def show_remarks(report: Report) -> None:
+    """What changes a decision in yellow; notes folded away."""
+    remarks = remarks_of(report)
+    if remarks.urgent:
+        st.warning("\n".join(f"- {formatting.in_markdown(line)}" for line in remarks.urgent))
+    if remarks.notes:
+        with st.expander(formatting.plural(len(remarks.notes), "note")):
+            show_notes(remarks.notes)
 
 
 def choose_result(folder: Path, file: str, load: Callable[[Path], _Result], command: str) -> _Result | None:

@@ -104,6 +104,21 @@ def equals_p(name: str, value: Number) -> str:
     return f"{name} {text}" if text.startswith("<") else f"{name} = {text}"
 
 
+def segment_words(name: str) -> str:
+    """Name of a segment in words; its column is left out where the level says enough.
+
+    >>> segment_words("2_14_day_new"), segment_words("register_days_range 15-30"), segment_words("low_active")
+    ('new, 2 to 14 days', 'registered 15 to 30 days ago', 'low activity')
+    """
+    new = re.fullmatch(r"(?:user_active_degree )?(\d+)_(\d+)_day_new", name)
+    if new:
+        return f"new, {new[1]} to {new[2]} days"
+    registered = re.fullmatch(r"register_days_range (\d+)(?:-(\d+)|\+)", name)
+    if registered:
+        return f"registered {registered[1]}{f' to {registered[2]}' if registered[2] else ' or more'} days ago"
+    return re.sub(r"_active$", " activity", name).replace("_", " ")
+
+
 def why(reasons: Mapping[str, str], field: str) -> str:
     """Why a number is null.
 

@@ -62,6 +62,12 @@ def open_pages(folder: Path, *names: str) -> AppTest:
     return run(AppTest.from_function(show, default_timeout=60, args=(str(folder), *names)))
 
 
+def at_part(app: AppTest, part: str) -> AppTest:
+    """The result page with another tab open."""
+    app.session_state["part"] = part
+    return run(app)
+
+
 def figures_of(app: AppTest) -> dict[str, list]:
     """The data of the figures on screen, by the key of their panel."""
     charts = [chart.proto for chart in app.get("plotly_chart")]
@@ -90,7 +96,7 @@ def test_the_result_shows_the_reports_numbers(open_app, runs, report):
 
 
 def test_the_result_spreads_watch_time_over_users(open_app, runs, report):
-    assert "holds no user_days" in words(open_app(runs).info)
+    assert "holds no user_days" in words(at_part(open_app(runs), "Distribution").info)
     arms = [arm.name for arm in report.arms]
     watched = {arm: [0.0, 2.0, 2.0, 8.0] for arm in arms}
     keys = [(f"all:{arm}", arm, s) for arm, seconds in watched.items() for s in seconds]
@@ -98,7 +104,7 @@ def test_the_result_spreads_watch_time_over_users(open_app, runs, report):
     rows = {"user_id": range(len(keys)), "world": worlds, "bucket": buckets, "day": [0] * len(keys), "watch_s": seconds}
     (runs / "demo" / "user_days").mkdir()
     pq.write_table(pa.table({k: list(v) for k, v in rows.items()}), runs / "demo" / "user_days" / "a.parquet")
-    app = open_app(runs)
+    app = at_part(open_app(runs), "Distribution")
     (table,) = [each.value for each in app.dataframe if "Watched nothing" in each.value.columns]
     assert table["Arm"].tolist() == arms
     assert table["Watched nothing"].tolist() == ["25.00%"] * len(arms)
@@ -110,7 +116,7 @@ def test_the_result_spreads_watch_time_over_users(open_app, runs, report):
 
 
 def test_curves_follow_the_metrics_chosen(open_app, runs, report):
-    app = open_app(runs)
+    app = at_part(open_app(runs), "Over time")
     app = run(app.multiselect(key="metrics").set_value(["LT7"]))
     shown = figures_of(app)
     assert shown["daily-lift"] == data_of(panels.daily_lift(report, ["LT7"]))
@@ -122,7 +128,10 @@ def test_curves_follow_the_metrics_chosen(open_app, runs, report):
 def test_every_page_shows_every_kind_of_report(any_report, add_run, tmp_path):
     add_run(tmp_path / "run", any_report)
     app = open_pages(tmp_path / "run", "result", "questionnaire", "segments", "health")
-    assert set(figures_of(app)) >= {"scorecard", "daily-lift", "daily-levels", "funnel", "buckets", "pre-period"}
+    assert set(figures_of(app)) >= {"scorecard", "funnel", "buckets", "pre-period"}
+    assert set(figures_of(at_part(app, "Over time"))) >= {"looks", "daily-lift", "daily-levels"}
+    assert set(figures_of(at_part(app, "P2N"))) >= {"sides"}
+    assert set(figures_of(at_part(app, "Distribution"))) >= {"distribution"}
 
 
 def test_the_questionnaire_page_shows_the_funnel(runs, report):
@@ -142,8 +151,8 @@ def test_health_sounds_the_alarm(runs, report, add_run):
 def test_another_run_can_be_chosen(open_app, runs, samples, add_run):
     add_run(runs / "other", samples.sample_report(("bolder",), name="the other"))
     app = open_app(runs)
-    assert app.sidebar.selectbox[0].options == ["demo", "other"]
-    run(app.sidebar.selectbox[0].select_index(1))
+    assert app.selectbox[0].options == ["demo", "other"]
+    run(app.selectbox[0].select_index(1))
     assert words(app.title) == "the other"
 
 
@@ -163,16 +172,17 @@ def test_an_address_of_a_missing_run_says_so_and_shows_no_other(runs, report, mo
     app._page_hash = calc_hash(page)
     app.query_params["run"] = "[/gone]"
     app = run(app)
-    assert words(app.error) == f"[/gone]: no run of that name in {runs}; choose another one in the sidebar."
+    assert words(app.error) == f"[/gone]: no run of that name in {runs}; choose another one."
     assert report.name not in words(app.title)
-    app = run(app.sidebar.selectbox[0].set_value("demo"))
-    assert not app.error
-    assert app.query_params["run"] == "demo"
+    if page != "runs":  # where the list is there to pick from
+        app = run(app.selectbox[0].set_value("demo"))
+        assert not app.error
+        assert app.query_params["run"] == "demo"
 
 
 def test_a_run_that_is_removed_while_it_is_shown_is_missed(open_app, runs, samples, add_run):
     add_run(runs / "other", samples.sample_report(("bolder",), name="the other"))
-    app = run(open_app(runs).sidebar.selectbox[0].set_value("other"))
+    app = run(open_app(runs).selectbox[0].set_value("other"))
     assert words(app.title) == "the other"
     (runs / "other" / "spec.toml").unlink()
     app = run(app)
@@ -216,7 +226,7 @@ def hold(run: Path, host: str, started: str) -> None:
 
 def open_half(open_app, runs: Path) -> AppTest:
     app = open_app(runs)
-    return run(app.sidebar.selectbox[0].set_value("half"))
+    return run(app.selectbox[0].set_value("half"))
 
 
 def states_of(app: AppTest) -> list[str]:
@@ -279,10 +289,10 @@ def test_a_damaged_report_is_named_and_others_still_open(open_app, runs, damage)
     (runs / "broken" / "spec.toml").touch()
     (runs / "broken" / "report.json").write_text(damage)
     app = open_app(runs)
-    assert app.sidebar.selectbox[0].value == "broken"
+    assert app.selectbox[0].value == "broken"
     assert words(app.title) == "broken"
     assert str(runs / "broken" / "report.json") in words(app.error)
-    run(app.sidebar.selectbox[0].select_index(1))
+    run(app.selectbox[0].select_index(1))
     assert words(app.title) == "demo"
 
 
@@ -328,7 +338,7 @@ def test_a_ticked_run_is_opened(open_app, runs, samples, add_run):
     place = list(app.dataframe[0].value["Run"]).index("other")
     app = run(tick(app, place).button(key="open").click())
     assert words(app.title) == "the other"
-    assert app.sidebar.selectbox[0].value == "other"
+    assert app.selectbox[0].value == "other"
 
 
 def test_ticked_runs_are_compared(open_app, runs, wide_report, add_run):

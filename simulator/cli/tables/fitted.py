@@ -11,6 +11,8 @@ from rich.text import Text
 
 from dashboards.tables.scorecard import TEXT_COLUMNS
 from dashboards.text.formatting import MISSING
+from dashboards.text.remarks import remarks_of
+from simulator.reports.report import Report
 
 COLOURS: Final = {"better": "green", "worse": "red", "missed": "bold yellow"}
 """Styles of cells that say how good a result is; other cells are plain."""
@@ -31,6 +33,15 @@ class Sentence:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
         """Render the text, in ASCII where the terminal has nothing else."""
         yield _text(self.text, options, self.style)
+
+
+def remark_sentences(report: Report) -> list[Sentence]:
+    """What changes a decision in yellow, then notes."""
+    remarks = remarks_of(report)
+    return [
+        *(Sentence(f"! {line}", "yellow") for line in remarks.urgent),
+        *(Sentence(f"Note: {line}") for line in remarks.notes),
+    ]
 
 
 @final

@@ -7,7 +7,7 @@ from rich.console import Group
 from dashboards.tables.live import HEADINGS, live_brief, live_facts, live_lines
 from dashboards.tables.scorecard import missing_notes
 from dashboards.text.decision import split_is_off
-from simulator.cli.tables.fitted import FittedTable, Sentence
+from simulator.cli.tables.fitted import FittedTable, Sentence, remark_sentences
 from simulator.reports.report import Report
 
 _RANKED: Final = ("Metric", "Arm", "Lift", "Change", "Interval", "p", "Adjusted p", "Control", "Treatment")
@@ -21,5 +21,5 @@ def live_tables(report: Report) -> Group:
         FittedTable("Each treatment against control", HEADINGS, live_lines(report), _RANKED, essential=5),
         Sentence(""),
         *map(Sentence, missing_notes(report.metrics)),
-        *(Sentence(f"! {warning}", "yellow") for warning in report.health.warnings),
+        *remark_sentences(report),
     )

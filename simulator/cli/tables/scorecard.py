@@ -11,7 +11,7 @@ from dashboards.tables.interference import interference
 from dashboards.text import formatting
 from dashboards.text.decision import arm_and_policy, split_is_off
 from dashboards.text.verdict import brief, verdict
-from simulator.cli.tables.fitted import FittedTable, Sentence
+from simulator.cli.tables.fitted import FittedTable, Sentence, remark_sentences
 from simulator.reports.report import Report
 
 _SCORES: Final = ("Metric", "Lift", "Change", "95% interval", "True lift", "Truth", "p", "Control", "Treatment")
@@ -29,7 +29,7 @@ def scorecard(report: Report) -> Group:
         Sentence(""),
         *map(Sentence, verdict(report)),
         *map(Sentence, page.missing_notes(report.metrics)),
-        *(Sentence(f"! {warning}", "yellow") for warning in report.health.warnings),
+        *remark_sentences(report),
         *(FittedTable(table.title, table.headings, table.lines) for table in tables),
         _answer_table(report),
         *_form_tables(report),

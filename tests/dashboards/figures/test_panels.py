@@ -184,7 +184,7 @@ def test_a_level_that_is_null_leaves_a_gap(samples):
 def test_segments_stand_below_all_users(report):
     figure = panels.segment_forest(report, KEYS).figure
     assert list(figure.layout.yaxis.ticktext) == [
-        "all users", "full_active", "high_active", "middle_active", "low_active", "UNKNOWN",
+        "all users", "full activity", "high activity", "middle activity", "low activity", "UNKNOWN",
     ]  # fmt: skip
     rows = [row for row in (*report.metrics, *report.segments) if row.metric in ("AUT", "AVT")]
     assert drawn(figure, "circle", "x") == {row.relative_effect for row in rows}

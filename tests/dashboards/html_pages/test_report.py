@@ -13,6 +13,7 @@ from dashboards.figures.panels import panels
 from dashboards.html_pages.report import render_html
 from dashboards.tables import scorecard
 from dashboards.text.decision import decide
+from dashboards.text.remarks import remarks_of
 from dashboards.text.verdict import how_computed
 
 EVIL = '<script>alert("x")</script><img src=x onerror=alert(1)>'
@@ -72,7 +73,7 @@ def test_it_says_what_the_report_says(report, text):
     for panel in panels(report):
         assert panel.caption in said
         assert f'id="figure-{panel.key}"' in text
-    for warning in report.health.warnings:
+    for warning in (*remarks_of(report).urgent, *remarks_of(report).notes):
         assert warning in said
 
 

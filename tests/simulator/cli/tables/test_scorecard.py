@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from dashboards.tables.scorecard import score_lines
+from dashboards.text.remarks import remarks_of
 from dashboards.text.verdict import brief, verdict
 from simulator.cli.tables.fitted import FittedTable
 from simulator.cli.tables.scorecard import scorecard
@@ -127,7 +128,7 @@ def test_no_line_is_longer_than_the_terminal_and_no_word_is_broken(samples, widt
 def test_the_first_line_is_the_verdict_and_the_sentences_are_those_of_the_page(report: Report, width: int):
     text = printed(report, width)
     assert text.splitlines()[0] == f"demo: {brief(report)}" == "demo: Mixed: AUT better, P2N unclear, AVT worse"
-    for sentence in (*verdict(report), *report.health.warnings):
+    for sentence in (*verdict(report), *remarks_of(report).notes):
         assert sentence in without_breaks(text)
 
 
@@ -263,7 +264,7 @@ def test_warnings_have_a_line_each(report: Report):
     health = report.health.model_copy(update={"warnings": ["one thing", "another"], "srm_p_value": 1e-9})
     text = printed(report.model_copy(update={"health": health}))
     assert text.splitlines()[0] == "demo: Do not trust"
-    assert "! one thing\n! another\n" in text
+    assert "! One thing.\n! Another.\n" in text
     assert "Users split not as planned" in text
 
 
