@@ -35,7 +35,7 @@ class DashboardPage:
     Attributes:
         title: In the menu.
         module: Its module.
-        group: Heading in the menu.
+        group: Row of the menu.
         free: Shown with or without a report, as `show(folder, run, report)`.
     """
 
@@ -70,29 +70,31 @@ def main() -> None:
     """Menu, then the page; whatever cannot be shown is said in a sentence."""
     st.set_page_config(page_title="askew", layout="wide")
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs")
+    rows = {
+        group: st.container(horizontal=True, vertical_alignment="center", key=group.lower().replace(" ", "-"))
+        for group in (ALL_RUNS, THIS_RUN)
+    }
+    with rows[THIS_RUN]:
+        run = choose_run(folder)
     pages = {
         entry.module: st.Page(
-            partial(show_page, entry, folder),
+            partial(show_page, entry, folder, run),
             title=entry.title,
             url_path=entry.address,
             default=entry.module == HOME,
         )
         for entry in PAGES
     }
-    groups = {group: [pages[entry.module] for entry in PAGES if entry.group == group] for group in (ALL_RUNS, THIS_RUN)}
-    current = st.navigation(groups, position="top")
+    current = st.navigation(list(pages.values()), position="hidden")
+    for entry in PAGES:
+        rows[entry.group].page_link(pages[entry.module], label=entry.title)
     if (target := st.session_state.pop(_GO, None)) in pages:
         st.switch_page(pages[target])
     current.run()
 
 
-def choose_run(folder: Path, *, pick: bool) -> Path | None:
-    """The run opened from the list, named in the address or picked above the page; None without one.
-
-    Args:
-        folder: Where runs are.
-        pick: Whether there is a box to pick another one.
-    """
+def choose_run(folder: Path) -> Path | None:
+    """The run picked in the menu, opened from the list or named in the address; None without one."""
     runs = {run_label(run, folder): run for run in find_runs(folder)}
     if not runs:
         return None
@@ -101,12 +103,13 @@ def choose_run(folder: Path, *, pick: bool) -> Path | None:
     opened = memory.pop(_OPENED, None)
     if opened in runs:
         asked, memory[_BOX] = opened, memory.get(_BOX, 0) + 1
-    labels, missing = list(runs), bool(asked) and asked not in runs
-    label = None if missing else asked or newest_finished(runs)
-    if pick:
-        index = None if label is None else labels.index(label)
-        key = f"run-{memory.get(_BOX, 0)}"
-        label = st.selectbox("Run", labels, index, key=key, placeholder="Choose a run", width=420)
+    labels = list(runs)
+    missing = bool(asked) and asked not in runs
+    index = None if missing else labels.index(asked or newest_finished(runs))
+    key = f"run-{memory.get(_BOX, 0)}"
+    label = st.selectbox(
+        "Run", labels, index, key=key, placeholder="Choose a run", label_visibility="collapsed", width=300
+    )
     if label is None:
         st.error(formatting.in_markdown(f"{asked}: no run of that name in {folder}; choose another one."))
         return None
@@ -120,9 +123,8 @@ def newest_finished(runs: Mapping[str, Path]) -> str:
     return max(reports, key=reports.__getitem__) if reports else next(iter(runs))
 
 
-def show_page(page: DashboardPage, folder: Path) -> None:
-    """One page, below the box to pick a run where it is about one."""
-    run = choose_run(folder, pick=page.group == THIS_RUN)
+def show_page(page: DashboardPage, folder: Path, run: Path | None) -> None:
+    """One page."""
     show: Callable[..., Any] = importlib.import_module(f"dashboards.screens.{page.module}").show
     if page.module == HOME:
         st.title(page.title, anchor=False)

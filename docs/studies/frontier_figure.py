@@ -10,6 +10,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 from picture import WIDTH, draw
+from plotly.subplots import make_subplots
 from share_effects import SHARES, WATCHED, users_of
 
 from dashboards.figures.theme import TREATMENTS, frame
@@ -18,7 +19,10 @@ from simulator.spec.experiment import load_spec
 from simulator.statistics.paired import PairedEffect, true_effect
 
 SHOWN = (WATCHED, METRICS["AVT"], METRICS["P2N"], SHARES[0], METRICS["like_rate"], METRICS["hates_per_1000_views"])
+AXES = (WATCHED, SHARES[0])
 KNOWN = "watch and "
+NEAR = 0.25
+"""Effects below this on both axes are near."""
 
 
 def effects_of(run: Path) -> dict[str, tuple[PairedEffect, ...]]:
@@ -32,24 +36,35 @@ def effects_of(run: Path) -> dict[str, tuple[PairedEffect, ...]]:
 
 
 def figure_of(effects: dict[str, tuple[PairedEffect, ...]]) -> go.Figure:
-    figure = go.Figure()
+    """All arms to the left; to the right those near the first arm, which the left panel does not name."""
+    figure = make_subplots(rows=1, cols=2, column_titles=("All", "Near the control"), horizontal_spacing=0.09)
     knowing = [arm for arm in effects if arm.startswith(KNOWN)]
-    for arms, mode, colour, name in (
-        (knowing, "lines+markers+text", TREATMENTS[0], "knows watch time, and satisfaction by weight"),
-        ([arm for arm in effects if arm not in knowing], "markers+text", TREATMENTS[1], "others"),
+    near = [arm for arm in effects if max(abs(effects[arm][SHOWN.index(each)].relative_effect) for each in AXES) < NEAR]
+    far = [arm for arm in effects if arm not in near and arm not in knowing]
+    lines = "knows watch time, and satisfaction by weight"
+    for arms, mode, column, colour, name in (
+        (knowing, "lines+markers+text", 1, TREATMENTS[0], lines),
+        (far, "markers+text", 1, TREATMENTS[1], "other rankers"),
+        (near, "markers", 1, TREATMENTS[1], None),
+        (near, "markers+text", 2, TREATMENTS[1], None),
     ):
-        watched, satisfied = ([effects[arm][SHOWN.index(metric)] for arm in arms] for metric in (WATCHED, SHARES[0]))
+        watched, satisfied = ([effects[arm][SHOWN.index(metric)] for arm in arms] for metric in AXES)
         trace = go.Scatter(
             x=[effect.relative_effect for effect in satisfied],
             y=[effect.relative_effect for effect in watched],
             text=[arm.removeprefix(KNOWN) for arm in arms],
             error_y={"type": "data", "array": [2 * effect.standard_error for effect in watched], "width": 0},
             name=name,
+            showlegend=name is not None,
         )
-        figure.add_trace(trace.update(mode=mode, marker_color=colour, line_color=colour, textposition="top center"))
+        sides = [("bottom right", "top right")[at % 2] if column == 2 else "top center" for at in range(len(arms))]
+        figure.add_trace(trace.update(mode=mode, marker_color=colour, line_color=colour), row=1, col=column)
+        figure.data[-1].update(textposition=sides)
     figure.update_xaxes(title_text="Share satisfied, true effect", tickformat="+.0%")
-    figure.update_yaxes(title_text="AUT, true effect", tickformat="+.0%")
-    return frame(figure, 560).update_layout(width=WIDTH, paper_bgcolor="white")
+    figure.update_yaxes(tickformat="+.0%")
+    figure.update_yaxes(title_text="AUT, true effect", row=1, col=1)
+    figure.update_xaxes(range=[-0.12, 0.27], row=1, col=2)
+    return frame(figure, 520).update_layout(width=WIDTH, paper_bgcolor="white")
 
 
 def table_of(effects: dict[str, tuple[PairedEffect, ...]]) -> str:

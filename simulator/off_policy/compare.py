@@ -9,7 +9,7 @@ from typing import Final, final
 import numpy as np
 from jaxtyping import Float64
 
-from simulator.off_policy.estimate import Estimate, clustered_mean
+from simulator.off_policy.estimate import Estimate, clustered_mean, no_estimate
 from simulator.off_policy.log import REWARDS, Logged, Shown
 from simulator.off_policy.result import EstimateRow, TruthRow, Unit, Where
 from simulator.off_policy.reward_model import predict
@@ -60,7 +60,8 @@ def estimates(log: Logged, weights: Weights, reward: str) -> dict[tuple[Unit, st
     for name, terms in of_slates.items():
         out["view", name] = clustered_mean(terms, shown.user_id, counted[name], seen[name])
     for name, terms in of_slates.items():
-        out["session", name] = clustered_mean(terms, shown.user_id, counted[name], shown.opens_session)
+        of_sessions = clustered_mean(terms, shown.user_id, counted[name], shown.opens_session)
+        out["session", name] = of_sessions if counted[name].any() else no_estimate(len(of_sessions.influence))
     return out
 
 

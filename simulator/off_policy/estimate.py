@@ -39,6 +39,11 @@ class Estimate:
         return _error(self.influence - other.influence)
 
 
+def no_estimate(n_users: int) -> Estimate:
+    """What is said where no logged slate could have been the evaluated policy's: nothing."""
+    return Estimate(np.nan, np.nan, np.nan, np.nan, 0.0, np.full(n_users, np.nan))
+
+
 def effective_sample_size(weight: Float64[np.ndarray, " rows"]) -> float:
     r"""$(\sum w)^2 / \sum w^2$: so many equally weighted rows are as much worth (Kish, Survey Sampling, 1965).
 
@@ -81,7 +86,7 @@ def clustered_mean(
     numerator, denominator = per_user(terms, user_id), per_user(divisor, user_id)
     total = float(denominator.sum())
     if total == 0:
-        return Estimate(np.nan, np.nan, np.nan, np.nan, 0.0, np.full(len(numerator), np.nan))
+        return no_estimate(len(numerator))
     value = float(numerator.sum()) / total
     influence = (numerator - value * denominator) / total
     se = _error(influence)

@@ -76,8 +76,8 @@ def new_page(browser: Browser, **options) -> Page:
 def go(page: Page, title: str) -> None:
     """Go to a page by the menu and wait until it is drawn."""
     page.get_by_role("link", name=title, exact=True).click()
-    here = page.locator("[data-testid=stTopNavLink][aria-current=page]")
-    here.filter(has_text=re.compile(f"^{re.escape(title)}$")).wait_for()
+    path = "" if title == "Runs" else title.lower().replace(" ", "-")
+    page.wait_for_url(re.compile(rf"://[^/]+/{path}(\?|$)"))
     drawn(page)
 
 

@@ -174,10 +174,9 @@ def test_an_address_of_a_missing_run_says_so_and_shows_no_other(runs, report, mo
     app = run(app)
     assert words(app.error) == f"[/gone]: no run of that name in {runs}; choose another one."
     assert report.name not in words(app.title)
-    if page != "runs":  # where the list is there to pick from
-        app = run(app.selectbox[0].set_value("demo"))
-        assert not app.error
-        assert app.query_params["run"] == "demo"
+    app = run(app.selectbox[0].set_value("demo"))
+    assert not app.error
+    assert app.query_params["run"] == "demo"
 
 
 def test_a_run_that_is_removed_while_it_is_shown_is_missed(open_app, runs, samples, add_run):

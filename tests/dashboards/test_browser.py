@@ -122,9 +122,9 @@ def fill_form(page, name: str, users: int, days: int) -> None:
 
 
 def choose(page, run: str) -> None:
-    """Choose a run in the sidebar once the page before is drawn, as a list closes when it is drawn anew."""
+    """Choose a run in the menu once the page before is drawn, as a list closes when it is drawn anew."""
     sys.modules["browsing"].drawn(page)
-    pick(page.get_by_test_id("stSidebar").get_by_role("combobox"), run)
+    pick(page.get_by_test_id("stMain").get_by_role("combobox").first, run)
 
 
 def stop_button(page):
@@ -146,11 +146,12 @@ def test_a_run_is_started_watched_and_read(page, address, runs):
     page.get_by_role("heading", name="popular v random").wait_for()
     report = json.loads((runs / "popular-v-random" / "report.json").read_text())
     assert [arm["policy"] for arm in report["arms"]] == ["popular", "random"]
-    shown = page.get_by_test_id("stAlert").first.inner_text()
+    shown = page.locator(".cards").first.inner_text()
     for row in report["metrics"]:
         if row["metric"] in ("AUT", "AVT") and row["relative_effect"] is not None:
             assert f"{row['relative_effect']:+.2%}".replace("-", "−") in shown
-    assert report["metrics"][0]["label"] in cells_of(page.get_by_test_id("stDataFrame").first)
+    table = page.locator(".cards").nth(1).inner_text()
+    assert all(row["label"].partition(",")[0] in table for row in report["metrics"])
 
 
 def test_a_run_is_stopped_and_resumed(page, address, runs):
@@ -207,6 +208,6 @@ def test_every_treatment_is_on_the_result(page, address, runs, samples, add_run)
     add_run(runs / "wide", samples.sample_report(("bolder", "boldest"), name="wide"))
     page.goto(f"{address}/?run=wide")
     visit(page, "Result")
-    shown = page.get_by_test_id("stAlert").first
+    shown = page.locator(".cards").first
     for name in ("bolder", "boldest"):
         shown.get_by_text(re.compile(rf"{name}\b.* against control")).first.wait_for()

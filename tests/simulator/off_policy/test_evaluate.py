@@ -30,6 +30,7 @@ class LengthRanker:
     def rank(self, obs, k, noise):
         return top_k(obs, self.scores(obs), k)
 """
+NAMES = ("SIPS", "IIPS", "RIPS", "Cascade-DR")
 LONG_FIRST = "length_ranker:LengthRanker"
 
 
@@ -115,6 +116,14 @@ def test_the_command_writes_what_it_prints(run, tmp_path, capsys):
     assert (printed["logging"], printed["policy"], printed["users"]) == ("long", "short", 60)
     main(["ope", str(run), "--policy", "short", "--users", "60", "--out", str(tmp_path / "out")])
     assert "click of 'short' from the log of 'long': 60 users" in capsys.readouterr().out
+
+
+def test_where_no_logged_slate_is_the_policys_own_nothing_is_estimated(run, monkeypatch):
+    monkeypatch.setattr(
+        "simulator.off_policy.compare._counted", lambda weights: dict.fromkeys(NAMES, np.zeros(len(weights.at_place)))
+    )
+    rows = estimates(evaluate(run, Question("short", "long", users=40), 1, quiet), "session")
+    assert {row.value for row in rows.values()} == {row.se for row in rows.values()} == {None}
 
 
 @pytest.mark.parametrize(
