@@ -12,7 +12,7 @@ from browsing import chromium, drawn, go, new_page, served
 from PIL import Image
 from playwright.sync_api import Page
 
-WIDTHS = (1400, 1100)
+WIDTHS = (1400, 768, 390)
 BEST = ("runs-light-1400", "result-light-1400", "questionnaire-dark-1400", "health-light-1400")
 
 
@@ -44,9 +44,9 @@ def served_copy(runs: Path, aside: Path) -> Path:
 
 def take_all(page: Page, look: str, to: Path) -> None:
     settle(page)
-    links = page.get_by_test_id("stTopNavLink").all_inner_texts()
+    links = page.get_by_test_id("stPageLink").all_inner_texts()
     for title in links:
-        page.set_viewport_size({"width": WIDTHS[0], "height": 900})  # a narrow menu hides its last links
+        page.set_viewport_size({"width": WIDTHS[0], "height": 900})
         go(page, title)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
