@@ -6,7 +6,7 @@ last digits into other slates and other days. Each library reads environment var
 choice. They are set when this package is imported, unless they are set already.
 
 MKL obeys AVX2 on Intel only. For processors of other makers Intel documents one branch, COMPATIBLE, whose matrix
-products are slow: `policies.torch_rankers.matmul` uses OpenBLAS for them instead.
+products are slow: `policies.torch_rankers.portable_kernels` uses OpenBLAS for them instead.
 https://www.intel.com/content/www/us/en/docs/onemkl/developer-guide-linux/2024-2/specifying-code-branches.html
 """
 

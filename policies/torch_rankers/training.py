@@ -17,7 +17,7 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from policies.torch_rankers.matmul import use_openblas
+from policies.torch_rankers.portable_kernels import use_portable_kernels
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,6 @@ class TrainingSchedule:
         patience: Epochs without improvement before stopping.
         held_out: Share of users kept for validation, at least one if there are two.
         max_held_out: Users kept at most.
-        fused: Take Adam's steps in one kernel: several times faster, with other rounding.
         progress: Show a bar.
     """
 
@@ -50,7 +49,6 @@ class TrainingSchedule:
     patience: int = 2
     held_out: float = 0.1
     max_held_out: int = 1000
-    fused: bool = True
     progress: bool = False
 
 
@@ -76,7 +74,7 @@ class LossCurve:
 @contextmanager
 def one_thread() -> Generator[None]:
     """Run torch on one thread, so that sums come out in one order, the same on every processor."""
-    use_openblas()
+    use_portable_kernels()
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -115,7 +113,7 @@ def train(
     with one_thread():
         learn, held_out = split_users(n_users, schedule, generator)
         steps = -(-len(learn) // schedule.users_per_step)
-        optimiser = torch.optim.Adam(model.parameters(), lr=schedule.learning_rate, fused=schedule.fused)
+        optimiser = torch.optim.Adam(model.parameters(), lr=schedule.learning_rate, fused=True)
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps * schedule.epochs)
         curve, best = LossCurve((), ()), copy.deepcopy(model.state_dict())
         for _ in tqdm(range(schedule.epochs), "training", disable=not schedule.progress):

@@ -57,7 +57,7 @@ def fit_towers(log: Log, recipe: Recipe, seed: int) -> Towers:
     views_per_step = min(max(n_views / _STEPS_PER_EPOCH, least), most)
     per_step = max(1, round(views_per_step * source.n_users / n_views))
     model = TwoTower(sampled_log, generator)
-    schedule = TrainingSchedule(epochs=recipe.epochs, users_per_step=per_step, patience=recipe.epochs, fused=False)
+    schedule = TrainingSchedule(epochs=recipe.epochs, users_per_step=per_step, patience=recipe.epochs)
     train(
         model,
         lambda users: loss(model, source.take(users)),

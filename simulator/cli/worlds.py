@@ -33,12 +33,12 @@ def fit(
         workers: Threads of the simulated tests; all cores by default.
     """
     need("dashboard", "rankers")
-    from policies.torch_rankers.matmul import use_openblas
+    from policies.torch_rankers.portable_kernels import use_portable_kernels
     from simulator.calibration.calibrate import FitSettings, fit_and_calibrate
     from simulator.cli.progress import progress_bars
 
     threads = workers_or_all(workers)
-    use_openblas()
+    use_portable_kernels()
     with progress_bars() as show:
         fit_and_calibrate(FitSettings(data, name or out.name, seed, exposures), out, threads, show)
     validate_world(str(out), data, out / "validation", threads)

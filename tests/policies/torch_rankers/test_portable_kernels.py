@@ -1,4 +1,4 @@
-"""Matrix products by OpenBLAS are torch's: values, gradients, kinds of numbers, and what is refused."""
+"""Products and functions by NumPy are torch's: values, gradients, kinds of numbers, and what is refused."""
 
 import os
 
@@ -71,3 +71,40 @@ def test_unequal_sizes_and_types_are_refused():
         numbers(2, 3) @ numbers(3, 2).float()
     with pytest.raises(RuntimeError, match="given, want"):
         torch.mm(numbers(3), numbers(3, 2))
+
+
+FUNCTIONS = ("sqrt", "exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan")
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, "tanh"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_functions_are_right(name, dtype):
+    x = numbers(40, 7, dtype=dtype).abs().clamp(max=0.99)
+    expected = getattr(torch, name)(x.double())
+    tolerance = {torch.float32: 1e-6, torch.float64: 1e-14, torch.bfloat16: 0.02}[dtype]
+    assert_allclose(getattr(torch, name)(x).double(), expected, rtol=tolerance, atol=tolerance)
+    assert getattr(torch, name)(x).dtype == dtype
+    assert torch.equal(getattr(x.clone(), f"{name}_")(), getattr(torch, name)(x))
+    assert torch.autograd.gradcheck(getattr(torch, name), numbers(3, 2).abs().clamp(0.1, 0.9).requires_grad_())
+
+
+def test_roots_are_the_nearest_floats():
+    """No approximate instruction has a part in them: its last bits differ between makers of processors."""
+    x = torch.from_numpy(np.random.default_rng(0).exponential(size=100_000).astype(np.float32))
+    nearest = np.sqrt(x.double().numpy()).astype(np.float32)
+    assert np.array_equal(x.sqrt().numpy(), nearest)
+    assert np.array_equal(torch._foreach_sqrt([x])[0].numpy(), nearest)
+
+
+@pytest.mark.parametrize("name", ["exp", "log", "tanh"])
+def test_functions_of_single_precision_are_numpys(name):
+    x = np.random.default_rng(0).exponential(size=100_000).astype(np.float32)
+    assert np.array_equal(getattr(torch, name)(torch.from_numpy(x)).numpy(), getattr(np, name)(x))
+
+
+def test_functions_of_whole_numbers_no_numbers_and_one_number():
+    assert torch.tensor([4, 9]).sqrt().tolist() == [2.0, 3.0]
+    assert torch.tensor([4, 9]).sqrt().dtype == torch.float32
+    assert torch.tensor(-1.0).sqrt().isnan()
+    assert torch.tensor(0.0).log() == -torch.inf
+    assert torch.zeros(0, 3).exp().shape == (0, 3)
