@@ -88,6 +88,8 @@ def main() -> None:
     current = st.navigation(list(pages.values()), position="hidden")
     for entry in PAGES:
         rows[entry.group].page_link(pages[entry.module], label=entry.title)
+    with rows[ALL_RUNS]:
+        importlib.import_module("dashboards.screens.window").watch_window()
     if (target := st.session_state.pop(_GO, None)) in pages:
         st.switch_page(pages[target])
     current.run()

@@ -117,7 +117,7 @@ def apply_theme(figure: go.Figure, look: Look) -> go.Figure:
 
 def frame(figure: go.Figure, height: int) -> go.Figure:
     """Give a finished figure its height in pixels (without the legend), a legend above and room around; returns it."""
-    above = 24 * _legend_rows(figure)
+    above = 24 * legend_rows(figure, _NARROW_PX)
     legend = {
         "orientation": "h",
         "x": 0,
@@ -133,13 +133,13 @@ def frame(figure: go.Figure, height: int) -> go.Figure:
     )
 
 
-def _legend_rows(figure: go.Figure) -> int:
-    """Rows that the legend takes where a figure is narrow: it must not cover what it explains."""
+def legend_rows(figure: go.Figure, width: int) -> int:
+    """Rows that the legend takes in a figure of `width` pixels: it must not cover what it explains."""
     traces = cast("tuple[go.Scatter, ...]", figure.data)
     entries = [44 + 7 * len(str(trace.name or "")) for trace in traces if trace.showlegend is not False]
-    if sum(entries) <= _NARROW_PX:
+    if sum(entries) <= width:
         return 1
-    return ceil(len(entries) / max(1, _NARROW_PX // max(entries)))  # beyond one row all columns are of one width
+    return ceil(len(entries) / max(1, width // max(entries)))  # beyond one row all columns are of one width
 
 
 def remark(message: str) -> go.Figure:

@@ -18,6 +18,7 @@ import plotly.io as pio
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from dashboards.figures.narrow import NARROW_PX, narrow_layout
 from dashboards.figures.panels import Panel
 from dashboards.figures.theme import DARK, LIGHT, template
 from dashboards.html_pages.decision_cards import card_style, colours
@@ -154,6 +155,7 @@ def _template() -> "Template":
         "dark": colours(DARK),
         "card_style": card_style(),
         "script": _source("page.js"),
+        "narrow_px": NARROW_PX,
         "looks": _script_json(json.dumps(looks, sort_keys=True)),
         "library": _library(),
     }
@@ -161,7 +163,11 @@ def _template() -> "Template":
 
 
 def _figure_json(figure: go.Figure) -> Markup:
-    return _script_json(str(pio.to_json(figure)))
+    """Give data, and the layouts of wide and of narrow windows; the script adds the template of the reader's look."""
+    wide = go.Figure(figure).update_layout(template=None)
+    narrow = go.Figure(layout=narrow_layout(figure)).update_layout(template=None)
+    drawn = str(pio.to_json(wide))
+    return _script_json(f'{{"wide":{drawn},"narrow":{pio.to_json(narrow)}}}')
 
 
 def _script_json(text: str) -> Markup:

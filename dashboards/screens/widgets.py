@@ -10,9 +10,11 @@ import streamlit as st
 from markupsafe import Markup
 from streamlit.elements.lib.column_types import ColumnConfig
 
+from dashboards.figures.narrow import narrow_form
 from dashboards.figures.panels import Panel
 from dashboards.figures.theme import DARK, LIGHT, Look, apply_theme
 from dashboards.html_pages.decision_cards import card_style, colours
+from dashboards.screens.window import window_is_narrow
 from dashboards.tables.scorecard import TEXT_COLUMNS
 from dashboards.tables.sections import SectionTable
 from dashboards.text import formatting
@@ -41,7 +43,8 @@ def show_panel(panel: Panel) -> None:
 
 def _show_figure(panel: Panel) -> None:
     st.subheader(formatting.in_markdown(panel.title), anchor=False)
-    st.plotly_chart(panel.figure, theme=None, key=panel.key, config={"displaylogo": False, "displayModeBar": False})
+    figure = narrow_form(panel.figure) if window_is_narrow() else panel.figure
+    st.plotly_chart(figure, theme=None, key=panel.key, config={"displaylogo": False, "displayModeBar": False})
     st.caption(formatting.in_markdown(panel.caption))
     show_notes(panel.notes)
 
