@@ -43,7 +43,7 @@ def draw_truth(
 ) -> None:
     """Draw a true effect as a star, ringed where the interval misses it; nothing where it was not simulated."""
     if interval_marks.is_missed(value, *ends):
-        figure.add_trace(interval_marks.missed_ring([value], [at]))
+        figure.add_trace(interval_marks.missed_ring([value], [at], in_words=False))
     if value is not None:
         marker = interval_marks.marker("star", TRUTH)
         figure.add_scatter(

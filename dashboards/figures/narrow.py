@@ -4,7 +4,7 @@ A figure whose panels stand side by side cannot be read below about 700 pixels: 
 other. Every figure of this package can be laid out anew, as only its layout is looked at.
 """
 
-import textwrap
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +13,7 @@ from typing import Any, Final, final
 import plotly.graph_objects as go
 
 from dashboards.figures.theme import legend_rows
+from dashboards.text import formatting
 
 NARROW_PX: Final = 700
 """Windows of at most this width get the narrow layout."""
@@ -127,7 +128,7 @@ def _unshare(layout: dict[str, Any], cell: _Cell, first: _Cell) -> None:
 
 
 def _wrap_words(layout: dict[str, Any]) -> None:
-    """Wrap titles of axes and names of lanes that would leave no room for the panel; a few upright ticks on each axis."""
+    """Wrap titles of axes and names of lanes that would leave no room for the panel; few and upright ticks."""
     for key, axis in layout.items():
         if not key.startswith(("xaxis", "yaxis")):
             continue
@@ -143,6 +144,4 @@ def _wrap_words(layout: dict[str, Any]) -> None:
 def _wrapped(text: str, width: int) -> str:
     """Wrap at blanks; the text is escaped already, so lines with tags other than breaks stay as they are."""
     plain = text.replace("<br>", " ")
-    if "<" in plain:
-        return text
-    return "<br>".join(textwrap.wrap(plain, width, break_long_words=False, break_on_hyphens=False)) or text
+    return text if "<" in plain else formatting.in_figure(html.unescape(plain), width)

@@ -22,7 +22,7 @@ class Panel:
         key: Unique among a report's panels; letters and hyphens.
         title: Heading above the figure.
         caption: How to read it.
-        figure: In the light look; `theme.apply_theme` changes it.
+        figure: In the light look; `theme.in_look` copies it into another one.
         notes: What is missing from the figure, and why.
     """
 

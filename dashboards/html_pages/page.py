@@ -20,7 +20,7 @@ from plotly.offline import get_plotlyjs
 
 from dashboards.figures.narrow import NARROW_PX, narrow_layout
 from dashboards.figures.panels import Panel
-from dashboards.figures.theme import DARK, LIGHT, template
+from dashboards.figures.theme import DARK, LIGHT, LIGHTER, template
 from dashboards.html_pages.decision_cards import card_style, colours
 from dashboards.tables.scorecard import TEXT_COLUMNS
 from dashboards.tables.sections import SectionTable
@@ -156,6 +156,7 @@ def _template() -> "Template":
         "card_style": card_style(),
         "script": _source("page.js"),
         "narrow_px": NARROW_PX,
+        "lighter": _script_json(json.dumps(LIGHTER)),
         "looks": _script_json(json.dumps(looks, sort_keys=True)),
         "library": _library(),
     }

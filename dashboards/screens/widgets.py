@@ -1,7 +1,7 @@
 """What pages are made of: a figure with its words, a table, a list of remarks. All text is shown as it is."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboards.figures.narrow import narrow_form
 from dashboards.figures.panels import Panel
-from dashboards.figures.theme import DARK, LIGHT, Look, apply_theme
+from dashboards.figures.theme import DARK, LIGHT, Look, in_look
 from dashboards.html_pages.decision_cards import card_style, colours
 from dashboards.screens.window import window_is_narrow
 from dashboards.tables.scorecard import TEXT_COLUMNS
@@ -37,21 +37,25 @@ def show_html(html: Markup) -> None:
 
 def show_panel(panel: Panel) -> None:
     """A new figure between its title and its caption."""
-    apply_theme(panel.figure, look())
-    _show_figure(panel)
+    _show_figure(_as_viewed(panel, look(), narrow=window_is_narrow()))
+
+
+def _as_viewed(panel: Panel, viewed: Look, *, narrow: bool) -> Panel:
+    """The panel in the look of the viewer's theme and for the width of the window."""
+    figure = narrow_form(panel.figure) if narrow else panel.figure
+    return replace(panel, figure=in_look(figure, viewed))
 
 
 def _show_figure(panel: Panel) -> None:
     st.subheader(formatting.in_markdown(panel.title), anchor=False)
-    figure = narrow_form(panel.figure) if window_is_narrow() else panel.figure
-    st.plotly_chart(figure, theme=None, key=panel.key, config={"displaylogo": False, "displayModeBar": False})
+    st.plotly_chart(panel.figure, theme=None, key=panel.key, config={"displaylogo": False, "displayModeBar": False})
     st.caption(formatting.in_markdown(panel.caption))
     show_notes(panel.notes)
 
 
 def show_drawn(draw: Callable[..., Panel], report: Report, *more: tuple[str, ...]) -> None:
-    """A panel of a report, drawn once per look for all viewers and visits."""
-    _show_figure(_drawn(draw, draw.__name__, report, more, look())[0])
+    """A panel of a report, drawn once per look and layout for all viewers and visits."""
+    _show_figure(_drawn(draw, draw.__name__, report, more, look(), window_is_narrow())[0])
 
 
 @st.cache_resource(max_entries=256, show_spinner=False, hash_funcs={Report: id})
@@ -61,11 +65,10 @@ def _drawn(
     report: Report,
     more: tuple[tuple[str, ...], ...],
     viewed: Look,
+    narrow: bool,
 ) -> tuple[Panel, Report]:
     """The report is kept with its panel, so that no other one can have its identity while the panel is cached."""
-    panel = _draw(report, *more)
-    apply_theme(panel.figure, viewed)
-    return panel, report
+    return _as_viewed(_draw(report, *more), viewed, narrow=narrow), report
 
 
 def show_table(headings: Sequence[str], lines: Sequence[Any]) -> None:

@@ -1,11 +1,14 @@
 """The width of the viewer's window, which only the browser knows: wide until it has told."""
 
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
 from dashboards.figures.narrow import NARROW_PX
+
+if TYPE_CHECKING:
+    from streamlit.components.v2.types import ComponentRenderer
 
 _KEY: Final = "window"
 _TELL: Final = """
@@ -33,6 +36,6 @@ def window_is_narrow() -> bool:
 
 
 @cache
-def _component() -> Any:
+def _component() -> "ComponentRenderer":
     """Register the component once."""
     return st.components.v2.component("askew_window", js=_TELL)

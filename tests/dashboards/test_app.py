@@ -15,6 +15,7 @@ from streamlit.util import calc_hash
 
 from dashboards import serve
 from dashboards.figures import panels
+from dashboards.figures.narrow import narrow_form
 from dashboards.run_control import launch, run_list
 from dashboards.run_control.found_runs import fingerprint, read_run, run_label
 from dashboards.tables import scorecard
@@ -122,6 +123,15 @@ def test_curves_follow_the_metrics_chosen(open_app, runs, report):
     assert shown["daily-lift"] == data_of(panels.daily_lift(report, ["LT7"]))
     assert shown["daily-levels"] == data_of(panels.daily_levels(report, ["LT7"]))
     run(app.multiselect(key="metrics").set_value([]))
+
+
+def test_figures_in_a_narrow_window_have_a_panel_per_row(open_app, runs, report):
+    app = open_app(runs, "segments")
+    app.session_state["window"] = {"narrow": True}
+    (chart,) = run(app).get("plotly_chart")
+    wide = panels.segment_forest(report, tuple(formatting.headline_keys(report))).figure
+    narrow = json.loads(narrow_form(wide).to_json())["layout"]
+    assert json.loads(chart.proto.spec)["layout"]["height"] == narrow["height"] != wide.layout.height
 
 
 @pytest.mark.slow

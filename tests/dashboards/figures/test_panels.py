@@ -1,5 +1,6 @@
 """Figures show the report's own numbers, and say what is missing."""
 
+import json
 import re
 
 import plotly.graph_objects as go
@@ -282,12 +283,51 @@ def test_a_daily_row_without_a_day_is_refused(report):
         panels.daily_lift(report.model_copy(update={"daily": [row]}), [row.metric])
 
 
-def test_looks_differ_in_the_template_alone(report):
+def values_in(part):
+    """All single values of a figure."""
+    if isinstance(part, dict):
+        return [value for each in part.values() for value in values_in(each)]
+    if isinstance(part, (list, tuple)):
+        return [value for each in part for value in values_in(each)]
+    return [part]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2 defines it, https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
+    shares = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted(luminance(colour) + 0.05 for colour in (one, other))
+    return light / dark
+
+
+def test_a_look_changes_colours_alone(report):
     figure = panels.scorecard_forest(report).figure
+    before = json.loads(figure.to_json())
     assert figure.layout.template.layout.font.color == theme.LIGHT.ink
-    dark = theme.apply_theme(go.Figure(figure), theme.DARK)
+    dark, light = (theme.in_look(figure, look) for look in (theme.DARK, theme.LIGHT))
     assert dark.layout.template.layout.font.color == theme.DARK.ink
-    assert dark.to_plotly_json()["data"] == figure.to_plotly_json()["data"]
+    assert json.loads(figure.to_json()) == before == json.loads(light.to_json())
+    pairs = zip(values_in(light.to_plotly_json()["data"]), values_in(dark.to_plotly_json()["data"]), strict=True)
+    assert {(old, new) for old, new in pairs if old != new} <= set(theme.LIGHTER.items())
+
+
+def test_what_is_drawn_on_dark_stands_out(wide_report):
+    """4.5 to 1 on the background, as for text."""
+    for panel in panels.panels(moved_truth(wide_report, "AUT", 9.0)):
+        drawn_values = values_in(theme.in_look(panel.figure, theme.DARK).to_plotly_json()["data"])
+        colours = {value for value in drawn_values if re.fullmatch("#[0-9A-Fa-f]{6}", str(value))}
+        assert {c for c in colours if contrast(c, theme.DARK.paper) < 4.5} == set(), panel.key
+
+
+@pytest.mark.parametrize("look", [theme.LIGHT, theme.DARK])
+def test_text_stands_out(look):
+    for name in ("ink", "quiet", "better", "worse", "mixed", "estimate", "truth"):
+        for ground in (look.paper, look.wash):
+            assert contrast(getattr(look, name), ground) >= 4.5, (name, ground)
 
 
 def test_a_sixth_treatment_has_a_colour_too(samples):

@@ -1,6 +1,7 @@
 """`report.html`: whole, escaped, the same every time, and without network."""
 
 import base64
+import json
 import re
 import zlib
 from html.parser import HTMLParser
@@ -9,6 +10,7 @@ import pytest
 from markupsafe import escape
 from plotly.offline import get_plotlyjs
 
+from dashboards.figures.narrow import narrow_form
 from dashboards.figures.panels import panels
 from dashboards.html_pages.report import render_html
 from dashboards.tables import scorecard
@@ -86,6 +88,20 @@ def test_it_needs_no_network(text):
     assert policy is not None
     assert policy.startswith("default-src 'none'")
     assert "http" not in policy
+
+
+def test_every_figure_has_words_and_a_layout_for_narrow_windows(report, text):
+    figures = {attrs["id"]: attrs for tag, attrs in Page(text).tags if "plotly-graph-div" in (attrs.get("class") or "")}
+    for panel in panels(report):
+        attrs = figures[f"figure-{panel.key}"]
+        assert (attrs["role"], attrs["aria-label"]) == ("img", f"{panel.title}. {panel.caption}")
+        (held,) = re.findall(rf'id="figure-{panel.key}-data">(.*?)</script>', text, flags=re.DOTALL)
+        drawn = json.loads(held)
+        assert drawn["wide"]["layout"]["height"] == panel.figure.layout.height
+        assert (
+            drawn["narrow"]["layout"]
+            == json.loads(narrow_form(panel.figure).update_layout(template=None).to_json())["layout"]
+        )
 
 
 def test_it_is_small_enough_and_holds_the_library_once(text):
