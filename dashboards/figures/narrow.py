@@ -8,7 +8,7 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final, final
+from typing import Any, Final, cast, final
 
 import plotly.graph_objects as go
 
@@ -55,7 +55,7 @@ def narrow_form(figure: go.Figure) -> go.Figure:
 
 def narrow_layout(figure: go.Figure) -> dict[str, Any]:
     """Make the layout of `narrow_form` alone."""
-    layout: dict[str, Any] = go.Figure(layout=figure.layout).to_plotly_json()["layout"]
+    layout = cast("dict[str, Any]", go.Figure(layout=figure.layout).to_plotly_json()["layout"])
     above = _BESIDE_LEGEND + _LEGEND_ROW * legend_rows(figure, _FIGURE_PX)
     margin = layout.setdefault("margin", {})
     plot_px = layout["height"] - margin.get("t", above) - margin.get("b", _BELOW)

@@ -11,6 +11,7 @@ from dashboards.figures.theme import QUIET
 from dashboards.text import formatting
 from simulator.reports.report import Report
 
+_WEEK: Final = 7
 COLUMNS: Final = 3
 """Most panels side by side."""
 
@@ -42,7 +43,7 @@ def name_lanes(figure: go.Figure, names: Sequence[str]) -> None:
 
 
 def day_grid(report: Report, metrics: Sequence[str], n_days: int) -> go.Figure:
-    """One empty panel per metric, titled with its label; every day has its tick where they are few."""
+    """One empty panel per metric, titled with its label; every day has its tick where they are few, every week beyond two."""
     rows = cell(len(metrics) - 1).row
     figure = make_subplots(
         rows=rows,
@@ -52,7 +53,8 @@ def day_grid(report: Report, metrics: Sequence[str], n_days: int) -> go.Figure:
         vertical_spacing=0.3 / rows,
     )
     figure.update_xaxes(title_text="Day of the test", tickformat="d", tickangle=0)
-    figure.update_xaxes(dtick=max(1, -(-n_days // 8)), tick0=0)
+    step = -(-n_days // 8) if n_days <= 2 * _WEEK else _WEEK * -(-n_days // (8 * _WEEK))
+    figure.update_xaxes(dtick=max(1, step), tick0=0)
     figure.update_xaxes(zeroline=False, showgrid=False)
     return figure.update_annotations(font_size=13)
 

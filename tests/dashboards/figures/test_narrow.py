@@ -82,7 +82,7 @@ def test_long_names_are_wrapped_and_stay_escaped(samples):
     report = samples.sample_report()
     rows = [row.model_copy(update={"label": "a <b>long</b> name & more of it to read"}) for row in report.metrics]
     narrow = narrow_form(panels.scorecard_forest(report.model_copy(update={"metrics": rows})).figure)
-    assert narrow.layout.yaxis.ticktext[0] == "a &lt;b&gt;long&lt;/b&gt;<br>name &amp; more of<br>it to read"
+    assert narrow.layout.yaxis.ticktext[0] == "a &lt;b&gt;long&lt;/b&gt; name<br>&amp; more of it to<br>read"
 
 
 def test_a_long_legend_gets_rows(report):

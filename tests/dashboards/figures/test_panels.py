@@ -89,7 +89,7 @@ def test_a_null_is_written_and_not_drawn(samples):
     assert panel.notes == ("P2N, treatment: missing, no hates in a bucket",)
 
 
-@pytest.mark.parametrize(("days", "step"), [(1, 1), (3, 1), (7, 1), (9, 2), (28, 4)])
+@pytest.mark.parametrize(("days", "step"), [(1, 1), (3, 1), (7, 1), (9, 2), (28, 7), (90, 14)])
 def test_ticks_are_whole_days_and_few(report, days, step):
     figure = panels.daily_lift(report.model_copy(update={"days": days}), KEYS).figure
     assert figure.layout.xaxis.dtick == step
