@@ -43,7 +43,7 @@ def name_lanes(figure: go.Figure, names: Sequence[str]) -> None:
 
 
 def day_grid(report: Report, metrics: Sequence[str], n_days: int) -> go.Figure:
-    """One empty panel per metric, titled with its label; every day has its tick where they are few, every week beyond two."""
+    """One empty panel per metric, titled with its label; a tick a day, or a week beyond two."""
     rows = cell(len(metrics) - 1).row
     figure = make_subplots(
         rows=rows,

@@ -211,3 +211,26 @@ def test_every_treatment_is_on_the_result(page, address, runs, samples, add_run)
     shown = page.locator(".cards").first
     for name in ("bolder", "boldest"):
         shown.get_by_text(re.compile(rf"{name}\b.* against control")).first.wait_for()
+
+
+def test_figures_follow_the_width_of_the_window(page, address):
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto(address)
+    visit(page, "Segments")
+    figure = page.get_by_role("img", name=re.compile("^Lift per segment. The lift among users"))
+    figure.wait_for()
+    height = "() => document.querySelector('.js-plotly-plot').layout.height"
+    narrow = page.evaluate(height)
+    page.set_viewport_size({"width": 1400, "height": 900})
+    page.wait_for_function(f"({height})() < {narrow}")
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.wait_for_function(f"({height})() == {narrow}")
+    assert page.evaluate("document.scrollingElement.scrollWidth") == 390
+
+
+def test_captions_can_be_read(page, address):
+    page.goto(address)
+    visit(page, "Segments")
+    caption = page.get_by_test_id("stCaptionContainer").first
+    caption.wait_for()
+    assert caption.evaluate("each => getComputedStyle(each).opacity") == "0.8"
