@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest
 # pytest's exit code 5, no test selected, is fine where a marker may be empty.
 OR_NONE := || [ $$? -eq 5 ]
 
-.PHONY: demo report test chromium test-dashboard test-slow test-real coverage check format hooks images clean
+.PHONY: demo report test chromium test-dashboard test-slow test-real coverage check docs format hooks images clean
 
 ## Run the seven-day demonstration test: a scorecard here, a page in runs/demo/report.html.
 demo: .venv/runtime
@@ -38,6 +38,11 @@ test-dashboard: .venv/dev chromium
 ## The long calibrations.
 test-slow: .venv/dev
 	$(PYTEST) -m "slow and not real and not browser" $(OR_NONE)
+
+## The documentation's site, without network: build/docs/index.html. A broken link or docstring fails.
+docs: .venv/dev
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/docs
+	@echo "build/docs/index.html"
 
 ## The tests on KuaiRand rows: make test-real ASKEW_KUAIRAND=FOLDER
 test-real: .venv/dev
