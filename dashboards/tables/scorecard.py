@@ -131,8 +131,8 @@ def _said(row: MetricRow | QuestionnaireRow) -> str:
 
 def _name(row: MetricRow) -> str:
     day = [] if row.day is None else [f"day {row.day}"]
-    segment = [] if row.segment is None else [row.segment]
-    return ", ".join([row.metric, row.arm, *day, *segment])
+    segment = [] if row.segment is None else [formatting.segment_words(row.segment)]
+    return ", ".join([row.label.partition(", ")[0], row.arm, *day, *segment])
 
 
 @final
