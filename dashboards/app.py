@@ -26,7 +26,11 @@ _GO: Final = "go"
 _CHOSEN: Final = "chosen"
 _BOX: Final = "box"
 # Streamlit's captions have a contrast of 3.9 to 1 on white; these have 7 to 1
-_STYLE: Final = "<style>[data-testid=stCaptionContainer] { opacity: 0.8 }</style>"
+_STYLE: Final = """<style>
+[data-testid=stCaptionContainer] { opacity: 0.8 }
+[data-testid=stElementContainer]:has(.unseen) { position: absolute; width: 1px; height: 1px; overflow: hidden;
+  clip-path: inset(50%) }
+</style>"""
 
 
 @final
@@ -142,6 +146,7 @@ def show_page(page: DashboardPage, folder: Path, run: Path | None) -> None:
     elif run is not None and report is not None:
         st.title(formatting.in_markdown(report.name), anchor=False)
         st.caption(formatting.in_markdown(formatting.facts(report)))
+        st.html(f"<h2 class='unseen'>{page.title}</h2>")  # what a screen reader has between the run and its figures
         show(run, report)
     elif run is None and not find_runs(folder):
         from dashboards.screens import empty

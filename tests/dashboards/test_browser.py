@@ -220,6 +220,7 @@ def test_figures_follow_the_width_of_the_window(page, address):
     figure = page.get_by_role("img", name=re.compile("^Lift per segment. The lift among users"))
     figure.wait_for()
     height = "() => document.querySelector('.js-plotly-plot').layout.height"
+    assert page.get_by_role("heading", level=2).all_inner_texts() == ["Segments"]
     narrow = page.evaluate(height)
     page.set_viewport_size({"width": 1400, "height": 900})
     page.wait_for_function(f"({height})() < {narrow}")
