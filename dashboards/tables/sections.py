@@ -133,7 +133,7 @@ def heterogeneity(report: Report) -> SectionTable:
     """Whether effects differ between segments."""
     lines = [
         (
-            row.feature,
+            formatting.feature_words(row.feature),
             row.metric,
             row.arm,
             str(row.levels),

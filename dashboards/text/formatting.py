@@ -119,6 +119,16 @@ def segment_words(name: str) -> str:
     return re.sub(r"_active$", " activity", name).replace("_", " ")
 
 
+def feature_words(name: str) -> str:
+    """Name of a public column of users in words.
+
+    >>> feature_words("register_days_range"), feature_words("is_lowactive_period")
+    ('time since registration', 'is lowactive period')
+    """
+    known = {"user_active_degree": "activity", "register_days_range": "time since registration"}
+    return known.get(name, name.replace("_", " "))
+
+
 def why(reasons: Mapping[str, str], field: str) -> str:
     """Why a number is null.
 

@@ -126,7 +126,9 @@ def test_an_a_a_test_says_what_is_significant(samples):
 
 def test_tables_hold_the_reports_numbers(report):
     assert "2.5 s/user/day | −1 to 6 | 0.1600 | 1.25 s/user/day" in cells(sections.novelty(report))
-    assert "register_days_range | AUT | treatment | 3 | 1.5 | 0.2100 | 0.4200" in cells(sections.heterogeneity(report))
+    assert "time since registration | AUT | treatment | 3 | 1.5 | 0.2100 | 0.4200" in cells(
+        sections.heterogeneity(report)
+    )
     assert "900 / 80" in cells(sections.p2n(report))
     assert "Note: only 80 users have any." in sections.p2n(report).caption
     assert "30.00% | 32.00% | +2.00 pp | +1.00 pp to +3.00 pp | 0.0001 | look into it" in cells(
